@@ -1,0 +1,46 @@
+# Python >= 3.11, git and make are all that must be there; everything else is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+.PHONY: help setup lint test quick demo bench lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: .venv/.stamp ## install everything the lock names into .venv
+
+.venv/.stamp: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 3; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes --no-deps -r requirements.lock
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lint: setup ## style, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## everything: lint, then every test
+	$(BIN)/python -m pytest
+
+quick: setup ## the tests that need no store and no server
+	$(BIN)/python -m pytest tests/unit -q
+
+demo: setup ## simulated candles, four models, the comparison: no account, no network
+	$(BIN)/cryptoml sample-data --symbol SIM --interval 1h --years 5 --signal 0.01 --seed 7 -o data/raw/sim.csv
+	$(BIN)/cryptoml train --data data/raw/sim.csv --models rf,gbm,ridge,xgb
+
+bench: setup ## the textbook script against cryptoml train, one machine, one run
+	$(BIN)/python benchmarks/run.py
+
+lock: ## choose versions anew, write requirements.lock
+	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv; }
+	$(BIN)/uv pip compile --universal --generate-hashes --group dev --upgrade \
+	  --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+
+clean: ## remove what make and the demo made
+	rm -rf .venv .cryptoml mlflow.db* mlartifacts data/raw/sim.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""Candles: reading, checking, writing, simulating. Knows no model and no tracker."""

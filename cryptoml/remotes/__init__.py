@@ -1,0 +1,1 @@
+"""What lies outside: DagsHub, git, DVC."""
