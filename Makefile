@@ -31,7 +31,7 @@ quick: setup ## the tests that need no store and no server
 	$(BIN)/python -m pytest tests/unit -q
 
 demo: setup ## simulated candles, four models, the comparison: no account, no network
-	$(BIN)/cryptoml sample-data --symbol SIM --interval 1h --years 5 --signal 0.01 --seed 7 -o data/raw/sim.csv
+	$(BIN)/cryptoml sample-data --symbol SIM --interval 1h --years 5 --signal 0.01 --seed 7 --force -o data/raw/sim.csv
 	$(BIN)/cryptoml train --data data/raw/sim.csv --models rf,gbm,ridge,xgb
 
 bench: setup ## the textbook script against cryptoml train, one machine, one run

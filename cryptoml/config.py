@@ -69,9 +69,8 @@ class DataSection(_Section):
 
     symbol: str | None = Field(None, description="symbol, when neither a column nor the file's name tells it")
     interval: str | None = Field(None, description="interval, when the steps of the file do not tell it")
-    on_bad_rows: Literal["drop", "fail"] = Field(
-        "drop", description="what happens to rows that cannot be true"
-    )
+    columns: Names | None = Field(None, description="the file's columns in order, when its header does not tell them")
+    on_bad_rows: Literal["drop", "fail"] = Field("drop", description="what happens to rows that cannot be true")
     max_no_trade_candles: int | None = Field(
         None, ge=0, description="longest gap read as 'no trade'; by interval when not given"
     )
@@ -107,9 +106,7 @@ class TrainingSection(_Section):
     models: Names = Field(("rf", "gbm", "ridge", "xgb"), min_length=1)
     random_seed: int = Field(42, ge=0, le=2**31 - 1)
     interval_level: float = Field(0.9, gt=0, lt=1, description="share of outcomes the interval should cover")
-    significance_level: float = Field(
-        0.05, gt=0, lt=0.5, description="level of the verdict against persistence"
-    )
+    significance_level: float = Field(0.05, gt=0, lt=0.5, description="level of the verdict against persistence")
 
 
 class GateSection(_Section):
@@ -217,9 +214,7 @@ def _from_yaml(path: Path | None) -> list[tuple[str, str, Any]]:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: there is no such config file.", mend="name another with --config"
-        ) from None
+        raise ConfigError(f"{path}: there is no such config file.", mend="name another with --config") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}.") from error
     except yaml.YAMLError as error:
@@ -298,15 +293,11 @@ def _check_models(models: Any, model_params: ModelParams, origins: Mapping[str, 
     problems = []
     for name, given in models.items():
         if name not in model_params:
-            origin = next(
-                (place for key, place in origins.items() if key.startswith(f"models.{name}")), "config"
-            )
+            origin = next((place for key, place in origins.items() if key.startswith(f"models.{name}")), "config")
             problems.append(f"{origin}: models.{name}: there is no such model{_nearest(name, model_params)}")
             continue
         if not isinstance(given, dict):
-            problems.append(
-                f"{origins.get(f'models.{name}')}: models.{name}: a mapping of parameters was expected"
-            )
+            problems.append(f"{origins.get(f'models.{name}')}: models.{name}: a mapping of parameters was expected")
             continue
         for param, value in given.items():
             key = f"models.{name}.{param}"
@@ -325,9 +316,7 @@ def _in_words(error: Any, origins: Mapping[str, str]) -> str:
     path = [str(part) for part in error["loc"]]
     names = [part for part in path if not part.isdigit()]
     key = ".".join(names)
-    origin = next(
-        (place for name, place in origins.items() if name == key or name.startswith(f"{key}.")), "config"
-    )
+    origin = next((place for name, place in origins.items() if name == key or name.startswith(f"{key}.")), "config")
     if error["type"] == "extra_forbidden":
         section: Any = Config
         for part in names[:-1]:

@@ -43,9 +43,7 @@ class Settings(BaseSettings):
         alias="MLFLOW_TRACKING_URI",
         description="MLflow store; by default DagsHub's when its three values are set, else mlflow.db here",
     )
-    tracking_username: str | None = Field(
-        None, alias="MLFLOW_TRACKING_USERNAME", description="user at that store"
-    )
+    tracking_username: str | None = Field(None, alias="MLFLOW_TRACKING_USERNAME", description="user at that store")
     tracking_password: SecretStr | None = Field(
         None, alias="MLFLOW_TRACKING_PASSWORD", description="password or token at that store"
     )
@@ -57,11 +55,13 @@ class Settings(BaseSettings):
         alias="CRYPTOML_PROJECT_DIR",
         description="project folder; by default the nearest one above with .cryptoml, .dvc or .git",
     )
-    author: str | None = Field(
-        None, alias="CRYPTOML_AUTHOR", description="name in runs; else git's, else the login"
-    )
+    author: str | None = Field(None, alias="CRYPTOML_AUTHOR", description="name in runs; else git's, else the login")
     workers: int | None = Field(
-        None, ge=1, le=256, alias="CRYPTOML_WORKERS", description="processes that fit models; else one a core"
+        None,
+        ge=1,
+        le=256,
+        alias="CRYPTOML_WORKERS",
+        description="fits that run side by side; else one a core",
     )
     store_timeout_s: float = Field(
         5.0,
@@ -124,9 +124,7 @@ def known_variables() -> dict[str, str]:
 def _refuse_unknown(folder: Path) -> None:
     known = list(known_variables())
     unknown = [
-        name
-        for name in read_dotenv(folder)
-        if name.startswith("CRYPTOML_") and "__" not in name and name not in known
+        name for name in read_dotenv(folder) if name.startswith("CRYPTOML_") and "__" not in name and name not in known
     ]
     if unknown:
         near = get_close_matches(unknown[0], known, n=1)

@@ -1,0 +1,107 @@
+"""The `cryptoml` command: its list of commands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from cryptoml import __version__
+from cryptoml.cli.commands import sample_data, sync, train
+from cryptoml.errors import CryptomlError, StoppedError
+
+app = typer.Typer(
+    name="cryptoml",
+    help="From crypto candles to a tracked, registered, promotable, reproducible price model.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("sample-data")(sample_data.sample_data)
+app.command("train")(train.train)
+app.command("sync")(sync.sync)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cryptoml {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show the traceback of a bug.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Hold the options of every command."""
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with the promised exit code."""
+    signal.signal(signal.SIGTERM, _stop)
+    _leave(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; the exit code. Errors are told on standard error in a line or two."""
+    try:
+        command = typer.main.get_command(app)
+        code: Any = command.main(args=arguments, prog_name="cryptoml", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except CryptomlError as error:
+        _tell(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("cryptoml: stopped.")
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except Exception as error:  # noqa: BLE001 - the last catcher: a bug gets exit code 1 and a short line
+        if hasattr(error, "exit_code") and hasattr(error, "format_message"):
+            _say(f"cryptoml: {error.format_message()} Mend: cryptoml --help")
+            return int(error.exit_code)
+        if type(error).__name__ == "Abort":
+            _say("cryptoml: stopped.")
+            return 130
+        if "-v" in arguments or "--verbose" in arguments:
+            traceback.print_exc()
+        _say(f"cryptoml: a bug: {type(error).__name__}: {error}. Run again with -v for the traceback.")
+        return 1
+
+
+def _tell(error: CryptomlError) -> None:
+    _say(f"cryptoml: {error.fact}")
+    if error.mend:
+        _say(f"Mend: {error.mend}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 - the one place where errors are told
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    # A second signal must not interrupt the cleaning that the first one began.
+    signal.signal(number, signal.SIG_IGN)
+    raise StoppedError("stopped by a signal.", signal_number=number)
+
+
+def _leave(code: int) -> NoReturn:
+    """Leave at once: native fits in other threads cannot be interrupted and would be waited for."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            code = code or 1
+    if code >= 128:
+        os._exit(code)
+    sys.exit(code)

@@ -1,0 +1,119 @@
+"""`cryptoml train`: candles to a tracked, registered model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cryptoml.workflows.results import ModelRow, TrainResult
+
+DEFAULT_CONFIG = Path("configs/default.yaml")
+
+
+def train(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Raw candles or a processed file; the newest file below data/ when not given."),
+    ] = None,
+    models: Annotated[str | None, typer.Option(help="Comma-separated: rf,gbm,ridge,xgb.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML config; configs/default.yaml of the project when it is there.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override one key: --set models.rf.n_estimators=300.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+) -> None:
+    """Train models on one split and one set of folds, track every run, register the best that passes the gate."""
+    import os
+
+    from cryptoml.cli.console import listening, print_json_last
+    from cryptoml.config import load_config
+    from cryptoml.models.zoo import MODELS
+    from cryptoml.settings import load_settings, read_dotenv
+    from cryptoml.workflows.inputs import find_data
+    from cryptoml.workflows.train import TrainRequest
+    from cryptoml.workflows.train import train as train_models
+
+    settings = load_settings()
+    default = settings.project_dir / DEFAULT_CONFIG
+    loaded = load_config(
+        config or (default if default.is_file() else None),
+        model_params={key: spec.params for key, spec in MODELS.items()},
+        overrides=[*(set_ or []), *([f"training.models=[{models}]"] if models is not None else [])],
+        environ=os.environ,
+        dotenv=read_dotenv(settings.project_dir),
+    )
+    request = TrainRequest(data or find_data(settings.project_dir), settings, loaded)
+    with listening() as listener:
+        result = train_models(request, on_event=listener)
+    if as_json:
+        print_json_last(result.to_dict())
+    else:
+        _show(result)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
+
+
+COLUMNS = (
+    "model", "cv RMSE", "± std", "test RMSE", "MAE", "MAPE %", "R2", "skill %", "direction %", "vs persistence",
+    "p", "time s",
+)  # fmt: skip
+
+
+def _show(result: TrainResult) -> None:
+    from cryptoml.cli.console import print_lines, print_table
+
+    print_table(
+        COLUMNS,
+        [_cells(row, best=result.best) for row in result.models],
+        title=f"{result.symbol} {result.interval}, {result.n_rows:,} rows of {result.source}",
+    )
+    lines = []
+    if result.registered is not None:
+        name, version = result.registered.model_name, result.registered.version
+        lines.append(f"registered: {name} v{version} ({result.best.run_name if result.best else ''})")
+    elif result.best is not None:
+        lines += [f"not registered: {reason}" for reason in result.gate_reasons]
+    lines += [f"note: {warning}" for warning in result.gate_warnings]
+    lines += [f"failed: {row.model_type}: {row.error}" for row in result.models if row.error]
+    if result.undelivered:
+        lines.append(f"not delivered: {result.undelivered} Nothing is lost; deliver with: cryptoml sync")
+    lines.append(f"runs: experiment {result.experiment} in {result.tracking_uri}")
+    if result.tracking_uri.startswith("sqlite:"):
+        lines.append(f"look: mlflow ui --backend-store-uri {result.tracking_uri}")
+    print_lines(lines)
+
+
+def _cells(row: ModelRow, *, best: ModelRow | None) -> list[str]:
+    name = f"{row.model_type} *" if best is not None and row.model_type == best.model_type else row.model_type
+    if row.error:
+        return [name, "failed", *[""] * (len(COLUMNS) - 2)]
+    m = row.metric
+    baseline = row.model_type == "persistence"
+    return [
+        name,
+        _price(m("cv_rmse_mean")),
+        _price(m("cv_rmse_std")),
+        _price(m("test_rmse")),
+        _price(m("test_mae")),
+        f"{m('test_mape'):.3f}",
+        f"{m('test_r2_score'):.4f}",
+        "" if baseline else f"{100 * m('skill'):+.3f}",
+        "" if baseline else f"{100 * m('directional_accuracy'):.1f}",
+        "" if baseline else str(row.verdict),
+        "" if baseline else f"{m('dm_p_value'):.3f}",
+        f"{m('training_time_seconds'):.1f}",
+    ]
+
+
+def _price(value: float) -> str:
+    """Five figures, whatever the size of the price, and no exponent."""
+    from math import floor, isfinite, log10
+
+    if not isfinite(value) or value == 0:
+        return f"{value:g}"
+    return f"{value:,.{max(0, 4 - floor(log10(abs(value))))}f}"

@@ -1,0 +1,144 @@
+"""How things are shown: results to standard output, talk and progress to standard error, JSON last of all."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from cryptoml import events
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+    from rich.table import Table
+
+
+def talk_console() -> Console:
+    """Standard error: news, warnings, progress."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def result_console() -> Console:
+    """Standard output: what was asked for. Wide when it is not a terminal, so that no column is cut."""
+    from rich.console import Console
+
+    plain_width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+    return Console(highlight=False, soft_wrap=False, width=plain_width)
+
+
+class Listener:
+    """Shows events: a progress bar a step on a terminal, plain lines elsewhere."""
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self.console = console
+        self.quiet = quiet
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._done: dict[str, tuple[int, int | None]] = {}
+
+    def __call__(self, event: events.Event) -> None:
+        """Show one event."""
+        match event:
+            case events.Info(text):
+                self._line(text)
+            case events.Warned(text):
+                self._line(f"warning: {text}", style="yellow")
+            case events.StepStarted(step, total):
+                self._start(step, total)
+            case events.StepAdvanced(step, detail, parts):
+                self._advance(step, detail, parts)
+            case events.StepFinished(step, seconds):
+                self._finish(step, seconds)
+
+    def close(self) -> None:
+        """Take the progress display off the terminal."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _line(self, text: str, *, style: str | None = None) -> None:
+        if self.quiet and style is None:
+            return
+        console = self._progress.console if self._progress is not None else self.console
+        console.print(text, style=style, markup=False)
+
+    def _start(self, step: str, total: int | None) -> None:
+        self._done[step] = (0, total)
+        if self.quiet or not self.console.is_terminal:
+            return
+        if self._progress is None:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[detail]}", style="dim"),
+                console=self.console,
+            )
+            self._progress.start()
+        self._tasks[step] = self._progress.add_task(step, total=total, detail="")
+
+    def _advance(self, step: str, detail: str, parts: int) -> None:
+        count, total = self._done.get(step, (0, None))
+        self._done[step] = (count + parts, total)
+        if self._progress is not None and step in self._tasks:
+            self._progress.update(self._tasks[step], advance=parts, detail=detail)
+        elif not self.console.is_terminal:
+            of = f"/{total}" if total else ""
+            self._line(f"{step}: {count + parts}{of} {detail}".rstrip())
+
+    def _finish(self, step: str, seconds: float) -> None:
+        if self._progress is not None and step in self._tasks:
+            self._progress.update(self._tasks.pop(step), detail=f"{seconds:.1f} s")
+            if not self._tasks:
+                self.close()
+        elif not self.console.is_terminal:
+            self._line(f"{step}: done in {seconds:.1f} s")
+
+
+@contextmanager
+def listening(*, quiet: bool = False) -> Iterator[Listener]:
+    """A listener on standard error that is closed whatever happens."""
+    listener = Listener(talk_console(), quiet=quiet)
+    try:
+        yield listener
+    finally:
+        listener.close()
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", left: int = 1) -> None:
+    """A table on standard output; the first `left` columns are text, the others are numbers to the right."""
+    from rich import box
+    from rich.table import Table
+
+    table: Table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place < left else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    result_console().print(table)
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    """Plain lines on standard output."""
+    console = result_console()
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def print_json_last(document: Mapping[str, Any]) -> None:
+    """One JSON document in one line, the very last thing written, after everything else is flushed.
+
+    Airflow merges both streams and takes the last line, so standard error is flushed first.
+    """
+    sys.stderr.flush()
+    sys.stdout.write(json.dumps(document, default=str, allow_nan=False) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,53 @@
+"""The length of a candle, as people write it: 1m, 15m, 1h, 4h, 1d."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptoml.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A candle's length; `label` is the short form with the largest unit that divides it."""
+
+    label: str
+    seconds: int
+
+    @property
+    def timedelta(self) -> pd.Timedelta:
+        """The length as pandas knows it."""
+        import pandas as pd
+
+        return pd.Timedelta(seconds=self.seconds)
+
+
+def parse_interval(text: str) -> Interval:
+    """The interval that a text such as 1h, 15m or 1D names; raises UsageError."""
+    found = re.fullmatch(r"\s*(\d+)\s*([smhdwSHDW])\s*", text)
+    if not found or int(found[1]) == 0:
+        raise UsageError(f"{text!r} is not an interval.", mend="write it like 1m, 15m, 1h, 4h or 1d")
+    return interval_of(int(found[1]) * _UNITS[found[2].lower()])
+
+
+def interval_of(seconds: int) -> Interval:
+    """The interval of so many seconds."""
+    for unit in ("d", "h", "m", "s"):
+        if seconds % _UNITS[unit] == 0:
+            return Interval(f"{seconds // _UNITS[unit]}{unit}", seconds)
+    raise AssertionError("every whole number of seconds is divisible by one second")
+
+
+def default_max_no_trade(interval: Interval) -> int:
+    """The longest gap, in candles, that is read as "no trade": 30 below an hour, 0 from an hour on.
+
+    Exchanges leave out minutes without a trade; an hour without one is an outage.
+    """
+    return 30 if interval.seconds < 3600 else 0

@@ -1,0 +1,85 @@
+"""The processed data set: checked candles with their features and target in one Parquet file.
+
+The file says what it is in its own metadata, so that `train --data` can tell it from raw candles. Its candles
+are the truth and its features are there for other tools: training computes features by its own config.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cryptoml.data.candles import Candles, QualityReport
+from cryptoml.data.interval import parse_interval
+from cryptoml.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CANDLE_COLUMNS = ("open", "high", "low", "close", "volume")
+_KEY = b"cryptoml.processed"
+TARGET_COLUMN = "target_log_return"
+
+
+def write_processed(
+    path: Path, candles: Candles, features: pd.DataFrame, target: pd.Series[float], *, about: dict[str, Any]
+) -> None:
+    """Write one row a candle: OHLCV, features (float32, NaN where a window is incomplete), target.
+
+    `features` and `target` are aligned to the candles. The same input gives the same bytes. Written whole or
+    not at all.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    frame = candles.frame.join(features.reindex(candles.frame.index))
+    frame[TARGET_COLUMN] = target.reindex(frame.index)
+    table = pa.Table.from_pandas(frame.reset_index(), preserve_index=False)
+    document = {
+        "symbol": candles.symbol,
+        "interval": candles.interval.label,
+        "quality": candles.report.to_dict(),
+        **about,
+    }
+    metadata = {_KEY: json.dumps(document, sort_keys=True).encode()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def is_processed(path: Path) -> bool:
+    """Whether `path` was written by `write_processed`; false for anything that is not Parquet."""
+    return path.suffix.lower() in (".parquet", ".pq") and _about(path) is not None
+
+
+def read_processed(path: Path) -> Candles:
+    """The candles of a processed file, as they were checked when it was written; raises DataError."""
+    import pandas as pd
+
+    about = _about(path)
+    if about is None:
+        raise DataError(f"{path}: is not a processed data set.", mend="make one with cryptoml transform-data")
+    frame = pd.read_parquet(path, columns=["timestamp", *CANDLE_COLUMNS]).set_index("timestamp")
+    return Candles(
+        frame=frame,
+        symbol=about["symbol"],
+        interval=parse_interval(about["interval"]),
+        report=QualityReport.from_dict(about["quality"]),
+    )
+
+
+def _about(path: Path) -> dict[str, Any] | None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowInvalid):
+        return None
+    return json.loads(metadata[_KEY]) if _KEY in metadata else None

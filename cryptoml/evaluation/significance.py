@@ -1,0 +1,84 @@
+"""Whether one forecast is better than another, or only luckier."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Word = Literal["beats", "ties", "worse"]
+
+
+@dataclass(frozen=True)
+class DieboldMariano:
+    """Negative statistic: the first forecast loses less. p_value is two-sided, n the number of forecasts."""
+
+    statistic: float
+    p_value: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a model stands against persistence, in a word, with the test behind it."""
+
+    word: Word
+    p_value: float
+    statistic: float
+
+
+def diebold_mariano(loss: NDArray[np.float64], other_loss: NDArray[np.float64], horizon: int) -> DieboldMariano:
+    """Test of equal expected loss of two forecasts of the same outcomes, in time order.
+
+    Diebold and Mariano (1995) with the rectangular kernel up to lag horizon - 1, the small-sample correction
+    and the t distribution with n - 1 degrees of freedom of Harvey, Leybourne and Newbold (1997). Where the
+    kernel gives no positive variance, the one at lag 0 is used. Equal losses give statistic 0 and p 1.
+    """
+    import numpy as np
+    from scipy.stats import t as student_t
+
+    difference = np.asarray(loss, dtype=np.float64) - np.asarray(other_loss, dtype=np.float64)
+    n = len(difference)
+    mean = float(np.mean(difference)) if n else 0.0
+    centred = difference - mean
+    at_zero = float(np.sum(centred * centred)) / n if n else 0.0
+    if n < 2 or at_zero <= 0:
+        # No variation: either nothing differs, or every single outcome says the same.
+        return (
+            DieboldMariano(0.0, 1.0, n) if mean == 0 or n < 2 else DieboldMariano(math.copysign(math.inf, mean), 0.0, n)
+        )
+    lags = min(horizon, n) - 1
+    variance = at_zero + 2 * sum(float(np.sum(centred[lag:] * centred[:-lag])) / n for lag in range(1, lags + 1))
+    if variance <= 0:
+        variance = at_zero
+    h = min(horizon, n)
+    correction = (n + 1 - 2 * h + h * (h - 1) / n) / n
+    statistic = mean / math.sqrt(variance / n) * math.sqrt(max(correction, 0.0))
+    return DieboldMariano(statistic, float(2 * student_t.sf(abs(statistic), df=n - 1)), n)
+
+
+def verdict(
+    errors: NDArray[np.float64], persistence_errors: NDArray[np.float64], horizon: int, *, level: float = 0.05
+) -> Verdict:
+    """Compare squared errors of log returns with those of persistence, in time order."""
+    test = diebold_mariano(errors**2, persistence_errors**2, horizon)
+    word: Word = "ties"
+    if test.p_value < level:
+        word = "beats" if test.statistic < 0 else "worse"
+    return Verdict(word, test.p_value, test.statistic)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for how many there are (Holm 1979), in the order given."""
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = largest
+    return adjusted

@@ -1,0 +1,240 @@
+"""Versions in the model registry: registering a run's model once, and reading versions, aliases and stages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from cryptoml.errors import AnswerIsNoError, UnavailableError, UsageError
+from cryptoml.tracking.records import Registration
+from cryptoml.tracking.translate import exists_already, is_missing, masked, store_in_words
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+    from cryptoml.tracking.deliver import Register
+    from cryptoml.tracking.store import Store
+
+MODEL_PATH = "models/model"
+PRODUCTION = "production"
+READY_WITHIN_S = 60.0
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version in the registry. `aliases` are the truth about its place, `stage` is what older pages show.
+
+    `is_new` is False when it was found and not made.
+    """
+
+    model_name: str
+    version: str
+    run_id: str
+    source: str
+    stage: str
+    aliases: tuple[str, ...]
+    description: str
+    tags: Mapping[str, str]
+    created_ms: int
+    is_new: bool = False
+
+
+def registrar(store: Store) -> Register:
+    """What `deliver` calls for each registration that a journal asks for."""
+
+    def register(run_id: str, wish: Registration) -> str:
+        return register_version(
+            store,
+            run_id=run_id,
+            model_name=wish.model_name,
+            artifact_path=wish.model_path,
+            description=wish.description,
+            tags=wish.tags,
+        ).version
+
+    return register
+
+
+def register_version(
+    store: Store,
+    *,
+    run_id: str,
+    model_name: str,
+    artifact_path: str = MODEL_PATH,
+    description: str = "",
+    tags: Mapping[str, str] | None = None,
+    ready_within_s: float = READY_WITHIN_S,
+) -> Version:
+    """Make the run's model a version of `model_name`, or return the version that it is already.
+
+    Raises AnswerIsNoError when the run did not finish or has no model, UsageError when there is no such run.
+    """
+    source = f"runs:/{run_id}/{artifact_path}"
+    with store_in_words(store.uri, f"register run {run_id}"):
+        _make_model(store, model_name)
+        earlier = _of_run(store, model_name, run_id, artifact_path)
+        if earlier:
+            return _complete(store, earlier[0])
+        _check_run(store, run_id, artifact_path)
+        made = store.client.create_model_version(
+            model_name,
+            source,
+            run_id,
+            tags=dict(tags or {}),
+            description=description or None,
+            await_creation_for=0,
+        )
+        _wait_until_ready(store, made, ready_within_s)
+        first = _of_run(store, model_name, run_id, artifact_path)[0]
+        if first.version != made.version:
+            # Another process registered the same run at the same moment; the lower version stays, here as there.
+            store.client.delete_model_version(model_name, made.version)
+            return _complete(store, first)
+        return replace(_complete(store, made), is_new=True)
+
+
+def get_version(store: Store, model_name: str, version: str) -> Version:
+    """One version; raises UsageError when there is none of that number."""
+    from mlflow.exceptions import MlflowException
+
+    with store_in_words(store.uri, f"read version {version} of {model_name}"):
+        try:
+            return _view(store.client.get_model_version(model_name, version))
+        except MlflowException as error:
+            if is_missing(error):
+                raise UsageError(f"{masked(store.uri)}: {model_name} has no version {version}.") from None
+            raise
+
+
+def list_versions(store: Store, model_name: str) -> tuple[Version, ...]:
+    """All versions of a model with their aliases, newest first; none when there is no such model."""
+    found: list[Version] = []
+    with store_in_words(store.uri, f"list the versions of {model_name}"):
+        aliases = _aliases(store, model_name)
+        if aliases is None:
+            return ()
+        for entity in _search(store, f"name = '{_quoted(model_name)}'"):
+            names = {name for name, number in aliases.items() if str(number) == str(entity.version)}
+            found.append(replace(_view(entity), aliases=tuple(sorted(names))))
+    return tuple(sorted(found, key=lambda one: int(one.version), reverse=True))
+
+
+def version_at(store: Store, model_name: str, alias: str) -> Version | None:
+    """The version that the alias points to, or None."""
+    with store_in_words(store.uri, f"read the alias {alias} of {model_name}"):
+        number = (_aliases(store, model_name) or {}).get(alias)
+        return None if number is None else _view(store.client.get_model_version(model_name, str(number)))
+
+
+def production_version(store: Store, model_name: str) -> Version | None:
+    """The version in production, or None."""
+    return version_at(store, model_name, PRODUCTION)
+
+
+def _make_model(store: Store, model_name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        store.client.get_registered_model(model_name)
+    except MlflowException as error:
+        if not is_missing(error):
+            raise
+        try:
+            store.client.create_registered_model(model_name)
+        except MlflowException as second:
+            if not exists_already(second):
+                raise
+
+
+def _check_run(store: Store, run_id: str, artifact_path: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = store.client.get_run(run_id)
+    except MlflowException as error:
+        if is_missing(error) or error.error_code == "INVALID_PARAMETER_VALUE":
+            raise UsageError(f"{masked(store.uri)}: there is no run {run_id}.") from None
+        raise
+    if run.info.status != "FINISHED":
+        raise AnswerIsNoError(
+            f"run {run.info.run_name or run_id} is {run.info.status}; only a FINISHED run is registered."
+        )
+    names = {one.path for one in store.client.list_artifacts(run_id, artifact_path)}
+    if f"{artifact_path}/MLmodel" not in names:
+        raise AnswerIsNoError(f"run {run.info.run_name or run_id} has no model at {artifact_path}.")
+
+
+def _of_run(store: Store, model_name: str, run_id: str, artifact_path: str) -> list[ModelVersion]:
+    def same_model(source: str) -> bool:
+        # Registered by other means, the same folder may be named by where it lies.
+        return not source or source.rstrip("/").endswith(f"/{artifact_path}")
+
+    found = [
+        one for one in _search(store, f"run_id = '{run_id}'") if one.name == model_name and same_model(one.source or "")
+    ]
+    return sorted(found, key=lambda one: int(one.version))
+
+
+def _search(store: Store, query: str) -> list[ModelVersion]:
+    found: list[ModelVersion] = []
+    token: str | None = None
+    while True:
+        page = store.client.search_model_versions(query, max_results=200, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _aliases(store: Store, model_name: str) -> Mapping[str, Any] | None:
+    """Alias to version number, or None when there is no such model."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return dict(store.client.get_registered_model(model_name).aliases)
+    except MlflowException as error:
+        if is_missing(error):
+            return None
+        raise
+
+
+def _wait_until_ready(store: Store, version: ModelVersion, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while version.status != "READY":
+        if version.status != "PENDING_REGISTRATION":
+            raise UnavailableError(
+                f"version {version.version} of {version.name} could not be made: {version.status_message}."
+            )
+        if time.monotonic() > deadline:
+            raise UnavailableError(
+                f"version {version.version} of {version.name} is not ready after {within_s:.0f} s.",
+                mend="look at it in the MLflow UI",
+            )
+        time.sleep(_POLL_S)
+        version = store.client.get_model_version(version.name, version.version)
+
+
+def _complete(store: Store, entity: ModelVersion) -> Version:
+    # A search leaves the aliases out on some servers.
+    return _view(store.client.get_model_version(entity.name, entity.version))
+
+
+def _view(entity: ModelVersion) -> Version:
+    return Version(
+        model_name=entity.name,
+        version=str(entity.version),
+        run_id=entity.run_id or "",
+        source=entity.source or "",
+        stage=(entity.current_stage or "None").lower(),
+        aliases=tuple(sorted(entity.aliases or ())),
+        description=entity.description or "",
+        tags=dict(entity.tags or {}),
+        created_ms=entity.creation_timestamp or 0,
+    )
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

@@ -1,0 +1,97 @@
+"""Reading runs back from the store, as frozen views; pandas is not needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from cryptoml.errors import UsageError
+from cryptoml.tracking.numbers import highest_number
+from cryptoml.tracking.translate import is_missing, masked, store_in_words
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+    from cryptoml.tracking.store import Store
+
+PAGE = 1000
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as the store has it. Times are milliseconds since 1970 UTC; a metric is its last value."""
+
+    run_id: str
+    name: str
+    experiment_id: str
+    status: str
+    start_time_ms: int
+    end_time_ms: int | None
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+
+def get_run(store: Store, run_id: str) -> RunView:
+    """The run with that id; raises UsageError when there is none."""
+    from mlflow.exceptions import MlflowException
+
+    with store_in_words(store.uri, f"read the run {run_id}"):
+        try:
+            return _view(store.client.get_run(run_id))
+        except MlflowException as error:
+            if is_missing(error) or error.error_code == "INVALID_PARAMETER_VALUE":
+                raise UsageError(
+                    f"{masked(store.uri)}: there is no run {run_id}.",
+                    mend="see cryptoml compare for the runs there are",
+                ) from None
+            raise
+
+
+def search_runs(
+    store: Store,
+    experiment: str,
+    *,
+    query: str = "",
+    order_by: Sequence[str] = ("attributes.start_time DESC",),
+    limit: int | None = None,
+) -> tuple[RunView, ...]:
+    """Runs of an experiment that MLflow's search `query` finds, newest first; none when there is no experiment."""
+    identifier = store.find_experiment_id(experiment)
+    if identifier is None:
+        return ()
+    found: list[RunView] = []
+    token: str | None = None
+    while limit is None or len(found) < limit:
+        wanted = PAGE if limit is None else min(PAGE, limit - len(found))
+        with store_in_words(store.uri, "search runs"):
+            page = store.client.search_runs(
+                [identifier], query, max_results=wanted, order_by=list(order_by), page_token=token
+            )
+        found += [_view(run) for run in page]
+        token = page.token
+        if not token:
+            break
+    return tuple(found)
+
+
+def highest_run_number(store: Store, experiment: str, long_name: str, day: date) -> int:
+    """The highest run number that the store has for that model and day; 0 when there is none."""
+    query = f"attributes.run_name LIKE '{long_name}_{day:%Y-%m-%d}_%'"
+    return highest_number((run.name for run in search_runs(store, experiment, query=query)), long_name, day)
+
+
+def _view(run: Run) -> RunView:
+    return RunView(
+        run_id=run.info.run_id,
+        name=run.info.run_name or "",
+        experiment_id=run.info.experiment_id,
+        status=run.info.status,
+        start_time_ms=run.info.start_time,
+        end_time_ms=run.info.end_time,
+        params=dict(run.data.params),
+        metrics=dict(run.data.metrics),
+        tags=dict(run.data.tags),
+    )

@@ -1,0 +1,186 @@
+"""Opening the MLflow store: found fit first, with short time limits, no telemetry and no surprises."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from cryptoml.errors import ConfigError
+from cryptoml.tracking import probe, sqlite_store
+from cryptoml.tracking.quiet import import_mlflow
+from cryptoml.tracking.translate import masked, store_in_words
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ARTIFACTS_FOLDER = "mlartifacts"
+UPLOAD_TIMEOUT_S = 60
+_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open store. `close` (or `with`) puts back the environment variables that mlflow reads its limits from.
+
+    `artifacts_root` is None where the server decides where artifacts go.
+    """
+
+    client: MlflowClient
+    uri: str
+    artifacts_root: Path | None
+    _saved: dict[str, str | None] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether requests go over a network."""
+        return self.uri.startswith(("http://", "https://"))
+
+    def close(self) -> None:
+        """Put the environment back as it was."""
+        _restore(self._saved)
+        self._saved.clear()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def experiment_id(self, name: str) -> str:
+        """The id of the experiment, which is made when it is not there; others may be making it too.
+
+        Raises ConfigError when it was deleted.
+        """
+        found = self._find_experiment(name)
+        if found is None:
+            found = self._make_experiment(name)
+        identifier, stage = found
+        if stage == "deleted":
+            raise ConfigError(
+                f"{masked(self.uri)}: the experiment {name} was deleted.",
+                mend=f"mlflow experiments restore -x {identifier}, or choose another MLFLOW_EXPERIMENT_NAME",
+            )
+        return identifier
+
+    def find_experiment_id(self, name: str) -> str | None:
+        """The id of the experiment, or None when it is not there or was deleted."""
+        found = self._find_experiment(name)
+        return found[0] if found and found[1] != "deleted" else None
+
+    @contextmanager
+    def uploading(self) -> Iterator[None]:
+        """Give single requests the time that large files need."""
+        wanted = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(UPLOAD_TIMEOUT_S)}
+        ours = self.is_remote and self._saved.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "") is None
+        saved = _set(wanted) if ours else {}
+        try:
+            yield
+        finally:
+            _restore(saved)
+
+    def _find_experiment(self, name: str) -> tuple[str, str] | None:
+        with store_in_words(self.uri, f"look up the experiment {name}"):
+            found = self.client.get_experiment_by_name(name)
+        return (found.experiment_id, found.lifecycle_stage) if found else None
+
+    def _make_experiment(self, name: str) -> tuple[str, str]:
+        from mlflow.exceptions import MlflowException
+
+        folder = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "experiment"
+        location = None if self.artifacts_root is None else (self.artifacts_root / folder).as_uri()
+        with store_in_words(self.uri, f"make the experiment {name}"):
+            try:
+                return self.client.create_experiment(name, artifact_location=location), "active"
+            except MlflowException:
+                found = self._find_experiment(name)
+                if found is None:
+                    raise
+                return found
+
+
+def open_store(
+    tracking_uri: str,
+    *,
+    timeout_s: float = 5.0,
+    username: str | None = None,
+    password: str | None = None,
+    artifacts_root: Path | None = None,
+) -> Store:
+    """Open the store at `tracking_uri`: `sqlite:////abs/mlflow.db`, an http(s) server, or another database.
+
+    A SQLite store is made when it is not there; its artifacts go to `artifacts_root`, by default `mlartifacts`
+    beside it. Raises UnavailableError, AccessError or ConfigError within a few times `timeout_s`.
+    """
+    scheme = urlsplit(tracking_uri).scheme.partition("+")[0]
+    if scheme == "sqlite":
+        path = sqlite_store.database_path(tracking_uri)
+        root = artifacts_root or path.parent / ARTIFACTS_FOLDER
+        sqlite_store.prepare(path, artifacts_root=root, timeout_s=timeout_s)
+        return _store(sqlite_store.database_uri(path), root, {})
+    if scheme in ("http", "https"):
+        uri = tracking_uri.rstrip("/")
+        credentials = (username, password) if username and password else None
+        bearer = bool(os.environ.get("MLFLOW_TRACKING_TOKEN"))
+        probe.check_address(uri, with_credentials=credentials is not None or bearer)
+        probe.probe_http(uri, timeout_s=timeout_s, credentials=credentials)
+        return _store(uri, None, _limits(timeout_s) | _credentials(credentials))
+    if scheme in _DATABASE_PORTS:
+        probe.probe_tcp(tracking_uri, timeout_s=timeout_s, default_port=_DATABASE_PORTS[scheme])
+        return _store(tracking_uri, artifacts_root, {})
+    raise ConfigError(
+        f"{masked(tracking_uri)}: this kind of store is not supported.",
+        mend="use sqlite:////folder/mlflow.db or an http(s) address in MLFLOW_TRACKING_URI",
+    )
+
+
+def _store(uri: str, root: Path | None, wanted: Mapping[str, str]) -> Store:
+    mlflow = import_mlflow()
+    saved = _set(wanted)
+    try:
+        with store_in_words(uri, "open the store"):
+            client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+    except BaseException:
+        _restore(saved)
+        raise
+    return Store(client, uri, root, saved)
+
+
+def _limits(timeout_s: float) -> dict[str, str]:
+    """Three tries within seconds; what the user set himself stays."""
+    wanted = {
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, math.ceil(timeout_s))),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        # A server may ask for an hour's patience; the journal waits instead.
+        "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+    }
+    return {name: text for name, text in wanted.items() if name not in os.environ}
+
+
+def _credentials(credentials: tuple[str, str] | None) -> dict[str, str]:
+    names = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+    return dict(zip(names, credentials, strict=True)) if credentials else {}
+
+
+def _set(wanted: Mapping[str, str]) -> dict[str, str | None]:
+    saved = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    return saved
+
+
+def _restore(saved: Mapping[str, str | None]) -> None:
+    for name, text in saved.items():
+        if text is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = text

@@ -1,0 +1,86 @@
+"""From candles on the regular grid to the rows a model is trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptoml.data.grid import to_grid
+from cryptoml.data.interval import Interval, default_max_no_trade
+from cryptoml.errors import DataError
+from cryptoml.features.pipeline import FeaturePipeline, log_return_target
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from cryptoml.data.candles import Candles
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows with every feature and a known target; all parts share one ascending UTC index.
+
+    features: float32, one column a feature, no NaN. target: log return over the horizon, float64.
+    price_now, actual_price: close at the row's candle and `horizon` candles later.
+    """
+
+    features: pd.DataFrame
+    target: np.ndarray
+    price_now: np.ndarray
+    actual_price: np.ndarray
+    symbol: str
+    interval: Interval
+    horizon: int
+    pipeline: FeaturePipeline
+    max_no_trade_candles: int
+    newest_candles: pd.DataFrame
+
+    @property
+    def index(self) -> pd.DatetimeIndex:
+        """The open times of the candles at which forecasts are made."""
+        index: pd.DatetimeIndex = self.features.index  # type: ignore[assignment]
+        return index
+
+
+def build_dataset(
+    candles: Candles, pipeline: FeaturePipeline, *, horizon: int, max_no_trade_candles: int | None = None
+) -> Dataset:
+    """Compute features and target; candles made up for missing trades give no row of their own.
+
+    Raises DataError when no row has every feature, or when the price never moves.
+    """
+    import numpy as np
+
+    if max_no_trade_candles is None:
+        max_no_trade_candles = default_max_no_trade(candles.interval)
+    grid = to_grid(candles.frame, candles.interval, max_no_trade_candles=max_no_trade_candles)
+    features = pipeline.transform(grid)
+    target = log_return_target(grid, horizon)
+    usable = features.notna().to_numpy().all(axis=1)
+    usable &= target.notna().to_numpy() & ~grid["no_trade"].to_numpy()
+    if not usable.any():
+        raise DataError(
+            f"{candles.report.source}: {len(candles.frame)} candles give no row with every feature.",
+            mend=f"bring at least {pipeline.warmup_candles + horizon} candles in a row, or shorter windows "
+            "(--set features.rolling_windows=6,24)",
+        )
+    values = target.to_numpy()[usable]
+    if not np.any(values):
+        raise DataError(
+            f"{candles.report.source}: the price never changes, there is nothing to forecast.",
+            mend="check that this is the right file and column",
+        )
+    close = grid["close"].to_numpy()[usable]
+    return Dataset(
+        features=features[usable],
+        target=values,
+        price_now=close,
+        actual_price=grid["close"].shift(-horizon).to_numpy()[usable],
+        symbol=candles.symbol,
+        interval=candles.interval,
+        horizon=horizon,
+        pipeline=pipeline,
+        max_no_trade_candles=max_no_trade_candles,
+        newest_candles=candles.frame.tail(pipeline.warmup_candles + horizon + 1),
+    )

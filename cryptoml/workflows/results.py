@@ -1,0 +1,111 @@
+"""What a training comes to: frozen results, and the JSON document that stands for them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+SCHEMA = "cryptoml.train/1"
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One model of a training; metrics is empty and `error` is set when it failed."""
+
+    model_type: str
+    run_name: str
+    status: str
+    implementation: str = ""
+    run_id: str | None = None
+    metrics: Mapping[str, float] | None = None
+    verdict: str | None = None
+    error: str | None = None
+    exit_code: int = 0
+
+    def metric(self, name: str) -> float:
+        """One metric, NaN when there is none."""
+        return (self.metrics or {}).get(name, math.nan)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version in the registry."""
+
+    model_name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """The outcome of one `train` call. `models` is in the order of training, persistence first."""
+
+    training_id: str
+    experiment: str
+    tracking_uri: str
+    dataset_version: str
+    source: str
+    symbol: str
+    interval: str
+    n_rows: int
+    models: tuple[ModelRow, ...]
+    best: ModelRow | None
+    gate_passed: bool
+    gate_reasons: tuple[str, ...]
+    gate_warnings: tuple[str, ...]
+    model_name: str
+    registered: Registered | None
+    undelivered: str | None
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """0, or the code of what went wrong first: a failed model, a store that is away, a closed gate."""
+        failed = next((row.exit_code for row in self.models if row.error), 0)
+        if failed:
+            return failed
+        if self.undelivered:
+            return 5
+        return 0 if self.gate_passed else 6
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of `--json`; a number that is not finite becomes null."""
+        best = self.best
+        return {
+            "schema": SCHEMA,
+            "training_id": self.training_id,
+            "experiment": self.experiment,
+            "tracking_uri": self.tracking_uri,
+            "dataset_version": self.dataset_version,
+            "best": None
+            if best is None
+            else {
+                "run_id": best.run_id,
+                "model_type": best.model_type,
+                "cv_rmse_mean": _finite(best.metric("cv_rmse_mean")),
+                "test_rmse": _finite(best.metric("test_rmse")),
+                "skill": _finite(best.metric("skill")),
+                "verdict": best.verdict,
+            },
+            "registered": self.registered is not None,
+            "model_name": self.model_name,
+            "version": self.registered.version if self.registered else None,
+            "gate": {
+                "passed": self.gate_passed,
+                "reasons": list(self.gate_reasons),
+                "warnings": list(self.gate_warnings),
+            },
+            "undelivered": self.undelivered,
+            "models": [_row(row) for row in self.models],
+        }
+
+
+def _row(row: ModelRow) -> dict[str, Any]:
+    found = asdict(row)
+    found["metrics"] = {name: _finite(value) for name, value in (row.metrics or {}).items()}
+    return found
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

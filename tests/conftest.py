@@ -1,0 +1,95 @@
+"""What every test gets: a clean environment, its own home and folder, loopback only."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+OUR_PREFIXES = ("CRYPTOML_", "MLFLOW_", "DVC_", "DAGSHUB_", "AIRFLOW_", "GIT_")
+
+
+def clean_environ(home: Path) -> dict[str, str]:
+    """The environment without anything that could steer cryptoml, with `home` as HOME."""
+    environ = {name: text for name, text in os.environ.items() if not name.startswith(OUR_PREFIXES)}
+    home.mkdir(parents=True, exist_ok=True)
+    return environ | {
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "COLUMNS": "200",
+        "NO_COLOR": "1",
+    }
+
+
+@pytest.fixture(autouse=True)
+def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    for name, text in clean_environ(home).items():
+        monkeypatch.setenv(name, text)
+    for name in list(os.environ):
+        if name.startswith(OUR_PREFIXES) and not name.startswith("GIT_CONFIG"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ended: its exit code and its two streams."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> dict[str, object]:
+        """The JSON document in the last line of standard output."""
+        document = json.loads(self.out.strip().splitlines()[-1])
+        assert isinstance(document, dict)
+        return document
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder in which the real `cryptoml` command is run as a user would, in a process of its own."""
+
+    folder: Path
+    environ: Mapping[str, str]
+
+    def command(self, *arguments: object) -> list[str]:
+        """The command line that starts cryptoml from this very environment."""
+        return [sys.executable, "-m", "cryptoml", *map(str, arguments)]
+
+    def run(self, *arguments: object, environ: Mapping[str, str] | None = None, timeout: float = 240) -> Done:
+        """Run `cryptoml ARGUMENTS` to its end, without a terminal."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env={**self.environ, **(environ or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+
+def make_project(folder: Path) -> Project:
+    """An empty project folder with a home of its own."""
+    (folder / "work" / ".cryptoml").mkdir(parents=True)
+    return Project(folder / "work", clean_environ(folder / "home"))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """An empty project for one test."""
+    return make_project(tmp_path)

@@ -1,0 +1,66 @@
+"""Where settings come from, and what is derived from them."""
+
+from pathlib import Path
+
+import pytest
+
+from cryptoml.errors import ConfigError
+from cryptoml.settings import find_project, known_variables, load_settings
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def test_without_anything_runs_go_to_sqlite_in_the_project(tmp_path):
+    (tmp_path / "p" / ".git").mkdir(parents=True)
+    (tmp_path / "p" / "deep" / "er").mkdir(parents=True)
+    settings = load_settings(cwd=tmp_path / "p" / "deep" / "er")
+    assert settings.project_dir == tmp_path / "p"
+    assert settings.mlflow_uri() == f"sqlite:///{tmp_path / 'p' / 'mlflow.db'}"
+    assert settings.mlflow_credentials() is None
+
+
+def test_three_values_move_everything_to_dagshub(tmp_path):
+    (tmp_path / ".env").write_text("DAGSHUB_USERNAME=ada\nDAGSHUB_TOKEN=t0ken\nDAGSHUB_REPO=coins\n")
+    settings = load_settings(cwd=tmp_path)
+    assert settings.mlflow_uri() == "https://dagshub.com/ada/coins.mlflow"
+    assert settings.mlflow_credentials() == ("ada", "t0ken")
+    assert "t0ken" not in repr(settings)
+
+
+def test_environment_beats_dotenv(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("MLFLOW_EXPERIMENT_NAME=file\nCRYPTOML_AUTHOR=file\n")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "shell")
+    settings = load_settings(cwd=tmp_path)
+    assert (settings.experiment_name, settings.author) == ("shell", "file")
+
+
+def test_a_mistyped_setting_in_dotenv_is_told(tmp_path):
+    (tmp_path / ".env").write_text("CRYPTOML_AUTOR=x\nOTHER=1\n")
+    with pytest.raises(ConfigError, match=r"CRYPTOML_AUTOR.*did you mean CRYPTOML_AUTHOR"):
+        load_settings(cwd=tmp_path)
+
+
+def test_a_wrong_value_is_told_without_the_value(tmp_path, monkeypatch):
+    monkeypatch.setenv("CRYPTOML_WORKERS", "s3cret")
+    with pytest.raises(ConfigError, match="CRYPTOML_WORKERS") as caught:
+        load_settings(cwd=tmp_path)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_relative_sqlite_store_is_in_the_project(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///runs/x.db")
+    assert load_settings(cwd=tmp_path).mlflow_uri() == f"sqlite:///{tmp_path}/runs/x.db"
+
+
+def test_the_project_may_be_named(tmp_path):
+    assert find_project(environ={"CRYPTOML_PROJECT_DIR": str(tmp_path)}) == tmp_path
+    with pytest.raises(ConfigError, match="is not a folder"):
+        find_project(environ={"CRYPTOML_PROJECT_DIR": str(tmp_path / "no")})
+
+
+def test_env_example_lists_exactly_the_settings():
+    lines = (REPOSITORY / ".env.example").read_text().splitlines()
+    listed = [line.removeprefix("#").partition("=")[0] for line in lines if line.startswith("#") and "=" in line]
+    assert listed == list(known_variables())
+    for meaning in known_variables().values():
+        assert any(meaning == line.removeprefix("# ") for line in lines), meaning
