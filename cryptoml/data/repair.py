@@ -165,7 +165,7 @@ def drop_impossible(rows: Rows, *, has_volume: bool) -> None:
     prices = rows.frame[list(PRICES)].to_numpy()
     rows.drop_or_fail("row without a price", np.isnan(prices).any(axis=1))
     prices = rows.frame[list(PRICES)].to_numpy()
-    rows.drop_or_fail("price of zero or below", (prices <= 0).any(axis=1))
+    rows.drop_or_fail("price of zero or below", np.any(prices <= 0, axis=1))
     if has_volume:
         volume = rows.frame["volume"].to_numpy(dtype=np.float64)
         rows.drop_or_fail("volume missing or below zero", np.isnan(volume) | (volume < 0))

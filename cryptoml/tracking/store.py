@@ -163,6 +163,8 @@ def _limits(timeout_s: float) -> dict[str, str]:
         "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
         # A server may ask for an hour's patience; the journal waits instead.
         "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+        # Ending a run would print its address to standard output, where results go.
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
     return {name: text for name, text in wanted.items() if name not in os.environ}
 
