@@ -80,9 +80,9 @@ class FeaturesSection(_Section):
     """Which features are computed, and over which windows (in candles)."""
 
     include: Names | None = Field(None, description="feature names; all registered ones when not given")
-    lag_windows: Windows = Field((1, 2, 3, 6, 12, 24), min_length=1)
-    rolling_windows: Windows = Field((6, 24, 72, 168), min_length=1)
-    scaling_method: Literal["standard", "none"] = "standard"
+    lag_windows: Windows = Field((1, 2, 3, 6, 12, 24), min_length=1, description="lags, in candles")
+    rolling_windows: Windows = Field((6, 24, 72, 168), min_length=1, description="rolling windows, in candles")
+    scaling_method: Literal["standard", "none"] = Field("standard", description="scaler fitted on each training part")
 
 
 class TargetSection(_Section):
@@ -95,16 +95,18 @@ class TargetSection(_Section):
 class SplitSection(_Section):
     """One hold-out and one set of expanding folds, both cut by time."""
 
-    train_test_split_ratio: float = Field(0.8, ge=0.5, le=0.95)
-    cross_validation_folds: int = Field(5, ge=2, le=20)
+    train_test_split_ratio: float = Field(0.8, ge=0.5, le=0.95, description="share of the time before the hold-out")
+    cross_validation_folds: int = Field(5, ge=2, le=20, description="expanding folds before the hold-out")
     gap_candles: int | None = Field(None, ge=0, description="at least the horizon, which is also the default")
 
 
 class TrainingSection(_Section):
     """Which models are trained, and how."""
 
-    models: Names = Field(("rf", "gbm", "ridge", "xgb"), min_length=1)
-    random_seed: int = Field(42, ge=0, le=2**31 - 1)
+    models: Names = Field(
+        ("rf", "gbm", "ridge", "xgb"), min_length=1, description="models to train; persistence always is"
+    )
+    random_seed: int = Field(42, ge=0, le=2**31 - 1, description="the same seed gives the same digits")
     interval_level: float = Field(0.9, gt=0, lt=1, description="share of outcomes the interval should cover")
     significance_level: float = Field(0.05, gt=0, lt=0.5, description="level of the verdict against persistence")
 
@@ -113,21 +115,21 @@ class GateSection(_Section):
     """What a run must show to be registered."""
 
     min_skill: float = Field(-0.001, ge=-1, le=1, description="least hold-out skill")
-    require: Literal["tie", "beats"] = "tie"
+    require: Literal["tie", "beats"] = Field("tie", description="beats: a tie with persistence is refused as well")
 
 
 class TrackingSection(_Section):
     """What is said about a run."""
 
-    purpose: str = "training"
+    purpose: str = Field("training", description="the tag `purpose` of each run")
     profile_report: bool = Field(True, description="make the profile report once per data set version")
 
 
 class RegistrySection(_Section):
     """Where the best run goes."""
 
-    model_name: str = "crypto-price-predictor"
-    register_best: bool = True
+    model_name: str = Field("crypto-price-predictor", description="name in the registry")
+    register_best: bool = Field(True, description="register the best run when the gate lets it in")
 
 
 class Config(_Section):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,9 +26,10 @@ def import_mlflow() -> Any:
     """
     if "MLFLOW_DISABLE_TELEMETRY" not in os.environ and "DO_NOT_TRACK" not in os.environ:
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    if "mlflow" not in sys.modules:
-        for name, level in CHATTER.items():
-            logging.getLogger(name).setLevel(level)
+    for name, level in CHATTER.items():
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(level)
     import mlflow
 
     return mlflow

@@ -19,7 +19,7 @@ PREFIX = "sqlite:///"
 def database_path(uri: str) -> Path:
     """The file behind `sqlite:///...`, absolute; raises ConfigError for one that cannot serve several processes."""
     text = uri.removeprefix(PREFIX)
-    if not text or ":memory:" in text or text.startswith("file:"):
+    if text == uri or not text or ":memory:" in text or text.startswith("file:"):
         raise ConfigError(f"{uri}: the store must be a file.", mend="use sqlite:////folder/mlflow.db")
     path = Path(text)
     plain = Path(unquote(text))

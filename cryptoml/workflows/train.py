@@ -17,6 +17,7 @@ from cryptoml.errors import CryptomlError, StoppedError, UsageError
 from cryptoml.settings import Settings
 from cryptoml.workflows import recording, registration
 from cryptoml.workflows.inputs import TrainingData, read_training_data
+from cryptoml.workflows.preload import preload
 from cryptoml.workflows.results import ModelRow, Registered, TrainResult
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
     began = time.monotonic()
     config = request.config.config
     choices = choose_models(config.training.models, config.models)
+    preload(choices)
     # The store is opened, and its library imported, while the candles are read and the first models fitted.
     with Tracker(request.settings, on_event=on_event) as tracker:
         data = read_training_data(request.data, config, on_event=on_event)

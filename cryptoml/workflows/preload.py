@@ -1,0 +1,42 @@
+"""Imports what a training needs before its threads start.
+
+Two threads that import packages with circular imports at once can see one half-initialised; Python breaks the
+deadlock that way. So everything that more than one thread would import is imported here first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptoml.training.run import ModelChoice
+
+MODULES = (
+    "yaml",
+    "pandas",
+    "pyarrow.csv",
+    "pyarrow.parquet",
+    "scipy.stats",
+    "sklearn.preprocessing",
+    "sklearn.dummy",
+    "skops.io",
+    "threadpoolctl",
+    "matplotlib.figure",
+    "matplotlib.dates",
+    "matplotlib.backends.backend_agg",
+)
+
+
+def preload(choices: Sequence[ModelChoice]) -> None:
+    """Import the libraries of a training and of the chosen models."""
+    for name in MODULES:
+        import_module(name)
+    for choice in choices:
+        implementation = choice.spec.implementation(choice.params, 1)
+        choice.spec.make(choice.params, 0, implementation)
+        if implementation == "sklearnex":
+            import_module("sklearnex.ensemble")
+        if choice.spec.key == "gbm":
+            choice.spec.make(choice.params, 0, "hist")

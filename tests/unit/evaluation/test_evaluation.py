@@ -1,0 +1,167 @@
+"""Folds by time, metrics by hand, shrinkage, intervals and significance."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cryptoml.errors import ConfigError, DataError
+from cryptoml.evaluation.folds import Window, make_plan, rows
+from cryptoml.evaluation.metrics import METRICS, Forecasts
+from cryptoml.evaluation.shrinkage import conformal_quantile, shrinkage
+from cryptoml.evaluation.significance import diebold_mariano, holm, verdict
+
+HOUR = pd.Timedelta(hours=1)
+FIRST = pd.Timestamp("2024-01-01", tz="UTC")
+
+
+def plan(candles: int, **more):
+    last = FIRST + HOUR * (candles - 1)
+    given = {"interval_seconds": 3600, "horizon": 2, "ratio": 0.8, "n_folds": 3} | more
+    return make_plan(FIRST, last, **given)
+
+
+def test_exact_windows():
+    found = plan(1000)
+    assert found.train == Window(FIRST, FIRST + HOUR * 798)
+    assert found.test == Window(FIRST + HOUR * 800, FIRST + HOUR * 1000)
+    assert [fold.train.end - FIRST for fold in found.folds] == [HOUR * 198, HOUR * 398, HOUR * 598]
+    assert [fold.validation.start - FIRST for fold in found.folds] == [HOUR * 200, HOUR * 400, HOUR * 600]
+    assert [fold.validation.end - FIRST for fold in found.folds] == [HOUR * 400, HOUR * 600, HOUR * 798]
+
+
+@given(
+    candles=st.integers(400, 5000),
+    horizon=st.integers(1, 12),
+    extra=st.integers(0, 20),
+    n_folds=st.integers(2, 8),
+    ratio=st.floats(0.5, 0.95),
+)
+def test_no_training_target_reaches_what_follows(candles, horizon, extra, n_folds, ratio):
+    try:
+        found = plan(candles, horizon=horizon, gap_candles=horizon + extra, n_folds=n_folds, ratio=ratio)
+    except DataError:
+        return
+    reach = HOUR * horizon
+    for fold in found.folds:
+        assert fold.train.end - HOUR + reach < fold.validation.start
+        assert fold.validation.end - HOUR + reach < found.test.start
+    assert found.train.end - HOUR + reach < found.test.start
+    for one, following in zip(found.folds, found.folds[1:], strict=False):
+        assert one.validation.end <= following.validation.start
+
+
+def test_folds_are_cut_by_time_and_not_by_row():
+    """With two thirds of the rows in the last month, the folds still have equal time."""
+    found = plan(1000)
+    lengths = [fold.validation.end - fold.validation.start for fold in found.folds]
+    assert lengths == [HOUR * 200, HOUR * 200, HOUR * 198]
+    index = pd.date_range(FIRST, periods=1000, freq="h").delete(range(210, 390))
+    assert [rows(index, fold.validation).stop - rows(index, fold.validation).start for fold in found.folds] == [
+        20, 200, 198,
+    ]  # fmt: skip
+
+
+def test_too_few_candles_say_how_many_are_needed():
+    with pytest.raises(DataError, match="about 61 are needed"):
+        plan(50)
+
+
+def test_a_gap_below_the_horizon_is_refused():
+    with pytest.raises(ConfigError, match="gap of 1 candles"):
+        plan(1000, gap_candles=1)
+
+
+def forecasts() -> Forecasts:
+    now = np.array([100.0, 100.0, 200.0, 50.0])
+    actual = np.array([110.0, 90.0, 200.0, 60.0])
+    guess = np.array([105.0, 105.0, 200.0, 50.0])
+    return Forecasts(
+        price_now=now,
+        actual_price=actual,
+        forecast_price=guess,
+        actual_return=np.log(actual / now),
+        forecast_return=np.log(guess / now),
+        lower_price=guess - 5,
+        upper_price=guess + 5,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("rmse", math.sqrt((25 + 225 + 0 + 100) / 4)),
+        ("mae", (5 + 15 + 0 + 10) / 4),
+        ("mape", 100 * (5 / 110 + 15 / 90 + 0 + 10 / 60) / 4),
+        ("r2_score", 1 - 350 / ((110 - 115) ** 2 + (90 - 115) ** 2 + (200 - 115) ** 2 + (60 - 115) ** 2)),
+        ("skill", 1 - math.sqrt(350 / 300)),
+        ("directional_accuracy", 0.5),
+        ("interval_coverage", 0.5),
+    ],
+)
+def test_metrics_by_hand(name, expected):
+    assert METRICS[name].compute(forecasts()) == pytest.approx(expected, rel=1e-12)
+
+
+def test_returns_by_hand():
+    one = forecasts()
+    errors = one.actual_return - one.forecast_return
+    assert METRICS["return_rmse"].compute(one) == pytest.approx(math.sqrt(np.mean(errors**2)))
+    assert METRICS["return_r2"].compute(one) == pytest.approx(1 - np.sum(errors**2) / np.sum(one.actual_return**2))
+
+
+def test_shrinkage_is_the_slope_between_nothing_and_all():
+    raw = np.array([1.0, -2.0, 3.0])
+    assert shrinkage(0.25 * raw, raw) == pytest.approx(0.25)
+    assert shrinkage(-raw, raw) == 0.0
+    assert shrinkage(5 * raw, raw) == 1.0
+    assert shrinkage(raw, np.zeros(3)) == 0.0
+
+
+def test_conformal_quantile_by_hand_and_by_coverage():
+    assert conformal_quantile(np.array([3.0, -1.0, 2.0, -4.0]), 0.5) == 3.0
+    assert conformal_quantile(np.array([3.0, -1.0]), 0.9) == 3.0
+    rng = np.random.default_rng(0)
+    half = conformal_quantile(rng.standard_t(4, 5000), 0.9)
+    assert np.mean(np.abs(rng.standard_t(4, 50_000)) <= half) == pytest.approx(0.9, abs=0.02)
+
+
+def test_diebold_mariano_by_hand():
+    """d = [1, 2, 3], mean 2, variance 2/3; HLN factor sqrt((n - 1) / n) at horizon 1."""
+    found = diebold_mariano(np.array([2.0, 3.0, 4.0]), np.ones(3), 1)
+    assert found.statistic == pytest.approx(2 / math.sqrt((2 / 3) / 3) * math.sqrt(2 / 3))
+    # Student's t with 2 degrees of freedom has a closed form.
+    t = found.statistic
+    assert found.p_value == pytest.approx(1 - t / math.sqrt(2 + t * t))
+
+
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_diebold_mariano_has_the_size_it_claims(horizon):
+    rng = np.random.default_rng(1)
+    hits = 0
+    for _ in range(400):
+        noise = rng.normal(size=(2, 300 + horizon - 1))
+        sums = np.stack([np.convolve(one, np.ones(horizon), "valid") for one in noise])
+        hits += diebold_mariano(sums[0] ** 2, sums[1] ** 2, horizon).p_value < 0.05
+    assert hits / 400 < 0.085
+
+
+def test_verdicts():
+    rng = np.random.default_rng(2)
+    truth = rng.normal(size=2000)
+    assert verdict(truth * 0.8, truth, 1).word == "beats"
+    assert verdict(truth * 1.2, truth, 1).word == "worse"
+    assert verdict(truth + rng.normal(0, 0.001, 2000), truth, 1).word == "ties"
+    same = verdict(truth, truth, 1)
+    assert (same.word, same.p_value) == ("ties", 1.0)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []

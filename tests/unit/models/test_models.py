@@ -1,0 +1,191 @@
+"""Every model of the zoo keeps the same contract: same digits, finite forecasts, saved and loaded unchanged."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cryptoml.data.simulate import simulate
+from cryptoml.errors import AccessError, DataError, UsageError
+from cryptoml.features.pipeline import FeaturePipeline
+from cryptoml.models.forecaster import Forecaster, fit, load_forecaster
+from cryptoml.models.serving import _load_pyfunc
+from cryptoml.models.zoo import MODELS, get_model
+
+PIPELINE = FeaturePipeline(lag_windows=(1, 2, 3), rolling_windows=(6, 24), interval="1h")
+SMALL = {"n_estimators": 12}
+
+
+@pytest.fixture(scope="module")
+def market() -> pd.DataFrame:
+    frame = simulate(interval="1h", candles=3000, signal=0.05, seed=1).frame
+    return frame[["open", "high", "low", "close", "volume"]].assign(no_trade=False)
+
+
+@pytest.fixture(scope="module")
+def rows(market) -> tuple[np.ndarray, np.ndarray]:
+    features = PIPELINE.transform(market).to_numpy()
+    target = np.log(market["close"].shift(-1) / market["close"]).to_numpy()
+    usable = ~np.isnan(features).any(axis=1) & ~np.isnan(target)
+    return np.ascontiguousarray(features[usable]), target[usable]
+
+
+def params_of(key: str, **more: object) -> dict[str, object]:
+    defaults = {name: spec.default for name, spec in MODELS[key].params.items()}
+    small = {name: value for name, value in SMALL.items() if name in defaults}
+    return defaults | small | more
+
+
+VARIANTS = [
+    ("persistence", {}),
+    ("ridge", {}),
+    ("rf", {"implementation": "sklearn"}),
+    ("rf", {"implementation": "auto"}),
+    ("gbm", {"implementation": "exact"}),
+    ("gbm", {"implementation": "hist"}),
+    ("xgb", {}),
+]
+
+
+def make(key: str, more: dict[str, object], rows, scaling: str = "standard") -> Forecaster:
+    X, y = rows
+    params = params_of(key, **more)
+    parts = fit(MODELS[key], params, seed=4, X=X, y=y, scaling_method=scaling, clip_sigma=4.0)
+    return Forecaster(
+        model_type=key, implementation=parts.implementation, params=params, pipeline=PIPELINE, horizon=1, symbol="SIM",
+        max_no_trade_candles=0, scaler=parts.scaler, estimator=parts.estimator, clip=parts.clip, shrinkage=0.5,
+        interval_quantile=0.02, interval_level=0.9,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "more"), VARIANTS)
+def test_same_seed_same_digits_and_saved_unchanged(key, more, rows, market, tmp_path):
+    X, _ = rows
+    one, other = make(key, more, rows), make(key, more, rows)
+    forecast = one.raw_return(X)
+    assert forecast.dtype == np.float64
+    assert np.isfinite(forecast).all()
+    np.testing.assert_array_equal(forecast, other.raw_return(X))
+    # A row forecast alone has the digits it has among others.
+    np.testing.assert_array_equal(forecast[100:101], one.raw_return(X[100:101]))
+    one.save(tmp_path / "f")
+    loaded = load_forecaster(tmp_path / "f")
+    pd.testing.assert_frame_equal(loaded.forecast(market), one.forecast(market), check_exact=True)
+    assert not list((tmp_path / "f").glob("*.pkl"))
+    assert loaded.params == one.params
+    if key == "persistence":
+        assert (forecast == 0).all()
+        assert one.feature_importance() is None
+    else:
+        importance = one.feature_importance()
+        assert importance is not None
+        assert list(importance.index) == list(PIPELINE.feature_names)
+        assert importance.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("key", [key for key in MODELS if key != "persistence"])
+def test_every_model_learns_what_is_there(key, rows):
+    X, y = rows
+    planted = y + 0.5 * np.std(y) * np.sign(X[:, 0])
+    half = len(y) // 2
+    alpha = {"alpha": 100.0} if key == "ridge" else {"n_estimators": 60, "learning_rate": 0.1}
+    more = {name: value for name, value in alpha.items() if name in MODELS[key].params}
+    parts = fit(
+        MODELS[key],
+        params_of(key, **more),
+        seed=1,
+        X=X[:half],
+        y=planted[:half],
+        scaling_method="standard",
+        clip_sigma=4,
+    )
+    assert np.corrcoef(parts.raw_return(X[half:]), planted[half:])[0, 1] > 0.2
+
+
+def test_the_number_of_cores_changes_no_digit(tmp_path):
+    script = """
+import sys, numpy as np
+from cryptoml.models.forecaster import fit
+from cryptoml.models.zoo import MODELS
+rng = np.random.default_rng(0)
+X = rng.normal(size=(12_000, 8)).astype("float32"); y = 0.1 * X[:, 0] + rng.normal(size=12_000)
+for key, spec in MODELS.items():
+    params = {name: 8 if name == "n_estimators" else one.default for name, one in spec.params.items()}
+    parts = fit(spec, params, seed=1, X=X, y=y, scaling_method="standard", clip_sigma=4.0)
+    print(key, parts.raw_return(X).tobytes().hex()[:4000])
+"""
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for threads in ("1", "2")
+    ]  # fmt: skip
+    assert said[0] == said[1]
+    assert len(said[0].splitlines()) == len(MODELS)
+
+
+def test_targets_are_clipped(rows):
+    X, y = rows
+    wild = y.copy()
+    wild[0] = 50.0
+    parts = fit(get_model("ridge"), params_of("ridge"), seed=1, X=X, y=wild, scaling_method="standard", clip_sigma=4.0)
+    assert parts.clip == pytest.approx(4 * np.std(wild))
+    assert np.abs(parts.raw_return(X)).max() < parts.clip
+
+
+def test_boosting_is_exact_on_few_rows():
+    spec = get_model("gbm")
+    assert spec.implementation(params_of("gbm"), 10_000) == "exact"
+    assert spec.implementation(params_of("gbm"), 10_001) == "hist"
+    assert spec.implementation(params_of("gbm", implementation="exact"), 10**6) == "exact"
+
+
+@pytest.mark.parametrize(("asked", "nearest"), [("ridg", "ridge"), ("xgboost", "xgb"), ("random_forest", "rf")])
+def test_an_unknown_model_names_the_nearest(asked, nearest):
+    with pytest.raises(UsageError, match="there is no such model") as caught:
+        get_model(asked)
+    assert caught.value.mend == f"use {nearest}"
+
+
+def test_a_file_that_asks_for_foreign_code_is_refused(rows, tmp_path):
+    import skops.io
+
+    make("ridge", {}, rows).save(tmp_path / "f")
+    skops.io.dump(subprocess.Popen, tmp_path / "f" / "estimator.skops")
+    with pytest.raises(AccessError, match="code that is not trusted"):
+        load_forecaster(tmp_path / "f")
+
+
+def test_a_folder_of_something_else_is_told(tmp_path):
+    with pytest.raises(DataError, match="holds no forecaster"):
+        load_forecaster(tmp_path)
+    (tmp_path / "forecaster.json").write_text(json.dumps({"format": 99}))
+    with pytest.raises(DataError, match="has format 99"):
+        load_forecaster(tmp_path)
+
+
+def test_serving_takes_raw_candles(rows, market, tmp_path):
+    one = make("ridge", {}, rows)
+    one.save(tmp_path / "f")
+    served = _load_pyfunc(str(tmp_path / "f"))
+    newest = market.drop(columns="no_trade").tail(PIPELINE.warmup_candles + 3)
+    table = newest.reset_index(names="timestamp")
+    table["timestamp"] = table["timestamp"].astype(str)
+    found = served.predict(table.sample(frac=1, random_state=0))
+    expected = one.forecast(market).tail(3)
+    np.testing.assert_array_equal(found["forecast_price"].tail(3), expected["forecast_price"])
+    assert found["timestamp"].iloc[-1] == f"{market.index[-1]:%Y-%m-%dT%H:%M:%SZ}"
+    with pytest.raises(DataError, match="give no forecast"):
+        served.predict(table.tail(5))
+    with pytest.raises(DataError, match="lack volume"):
+        served.predict(table.drop(columns="volume"))
+    with pytest.raises(DataError, match="two candles for"):
+        served.predict(pd.concat([table, table.tail(1)]))

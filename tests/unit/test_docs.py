@@ -1,0 +1,67 @@
+"""The documents say what the code does."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from cryptoml.cli.app import app
+from cryptoml.config import Config
+from cryptoml.models.zoo import MODELS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def reference() -> str:
+    """docs/config.md, made of the schema and the zoo."""
+    lines = [
+        "# Config",
+        "",
+        "Every key of `configs/*.yaml`, with its default. `--set a.b=c` > `CRYPTOML_A__B` > YAML > default.",
+        "Unknown keys are errors, all told at once.",
+        "",
+        "| key | default | what it does |",
+        "|---|---|---|",
+    ]
+    for name, field in Config.model_fields.items():
+        if name == "models":
+            continue
+        section = field.annotation
+        assert section is not None
+        for key, inner in section.model_fields.items():
+            default = inner.default
+            shown = ", ".join(map(str, default)) if isinstance(default, tuple) else default
+            lines.append(f"| `{name}.{key}` | {'' if shown is None else shown} | {inner.description or ''} |")
+    lines += ["", "## Models", "", "`models.NAME.PARAMETER`; ranges include both ends."]
+    for spec in MODELS.values():
+        lines += ["", f"### {spec.key}", "", spec.doc]
+        if spec.params:
+            lines += ["", "| parameter | default | range | effect |", "|---|---|---|---|"]
+        for key, param in spec.params.items():
+            span = ", ".join(map(str, param.choices)) if param.choices else f"{param.low:g} to {param.high:g}"
+            default = "none" if param.default is None else param.default
+            lines.append(f"| `{key}` | {default} | {span} | {param.doc} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_config_reference_has_not_drifted():
+    path = REPOSITORY / "docs" / "config.md"
+    if os.environ.get("UPDATE_DOCS"):
+        path.write_text(reference())
+    assert path.read_text() == reference(), "run it again with UPDATE_DOCS=1"
+
+
+def test_every_command_is_in_the_readme_and_has_help():
+    readme = (REPOSITORY / "README.md").read_text()
+    shown = set(re.findall(r"\| `cryptoml ([a-z-]+)` \|", readme))
+    assert shown == {command.name for command in app.registered_commands}
+    for command in app.registered_commands:
+        assert command.callback is not None
+        assert command.callback.__doc__
+
+
+def test_every_key_says_what_it_does():
+    for line in reference().splitlines():
+        if line.startswith("| `"):
+            assert not line.endswith("|  |"), line
