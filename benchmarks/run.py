@@ -1,0 +1,101 @@
+"""Prints the ratio of wall times: the textbook script against `cryptoml train`, same candles, same machine.
+
+Five years of simulated hourly candles, the same models, parameters and folds. Twice: with the same code behind
+every model (the forest grown by scikit-learn), and as cryptoml does it by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from cryptoml.config import load_config
+from cryptoml.models.zoo import MODELS
+
+HERE = Path(__file__).resolve().parent
+KEYS = ("rf", "gbm", "ridge", "xgb")
+CRYPTOML = [sys.executable, "-m", "cryptoml"]
+
+
+def estimator_params(key: str, params: dict[str, object], seed: int) -> dict[str, object]:
+    """What the model's own class takes for our parameters."""
+    given = {name: value for name, value in params.items() if name != "implementation"}
+    if key == "gbm":
+        given["max_iter"] = given.pop("n_estimators")
+        return {**given, "max_bins": 64, "early_stopping": False, "random_state": seed}
+    if key == "xgb":
+        return {**given, "tree_method": "hist", "max_bin": 64, "random_state": seed}
+    return {**given, "random_state": seed} if key == "rf" else {**given, "solver": "cholesky"}
+
+
+def textbook(data: Path, folder: Path) -> tuple[float, dict[str, float]]:
+    """Seconds of the textbook script, and its own account of them."""
+    config = load_config(None, model_params={key: spec.params for key, spec in MODELS.items()}).config
+    seed = config.training.random_seed
+    asked = {
+        "models": KEYS,
+        "ratio": config.split.train_test_split_ratio,
+        "folds": config.split.cross_validation_folds,
+        "clip_sigma": config.target.clip_sigma,
+        "params": {key: config.models[key] for key in KEYS},
+        "shared_params": {
+            "prediction_horizon": 1, "lag_windows": config.features.lag_windows, "random_seed": seed,
+            "rolling_windows": config.features.rolling_windows, "scaling_method": "standard", "interval": "1h",
+            "train_test_split_ratio": 0.8, "cross_validation_folds": 5, "target_column": "log_return", "symbol": "SIM",
+        },
+        "estimator_params": {key: estimator_params(key, config.models[key], seed) for key in KEYS},
+    }  # fmt: skip
+    (folder / "settings.json").write_text(json.dumps(asked))
+    command = [sys.executable, str(HERE / "textbook.py"), str(data), str(folder / "settings.json"), str(folder)]
+    started = time.perf_counter()
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - started
+    if done.returncode:
+        sys.exit(done.stderr[-3000:])
+    return seconds, json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def ours(data: Path, folder: Path, *options: str) -> tuple[float, dict[str, float]]:
+    """Seconds of `cryptoml train`, and those of the fits of each model (they run side by side)."""
+    (folder / ".cryptoml").mkdir(parents=True)
+    command = [*CRYPTOML, "train", "--data", str(data), "--models", ",".join(KEYS), "--json", *options]
+    started = time.perf_counter()
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - started
+    if done.returncode not in (0, 6):
+        sys.exit(done.stderr[-3000:])
+    rows = json.loads(done.stdout.strip().splitlines()[-1])["models"]
+    return seconds, {f"fit {row['model_type']}": row["metrics"]["training_time_seconds"] for row in rows}
+
+
+def show(name: str, seconds: float, parts: dict[str, float]) -> None:
+    print(f"\n{name}: {seconds:.1f} s")
+    for part, spent in sorted(parts.items(), key=lambda one: -one[1]):
+        print(f"  {spent:8.1f} s  {part}")
+
+
+def main() -> None:
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    with tempfile.TemporaryDirectory(prefix="cryptoml-bench-", ignore_cleanup_errors=True) as text:
+        root = Path(text)
+        data = root / "sim.csv"
+        subprocess.run([*CRYPTOML, "sample-data", "-o", str(data)], check=True, capture_output=True, cwd=root)
+        (root / "textbook").mkdir()
+        without_report = ("--set", "tracking.profile_report=false")
+        pinned = ours(data, root / "pinned", *without_report, "--set", "models.rf.implementation=sklearn")
+        by_itself = ours(data, root / "own", *without_report)
+        plain = textbook(data, root / "textbook")
+    show("textbook", *plain)
+    show("cryptoml train, same algorithms", *pinned)
+    show("cryptoml train, by itself", *by_itself)
+    print(f"\nsame algorithms: {plain[0] / pinned[0]:.1f} times faster")
+    print(f"by itself:       {plain[0] / by_itself[0]:.1f} times faster")
+
+
+if __name__ == "__main__":
+    main()

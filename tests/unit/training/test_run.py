@@ -1,0 +1,150 @@
+"""Training on one plan: same digits whatever runs side by side, honest shrinkage, failures kept apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cryptoml.data.candles import Candles, QualityReport
+from cryptoml.data.interval import parse_interval
+from cryptoml.data.simulate import simulate
+from cryptoml.errors import DataError
+from cryptoml.evaluation.folds import rows
+from cryptoml.features.pipeline import FeaturePipeline
+from cryptoml.models.zoo import MODELS
+from cryptoml.training.dataset import build_dataset
+from cryptoml.training.engine import run_tasks
+from cryptoml.training.run import ModelChoice, ModelFailure, ModelResult, TrainingOptions, plan_for, train_models
+
+OPTIONS = TrainingOptions(
+    seed=1, clip_sigma=4.0, scaling_method="standard", interval_level=0.9, significance_level=0.05
+)
+PIPELINE = FeaturePipeline(lag_windows=(1, 2), rolling_windows=(6, 24))
+
+
+def candles_of(frame: pd.DataFrame) -> Candles:
+    index = frame.index
+    report = QualityReport("made", "SIM", "1h", len(index), len(index), "", "", 0, 0, (), ())
+    return Candles(frame[["open", "high", "low", "close", "volume"]], "SIM", parse_interval("1h"), report)
+
+
+@pytest.fixture(scope="module")
+def candles() -> Candles:
+    return candles_of(simulate(interval="1h", candles=2500, signal=0.1, seed=3).frame)
+
+
+@pytest.fixture(scope="module")
+def dataset(candles):
+    return build_dataset(candles, PIPELINE, horizon=1)
+
+
+def choice(key: str, **more: object) -> ModelChoice:
+    return ModelChoice(MODELS[key], {name: spec.default for name, spec in MODELS[key].params.items()} | more)
+
+
+CHOICES = [choice("persistence"), choice("ridge", alpha=10.0), choice("xgb", n_estimators=10)]
+
+
+def train(dataset, choices=CHOICES, **options) -> dict[str, ModelResult]:
+    plan = plan_for(dataset, ratio=0.8, n_folds=3, gap_candles=None)
+    done = {}
+    for one in train_models(dataset, plan, choices, replace(OPTIONS, **options)):
+        assert isinstance(one, ModelResult)
+        done[one.choice.spec.key] = one
+    return done
+
+
+def test_rows_know_their_target_and_nothing_later(candles, dataset):
+    close = candles.frame["close"]
+    np.testing.assert_allclose(dataset.target, np.log(close.shift(-1) / close).loc[dataset.index], rtol=0, atol=0)
+    np.testing.assert_array_equal(dataset.actual_price, close.shift(-1).loc[dataset.index])
+    assert not dataset.features.isna().any().any()
+    assert dataset.index[-1] == close.index[-2]
+
+
+def test_workers_change_no_digit(dataset):
+    one, two = train(dataset, workers=1), train(dataset, workers=2)
+    for key, result in one.items():
+        for name, value in result.metrics.items():
+            if name not in ("training_time_seconds", "prediction_latency_ms"):
+                np.testing.assert_equal(value, two[key].metrics[name], err_msg=name)
+        pd.testing.assert_frame_equal(result.predictions, two[key].predictions, check_exact=True)
+
+
+def test_forecasts_are_shrunk_out_of_fold(dataset):
+    result = train(dataset)["ridge"]
+    frames = dict(list(result.predictions.groupby("part")))
+
+    def slope(*names: str) -> float:
+        both = pd.concat([frames[name] for name in names])
+        raw = both["raw_return"].to_numpy()
+        return float(np.clip(np.sum(both["actual_return"].to_numpy() * raw) / np.sum(raw * raw), 0, 1))
+
+    expected = {
+        "fold_1": slope("fold_2", "fold_3"),
+        "fold_2": slope("fold_1"),
+        "fold_3": slope("fold_1", "fold_2"),
+        "holdout": slope("fold_1", "fold_2", "fold_3"),
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(frames[name]["forecast_return"], value * frames[name]["raw_return"], rtol=1e-12)
+    assert result.metrics["shrinkage"] == pytest.approx(expected["holdout"])
+    assert [fold.shrinkage for fold in result.folds] == pytest.approx([expected[f"fold_{n}"] for n in (1, 2, 3)])
+
+
+def test_a_predictable_market_is_beaten_and_persistence_ties_itself(dataset):
+    done = train(dataset)
+    assert done["ridge"].verdict.word == "beats"
+    assert done["ridge"].metrics["skill"] > 0.01
+    assert (done["persistence"].verdict.word, done["persistence"].metrics["skill"]) == ("ties", 0.0)
+    assert done["persistence"].metrics["test_rmse"] == done["ridge"].metrics["baseline_rmse"]
+    assert 0.8 < done["ridge"].metrics["interval_coverage"] < 0.98
+
+
+def test_the_hold_out_is_not_trained_on(candles, dataset):
+    """Another future leaves the stored model as it was."""
+    plan = plan_for(dataset, ratio=0.8, n_folds=3, gap_candles=None)
+    changed = candles.frame.copy()
+    later = changed.index >= plan.test.start
+    changed.loc[later, ["open", "high", "low", "close"]] *= np.linspace(1, 3, later.sum())[:, None]
+    other = build_dataset(candles_of(changed), PIPELINE, horizon=1)
+    part = rows(dataset.index, plan.train)
+    one, two = train(dataset, CHOICES[1:2])["ridge"], train(other, CHOICES[1:2])["ridge"]
+    X = dataset.features.to_numpy()[part]
+    np.testing.assert_array_equal(one.forecaster.raw_return(X), two.forecaster.raw_return(X))
+    assert one.forecaster.shrinkage == two.forecaster.shrinkage
+    assert one.metrics["test_rmse"] != two.metrics["test_rmse"]
+
+
+def test_a_model_that_fails_is_told_once_and_the_others_go_on(dataset):
+    broken = replace(MODELS["ridge"], key="broken", make=lambda params, seed, code: object())
+    plan = plan_for(dataset, ratio=0.8, n_folds=3, gap_candles=None)
+    done = list(train_models(dataset, plan, [ModelChoice(broken, {}), choice("ridge")], OPTIONS))
+    assert [type(one) for one in done].count(ModelFailure) == 1
+    assert {one.choice.spec.key for one in done} == {"broken", "ridge"}
+
+
+def test_too_few_rows_and_a_dead_price_are_told(candles):
+    with pytest.raises(DataError, match=r"are needed"):
+        plan_for(
+            build_dataset(candles_of(candles.frame[:300]), PIPELINE, horizon=1), ratio=0.8, n_folds=5, gap_candles=1
+        )
+    with pytest.raises(DataError, match="no row with every feature"):
+        build_dataset(candles_of(candles.frame[:20]), PIPELINE, horizon=1)
+    flat = candles.frame.assign(open=5.0, high=5.0, low=5.0, close=5.0)
+    with pytest.raises(DataError, match="never changes"):
+        build_dataset(candles_of(flat), PIPELINE, horizon=1)
+
+
+def test_tasks_come_back_with_their_errors():
+    def work(number: int) -> int:
+        if number == 2:
+            raise ValueError("two")
+        return number * number
+
+    found = dict(run_tasks([1, 2, 3], work, workers=2))
+    assert (found[1], found[3]) == (1, 9)
+    assert isinstance(found[2], ValueError)
