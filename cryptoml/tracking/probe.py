@@ -70,7 +70,7 @@ def probe_http(uri: str, *, timeout_s: float, credentials: tuple[str, str] | Non
             return answer.status_code, answer.raw.read(_BODY_LIMIT, decode_content=True).decode(errors="replace")
 
     try:
-        status, text = ask()
+        status, text = within(timeout_s + 1.0, ask)
     except TimeoutError:
         raise _silent(uri, timeout_s) from None
     except requests.exceptions.SSLError:

@@ -1,0 +1,283 @@
+"""The SQLite store for real: made once by whoever comes first, and every fault told in words within seconds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
+from cryptoml.tracking import sqlite_store
+from cryptoml.tracking.store import open_store
+
+EXPERIMENT = "crypto-price-prediction"
+PROCESSES = 16
+FULL = bool(os.environ.get("CRYPTOML_FULL"))
+DELIVER_ONE_RUN = """
+import sys
+from pathlib import Path
+from cryptoml.tracking.deliver import deliver
+from cryptoml.tracking.journal import Journal
+from cryptoml.tracking.store import open_store
+
+def work(folder):
+    journal = Journal(folder / ".cryptoml" / "journal")
+    name = journal.reserve_run_name("rf")
+    run = journal.open_run(training_id="t", experiment="crypto-price-prediction", run_name=name)
+    run.log_params({"seed": 1})
+    run.log_metrics({"rmse": 1.0})
+    file = folder / f"{run.key}.txt"
+    file.write_text("x")
+    run.add_artifact(file, "data")
+    run.end("FINISHED")
+    with open_store(f"sqlite:///{folder}/mlflow.db") as store:
+        print(deliver(run.entry, store).run_id, flush=True)
+"""
+# One process pays for importing mlflow; its children, let go by one signal, then race in earnest.
+HERD = f"""{DELIVER_ONE_RUN}
+import os
+from cryptoml.tracking.quiet import import_mlflow
+import_mlflow()
+import mlflow.store.tracking.sqlalchemy_store
+gate, opener = os.pipe()
+for _ in range({PROCESSES}):
+    if os.fork() == 0:
+        os.close(opener)
+        os.read(gate, 1)
+        work(Path(sys.argv[1]))
+        os._exit(0)
+os.close(opener)
+statuses = [os.wait()[1] for _ in range({PROCESSES})]
+sys.exit(any(statuses))
+"""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh database, made once; tests copy it."""
+    path = tmp_path_factory.mktemp("template") / "mlflow.db"
+    with open_store(f"sqlite:///{path}"):
+        pass
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture
+def path(template: Path, tmp_path: Path) -> Path:
+    """A database of this test's own."""
+    return Path(shutil.copyfile(template, tmp_path / "mlflow.db"))
+
+
+def check_herd(folder: Path, out: str) -> None:
+    """Every process has its run, whole, and together they made one store with one experiment."""
+    ids = out.split()
+    with open_store(f"sqlite:///{folder}/mlflow.db") as store:
+        runs = store.client.search_runs([store.experiment_id(EXPERIMENT)])
+        assert sorted(run.info.run_id for run in runs) == sorted(ids)
+        assert len(ids) == PROCESSES
+        numbers = sorted(run.info.run_name.rpartition("_")[2] for run in runs)
+        assert numbers == [f"{number:03d}" for number in range(1, PROCESSES + 1)]
+        assert {run.info.status for run in runs} == {"FINISHED"}
+        assert {tuple(run.data.metrics.items()) for run in runs} == {(("rmse", 1.0),)}
+        assert len(store.client.search_experiments(filter_string=f"name = '{EXPERIMENT}'")) == 1
+        for run in runs:
+            assert len(store.client.list_artifacts(run.info.run_id, "data")) == 1
+    assert [one.name for one in folder.glob(".mlflow.db.part*")] == []
+
+
+@pytest.mark.slow
+def test_sixteen_processes_at_once_in_an_empty_folder_give_sixteen_runs(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    command = [sys.executable, "-c", HERD, str(folder)]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=280, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    check_herd(folder, done.stdout)
+
+
+@pytest.mark.skipif(not FULL, reason="minutes long; set CRYPTOML_FULL=1")
+@pytest.mark.timeout(900)
+def test_sixteen_processes_started_one_by_one_give_sixteen_runs(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    command = [sys.executable, "-c", DELIVER_ONE_RUN + "work(Path(sys.argv[1]))", str(folder)]
+    children = [
+        subprocess.Popen(command, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(PROCESSES)
+    ]
+    answers = [child.communicate(timeout=800) for child in children]
+    assert [child.returncode for child in children] == [0] * PROCESSES, answers
+    assert {errors for _, errors in answers} == {""}
+    check_herd(folder, "".join(out for out, _ in answers))
+
+
+def test_a_fresh_store_lies_where_it_was_named_whatever_the_current_folder(tmp_path: Path, template: Path) -> None:
+    with closing(sqlite3.connect(template)) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert database.execute("SELECT artifact_location FROM experiments").fetchall() == [
+            (str(template.parent / "mlartifacts" / "0"),)
+        ]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    os.chdir(elsewhere)
+    with open_store(f"sqlite:///{template}") as store:
+        location = store.client.get_experiment(store.experiment_id("a b/c")).artifact_location
+    assert location == (template.parent / "mlartifacts" / "a-b-c").as_uri()
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_what_an_interrupted_creation_left_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").touch()
+    (tmp_path / ".mlflow.db.part").write_bytes(b"half a database")
+    (tmp_path / ".mlflow.db.part-wal").write_bytes(b"half a log")
+    with open_store(f"sqlite:///{tmp_path}/mlflow.db") as store:
+        assert store.experiment_id("x")
+    assert sorted(one.name for one in tmp_path.glob(".mlflow.db.part*")) == []
+
+
+def test_an_older_schema_is_backed_up_and_migrated(path: Path) -> None:
+    from alembic import command
+    from mlflow.store.db.utils import _get_alembic_config
+
+    path.unlink()
+    head, known = sqlite_store.known_revisions()
+    config = _get_alembic_config(f"sqlite:///{path}")
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+    from sqlalchemy import create_engine
+
+    engine = create_engine(f"sqlite:///{path}")
+    Base.metadata.create_all(engine)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "cc1f77228345")
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (7, 'old', 'active')")
+    assert "cc1f77228345" in known
+    with open_store(f"sqlite:///{path}") as store:
+        assert store.find_experiment_id("old") == "7"
+    with closing(sqlite3.connect(path)) as now, closing(sqlite3.connect(f"{path}.bak")) as before:
+        assert now.execute("SELECT version_num FROM alembic_version").fetchone() == (head,)
+        assert before.execute("SELECT version_num FROM alembic_version").fetchone() == ("cc1f77228345",)
+
+
+@contextmanager
+def told(error: type[CryptomlError], words: str, *, seconds: float = 4) -> Iterator[None]:
+    began = time.monotonic()
+    with pytest.raises(error, match=words):
+        yield
+    assert time.monotonic() - began < seconds
+
+
+def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+    before = path.read_bytes()
+    with told(ConfigError, "newer MLflow"):
+        open_store(f"sqlite:///{path}")
+    assert path.read_bytes() == before
+
+
+def test_a_locked_database_is_told_in_time(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with told(UnavailableError, "locked for 0.5 s"):
+            open_store(f"sqlite:///{path}", timeout_s=0.5)
+        other.execute("ROLLBACK")
+    open_store(f"sqlite:///{path}", timeout_s=0.5).close()
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    path.write_bytes(b"these are no tables " * 400)
+    with told(ConfigError, "not a database"):
+        open_store(f"sqlite:///{path}")
+    assert path.read_bytes() == b"these are no tables " * 400
+
+
+def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE songs (title)")
+    with told(ConfigError, "not MLflow's"):
+        open_store(f"sqlite:///{path}")
+
+
+def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").mkdir()
+    with told(ConfigError, "a folder stands"):
+        open_store(f"sqlite:///{tmp_path}/mlflow.db")
+
+
+def test_a_file_in_the_way_of_its_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with told(UnavailableError, "cannot be used"):
+        open_store(f"sqlite:///{tmp_path}/file/mlflow.db")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("there", [True, False])
+def test_a_store_that_may_not_be_written_is_told(path: Path, there: bool) -> None:
+    if not there:
+        path.unlink()
+    else:
+        path.chmod(0o644)
+    path.parent.chmod(0o755)
+    for parent in path.parents:
+        parent.chmod(parent.stat().st_mode | 0o111)
+    # access() asks for the real user, opening for the effective one.
+    os.setresuid(65534, 65534, 0)
+    try:
+        with told(AccessError, "cannot be written"):
+            open_store(f"sqlite:///{path}")
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("file:///tmp/mlruns", "not supported"),
+        ("mlruns", "not supported"),
+        ("sqlite:///:memory:", "must be a file"),
+        ("sqlite://", "must be a file"),
+        ("sqlite:////tmp/100%/mlflow.db", "% or"),
+        ("sqlite:////tmp/what?/mlflow.db", "% or"),
+    ],
+)
+def test_addresses_that_cannot_be_a_store_are_refused(uri: str, words: str) -> None:
+    with told(ConfigError, words):
+        open_store(uri)
+
+
+def test_a_deleted_experiment_is_explained(path: Path) -> None:
+    with open_store(f"sqlite:///{path}") as store:
+        identifier = store.experiment_id("gone")
+        store.client.delete_experiment(identifier)
+        with told(ConfigError, "the experiment gone was deleted") as _:
+            store.experiment_id("gone")
+        assert store.find_experiment_id("gone") is None
+        assert store.find_experiment_id("never there") is None
+
+
+def test_an_experiment_made_by_somebody_else_at_the_same_moment_is_taken(path: Path) -> None:
+    with open_store(f"sqlite:///{path}") as store:
+        identifier = store.experiment_id("raced")
+        assert store._make_experiment("raced") == (identifier, "active")
+
+
+def test_damage_found_later_is_told_in_words(path: Path) -> None:
+    with open_store(f"sqlite:///{path}") as store:
+        with closing(sqlite3.connect(path)) as database, database:
+            database.execute("DROP TABLE experiments")
+        with told(UnavailableError, "no such table"):
+            store.experiment_id("x")

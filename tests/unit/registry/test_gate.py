@@ -1,0 +1,79 @@
+"""The gate: every rule closes it alone, with its figures; a sound candidate passes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from cryptoml.registry.gate import ChampionDuel, GateInput, GateThresholds, decide
+
+SOUND = GateInput(verdict="beats", p_value=0.01, skill=0.002, cv_rmse_mean=12.5)
+DUEL = ChampionDuel("3", candidate_rmse=101.0, champion_rmse=100.0, p_value=0.01)
+
+
+def test_a_sound_candidate_passes_without_a_word() -> None:
+    decision = decide(SOUND)
+    assert (decision.passed, decision.reasons, decision.warnings) == (True, (), ())
+
+
+@pytest.mark.parametrize(
+    ("candidate", "words"),
+    [
+        (replace(SOUND, verdict="worse", p_value=0.004), ("worse than persistence", "p = 0.004")),
+        (replace(SOUND, skill=-0.0011), ("-0.110%", "-0.100%")),
+        (replace(SOUND, skill=math.nan), ("skill is not a number",)),
+        (replace(SOUND, cv_rmse_mean=math.nan), ("cross-validated RMSE is nan",)),
+        (replace(SOUND, cv_rmse_mean=math.inf), ("cross-validated RMSE is inf",)),
+        (replace(SOUND, champion=DUEL), ("version 3 in production", "101", "100", "p = 0.01")),
+        (replace(SOUND, data_problems=("7 % of the candles are missing",)), ("failed a check: 7 % of the",)),
+    ],
+)
+def test_each_rule_closes_the_gate_alone(candidate: GateInput, words: tuple[str, ...]) -> None:
+    decision = decide(candidate)
+    assert not decision.passed
+    assert len(decision.reasons) == 1
+    assert all(word in decision.reasons[0] for word in words)
+    assert decision.reasons[0].endswith(".")
+
+
+def test_the_limits_themselves_are_let_in() -> None:
+    assert decide(replace(SOUND, skill=-0.001)).passed
+    assert decide(replace(SOUND, champion=replace(DUEL, p_value=0.05))).passed
+
+
+def test_a_champion_that_is_not_significantly_better_keeps_nobody_out() -> None:
+    assert decide(replace(SOUND, champion=replace(DUEL, p_value=0.2))).passed
+    assert decide(replace(SOUND, champion=replace(DUEL, candidate_rmse=99.0))).passed
+
+
+def test_a_tie_passes_with_a_warning_unless_the_gate_is_strict() -> None:
+    tie = replace(SOUND, verdict="ties", p_value=0.4)
+    decision = decide(tie)
+    assert decision.passed
+    assert len(decision.warnings) == 1
+    assert "tie with persistence (p = 0.4)" in decision.warnings[0]
+    strict = decide(tie, GateThresholds(require="beats"))
+    assert not strict.passed
+    assert "only tie" in strict.reasons[0]
+    assert decide(SOUND, GateThresholds(require="beats")).passed
+
+
+def test_thresholds_are_obeyed() -> None:
+    assert not decide(SOUND, GateThresholds(min_skill=0.01)).passed
+    assert decide(replace(SOUND, champion=DUEL), GateThresholds(level=0.001)).passed
+
+
+def test_every_broken_rule_gives_its_own_reason() -> None:
+    worst = GateInput(
+        verdict="worse",
+        p_value=0.001,
+        skill=-0.5,
+        cv_rmse_mean=math.nan,
+        data_problems=("a.", "b"),
+        champion=DUEL,
+    )
+    reasons = decide(worst).reasons
+    assert len(reasons) == 6
+    assert reasons[-2:] == ("The data failed a check: a.", "The data failed a check: b.")
