@@ -52,6 +52,8 @@ class Tracker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._store.done() and not self._store.cancelled() and self._store.exception() is None:
+            self._store.result().close()
 
     def check(self) -> None:
         """Raise what makes the store unusable, if that is known by now; an absent store is only told."""
