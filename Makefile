@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help setup lint test quick demo bench lock clean
+.PHONY: help setup lint test quick demo bench truth lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -35,7 +35,10 @@ demo: setup ## simulated candles, four models, the comparison: no account, no ne
 	$(BIN)/cryptoml train --data data/raw/sim.csv --models rf,gbm,ridge,xgb
 
 bench: setup ## the textbook script against cryptoml train, one machine, one run
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.run
+
+truth: setup ## verdicts on 2 x 100 simulated markets whose truth is known (an hour)
+	$(BIN)/python -m benchmarks.truth --markets 100
 
 lock: ## choose versions anew, write requirements.lock
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv; }

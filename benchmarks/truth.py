@@ -1,0 +1,100 @@
+"""Is a verdict to be believed? Trains on simulated markets whose truth is known and counts the verdicts.
+
+On random walks at most 5 % of verdicts may say "beats"; on markets with a known share of predictability at least
+95 % must, and a stated share of the best possible skill is reached. `python benchmarks/truth.py --markets 100`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cryptoml.data.candles import Candles, QualityReport
+from cryptoml.data.interval import parse_interval
+from cryptoml.data.simulate import simulate
+from cryptoml.features.pipeline import FeaturePipeline
+from cryptoml.models.zoo import MODELS
+from cryptoml.training.dataset import build_dataset
+from cryptoml.training.run import ModelChoice, ModelResult, TrainingOptions, plan_for, train_models
+
+COLUMNS = ["open", "high", "low", "close", "volume"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One model on one market. reached: its hold-out R2 on returns; possible: that of the true expectation."""
+
+    model: str
+    word: str
+    reached: float
+    possible: float
+
+
+def judge(models: Sequence[str], *, signal: float, candles: int, seed: int) -> list[Outcome]:
+    """Train `models` on one simulated hourly market and compare each with persistence and with the truth."""
+    simulation = simulate(interval="1h", candles=candles, signal=signal, seed=seed)
+    frame = simulation.frame[COLUMNS]
+    report = QualityReport("simulated", "SIM", "1h", len(frame), len(frame), "", "", 0, 0, (), ())
+    data = build_dataset(Candles(frame, "SIM", parse_interval("1h"), report), FeaturePipeline(), horizon=1)
+    choices = [
+        ModelChoice(MODELS[key], {name: one.default for name, one in MODELS[key].params.items()}) for key in models
+    ]
+    options = TrainingOptions(
+        seed=seed, clip_sigma=4.0, scaling_method="standard", interval_level=0.9, significance_level=0.05
+    )
+    truth = simulation.truth
+    if "timestamp" in truth:
+        truth = truth.set_index("timestamp")
+    found = []
+    for one in train_models(data, plan_for(data, ratio=0.8, n_folds=5, gap_candles=None), choices, options):
+        if not isinstance(one, ModelResult):
+            raise one.error
+        held = one.predictions[one.predictions["part"] == "holdout"]
+        actual = held["actual_return"].to_numpy()
+        best = truth["expected_return"].reindex(held.index).to_numpy()
+        power = float(np.sum(actual**2))
+        found.append(
+            Outcome(
+                one.choice.spec.key,
+                one.verdict.word,
+                one.metrics["return_r2"],
+                1 - float(np.sum((actual - best) ** 2)) / power,
+            )
+        )
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--markets", type=int, default=100)
+    parser.add_argument("--models", default="rf,gbm,ridge,xgb")
+    parser.add_argument("--candles", type=int, default=43_830)
+    parser.add_argument("--signal", type=float, default=0.01)
+    asked = parser.parse_args()
+    models = asked.models.split(",")
+    sure = True
+    for signal in (0.0, asked.signal):
+        outcomes: list[Outcome] = []
+        for seed in range(asked.markets):
+            outcomes += judge(models, signal=signal, candles=asked.candles, seed=seed)
+        print(f"\n{asked.markets} markets of {asked.candles:,} candles, best possible R2 {signal:.2%}")
+        for model in models:
+            words = [one.word for one in outcomes if one.model == model]
+            beats = words.count("beats") / len(words)
+            reached = [one.reached for one in outcomes if one.model == model]
+            possible = [one.possible for one in outcomes if one.model == model]
+            share = f", {np.mean(reached) / np.mean(possible):.0%} of the best possible R2" if signal else ""
+            print(f"  {model:6} beats {beats:.1%}, ties {words.count('ties') / len(words):.1%}{share}")
+        total = sum(one.word == "beats" for one in outcomes) / len(outcomes)
+        held = total <= 0.05 if signal == 0 else total >= 0.95
+        sure &= held
+        print(f"  all    beats {total:.1%}: {'as promised' if held else 'NOT AS PROMISED'}")
+    sys.exit(0 if sure else 1)
+
+
+if __name__ == "__main__":
+    main()
