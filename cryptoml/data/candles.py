@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cryptoml.data import repair
+from cryptoml.data.columns import PRICES
 from cryptoml.data.interval import Interval, default_max_no_trade, interval_of, parse_interval
 from cryptoml.data.quality import Break, Finding, QualityReport
-from cryptoml.data.repair import NANOSECONDS, PRICES, OnBadRows
+from cryptoml.data.repair import NANOSECONDS, OnBadRows
+from cryptoml.data.symbols import plain_symbol, symbol_of_name
 from cryptoml.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from cryptoml.data.tables import Table
 
@@ -48,77 +52,98 @@ def read_candles(
 ) -> Candles:
     """Read candles from CSV, CSV.gz, Parquet, Feather or JSON in the forms people really have.
 
-    columns: the file's columns in order, or a mapping from our names to the file's. now: the time against which
-    the last candle is unfinished (the clock's, when not given). Raises DataError with file, line and mend.
+    symbol: the market, and of a file with several the one to read. columns: the file's columns in order, or a
+    mapping from our names to the file's. now: the time against which the last candle is unfinished (the clock's,
+    when not given). Raises DataError with file, line and mend.
     """
     import numpy as np
     import pandas as pd
 
-    from cryptoml.data import repair
+    from cryptoml.data.copies import one_candle_a_time
+    from cryptoml.data.spikes import drop_spikes
     from cryptoml.data.tables import read_table
     from cryptoml.data.timestamps import NOT_A_TIME, open_times
 
+    path = Path(path)
     source = str(path)
-    table = read_table(Path(path), columns)
+    table = read_table(path, columns)
+    market, others = _market(table, path, symbol)
     times, repaired = open_times(source, table)
-    frame = pd.DataFrame({"time": times, "row": np.arange(len(times))})
-    for name in PRICES:
-        frame[name] = _numbers(source, table, name)
     has_volume = "volume" in table.frame
-    frame["volume"] = _numbers(source, table, "volume") if has_volume else 0.0
+    values = {name: _numbers(source, table, name) for name in (*PRICES, *(["volume"] if has_volume else []))}
+    values.setdefault("volume", np.zeros(len(times)))
+    frame = pd.DataFrame({"time": times, "row": np.arange(len(times)), **values}, copy=False)
     rows = repair.Rows(source, frame, table.where, on_bad_rows)
     for kind, mask in repaired.items():
         rows.note(kind, "repaired", mask)
+    for text in table.notes:
+        rows.findings.append(Finding(text, "noted", len(frame)))
     if not has_volume:
         rows.findings.append(Finding("no volume column, 0 used", "noted", len(frame)))
-    rows.drop_or_fail("row without a time", times == NOT_A_TIME)
+    if others is not None:
+        rows.drop("row of another symbol", others)
+    rows.drop_or_fail("row without a time", rows.frame["time"].to_numpy() == NOT_A_TIME)
     repair.drop_impossible(rows, has_volume=has_volume)
-    _need_rows(rows, 1)
-    repair.one_candle_a_time(rows)
-    _need_rows(rows, 2)
-    step = parse_interval(interval) if interval else _interval(rows)
+    rows.need(1)
+    one_candle_a_time(rows)
+    rows.need(2)
+    step = _interval(rows, interval)
     repair.drop_off_grid(rows, step.seconds)
     if has_volume:
-        repair.drop_made_up(rows)
-    repair.drop_spikes(rows)
-    clock = pd.Timestamp.now(tz="UTC") if now is None else now
-    last = rows.frame["time"].to_numpy()
-    rows.drop("unfinished last candle", last + step.seconds * NANOSECONDS > clock.as_unit("ns").value)
-    _need_rows(rows, 2)
+        repair.drop_made_up(rows, step.seconds)
+    drop_spikes(rows)
+    repair.drop_unfinished(rows, step.seconds, now=pd.Timestamp.now(tz="UTC") if now is None else now)
+    rows.need(2)
     kept = rows.frame
     index = pd.DatetimeIndex(kept["time"].to_numpy().view("datetime64[ns]"), tz="UTC", name="timestamp")
-    clean = kept[[*PRICES, "volume"]].set_index(index)
-    name = symbol or _symbol_of(table, Path(path))
-    report = _report(source, name, step, len(frame), clean, tuple(rows.findings), max_no_trade_candles)
-    return Candles(clean, name, step, report)
+    clean = pd.DataFrame({one: kept[one].to_numpy() for one in (*PRICES, "volume")}, index=index, copy=False)
+    report = _report(source, market, step, len(frame), clean, tuple(rows.findings), max_no_trade_candles)
+    return Candles(clean, market, step, report)
 
 
 def write_candles(frame: pd.DataFrame, path: Path) -> None:
     """Write candles as CSV, CSV.gz or Parquet by the ending of `path`; written whole or not at all.
 
     CSV has ISO times (UTC), columns in the frame's order after `timestamp`; the same frame gives the same bytes.
+    Raises DataError where the ending is another or the folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = Path(path)
+    parquet = path.suffix in (".parquet", ".pq")
+    if not parquet and not path.name.endswith((".csv", ".csv.gz")):
+        raise DataError(
+            f"{path}: candles are not written in this form.", mend="end the name in .csv, .csv.gz or .parquet"
+        )
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        if path.suffix in (".parquet", ".pq"):
-            frame.to_parquet(partial)
-        else:
-            compression = {"method": "gzip", "mtime": 0} if path.suffix == ".gz" else None
-            frame.to_csv(partial, date_format="%Y-%m-%dT%H:%M:%SZ", compression=compression)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if parquet:
+                frame.to_parquet(partial)
+            else:
+                compression = {"method": "gzip", "mtime": 0} if path.suffix == ".gz" else None
+                frame.to_csv(partial, date_format="%Y-%m-%dT%H:%M:%SZ", compression=compression)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written: {error.strerror}.", mend="choose a folder that is yours"
+        ) from error
 
 
-def _numbers(source: str, table: Table, name: str) -> pd.Series[float]:
+def _numbers(source: str, table: Table, name: str) -> NDArray[np.float64]:
+    import numpy as np
     import pandas as pd
 
+    from cryptoml.data.tables import NULLS
+
     column = table.frame[name]
-    numbers = pd.to_numeric(column, errors="coerce").astype("float64")
-    text = numbers.isna() & column.notna()
+    if column.dtype == np.float64:
+        return np.asarray(column, dtype=np.float64)
+    numbers = np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
+    text = np.isnan(numbers) & (column.notna() & ~column.isin(NULLS)).to_numpy(dtype=bool)
     if text.any():
-        places = text.to_numpy().nonzero()[0]
+        places = np.flatnonzero(text)
         shown = "; ".join(f"{table.where(int(row))}: {str(column.iloc[int(row)])[:40]!r}" for row in places[:5])
         raise DataError(
             f"{source}, column {name}: {len(places):,} values are not numbers: {shown}.",
@@ -127,44 +152,54 @@ def _numbers(source: str, table: Table, name: str) -> pd.Series[float]:
     return numbers
 
 
-def _need_rows(rows: object, least: int) -> None:
-    from cryptoml.data.repair import Rows
-
-    assert isinstance(rows, Rows)
-    if len(rows.frame) < least:
-        dropped = ", ".join(f"{one.count:,} x {one.kind}" for one in rows.findings if one.action == "dropped")
-        raise DataError(
-            f"{rows.source}: no usable rows are left" + (f" ({dropped})." if dropped else "."),
-            mend="look at the file, or at what was dropped",
-        )
-
-
-def _interval(rows: object) -> Interval:
-    """The most common step between candles."""
+def _interval(rows: repair.Rows, asked: str | None) -> Interval:
+    """The most common step between candles on whose grid they lie, or the one asked for where the steps allow it."""
     import numpy as np
 
-    from cryptoml.data.repair import Rows
-
-    assert isinstance(rows, Rows)
     steps = np.diff(rows.frame["time"].to_numpy()) // NANOSECONDS
     values, counts = np.unique(steps[steps > 0], return_counts=True)
     if len(values) == 0:
         raise DataError(f"{rows.source}: the interval cannot be told.", mend="name it, --set data.interval=1h")
-    return interval_of(int(values[np.argmax(counts)]))
+    # In a thin market two steps may be more common than one; then most candles are off the grid of two.
+    times = rows.frame["time"].to_numpy(dtype=np.int64)
+    likely = [int(values[at]) for at in np.argsort(-counts, kind="stable")[:5]]
+    fitting = (step for step in likely if repair.off_grid(times, step).mean() <= repair.OFF_GRID_AT_MOST)
+    common = interval_of(next(fitting, likely[0]))
+    if asked is None:
+        return common
+    wanted = parse_interval(asked)
+    if wanted.seconds > common.seconds or wanted.seconds not in values:
+        raise DataError(
+            f"{rows.source}: its candles are {common.label} apart, not {wanted.label}.",
+            mend=f"leave the interval out, or --set data.interval={common.label}",
+        )
+    return wanted
 
 
-def _symbol_of(table: Table, path: Path) -> str:
-    if "symbol" in table.frame:
-        names = table.frame["symbol"].dropna().astype(str).str.strip().unique()
-        if len(names) > 1:
-            raise DataError(
-                f"{path}: holds {len(names)} symbols ({', '.join(names[:5])}).", mend="split it into one file a symbol"
-            )
-        if len(names):
-            return re.sub(r"[/_\-\s:]", "", names[0]).upper()
-    words = re.split(r"[_\-.\s]", path.name)
-    markets = [word for word in words if re.fullmatch(r"[A-Z0-9]{2,12}(USDT|USDC|USD|BUSD|EUR|BTC|ETH|GBP|JPY)", word)]
-    return markets[0] if markets else "UNKNOWN"
+def _market(table: Table, path: Path, asked: str | None) -> tuple[str, NDArray[np.bool_] | None]:
+    """The symbol, and which rows are another market's (None where there are none)."""
+    wanted = plain_symbol(asked) if asked else None
+    if "symbol" not in table.frame:
+        return wanted or symbol_of_name(path.name), None
+    column = table.frame["symbol"]
+    plain = {text: plain_symbol(str(text)) for text in column.dropna().unique()}
+    names = sorted(set(plain.values()) - {""})
+    if not names:
+        return wanted or symbol_of_name(path.name), None
+    if wanted is None and len(names) > 1:
+        raise DataError(
+            f"{path}: holds {len(names)} symbols ({', '.join(names[:5])}).",
+            mend=f"choose one, --set data.symbol={names[0]}",
+        )
+    if wanted is not None and wanted not in names:
+        raise DataError(
+            f"{path}: holds {', '.join(names[:5])}, not {wanted}.",
+            mend=f"--set data.symbol={names[0]}, or another file",
+        )
+    if len(names) == 1:
+        return names[0], None
+    assert wanted is not None
+    return wanted, (column.map(plain) != wanted).to_numpy(dtype=bool)
 
 
 def _report(

@@ -1,11 +1,13 @@
-"""What is done about rows that cannot all be true: one candle for each time, in order, on the grid."""
+"""Rows on their way to candles, and what is done about those that cannot be true."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from cryptoml.data.columns import PRICES
+from cryptoml.data.interval import default_max_no_trade, interval_of
 from cryptoml.data.quality import EXAMPLES, Action, Finding
 from cryptoml.errors import DataError
 
@@ -15,20 +17,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Mask = NDArray[np.bool_]
+    Names = NDArray[np.str_]
 
 OnBadRows = Literal["drop", "fail"]
-PRICES = ("open", "high", "low", "close")
 NANOSECONDS = 10**9
 
-# A price counts as a misprint when it lies this far (natural log) outside everything its neighbours show, and
-# this many times their usual range. Flash crashes of liquid markets stay below both.
-SPIKE_LOG = 0.35
-SPIKE_RANGES = 20.0
-SPIKE_NEIGHBOURS = 3
-# Nobody trades much at a misprint: so many times the usual volume says that the price was real.
-SPIKE_VOLUME = 10.0
-# Of open, high, low, close and volume.
-COPY_TOLERANCES = (2e-3, 2e-3, 2e-3, 2e-3, 1e-2)
+# A market with a larger share of empty hours than this is thin; below it, an empty hour is an outage.
+THIN_MARKET = 0.05
+# Above this share, the rows do not belong to the interval at all.
+OFF_GRID_AT_MOST = 0.2
+# An hour with less than this part of the least volume of the day before was cut short: the file was made in it.
+UNFINISHED_VOLUME = 0.5
+UNFINISHED_CANDLES = 24
 
 
 @dataclass
@@ -42,9 +42,16 @@ class Rows:
     findings: list[Finding] = field(default_factory=list)
 
     def note(self, kind: str, action: Action, mask: Mask) -> None:
-        """Record `mask` rows as a finding, if there are any."""
-        if mask.any():
-            self.findings.append(Finding(kind, action, int(mask.sum()), self._examples(mask)))
+        """Record `mask` rows as a finding, or add them to the one of the same kind."""
+        if not mask.any():
+            return
+        count, examples = int(mask.sum()), self._examples(mask)
+        for at, one in enumerate(self.findings):
+            if (one.kind, one.action) == (kind, action):
+                examples = (one.examples + examples)[:EXAMPLES]
+                self.findings[at] = replace(one, count=one.count + count, examples=examples)
+                return
+        self.findings.append(Finding(kind, action, count, examples))
 
     def drop(self, kind: str, mask: Mask) -> None:
         """Leave `mask` rows out and say so."""
@@ -52,190 +59,118 @@ class Rows:
         if mask.any():
             self.frame = self.frame[~mask]
 
-    def drop_or_fail(self, kind: str, mask: Mask) -> None:
-        """By policy: leave the rows out, or raise DataError."""
+    def drop_or_fail(self, kind: str, mask: Mask, *, column: str | Names | None = None) -> None:
+        """By policy: leave the rows out, or raise DataError. column: the one at fault, of all rows or row by row."""
         if mask.any() and self.on_bad_rows == "fail":
-            raise self.error(kind, mask, mend="--set data.on_bad_rows=drop leaves them out")
+            shown = "; ".join(self._examples(mask, column))
+            raise DataError(
+                f"{self.source}: {int(mask.sum()):,} x {kind}: {shown}.",
+                mend="--set data.on_bad_rows=drop leaves them out",
+            )
         self.drop(kind, mask)
 
-    def error(self, kind: str, mask: Mask, *, mend: str) -> DataError:
-        """The error that names the rows."""
-        shown = "; ".join(self._examples(mask))
-        return DataError(f"{self.source}: {int(mask.sum()):,} x {kind}: {shown}.", mend=mend)
-
-    def _examples(self, mask: Mask) -> tuple[str, ...]:
-        import pandas as pd
-
-        shown = self.frame[mask].head(EXAMPLES)
-        return tuple(
-            f"{self.where(int(row))}: {pd.Timestamp(int(time)):%Y-%m-%d %H:%M} UTC"
-            for row, time in zip(shown["row"].to_numpy(), shown["time"].to_numpy(), strict=True)
+    def need(self, least: int) -> None:
+        """Raise DataError where fewer than `least` rows are left."""
+        if len(self.frame) >= least:
+            return
+        left = "no usable rows are left" if self.frame.empty else f"only {len(self.frame)} usable row is left"
+        dropped = ", ".join(f"{one.count:,} x {one.kind}" for one in self.findings if one.action == "dropped")
+        raise DataError(
+            f"{self.source}: {left}" + (f" (dropped: {dropped})." if dropped else "."),
+            mend="look at the file, at least two candles are needed",
         )
 
+    def _examples(self, mask: Mask, column: str | Names | None = None) -> tuple[str, ...]:
+        import numpy as np
+        import pandas as pd
 
-def one_candle_a_time(rows: Rows) -> None:
-    """Put rows in order and merge copies; raises DataError where two candles for one time contradict each other.
-
-    Exact copies are dropped. Of a candle written twice, once rounded, the more precise stays; of an unfinished
-    and the finished form of one candle (same open, wider range, more volume), the finished.
-    """
-    import numpy as np
-
-    frame = rows.frame
-    times = frame["time"].to_numpy()
-    if len(times) > 1 and (np.diff(times) < 0).any():
-        rows.note("rows out of order", "repaired", np.r_[False, np.diff(times) < 0])
-        rows.frame = frame = frame.sort_values("time", kind="stable")
-    rows.drop("exact copy of another row", frame.duplicated(["time", *PRICES, "volume"]).to_numpy())
-    while True:
-        frame = rows.frame
-        same = np.r_[False, np.diff(frame["time"].to_numpy()) == 0]
-        if not same.any():
-            return
-        # Pairs of neighbours; a time written three times is settled two at a time.
-        second = np.flatnonzero(same & ~np.r_[False, same[:-1]])
-        first = second - 1
-        loser, kind = _settle(frame.iloc[first], frame.iloc[second])
-        contradicts = kind == 0
-        if contradicts.any():
-            mask = np.zeros(len(frame), dtype=bool)
-            mask[second[contradicts]] = True
-            raise rows.error(
-                "two candles for one time that contradict each other", mask, mend="keep one of each pair in the file"
-            )
-        lost = np.where(loser == 0, first, second)
-        rounded, unfinished = np.zeros(len(frame), dtype=bool), np.zeros(len(frame), dtype=bool)
-        rounded[lost[kind == 1]] = True
-        unfinished[lost[kind == 2]] = True
-        rows.note("rounded copy of another row", "dropped", rounded)
-        rows.note("unfinished copy of another row", "dropped", unfinished)
-        rows.frame = frame[~(rounded | unfinished)]
-
-
-def _settle(a: pd.DataFrame, b: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For pairs of rows: which loses (0 or 1), and why (0 contradiction, 1 rounded, 2 unfinished)."""
-    import numpy as np
-
-    left = a[[*PRICES, "volume"]].to_numpy()
-    right = b[[*PRICES, "volume"]].to_numpy()
-    digits = np.stack([_decimals(left), _decimals(right)])
-    coarse = digits.min(axis=0)
-    # Half a unit of the coarser form, and a little for binary fractions and for rounding down.
-    agree = np.abs(left - right) <= 1.01 * 10.0**-coarse
-    # Some sources write the close before as the open, a hair off the first trade: close enough for a coarser form.
-    one_is_coarser = digits[0].sum(axis=1) != digits[1].sum(axis=1)
-    agree |= (np.abs(left - right) <= np.asarray(COPY_TOLERANCES) * np.abs(right)) & one_is_coarser[:, None]
-    rounded = agree.all(axis=1)
-    loser = np.where(digits[0].sum(axis=1) < digits[1].sum(axis=1), 0, 1)
-    inside = _inside(left, right), _inside(right, left)
-    kind = np.where(rounded, 1, np.where(inside[0] | inside[1], 2, 0))
-    loser = np.where(kind == 2, np.where(inside[0], 0, 1), loser)
-    return loser, kind
-
-
-def _inside(part: NDArray[np.float64], whole: NDArray[np.float64]) -> Mask:
-    """Whether `part` can be `whole` before it was finished."""
-    import numpy as np
-
-    slack = 1e-6 * np.abs(whole) + 0.011
-    found: Mask = (
-        (np.abs(part[:, 0] - whole[:, 0]) <= slack[:, 0])
-        & (part[:, 1] <= whole[:, 1] + slack[:, 1])
-        & (part[:, 2] >= whole[:, 2] - slack[:, 2])
-        & (part[:, 4] < whole[:, 4])
-    )
-    return found
-
-
-def _decimals(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How many decimals (0 to 8) each value is written with."""
-    import numpy as np
-
-    found = np.full(values.shape, 8.0)
-    for places in range(7, -1, -1):
-        exact = np.abs(np.round(values, places) - values) <= 1e-12 * np.maximum(np.abs(values), 1)
-        found[exact] = places
-    return found
+        shown = []
+        for at in np.flatnonzero(mask)[:EXAMPLES]:
+            one = self.frame.iloc[int(at)]
+            time = pd.Timestamp(int(self.frame["time"].iloc[int(at)]))
+            text = f"{self.where(int(one['row']))}: " + ("no time" if pd.isna(time) else f"{time:%Y-%m-%d %H:%M} UTC")
+            if column is not None:
+                name = column if isinstance(column, str) else str(column[int(at)])
+                text += f", {name} {one[name]:g}"
+            shown.append(text)
+        return tuple(shown)
 
 
 def drop_impossible(rows: Rows, *, has_volume: bool) -> None:
     """By policy: prices that are missing or not above zero, ranges that do not hold their own prices."""
     import numpy as np
 
-    prices = rows.frame[list(PRICES)].to_numpy()
-    rows.drop_or_fail("row without a price", np.isnan(prices).any(axis=1))
-    prices = rows.frame[list(PRICES)].to_numpy()
-    rows.drop_or_fail("price of zero or below", np.any(prices <= 0, axis=1))
+    names = np.asarray(PRICES)
+    absent = ~np.isfinite(rows.frame[list(PRICES)].to_numpy(dtype=np.float64))
+    rows.drop_or_fail("row without a price", np.any(absent, axis=1), column=names[absent.argmax(axis=1)])
+    low = rows.frame[list(PRICES)].to_numpy(dtype=np.float64) <= 0
+    rows.drop_or_fail("price of zero or below", np.any(low, axis=1), column=names[low.argmax(axis=1)])
     if has_volume:
         volume = rows.frame["volume"].to_numpy(dtype=np.float64)
-        rows.drop_or_fail("volume missing or below zero", np.isnan(volume) | (volume < 0))
-    o, h, low, c = (rows.frame[name].to_numpy(dtype=np.float64) for name in PRICES)
-    slack = 1e-9 * h
-    torn: Mask = (h + slack < np.maximum(o, c)) | (low - slack > np.minimum(o, c)) | (h + slack < low)
-    rows.drop_or_fail("high or low that does not bracket open and close", torn)
+        rows.drop_or_fail("volume missing or below zero", ~np.isfinite(volume) | (volume < 0), column="volume")
+    o, h, lowest, c = (rows.frame[name].to_numpy(dtype=np.float64) for name in PRICES)
+    slack = 1e-9 * np.abs(h)
+    over = h + slack < np.maximum(o, c)
+    torn: Mask = over | (lowest - slack > np.minimum(o, c))
+    rows.drop_or_fail("high or low that does not bracket open and close", torn, column=np.where(over, "high", "low"))
+
+
+def off_grid(times: NDArray[np.int64], interval_seconds: int) -> Mask:
+    """Which times are not on the phase that most share."""
+    import numpy as np
+
+    phase = times % (interval_seconds * NANOSECONDS)
+    values, counts = np.unique(phase, return_counts=True)
+    off: Mask = phase != values[np.argmax(counts)]
+    return off
 
 
 def drop_off_grid(rows: Rows, interval_seconds: int) -> None:
-    """By policy: candles that are not on the phase that most candles share."""
+    """By policy: candles off the grid; too many of them are an error."""
     import numpy as np
 
-    phase = rows.frame["time"].to_numpy() % (interval_seconds * NANOSECONDS)
-    values, counts = np.unique(phase, return_counts=True)
-    rows.drop_or_fail("candle off the grid", phase != values[np.argmax(counts)])
+    off = off_grid(rows.frame["time"].to_numpy(dtype=np.int64), interval_seconds)
+    if off.mean() > OFF_GRID_AT_MOST:
+        raise DataError(
+            f"{rows.source}: {int(off.sum()):,} of {len(off):,} candles are not on a regular grid of "
+            f"{interval_of(interval_seconds).label}.",
+            mend="resample the file to one interval",
+        )
+    rows.drop_or_fail("candle off the grid", off)
 
 
-def drop_made_up(rows: Rows) -> None:
-    """By policy: flat candles of volume 0 that repeat the close before them, as written over outages."""
+def drop_made_up(rows: Rows, interval_seconds: int) -> None:
+    """By policy: flat candles of volume 0, as written over outages.
+
+    From an hour on, a market where they are common is thin and not out of order: there they stay, and are noted.
+    """
     import numpy as np
 
     frame = rows.frame
     o, h, low, c = (frame[name].to_numpy() for name in PRICES)
-    flat = (frame["volume"].to_numpy() == 0) & (h == low) & (o == c)
-    if flat.mean() < 0.5:
-        rows.drop_or_fail("flat candle of volume 0", np.asarray(flat))
-
-
-def drop_spikes(rows: Rows) -> None:
-    """By policy: a price that the candles before and after refute."""
-    import numpy as np
-
-    frame = rows.frame
-    if len(frame) < 2 * SPIKE_NEIGHBOURS + 1:
-        return
-    # A misprint in one candle must not be what refutes its neighbour, so bodies are compared with medians.
-    low, high = (np.log(frame[name].to_numpy()) for name in ("low", "high"))
-    o, c = (np.log(frame[name].to_numpy()) for name in ("open", "close"))
-    middles = np.stack([np.minimum(o, c), np.maximum(o, c)])
-    near = []
-    for shift in (*range(-SPIKE_NEIGHBOURS, 0), *range(1, SPIKE_NEIGHBOURS + 1)):
-        near.append(np.roll((middles[0] + middles[1]) / 2, shift))
-    around = np.sort(np.stack(near), axis=0)
-    # The second lowest and highest of six: one bad neighbour does not count.
-    below, above = around[1], around[-2]
-    usual = _running_median(high - low)
-    reach = np.maximum(SPIKE_LOG, SPIKE_RANGES * usual)
-    spike = (high > above + reach) | (low < below - reach)
-    edge = SPIKE_NEIGHBOURS
-    spike[:edge] = _edge_spikes(low[: 4 * edge], high[: 4 * edge], reach[: 4 * edge])[:edge]
-    spike[-edge:] = _edge_spikes(low[-4 * edge :][::-1], high[-4 * edge :][::-1], reach[-4 * edge :][::-1])[:edge][::-1]
     volume = frame["volume"].to_numpy()
-    traded = volume > SPIKE_VOLUME * np.maximum(_running_median(volume), 1e-12)
-    rows.drop_or_fail("spike that its neighbours refute", spike & ~traded)
+    flat = np.asarray((volume == 0) & (h == low) & (o == c))
+    if not (volume > 0).any():
+        return
+    if default_max_no_trade(interval_of(interval_seconds)) == 0 and flat.mean() > THIN_MARKET:
+        rows.note("flat candle of volume 0, kept, as many are without a trade", "noted", flat)
+    else:
+        rows.drop_or_fail("flat candle of volume 0", flat, column="volume")
 
 
-def _edge_spikes(low: NDArray[np.float64], high: NDArray[np.float64], reach: NDArray[np.float64]) -> Mask:
-    """At an end of the file there are neighbours on one side only."""
+def drop_unfinished(rows: Rows, interval_seconds: int, *, now: pd.Timestamp) -> None:
+    """By policy: the last candle, when it ends after `now`, or when its volume shows that the file was made in it.
+
+    Volume tells only from an hour on: below, a quiet candle is nothing unusual.
+    """
     import numpy as np
 
-    below, above = np.median(low), np.median(high)
-    found: Mask = (high > above + reach) | (low < below - reach)
-    return found
-
-
-def _running_median(values: NDArray[np.float64], width: int = 25) -> NDArray[np.float64]:
-    """The median of blocks of `width`, held within each block: cheap, and no single value moves it."""
-    import numpy as np
-
-    n = len(values)
-    padded = np.concatenate([values, np.repeat(values[-1:], -n % width)])
-    return np.repeat(np.median(padded.reshape(-1, width), axis=1), width)[:n]
+    clock = now.tz_localize("UTC") if now.tzinfo is None else now
+    times = rows.frame["time"].to_numpy()
+    rows.drop_or_fail("unfinished last candle", times + interval_seconds * NANOSECONDS > clock.as_unit("ns").value)
+    volume = rows.frame["volume"].to_numpy()
+    if interval_seconds < 3600 or len(volume) <= UNFINISHED_CANDLES:
+        return
+    last = np.zeros(len(volume), dtype=bool)
+    last[-1] = volume[-1] < UNFINISHED_VOLUME * volume[-UNFINISHED_CANDLES - 1 : -1].min()
+    rows.drop_or_fail("last candle with so little volume that it looks unfinished", last, column="volume")

@@ -128,7 +128,7 @@ def test_where_epoch_and_date_disagree_the_epoch_counts(tmp_path):
 
 def test_a_date_that_can_be_read_two_ways_is_refused(tmp_path):
     lines = ["date,open,high,low,close,volume"]
-    lines += [f"0{day}-0{day}-2021,10,11,9,10,1" for day in range(1, 8)]
+    lines += [f"06-12-2021 0{hour}:00,10,11,9,10,1" for hour in range(8)]
     path = write(tmp_path / "x.csv", "\n".join(lines))
     with pytest.raises(DataError, match="day first and month first"):
         read_candles(path)

@@ -1,0 +1,31 @@
+"""The market a file is about: from its symbol column or its name."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+UNKNOWN = "UNKNOWN"
+_QUOTES = "USDT|USDC|BUSD|TUSD|FDUSD|USD|EUR|GBP|JPY|BTC|ETH|BNB"
+_PAIR = re.compile(rf"[A-Z0-9]{{2,12}}(?:{_QUOTES})")
+_SMALL_PAIR = re.compile(r"[a-z0-9]{2,12}(?:usdt|usdc|busd|usd)")
+_INTERVAL = re.compile(r"\d{1,3}[smhdwSHDW](in)?|daily|hourly|minute", re.IGNORECASE)
+
+
+def plain_symbol(text: str) -> str:
+    """BTC/USDT, btc-usdt and BTC_USDT as BTCUSDT."""
+    return re.sub(r"[/_\-\s:.]", "", text).upper()
+
+
+def symbol_of_name(name: str) -> str:
+    """BTCUSDT from BTCUSDT_1h.csv.gz, BTC_USDT-1h.json and binance-btcusdt.csv; UNKNOWN where no market is named."""
+    words = [word for word in re.split(r"[_\-.\s]+", name) if word]
+    for word in words:
+        if _PAIR.fullmatch(word) or _SMALL_PAIR.fullmatch(word):
+            return word.upper()
+    for base, quote in pairwise(words):
+        if re.fullmatch(_QUOTES, quote) and re.fullmatch(r"[A-Z0-9]{2,12}", base):
+            return base + quote
+    if len(words) > 1 and re.fullmatch(r"[A-Z][A-Z0-9]{1,11}", words[0]) and _INTERVAL.fullmatch(words[1]):
+        return words[0]
+    return UNKNOWN

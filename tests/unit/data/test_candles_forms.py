@@ -1,0 +1,380 @@
+"""Forms of files: dates, epochs, volumes, columns and containers that must be read right, or refused in words."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cryptoml.data.candles import read_candles, write_candles
+from cryptoml.data.symbols import plain_symbol, symbol_of_name
+from cryptoml.errors import DataError
+
+HEADER = "timestamp,open,high,low,close,volume"
+NAMES = ["timestamp", "open", "high", "low", "close", "volume"]
+
+
+def market(start: str = "2021-03-01", rows: int = 60, freq: str = "h") -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    close = np.round(100 * np.exp(np.cumsum(rng.normal(0, 0.01, rows))), 2)
+    opens = np.r_[100.0, close[:-1]]
+    high, low = np.round(np.maximum(opens, close) + 0.5, 2), np.round(np.minimum(opens, close) - 0.5, 2)
+    index = pd.date_range(start, periods=rows, freq=freq, tz="UTC", name="timestamp")
+    volume = np.round(rng.uniform(5, 20, rows), 3)
+    return pd.DataFrame({"open": opens, "high": high, "low": low, "close": close, "volume": volume}, index=index)
+
+
+def text_of(frame: pd.DataFrame, times: list[object], header: str = HEADER) -> str:
+    rows = zip(times, frame.to_numpy(), strict=True)
+    return "\n".join([header, *(f"{time},{','.join(map(str, row))}" for time, row in rows)]) + "\n"
+
+
+def iso(frame: pd.DataFrame) -> list[object]:
+    return list(frame.index.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def seconds(frame: pd.DataFrame) -> list[int]:
+    return [int(stamp.timestamp()) for stamp in frame.index]
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Write text or bytes to a file and read its candles."""
+
+    def reader(content, name="x.csv", **options):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read_candles(path, **options)
+
+    return reader
+
+
+def check(candles, expected: pd.DataFrame) -> None:
+    assert candles.frame.index.equals(expected.index.as_unit("ns"))
+    np.testing.assert_array_equal(candles.frame.to_numpy(), expected[NAMES[1:]].to_numpy())
+
+
+def kinds(candles) -> dict[str, int]:
+    return {one.kind: one.count for one in candles.report.findings}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "%Y-%m-%d %I:%M %p", "%Y-%m-%d %I:%M:%S %p", "%Y-%m-%d %I-%p", "%m/%d/%Y %I:%M %p", "%d.%m.%Y %H:%M:%S.000",
+        "%d.%m.%Y %H:%M:%S.000 GMT+0000", "%Y-%m-%d %H:%M:%S UTC", "%Y/%m/%d %H:%M", "%Y%m%d %H%M%S", "%Y%m%d %H%M",
+        "%d-%b-%y %H:%M", "%d-%m-%y %H:%M:%S", "%Y-%m-%dT%H:%M:%S.000Z", "%Y-%m-%d %H:%M:%S+0000",
+    ],
+)  # fmt: skip
+def test_dates_by_their_shape(read, form):
+    frame = market()
+    check(read(text_of(frame, list(frame.index.strftime(form)))), frame)
+
+
+def test_digits_without_leading_zeros_and_midnights_without_a_clock(read):
+    frame = market("2021-03-11")
+    check(read(text_of(frame, [f"{t.day}/{t.month}/{t.year} {t.hour}:00" for t in frame.index])), frame)
+    cut = [text.removesuffix(" 00:00:00") for text in frame.index.strftime("%d-%m-%Y %H:%M:%S")]
+    check(read(text_of(frame, cut)), frame)
+
+
+@pytest.mark.parametrize("form", ["%d-%m-%y %H:%M", "%m-%d-%y %H:%M"])
+def test_steps_settle_which_of_day_and_month_comes_first(read, form):
+    frame = market("2021-06-01", 12 * 24)
+    check(read(text_of(frame, list(frame.index.strftime(form)))), frame)
+
+
+def test_one_day_alone_settles_nothing(read):
+    frame = market("2021-12-06", 24)
+    with pytest.raises(DataError, match=r"day first and month first \(06-12-21 00:00\)"):
+        read(text_of(frame, list(frame.index.strftime("%d-%m-%y %H:%M"))))
+
+
+def test_an_epoch_however_rough_settles_it(read):
+    frame = market("2021-12-06", 24)
+    lines = [f"{t.timestamp() * 1000:.5E},{t:%d-%m-%y},{t:%H:%M:%S}" for t in frame.index]
+    check(read(text_of(frame, lines, "unix,date,time,open,high,low,close,volume")), frame)
+
+
+def test_both_orders_in_one_file_are_refused(read):
+    frame = market("2021-03-15", 20)
+    mixed = [f"{t:%d/%m/%Y %H:%M}" if at % 2 else f"{t:%m/%d/%Y %H:%M}" for at, t in enumerate(frame.index)]
+    with pytest.raises(DataError, match="some dates have the day first and others the month"):
+        read(text_of(frame, mixed))
+
+
+@pytest.mark.parametrize(("form", "header"), [("%Y%m%d,%H%M%S", "date,time"), ("%Y%m%d,%H:%M", "<DTYYYYMMDD>,<TIME>")])
+def test_date_and_clock_in_two_columns(read, form, header):
+    frame = market()
+    check(read(text_of(frame, list(frame.index.strftime(form)), f"{header},open,high,low,close,volume")), frame)
+
+
+@pytest.mark.parametrize("zone", ["Europe/London", "US/Eastern", "Asia/Tokyo"])
+def test_an_epoch_counts_against_a_local_date_whatever_the_columns_are_called(read, zone):
+    frame = market("2021-06-01", 120)
+    times = [f"{int(t.timestamp())},{t.tz_convert(zone):%Y-%m-%d %H:%M:%S}" for t in frame.index]
+    candles = read(text_of(frame, times, "timestamp,date,open,high,low,close,volume"))
+    check(candles, frame)
+    assert kinds(candles) == {"date disagrees with the epoch, epoch used": 120}
+
+
+def test_a_date_without_a_clock_beside_an_epoch_is_no_disagreement(read):
+    frame = market()
+    times = [f"{int(t.timestamp())},{t:%Y-%m-%d}" for t in frame.index]
+    candles = read(text_of(frame, times, "unix,date,open,high,low,close,volume"))
+    check(candles, frame)
+    assert kinds(candles) == {}
+
+
+@pytest.mark.parametrize("factor", [1, 1000])
+def test_a_ruined_epoch_called_timestamp_gives_way_to_the_date(read, factor):
+    frame = market("2021-12-01", 120)
+    times = [f"{t.timestamp() * factor:.5E},{t:%Y-%m-%d %H:%M:%S}" for t in frame.index]
+    candles = read(text_of(frame, times, "timestamp,date,open,high,low,close,volume"))
+    check(candles, frame)
+    assert kinds(candles)["epoch rounded by a spreadsheet, date used"] > 100
+
+
+def test_ruined_epochs_alone_are_refused_in_words(read):
+    frame = market("2021-12-01", 120)
+    times = [f"{t.timestamp() * 1000:.5E}" for t in frame.index]
+    with pytest.raises(DataError, match="a spreadsheet rounded the epochs"):
+        read(text_of(frame, times, "unix,open,high,low,close,volume"))
+
+
+@pytest.mark.parametrize("times", [list(range(60)), [44197 + at / 24 for at in range(60)]])
+def test_numbers_that_are_no_times_are_refused(read, times):
+    with pytest.raises(DataError, match="column timestamp: holds no times"):
+        read(text_of(market(), times))
+
+
+@pytest.mark.parametrize(
+    ("base", "quote", "noted"),
+    [
+        ("volume", "quote_volume", False), ("base_volume", "volume", True), ("quote_volume", "volume", True),
+        ("Volume USDT", "Volume BTC", True), ("Volume_(BTC)", "Volume_(Currency)", False),
+        ("volumefrom", "volumeto", False), ("amount", "vol", False), ("Volume", "Quote asset volume", False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("base_first", [True, False])
+def test_the_volume_that_times_the_price_gives_the_other_is_the_base(read, base, quote, noted, base_first):
+    frame = market()
+    volume, worth = frame["volume"], np.round(frame["volume"] * frame["close"], 2)
+    sides = {"a": volume, "b": worth} if base_first else {"a": worth, "b": volume}
+    names = f"{base},{quote}" if base_first else f"{quote},{base}"
+    shown = frame.drop(columns="volume").assign(**sides)
+    candles = read(text_of(shown, iso(frame), f"Date,Open,High,Low,Close,{names}"))
+    check(candles, frame)
+    if noted:
+        assert kinds(candles) == {f"base volume taken from column {base}: times the price it gives {quote}": 60}
+
+
+def test_where_the_price_is_one_names_tell_the_base(read):
+    frame = market()
+    frame[["open", "high", "low", "close"]] /= 100
+    shown = frame.drop(columns="volume").assign(a=frame["volume"] * frame["close"], b=frame["volume"])
+    check(
+        read(text_of(shown, iso(frame), "date,open,high,low,close,Volume USDT,Volume DAI")),
+        frame,
+    )
+
+
+def test_a_volume_of_nulls_is_no_volume(read):
+    frame = market()
+    text = text_of(frame.assign(volume="NULL"), iso(frame))
+    candles = read(text)
+    check(candles, frame.assign(volume=0.0))
+    assert kinds(candles) == {"no volume column, 0 used": 60}
+
+
+def test_named_columns_stand_above_a_header(read):
+    frame = market()
+    check(read(text_of(frame, iso(frame), "A,B,C,D,E,F"), columns=NAMES), frame)
+    check(read(text_of(frame, iso(frame), "timestamp,close,high,low,open,volume"), columns=NAMES), frame)
+    roles = {"timestamp": "when", "close": "C", "open": "O", "high": "H", "low": "L", "volume": "size"}
+    shown = text_of(frame, iso(frame), "when,O,H,L,C,size")
+    check(read(shown, columns=roles), frame)
+    with pytest.raises(DataError, match=r"has no column 'nope'.*it has when, O"):
+        read(shown, columns={"close": "nope"})
+    with pytest.raises(DataError, match="price is no role"):
+        read(shown, columns={"price": "C"})
+    with pytest.raises(DataError, match="5 columns are named and the file has 6"):
+        read(shown, columns=NAMES[:5])
+
+
+def test_an_index_without_a_name_holds_the_time_or_counts_rows(read):
+    frame = market()
+    check(read(text_of(frame, iso(frame), ",open,high,low,close,volume")), frame)
+    counted = [f"{at},{time}" for at, time in enumerate(iso(frame))]
+    check(read(text_of(frame, counted, ",date,open,high,low,close,volume")), frame)
+
+
+def test_an_exchange_dump_with_its_header(read):
+    frame = market()
+    header = "Open time,Open,High,Low,Close,Volume,Close time,Quote asset volume,Number of trades,Taker buy base asset volume,Ignore,Ignore"  # fmt: skip  # noqa: E501
+    shown = frame.assign(
+        ends=[one * 1000 + 3_599_999 for one in seconds(frame)], worth=frame["volume"] * frame["close"], n=5,
+        taker=frame["volume"] * 0.6, a=0, b=0,
+    )  # fmt: skip
+    check(read(text_of(shown, [one * 1000 for one in seconds(frame)], header)), frame)
+
+
+@pytest.mark.parametrize("width", [12, 16])
+def test_an_exchange_dump_without_a_header(read, width):
+    frame = market()
+    rest = ",".join(["0"] * (width - 6))
+    text = "\n".join(f"{one * 10**6},{','.join(map(str, row))},{rest}" for one, row in zip(seconds(frame), frame.to_numpy(), strict=True))  # fmt: skip  # noqa: E501
+    check(read(text), frame)
+
+
+@pytest.mark.parametrize("title", ["Prices – Übersicht", "a,b", "a,b,c", "title\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])
+def test_titles_blank_lines_and_encodings(read, title, encoding):
+    frame = market()
+    check(read(f"{title}\r\n{text_of(frame, iso(frame))}".encode(encoding)), frame)
+
+
+@pytest.mark.parametrize("sign", [";", "\t", "|"])
+def test_other_separators_and_quotes(read, sign):
+    frame = market()
+    text = text_of(frame, iso(frame))
+    check(read(text.replace(",", sign)), frame)
+    quoted = "\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in text.splitlines())
+    check(read(quoted), frame)
+
+
+def test_line_numbers_count_title_and_blank_lines(read):
+    frame = market()
+    lines = ["My title", *text_of(frame, iso(frame)).splitlines()]
+    lines.insert(5, "")
+    lines.insert(9, "")
+    lines[20] = lines[20].replace(lines[20].split(",")[3], "n.a. yet")
+    with pytest.raises(DataError, match=r"column low: 1 values are not numbers: line 21: 'n\.a\. yet'"):
+        read("\n".join(lines))
+    text = ["My title", *text_of(frame, iso(frame)).splitlines()]
+    ragged = [*text[:3], text[3] + ",9", *text[4:-1], text[-1][:12]]
+    with pytest.raises(DataError, match=r"6 columns are expected, 2 x another number: line 4 has 7; line 62 has 1"):
+        read("\n".join(ragged))
+
+
+def test_parquet_and_feather_with_the_time_in_the_index(tmp_path):
+    frame = market()
+    forms = {
+        "utc": frame,
+        "berlin": frame.tz_convert("Europe/Berlin"),
+        "naive": frame.tz_localize(None).rename_axis("Date"),
+        "epoch": frame.set_index(pd.Index([one * 1000 for one in seconds(frame)], name="open_time")),
+        "text": frame.set_index(pd.Index(iso(frame))),
+        "two levels": frame.assign(symbol="BTC/USDT").set_index("symbol", append=True),
+        "prices as text": frame.astype(str).reset_index(),
+        "milliseconds": frame.set_axis(frame.index.as_unit("ms")),
+        "decoy counter": frame.reset_index().set_index(pd.Index(range(3, 63))),
+    }
+    for name, form in forms.items():
+        path = tmp_path / f"{name}.parquet"
+        form.to_parquet(path)
+        check(read_candles(path), frame)
+    frame.reset_index(names="date").to_feather(tmp_path / "x.feather")
+    check(read_candles(tmp_path / "x.feather"), frame)
+    frame.reset_index().set_axis(list("abcdef"), axis=1).to_parquet(tmp_path / "named.parquet")
+    check(read_candles(tmp_path / "named.parquet", columns=NAMES), frame)
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "other.parquet")
+    with pytest.raises(DataError, match=r"no column for open, high, low, close, timestamp; it has a"):
+        read_candles(tmp_path / "other.parquet")
+    (tmp_path / "cut.parquet").write_bytes((tmp_path / "utc.parquet").read_bytes()[:500])
+    with pytest.raises(DataError, match="is damaged"):
+        read_candles(tmp_path / "cut.parquet")
+
+
+def test_json_in_its_forms(read):
+    frame = market()
+    rows = [[one * 1000, *map(str, row)] for one, row in zip(seconds(frame), frame.to_numpy(), strict=True)]
+    check(read(json.dumps(rows), "x.json"), frame)
+    objects = [dict(zip(NAMES, row, strict=True)) for row in rows]
+    check(read(gzip.compress(json.dumps(objects).encode()), "x.json.gz"), frame)
+    for wrong in ('{"a": 1}', "[1, 2]", "[]", "[[1, 2], [3]]"):
+        with pytest.raises(DataError, match=r"\[\[ms, open, high, low, close, volume\], \.\.\.\]"):
+            read(wrong, "x.json")
+    with pytest.raises(DataError, match="is not valid JSON"):
+        read(json.dumps(rows)[:-9], "x.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol"),
+    [
+        ("BTCUSDT_1h.csv.gz", "BTCUSDT"), ("BTC_USDT-1h.json", "BTCUSDT"),
+        ("BTC_USDT_USDT-1h-futures.feather", "BTCUSDT"),
+        ("raw_offset_NEARUSDT_1h.csv", "NEARUSDT"), ("binance-ethusdt.parquet", "ETHUSDT"), ("BTC-USD.csv", "BTCUSD"),
+        ("SIM_1h.csv", "SIM"), ("candles.csv", "UNKNOWN"), ("data_usd_rates.csv", "UNKNOWN"),
+        ("Prices 2021.csv", "UNKNOWN"),
+    ],
+)  # fmt: skip
+def test_symbols_in_file_names(name, symbol):
+    assert symbol_of_name(name) == symbol
+
+
+def test_the_symbol_column_stands_above_the_name_and_a_choice_is_checked(read):
+    frame = market()
+    assert plain_symbol("btc/usdt") == plain_symbol("BTC-USDT") == "BTCUSDT"
+    assert read(text_of(frame, iso(frame)), "ETHUSDT.csv", symbol="btc/usdt").symbol == "BTCUSDT"
+    mixed = text_of(frame.assign(s=["BTC/USDT", "BTCUSDT"] * 30), iso(frame), HEADER + ",symbol")
+    assert read(mixed, "ETHUSDT.csv").symbol == "BTCUSDT"
+    with pytest.raises(DataError, match="holds BTCUSDT, not ETHUSDT"):
+        read(mixed, symbol="ETHUSDT")
+    both = pd.concat([frame.assign(s="AAA"), (frame * 2).assign(s="BBB")])
+    text = text_of(both, iso(frame) * 2, HEADER + ",symbol")
+    candles = read(text, symbol="bbb")
+    check(candles, frame * 2)
+    assert kinds(candles) == {"row of another symbol": 60}
+    with pytest.raises(DataError, match=r"holds 2 symbols \(AAA, BBB\)"):
+        read(text)
+
+
+def test_an_interval_that_the_file_does_not_have_is_refused(read):
+    frame = market()
+    for wrong in ("4h", "1m"):
+        with pytest.raises(DataError, match=f"its candles are 1h apart, not {wrong}"):
+            read(text_of(frame, iso(frame)), interval=wrong)
+
+
+def test_a_thin_market_has_the_step_on_whose_grid_its_candles_lie(read):
+    frame = market().iloc[[0, 2, 4, 6, 8, 10, 11, 13]]
+    candles = read(text_of(frame, iso(frame)))
+    assert (candles.interval.label, candles.report.missing_candles) == ("1h", 6)
+    check(candles, frame)
+
+
+def test_a_file_without_a_grid_is_refused(read):
+    frame = market("2021-01-01", 24, "MS")
+    with pytest.raises(DataError, match="are not on a regular grid of 31d"):
+        read(text_of(frame, iso(frame)))
+
+
+@pytest.mark.parametrize("what", [b"PK\x03\x04 and more", bytes(range(1, 200)) * 9, b"<!doctype html>\n<html>"])
+def test_other_files_are_refused(read, what):
+    with pytest.raises(DataError, match=r"is a zip archive or a spreadsheet|these are not candles"):
+        read(what)
+
+
+@pytest.mark.parametrize("text", ["\n\n \n", HEADER + "\n", HEADER])
+def test_nothing_in_a_file_is_said_so(read, text):
+    with pytest.raises(DataError, match=r"is empty|has a header and no rows"):
+        read(text)
+
+
+def test_one_candle_is_too_few(read):
+    frame = market(rows=1)
+    with pytest.raises(DataError, match="only 1 usable row is left"):
+        read(text_of(frame, iso(frame)))
+
+
+def test_writing_elsewhere_is_refused_in_words(tmp_path):
+    with pytest.raises(DataError, match=r"end the name in \.csv"):
+        write_candles(market(), tmp_path / "x.txt")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written"):
+        write_candles(market(), tmp_path / "file" / "x.csv")
+    assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["file"]
