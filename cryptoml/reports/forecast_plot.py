@@ -1,0 +1,173 @@
+"""Forecasts of the hold-out against what came true.
+
+One candle ahead, any forecast lies on top of the price at any scale that shows months. So the price is shown for
+the newest candles only, and the other panels show returns, where a forecast has to earn its keep.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from cryptoml.reports import luck, style
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ZOOM_CANDLES = 168
+MADE_AT = "time of the forecast, UTC"
+
+
+def actual_vs_predicted(holdout: pd.DataFrame, *, price_unit: str = "quote currency") -> Figure:
+    """Four panels about the rows of the hold-out (columns as `draw_all` says; at least one row, no NaN).
+
+    The newest candles with their interval and the moves forecast; forecast against actual return; the same in
+    groups of equal size; the squared error won over persistence, added up, with the band that luck alone stays in.
+    """
+    figure = style.canvas()
+    grid = figure.add_gridspec(
+        3, 3, height_ratios=(2.5, 0.8, 2.5), width_ratios=(1, 1, 1.6),
+        top=0.865, bottom=0.07, left=0.068, right=0.985, hspace=0.62, wspace=0.3,
+    )  # fmt: skip
+    top = grid[:2, :].subgridspec(2, 1, height_ratios=(3, 1), hspace=0.12)
+    _newest(figure, top, holdout, price_unit)
+    _scatter(figure, grid[2, 0], holdout)
+    _calibration(figure, grid[2, 1], holdout)
+    _gain(figure, grid[2, 2], holdout)
+    return figure
+
+
+def _newest(figure: Figure, cell: object, holdout: pd.DataFrame, unit: str) -> None:
+    import numpy as np
+
+    rows = holdout.tail(ZOOM_CANDLES)
+    when = style.times(rows.index)
+    # A break in the candles is a break in the lines.
+    steps = np.diff(when)
+    breaks = np.flatnonzero(steps > 1.5 * np.median(steps)) + 1 if len(steps) else np.array([], dtype=np.intp)
+    when = np.insert(when, breaks, np.nan)
+    actual, forecast, low, high, moved = (
+        np.insert(rows[name].to_numpy(dtype=np.float64), breaks, np.nan)
+        for name in ("actual_price", "forecast_price", "lower_price", "upper_price", "actual_return")
+    )
+    inside = holdout["actual_price"].between(holdout["lower_price"], holdout["upper_price"])
+    price = style.panel(
+        figure, cell[0],  # type: ignore[index]
+        f"The last {len(rows)} of {len(holdout):,} forecasts of the hold-out",
+        note="drawn where the forecast is made: a forecast that only trails the price says \"no change\"",
+        y=f"price, {unit}",
+    )  # fmt: skip
+    price.fill_between(
+        when, low, high, color=style.FORECAST, alpha=0.14, lw=0,
+        label=f"interval (held {100 * inside.mean():.1f} % of the hold-out)",
+    )  # fmt: skip
+    price.plot(when, actual, color=style.ACTUAL, lw=1.5, label="actual")
+    price.plot(when, forecast, color=style.FORECAST, lw=1.2, label="forecast")
+    outside = (actual < low) | (actual > high)
+    if outside.any():
+        price.plot(when[outside], actual[outside], "o", color=style.BAD, ms=5, label="outside the interval")
+    price.margins(x=0.01)
+    style.legend_above(price, 4)
+    price.yaxis.set_major_formatter("{x:,.6g}")
+    price.tick_params(labelbottom=False)
+
+    moves = style.panel(figure, cell[1], "", x=MADE_AT, y="forecast\nmove, bp", sharex=price)  # type: ignore[index]
+    forecasts = np.insert(style.basis_points(rows["forecast_return"]), breaks, np.nan)
+    right = np.sign(forecasts) == np.sign(moved)
+    for side, color, label in ((right, style.GOOD, "right direction"), (~right, style.BAD, "wrong direction")):
+        moves.vlines(when[side], 0, forecasts[side], lw=3.2, color=color, label=label)
+    moves.axhline(0, color=style.QUIET, lw=0.8)
+    bound = style.reach(style.basis_points(rows["forecast_return"]))
+    moves.set_ylim(-bound, bound)
+    if not rows["forecast_return"].any():
+        moves.text(0.5, 0.68, "every forecast is \"no change\"", transform=moves.transAxes, ha="center",
+                   fontsize=9, color=style.TEXT)  # fmt: skip
+    else:
+        style.legend(moves, ncol=2, loc="lower right", bbox_to_anchor=(1, 0.93), borderaxespad=0)
+    style.date_axis(moves, ticks=10)
+
+
+def _scatter(figure: Figure, cell: object, holdout: pd.DataFrame) -> None:
+    forecast, actual = style.basis_points(holdout["forecast_return"]), style.basis_points(holdout["actual_return"])
+    axes = style.panel(
+        figure, cell, "Return: forecast and actual", note=_scores(holdout),
+        x="forecast return, bp (0.01 %)", y="actual return, bp (99 %)",
+    )  # fmt: skip
+    wide, tall = style.reach(forecast, 0.995), style.reach(actual, 0.99)
+    some = style.thin(len(forecast), 2000)
+    axes.plot(forecast[some], actual[some], "o", ms=2.6, alpha=0.25, color=style.FORECAST, mew=0)
+    axes.axhline(0, color=style.QUIET, lw=0.9)
+    axes.axvline(0, color=style.QUIET, lw=0.9)
+    _diagonal(axes, min(wide, tall))
+    axes.set_xlim(-wide, wide)
+    axes.set_ylim(-tall, tall)
+
+
+def _scores(holdout: pd.DataFrame) -> str:
+    import numpy as np
+
+    forecast = holdout["forecast_return"].to_numpy(dtype=np.float64)
+    actual = holdout["actual_return"].to_numpy(dtype=np.float64)
+    power = float(np.sum(actual**2))
+    r2 = 100 * (1 - float(np.sum((actual - forecast) ** 2)) / power) if power else 0.0
+    skill = 100 * luck.skill(holdout, horizon=1)[0]
+    asked = (forecast != 0) & (actual != 0)
+    direction = f"{100 * np.mean(np.sign(forecast[asked]) == np.sign(actual[asked])):.1f} %" if asked.any() else "-"
+    return f"R2 {r2:+.2f} %, skill {skill:+.2f} %, direction {direction}"
+
+
+def _calibration(figure: Figure, cell: object, holdout: pd.DataFrame) -> None:
+    """Mean actual return of forecasts alike, with 95 % bars: on the diagonal, a forecast means what it says."""
+    import numpy as np
+
+    forecast, actual = style.basis_points(holdout["forecast_return"]), style.basis_points(holdout["actual_return"])
+    groups = min(10, max(1, len(forecast) // 30)) if np.ptp(forecast) > 0 else 1
+    order = np.argsort(forecast, kind="stable")
+    parts = np.array_split(order, groups)
+    said = np.array([forecast[part].mean() for part in parts])
+    came = np.array([actual[part].mean() for part in parts])
+    # Forecasts alike come close together in time, so overlapping targets are counted once a horizon.
+    shared = luck.horizon_of(holdout)
+    doubt = np.array([1.96 * actual[part].std() * math.sqrt(shared / len(part)) for part in parts])
+    axes = style.panel(
+        figure, cell, "Does a larger forecast mean more?",
+        note=f"means of {groups} groups by forecast, 95 % bars" if groups > 1 else "all alike, or too few to tell",
+        x="mean forecast return, bp", y="mean actual return, bp",
+    )  # fmt: skip
+    axes.errorbar(said, came, yerr=doubt, fmt="o", color=style.FORECAST, ecolor=style.FORECAST, ms=5, lw=1, capsize=2)
+    axes.axhline(0, color=style.QUIET, lw=0.9)
+    axes.axvline(0, color=style.QUIET, lw=0.9)
+    _diagonal(axes, style.reach(said))
+    style.legend(axes, loc="lower right")
+
+
+def _gain(figure: Figure, cell: object, holdout: pd.DataFrame) -> None:
+    """Running sum of (persistence's squared error - the model's), as a share of persistence's whole."""
+    import numpy as np
+
+    actual = holdout["actual_return"].to_numpy(dtype=np.float64)
+    won = actual**2 - (actual - holdout["forecast_return"].to_numpy(dtype=np.float64)) ** 2
+    scale = 100 / (float(np.sum(actual**2)) or 1.0)
+    gain = scale * np.cumsum(won)
+    band = scale * luck.drift(won, luck.horizon_of(holdout))
+    some = style.thin(len(gain))
+    when = style.times(holdout.index[some])
+    end = float(gain[-1])
+    word = "above" if end > band[-1] else "below" if end < -band[-1] else "inside"
+    axes = style.panel(
+        figure, cell, "Squared error won over persistence, added up",
+        note=f"the hold-out alone ends at {end:+.2f} %, {word} the band of luck",
+        x=MADE_AT, y="% of its squared error",
+    )  # fmt: skip
+    axes.fill_between(when, -band[some], band[some], color=style.FAINT, alpha=0.6, lw=0, label="95 % of pure luck")
+    axes.axhline(0, color=style.QUIET, lw=1)
+    axes.plot(when, gain[some], color=style.GOOD if end > 0 else style.BAD if end < 0 else style.QUIET, lw=1.6)
+    axes.margins(x=0.01)
+    style.legend(axes, loc="upper left")
+    style.date_axis(axes)
+
+
+def _diagonal(axes: Axes, size: float) -> None:
+    axes.plot([-size, size], [-size, size], color=style.BAD, lw=1.1, ls="--", label="forecast = actual")
