@@ -80,12 +80,19 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.project_dir / 'mlflow.db'}"
 
     def mlflow_credentials(self) -> tuple[str, str] | None:
-        """User and password for the MLflow store; both or none, as its client sends them only together."""
-        password = self.tracking_password or self.dagshub_token
+        """User and password for the MLflow store; both or none, as its client sends them only together.
+
+        DagsHub's token is for DagsHub alone: another host never gets to see it.
+        """
+        password = self.tracking_password or (self.dagshub_token if self.store_is_dagshub() else None)
         if password is None:
             return None
         user = self.tracking_username or self.dagshub_username or password.get_secret_value()
         return user, password.get_secret_value()
+
+    def store_is_dagshub(self) -> bool:
+        """Whether the MLflow store in use is at DagsHub's host."""
+        return self.mlflow_uri().startswith(f"{self.dagshub_host.rstrip('/')}/")
 
     def dagshub_slug(self) -> str:
         """The repository as owner/name; raises ConfigError when the owner is not known."""

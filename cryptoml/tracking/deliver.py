@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from cryptoml import events
 from cryptoml.errors import AccessError, CryptomlError, DataError, UnavailableError
-from cryptoml.tracking import limits
+from cryptoml.tracking import limits, numbers
 from cryptoml.tracking.entries import Delivery, JournalEntry
 from cryptoml.tracking.files import locked
 from cryptoml.tracking.journal import Journal
 from cryptoml.tracking.process import is_gone
 from cryptoml.tracking.records import Registration, RunRecord
 from cryptoml.tracking.replay import Replay
+from cryptoml.tracking.runs import highest_run_number, search_runs
 from cryptoml.tracking.translate import is_missing, store_in_words
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ def deliver(
             made, settled = _create(store, record), None
         else:
             made, settled = run, here.size if here else -1
-        mark = Delivery(store.uri, made.info.run_id, versions=here.versions if here else ())
+        mark = Delivery(
+            store.uri, made.info.run_id, versions=here.versions if here else (), run_name=made.info.run_name
+        )
         entry.mark(mark)
         if made.info.lifecycle_stage == "deleted":
             on_event(events.Warned(f"{record.run_name} was deleted in the store; nothing is written to it."))
@@ -170,11 +173,22 @@ def _create(store: Store, record: RunRecord) -> Run:
         if record.tags.get(ours):
             tags[theirs] = record.tags[ours][: limits.TAG_LENGTH]
     with store_in_words(store.uri, f"create {record.run_name}"):
-        return store.client.create_run(experiment, start_time=record.start_time_ms, tags=tags, run_name=record.run_name)
+        name = _free_name(store, record)
+        return store.client.create_run(experiment, start_time=record.start_time_ms, tags=tags, run_name=name)
+
+
+def _free_name(store: Store, record: RunRecord) -> str:
+    """The run's name, or the next number where another journal's run in the same store has it."""
+    parts = numbers.split_run_name(record.run_name)
+    if parts is None or not search_runs(
+        store, record.experiment, query=f"attributes.run_name = '{record.run_name}'", limit=1
+    ):
+        return record.run_name
+    return numbers.run_name(*parts, highest_run_number(store, record.experiment, *parts) + 1)
 
 
 def _delivered(run_id: str, record: RunRecord, status: str, created: bool, mark: Delivery) -> Delivered:
-    return Delivered(run_id, record.run_name, record.run_key, status, created, mark.versions)
+    return Delivered(run_id, mark.run_name or record.run_name, record.run_key, status, created, mark.versions)
 
 
 def _clear(entry: JournalEntry) -> None:

@@ -23,6 +23,7 @@ class Delivery:
     run_id: str | None = None
     size: int = -1
     versions: tuple[tuple[str, str], ...] = ()
+    run_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class JournalEntry:
                 run_id=document["run_id"],
                 size=document["size"],
                 versions=tuple((name, version) for name, version in document["versions"]),
+                run_name=document.get("run_name"),
             )
         except FileNotFoundError:
             return None

@@ -16,6 +16,15 @@ def run_name(long_name: str, day: date, number: int) -> str:
     return f"{long_name}_{day:%Y-%m-%d}_{number:03d}"
 
 
+def split_run_name(name: str) -> tuple[str, date] | None:
+    """The model's long name and the day in a run's name; None where it has another form."""
+    found = re.fullmatch(r"(\w+)_(\d{4}-\d{2}-\d{2})_\d{3,}", name)
+    try:
+        return (found[1], date.fromisoformat(found[2])) if found else None
+    except ValueError:
+        return None
+
+
 def highest_number(names: Iterable[str], long_name: str, day: date) -> int:
     """The highest number among run names of that model and day; 0 when there is none."""
     form = re.compile(rf"{re.escape(long_name)}_{day:%Y-%m-%d}_(\d{{3,}})")

@@ -375,3 +375,15 @@ def test_a_run_that_is_not_there_is_told(store: Store) -> None:
         get_run(store, "0" * 32)
     with pytest.raises(UsageError, match="there is no run"):
         get_run(store, "../etc")
+
+
+def test_a_name_that_another_journals_run_has_gets_the_next_number(
+    store: Store, experiment: str, tmp_path: Path
+) -> None:
+    names = []
+    for project in ("one", "two"):
+        run = record(Journal(tmp_path / project), experiment, tmp_path)
+        names.append(deliver(run.entry, store).run_name)
+        assert deliver(run.entry, store).run_name == names[-1]
+    assert names == ["ridge_2024-11-27_001", "ridge_2024-11-27_002"]
+    assert sorted(run.name for run in search_runs(store, experiment)) == names

@@ -27,6 +27,16 @@ def test_three_values_move_everything_to_dagshub(tmp_path):
     assert "t0ken" not in repr(settings)
 
 
+def test_dagshubs_token_is_for_dagshub_alone(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("DAGSHUB_USERNAME=ada\nDAGSHUB_TOKEN=t0ken\nDAGSHUB_REPO=coins\n")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
+    assert load_settings(cwd=tmp_path).mlflow_credentials() is None
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://dagshub.com.example.org/ada/coins.mlflow")
+    assert load_settings(cwd=tmp_path).mlflow_credentials() is None
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://dagshub.com/ada/other.mlflow")
+    assert load_settings(cwd=tmp_path).mlflow_credentials() == ("ada", "t0ken")
+
+
 def test_environment_beats_dotenv(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("MLFLOW_EXPERIMENT_NAME=file\nCRYPTOML_AUTHOR=file\n")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "shell")
