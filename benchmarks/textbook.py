@@ -158,7 +158,10 @@ def main() -> None:
                 )
                 mlflow.log_artifacts(folder)
             with phase("log model"):
-                mlflow.sklearn.log_model(model, name="model", input_example=X_test.head(5))
+                # The format of most tutorials; with the current default, forests are refused as untrusted.
+                mlflow.sklearn.log_model(
+                    model, name="model", input_example=X_test.head(5), serialization_format="cloudpickle"
+                )
     json.dump(PHASES, sys.stdout)
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.standin.server import Standin
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 OUR_PREFIXES = ("CRYPTOML_", "MLFLOW_", "DVC_", "DAGSHUB_", "AIRFLOW_", "GIT_")
@@ -83,6 +86,31 @@ class Project:
         return Done(done.returncode, done.stdout, done.stderr)
 
 
+@dataclass(frozen=True)
+class Hub(Project):
+    """A project beside a repository of the stand-in."""
+
+    standin: Standin
+    slug: str
+    token: str
+
+    @property
+    def url(self) -> str:
+        """The repository's page."""
+        return f"{self.standin.url}/{self.slug}"
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the project; what it says."""
+        done = subprocess.run(
+            ["git", "-C", str(self.folder), *arguments],
+            env={**self.environ, "GIT_TERMINAL_PROMPT": "0"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+
 def make_project(folder: Path) -> Project:
     """An empty project folder with a home of its own."""
     (folder / "work" / ".cryptoml").mkdir(parents=True)
@@ -93,3 +121,37 @@ def make_project(folder: Path) -> Project:
 def project(tmp_path: Path) -> Project:
     """An empty project for one test."""
     return make_project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def standin_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standin]:
+    """The stand-in for DagsHub, one for all tests of a session."""
+    with Standin(tmp_path_factory.mktemp("standin")) as server:
+        yield server
+
+
+@pytest.fixture
+def standin(standin_server: Standin) -> Iterator[Standin]:
+    """The stand-in in its mode `full`, with an empty request log."""
+    standin_server.state.reset()
+    yield standin_server
+    standin_server.state.reset()
+
+
+@pytest.fixture
+def hub(standin: Standin, project: Project) -> Hub:
+    """A git project that knows a fresh repository of the stand-in by its environment alone."""
+    repository = standin.state.new_repository(standin.state.owner, f"coins-{secrets.token_hex(4)}")
+    git = ["git", "-C", str(project.folder)]
+    subprocess.run([*git, "init", "--quiet", "-b", "main"], check=True)
+    for name, text in (("user.name", "Ada"), ("user.email", "ada@example.org")):
+        subprocess.run(["git", "config", "--file", project.environ["GIT_CONFIG_GLOBAL"], name, text], check=True)
+    token = standin.state.token_of(standin.state.owner)
+    environ = {
+        "DAGSHUB_CLIENT_HOST": standin.url,
+        "DAGSHUB_USERNAME": standin.state.owner,
+        "DAGSHUB_REPO": repository.slug,
+        "DAGSHUB_TOKEN": token,
+        "CRYPTOML_STORE_TIMEOUT_S": "20",
+    }
+    return Hub(project.folder, {**project.environ, **environ}, standin, repository.slug, token)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from cryptoml import __version__
-from cryptoml.cli.commands import sample_data, sync, train
+from cryptoml.cli.commands import data_versions, doctor, sample_data, setup_remotes, sync, train
 from cryptoml.errors import CryptomlError, StoppedError
 
 app = typer.Typer(
@@ -23,9 +23,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("setup-remotes")(setup_remotes.setup_remotes)
+app.command("push-data")(data_versions.push_data)
+app.command("pull-data")(data_versions.pull_data)
 app.command("sample-data")(sample_data.sample_data)
 app.command("train")(train.train)
 app.command("sync")(sync.sync)
+app.command("doctor")(doctor.doctor)
 
 
 def _version(wanted: bool) -> None:

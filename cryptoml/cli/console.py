@@ -114,16 +114,22 @@ def listening(*, quiet: bool = False) -> Iterator[Listener]:
         listener.close()
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", left: int = 1) -> None:
-    """A table on standard output; the first `left` columns are text, the others are numbers to the right."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", left: int = 1, fold: bool = False
+) -> None:
+    """A table on standard output; the first `left` columns are text, the others are numbers to the right.
+
+    With `fold`, a text that is too long goes on in the next line.
+    """
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     table: Table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place < left else "right", no_wrap=True)
+        table.add_column(column, justify="left" if place < left else "right", no_wrap=not fold, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     result_console().print(table)
 
 

@@ -39,7 +39,7 @@ def dataset_version(path: Path) -> DatasetVersion:
             sha256.update(block)
     pin = Path(f"{path}.dvc")
     if md5.hexdigest() == _pinned_md5(pin):
-        commit = git.last_commit_of(path.parent, pin.resolve())
+        commit = git.commit_that_wrote(path.parent, pin.resolve(), md5.hexdigest())
         return DatasetVersion(f"{md5.hexdigest()}@{commit[:12] if commit else 'uncommitted'}", sha256.hexdigest())
     return DatasetVersion(f"untracked:{sha256.hexdigest()}", sha256.hexdigest())
 

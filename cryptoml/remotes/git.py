@@ -33,9 +33,14 @@ def current_commit(folder: Path) -> str | None:
     return f"{commit}-dirty" if ask(folder, "status", "--porcelain", "--untracked-files=no") else commit
 
 
-def last_commit_of(folder: Path, path: Path) -> str | None:
-    """The full hash of the last commit that changed `path`, or None when it was never committed."""
-    return ask(folder, "log", "-1", "--format=%H", "--", str(path)) or None
+def commit_that_wrote(folder: Path, path: Path, text: str) -> str | None:
+    """The full hash of the newest commit, on any branch, that put `text` into `path`; None when it is in none."""
+    found = ask(folder, "log", "--all", "--format=%H", f"-S{text}", "--", str(path)) or ""
+    for commit in found.split():
+        # The commit that took the text out is listed too.
+        if text in (ask(path.parent, "show", f"{commit}:./{path.name}") or ""):
+            return commit
+    return None
 
 
 def author_name(folder: Path) -> str:

@@ -84,7 +84,7 @@ def probe_http(uri: str, *, timeout_s: float, credentials: tuple[str, str] | Non
         raise ConfigError(f"{uri}: this address or its credentials cannot be sent.", mend=URI_MEND) from None
     except requests.exceptions.RequestException as error:
         raise UnavailableError(
-            f"{uri}: could not {DOING}: {_reason(error)}.", mend="check the address and the network"
+            f"{uri}: could not {DOING}: {reason(error)}.", mend="check the address and the network"
         ) from None
     judge(status, text, uri)
 
@@ -148,7 +148,8 @@ def _silent(uri: str, timeout_s: float) -> UnavailableError:
     )
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Why a connection failed."""
     text = str(error).lower()
     for sign, words in (
         ("refused", "the connection is refused"),

@@ -26,6 +26,8 @@ def import_mlflow() -> Any:
     """
     if "MLFLOW_DISABLE_TELEMETRY" not in os.environ and "DO_NOT_TRACK" not in os.environ:
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    # Its bars would stand between our own lines.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name, level in CHATTER.items():
         logger = logging.getLogger(name)
         if logger.level == logging.NOTSET:

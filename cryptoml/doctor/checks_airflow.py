@@ -1,0 +1,42 @@
+"""Checks of Airflow, where it is installed: the DAG parses and its worker finds `cryptoml`."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from cryptoml.doctor.context import Context
+from cryptoml.doctor.findings import Finding, check, error, ok, warning
+
+
+@check("airflow")
+def airflow(context: Context) -> Iterator[Finding]:
+    """The DAGs parse and lie where Airflow looks; `cryptoml` is on the worker's path."""
+    folder = context.folder / "airflow" / "dags"
+    installed = shutil.which("airflow")
+    files = sorted(folder.glob("*.py")) if folder.is_dir() else []
+    if installed is None and not files:
+        yield ok("not installed, and no DAG here")
+        return
+    for path in files:
+        try:
+            ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        except (SyntaxError, UnicodeDecodeError) as fault:
+            yield error(f"{path.relative_to(context.folder)} does not parse: {fault}", "correct the file")
+    if installed is None:
+        yield ok(f"{len(files)} DAG file(s); Airflow itself is not installed here")
+        return
+    home = Path(context.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
+    looked_at = Path(os.environ.get("AIRFLOW__CORE__DAGS_FOLDER", home / "dags"))
+    if files and looked_at.resolve() != folder.resolve() and not (looked_at / files[0].name).exists():
+        yield warning(
+            f"Airflow looks for DAGs in {looked_at}, ours are in {folder}",
+            f"export AIRFLOW__CORE__DAGS_FOLDER={folder}",
+        )
+    if shutil.which("cryptoml") is None:
+        yield error("a worker started from here does not find cryptoml", "put its environment's bin folder on the PATH")
+    else:
+        yield ok(f"{len(files)} DAG file(s), airflow at {installed}")

@@ -1,0 +1,222 @@
+"""Checks of the way to DagsHub: the network, the token, the repository, and that everything means the same one."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import time
+from collections import Counter
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from cryptoml.doctor.context import Context
+from cryptoml.doctor.findings import Finding, check, error, ok, warning
+from cryptoml.errors import CryptomlError
+from cryptoml.remotes import git_remote
+from cryptoml.tracking.probe import within
+
+SKEW_S = 60.0
+ASKED_TIMES = 4
+
+
+def uses_dagshub(context: Context) -> bool:
+    """Whether anything of the project is at DagsHub."""
+    if context.settings is None:
+        return False
+    remote = context.dvc_remote
+    host = context.settings.dagshub_host.rstrip("/")
+    return bool(
+        context.settings.dagshub_token
+        or context.settings.dagshub_repo
+        or context.settings.store_is_dagshub()
+        or (remote is not None and remote.url.startswith(host))
+        or any(git_remote.slug_at(url, host) for url in context.git_urls.values())
+    )
+
+
+@check("same-repository", needs=("settings",))
+def same_repository(context: Context) -> Iterator[Finding]:
+    """Environment, .env, git and DVC all mean the same DagsHub repository."""
+    host = context.config.dagshub_host
+    seen: dict[str, str] = {}
+    if context.config.dagshub_repo and (context.config.dagshub_username or "/" in context.config.dagshub_repo):
+        seen["DAGSHUB_REPO"] = context.config.dagshub_slug()
+    if context.config.tracking_uri:
+        _note(
+            seen, f"MLFLOW_TRACKING_URI ({context.origin_of('MLFLOW_TRACKING_URI')})", context.config.tracking_uri, host
+        )
+    for name, url in context.git_urls.items():
+        _note(seen, f"git remote {name}", url, host)
+    if context.dvc_remote is not None:
+        _note(seen, f"DVC remote {context.dvc_remote.name}", context.dvc_remote.url, host)
+    if len({slug.lower() for slug in seen.values()}) > 1:
+        words = ", ".join(f"{place}: {slug}" for place, slug in seen.items())
+        yield error(
+            f"they mean different repositories: {words}",
+            "decide for one: cryptoml setup-remotes --repo owner/name --force; unset stale variables",
+        )
+    else:
+        yield ok(f"all mean {next(iter(seen.values()))}" if seen else "none is at DagsHub")
+
+
+def _note(seen: dict[str, str], place: str, url: str, host: str) -> None:
+    for ending in (".mlflow", ".dvc", ".s3"):
+        url = url.removesuffix(ending)
+    slug = git_remote.slug_at(url, host)
+    if slug:
+        seen[place] = slug
+
+
+@check("credentials", needs=("settings",))
+def credentials(context: Context) -> Iterator[Finding]:
+    """User, password and token are complete and of a form that servers take."""
+    from cryptoml.remotes.dagshub import check_token_form
+
+    user, password = (context.value_of(f"MLFLOW_TRACKING_{name}") for name in ("USERNAME", "PASSWORD"))
+    found = False
+    if context.config.dagshub_token is not None:
+        check_token_form(context.config.dagshub_token.get_secret_value())
+    if user == "token":
+        found = True
+        yield error(
+            'MLFLOW_TRACKING_USERNAME is the word "token": DagsHub answers 401',
+            "set it to your DagsHub user name: cryptoml setup-remotes",
+        )
+    if bool(user) != bool(password) and context.config.store_is_dagshub():
+        found = True
+        there, lacks = ("USERNAME", "PASSWORD") if user else ("PASSWORD", "USERNAME")
+        yield (warning if context.config.dagshub_token else error)(
+            f"MLFLOW_TRACKING_{there} is set and MLFLOW_TRACKING_{lacks} is not: MLflow's client then sends neither",
+            "set both: cryptoml setup-remotes",
+        )
+    if uses_dagshub(context) and context.config.dagshub_token is None and not context.environ.get("DAGSHUB_USER_TOKEN"):
+        found = True
+        yield warning(
+            "there is no DAGSHUB_TOKEN: scripts that call dagshub.init open a browser and wait for ever",
+            "put DAGSHUB_TOKEN into .env: cryptoml setup-remotes",
+        )
+    if not found:
+        yield ok("complete" if user or context.config.dagshub_token else "none are set, none are needed here")
+
+
+@check("network", needs=("settings",), network=True)
+def network(context: Context) -> Iterator[Finding]:
+    """Each server can be reached: its name, a connection, its certificate, the proxy."""
+    addresses = {context.config.mlflow_uri()}
+    if uses_dagshub(context):
+        addresses.add(context.config.dagshub_host)
+    if context.dvc_remote is not None and context.dvc_remote.is_http:
+        addresses.add(context.dvc_remote.url)
+    places = sorted({_place(one) for one in addresses if one.startswith(("http://", "https://"))})
+    if not places:
+        yield ok("no server is used")
+    proxies = getproxies()
+    for scheme, host, port in places:
+        proxy = proxies.get(scheme)
+        if proxy and not proxy_bypass(host):
+            yield ok(f"{host}: through the proxy {git_remote.without_secrets(proxy)}")
+            continue
+        yield _connection(scheme, host, port, context.timeout_s)
+
+
+def _place(url: str) -> tuple[str, str, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _connection(scheme: str, host: str, port: int, timeout_s: float) -> Finding:
+    def connect() -> None:
+        with socket.create_connection((host, port), timeout=timeout_s) as plain:
+            if scheme == "https":
+                authority = os.environ.get("SSL_CERT_FILE")
+                with ssl.create_default_context(cafile=authority).wrap_socket(plain, server_hostname=host):
+                    pass
+
+    began = time.monotonic()
+    try:
+        within(timeout_s + 1.0, connect)
+    except socket.gaierror:
+        return error(f"{host}: there is no host of that name (DNS)", "check the name and your network")
+    except ssl.SSLError as fault:
+        return error(
+            f"{host}: its certificate is not trusted: {fault.reason}", "name your authority's file in SSL_CERT_FILE"
+        )
+    except TimeoutError:
+        return error(f"{host}:{port}: no connection within {timeout_s:g} s", "check firewall and proxy (HTTPS_PROXY)")
+    except OSError as fault:
+        return error(f"{host}:{port}: {(fault.strerror or str(fault)).lower()}", "check address, firewall and proxy")
+    return ok(f"{host}:{port} answers in {1000 * (time.monotonic() - began):.0f} ms")
+
+
+@check("dagshub-token", needs=("credentials",), network=True)
+def dagshub_token(context: Context) -> Iterator[Finding]:
+    """DagsHub knows the token."""
+    if not uses_dagshub(context):
+        yield ok("DagsHub is not used")
+        return
+    name = context.hub.login()
+    yield ok(f"it belongs to {name}")
+    if context.config.dagshub_username and context.config.dagshub_username.lower() != name.lower():
+        yield warning(f"DAGSHUB_USERNAME is {context.config.dagshub_username}", f"set it to {name}")
+
+
+@check("dagshub-repository", needs=("dagshub-token",), network=True)
+def dagshub_repository(context: Context) -> Iterator[Finding]:
+    """The repository exists and the token may write to it."""
+    if not uses_dagshub(context):
+        yield ok("DagsHub is not used")
+        return
+    slug = context.config.dagshub_slug()
+    found = context.hub.find_repository(slug)
+    if found is None:
+        yield error(
+            f"{slug}: there is none, or this token may not see it",
+            "correct DAGSHUB_REPO, or: cryptoml setup-remotes --create",
+        )
+    elif not found.may_push:
+        yield error(
+            f"{slug}: you may read it, not write: pushes and runs get 403", "ask its owner for write permission"
+        )
+    else:
+        yield ok(f"{slug} ({'private' if found.private else 'public: everybody sees data and runs'}), you may write")
+
+
+@check("dagshub-steady", needs=("dagshub-token",), network=True)
+def dagshub_steady(context: Context) -> Iterator[Finding]:
+    """DagsHub answers every time, not now and then."""
+    if not uses_dagshub(context):
+        yield ok("DagsHub is not used")
+        return
+    bad: Counter[str] = Counter()
+    for _ in range(ASKED_TIMES):
+        try:
+            context.hub.login()
+        except CryptomlError as fault:
+            bad[fault.fact.rpartition("(")[2].rstrip(").") or "no answer"] += 1
+    if bad:
+        words = ", ".join(f"{count} x {what}" for what, count in bad.items())
+        yield warning(
+            f"of {ASKED_TIMES} questions, some were refused: {words}",
+            "wait some minutes; runs are safe in the journal, cryptoml sync delivers them",
+        )
+    else:
+        yield ok(f"{ASKED_TIMES} of {ASKED_TIMES} questions were answered")
+
+
+@check("clock", needs=("dagshub-token",), network=True)
+def clock(context: Context) -> Iterator[Finding]:
+    """This machine's clock agrees with the server's."""
+    if not uses_dagshub(context):
+        yield ok("no server to compare with")
+        return
+    skew = context.hub.clock_skew_s()
+    if skew is not None and abs(skew) > SKEW_S:
+        way = "behind" if skew > 0 else "ahead of"
+        yield warning(
+            f"this machine's clock is {abs(skew):,.0f} s {way} the server's: tokens and run times go wrong",
+            "set the clock: timedatectl set-ntp true",
+        )
+    else:
+        yield ok("it does" if skew is not None else "the server does not tell its time")

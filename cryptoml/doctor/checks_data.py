@@ -1,0 +1,97 @@
+"""Checks of the data: there, readable, fresh, the same as pinned, and pushed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from cryptoml.doctor.context import Context
+from cryptoml.doctor.findings import Finding, check, error, ok, warning
+from cryptoml.errors import CryptomlError, DataError, UsageError
+from cryptoml.remotes import dvc_probe
+from cryptoml.remotes.md5 import md5_of
+from cryptoml.remotes.pins import pins_at
+from cryptoml.workflows.inputs import find_data
+
+STALE_INTERVALS = 48
+# Larger files take too long to read here.
+MOST_BYTES, MOST_PINS = 50_000_000, 200
+
+
+@check("data")
+def data(context: Context) -> Iterator[Finding]:
+    """There is a data file to train on, and it can be read."""
+    try:
+        path = find_data(context.folder)
+    except UsageError as fault:
+        yield warning(fault.fact.rstrip("."), "cryptoml pull-data, or cryptoml sample-data -o data/raw/sim.csv")
+        return
+    if path.stat().st_size > MOST_BYTES:
+        yield ok(f"{path.relative_to(context.folder)} is there; too large to be read here")
+        return
+    yield from _read(context, path)
+
+
+def _read(context: Context, path: Path) -> Iterator[Finding]:
+    import pandas as pd
+
+    from cryptoml.data.candles import read_candles
+    from cryptoml.data.processed import is_processed, read_processed
+
+    try:
+        candles = read_processed(path) if is_processed(path) else read_candles(path)
+    except CryptomlError as fault:
+        yield error(fault.fact.rstrip("."), fault.mend)
+        return
+    name, last = path.relative_to(context.folder), candles.frame.index[-1]
+    size, of = f"{len(candles.frame):,}", f"{candles.interval.label}, {candles.symbol}"
+    yield ok(f"{name}: {size} candles of {of}, until {last:%Y-%m-%d %H:%M}")
+    age = (pd.Timestamp.now(tz="UTC") - last).total_seconds() / candles.interval.seconds
+    if age > STALE_INTERVALS:
+        yield warning(
+            f"{name}: the newest candle is {age:,.0f} intervals old: good for training, too old to forecast from",
+            "cryptoml extract-data gets newer ones",
+        )
+
+
+@check("data-versions")
+def data_versions(context: Context) -> Iterator[Finding]:
+    """Pinned data files are here with the bytes that are pinned."""
+    pins = [pin for pin in pins_at(context.folder) if not pin.is_folder][:MOST_PINS]
+    if not pins:
+        yield ok("no data file is pinned by DVC")
+        return
+    absent = [pin for pin in pins if not (context.folder / pin.path).is_file()]
+    changed = [
+        pin
+        for pin in pins
+        if pin not in absent
+        and (context.folder / pin.path).stat().st_size <= 4 * MOST_BYTES
+        and md5_of(context.folder / pin.path) != pin.md5
+    ]
+    if absent:
+        yield warning(f"{len(absent)} pinned file(s) are not here, such as {absent[0].path}", "cryptoml pull-data")
+    if changed:
+        yield warning(
+            f"{len(changed)} pinned file(s) were changed here, such as {changed[0].path}", "cryptoml push-data --commit"
+        )
+    if not absent and not changed:
+        yield ok(f"{len(pins)} pinned file(s) are here as pinned")
+
+
+@check("data-pushed", needs=("dvc-access", "data-versions"), network=True)
+def data_pushed(context: Context) -> Iterator[Finding]:
+    """Pinned data files are on the remote, where others can get them."""
+    remote, pins = context.dvc_remote, pins_at(context.folder)
+    if remote is None or not pins:
+        yield ok("nothing is pinned")
+        return
+    if context.settings:
+        remote = dvc_probe.with_credentials(remote, context.settings)
+    for pin in pins[:5]:
+        try:
+            dvc_probe.probe(remote, pin.md5, what=str(pin.path), timeout_s=context.timeout_s)
+        except DataError as fault:
+            yield error(f'{fault.fact.rstrip(".")}; dvc pull would only say "is your cache up to date?"', fault.mend)
+            return
+    yield ok(f"the remote has {'all' if len(pins) <= 5 else 'the first 5 of'} {len(pins)} pinned file(s)")

@@ -1,0 +1,136 @@
+"""Checks of git and of DVC's configuration, and that no secret got into either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from cryptoml.doctor.context import Context
+from cryptoml.doctor.findings import Finding, check, error, ok, warning
+from cryptoml.errors import CryptomlError
+from cryptoml.remotes import dvc_probe, dvc_project, git, git_remote
+
+SETUP = "cryptoml setup-remotes"
+# Where a token is most often committed; their whole history is searched.
+SUSPECTS = (".env", ".env.bak", ".dvc/config", ".dvc/config.local")
+
+
+@check("git")
+def git_repository(context: Context) -> Iterator[Finding]:
+    """git is installed, the project is a repository and has a name for its commits."""
+    if not git_remote.is_repository(context.folder):
+        yield warning(f"{context.folder} is not a git repository: data versions have no revision", "git init")
+        return
+    branch = git.ask(context.folder, "symbolic-ref", "--short", "HEAD") or "no branch"
+    remotes = ", ".join(f"{name} {git_remote.without_secrets(url)}" for name, url in context.git_urls.items())
+    yield ok(f"branch {branch}, remotes: {remotes or 'none'}")
+    if not git.ask(context.folder, "config", "user.name"):
+        yield warning("git does not know your name for commits", 'git config user.name "Your Name"')
+
+
+@check("committed-secrets", needs=("git",))
+def committed_secrets(context: Context) -> Iterator[Finding]:
+    """No token is committed: not in .env, .dvc/config, a remote's address or any tracked file."""
+    found = False
+    if git.ask(context.folder, "ls-files", "--error-unmatch", ".env") is not None:
+        found = True
+        yield error(".env is tracked by git: its token is published with the next push", "git rm --cached .env")
+    for name, url in context.git_urls.items():
+        if git_remote.without_credentials(url) != url:
+            found = True
+            plain = git_remote.without_credentials(url)
+            yield error(
+                f"the address of git remote {name} holds a user or a token",
+                f"git remote set-url {name} {plain}, then {SETUP}",
+                lambda name=name, plain=plain: git_remote.set_remote(context.folder, name, plain),  # type: ignore[misc]
+            )
+    config = context.folder / ".dvc" / "config"
+    if config.is_file():
+        text = config.read_text(encoding="utf-8", errors="replace")
+        if "password" in text or "secret_access_key" in text or any(one in text for one in context.secrets):
+            found = True
+            yield error(
+                ".dvc/config, which is committed, holds a password",
+                f"remove the line, {SETUP}, and make a new token: the old one is in git's history",
+            )
+    if context.secrets:
+        tracked = git_remote.tracked_files_with(context.folder, context.secrets)
+        past = git_remote.history_holds(context.folder, context.secrets, SUSPECTS)
+        if tracked:
+            found = True
+            yield error(f"tracked files hold a token: {', '.join(tracked[:5])}", "take it out, and make a new token")
+        elif past:
+            found = True
+            yield error("a commit of the past holds a token", "make a new token; history stays where it was pushed")
+    if not found:
+        yield ok("no token in git")
+
+
+@check("git-credentials", needs=("git",), network=True)
+def git_credentials(context: Context) -> Iterator[Finding]:
+    """git reaches the DagsHub remote without asking for a password."""
+    host = context.config.dagshub_host if context.settings else "https://dagshub.com"
+    names = [name for name, url in context.git_urls.items() if git_remote.slug_at(url, host)]
+    if not names:
+        yield ok("no git remote at DagsHub")
+        return
+    try:
+        branches = git_remote.look(context.folder, names[0], timeout_s=2 * context.timeout_s)
+        yield ok(f"git reads {names[0]} ({branches} branches)")
+    except CryptomlError as fault:
+        yield error(fault.fact.rstrip("."), fault.mend)
+
+
+@check("dvc")
+def dvc(context: Context) -> Iterator[Finding]:
+    """The project is a DVC project with a default remote, configured where DVC looks."""
+    lost = context.folder / ".git" / ".dvc" / "config"
+    if lost.is_file():
+        yield warning(".git/.dvc/config is never read by DVC: dagshub.init wrote it there", f"rm {lost}; {SETUP}")
+    if not dvc_project.is_project(context.folder):
+        yield warning(
+            "not a DVC project: data have no version that others can get", f"{SETUP}, or without an account: --local"
+        )
+        return
+    remote = dvc_project.default_remote(context.folder)
+    if remote.is_http and find_spec("dvc_http") is None:
+        yield error("the DVC remote is http and dvc-http is not installed", "pip install dvc-http")
+    yield ok(f"default remote {remote.name}: {remote.url}")
+
+
+@check("dvc-credentials", needs=("dvc",))
+def dvc_credentials(context: Context) -> Iterator[Finding]:
+    """The DVC remote's user and password are known on this machine."""
+    remote = context.dvc_remote
+    if remote is None or not remote.is_http:
+        yield ok("none are needed")
+    elif remote.credentials:
+        yield ok(f"user {remote.user}, password *** in .dvc/config.local")
+    elif context.settings and dvc_probe.with_credentials(remote, context.settings).credentials:
+        yield warning(
+            "they are not in .dvc/config.local: cryptoml uses DAGSHUB_TOKEN instead, plain dvc gets 401",
+            SETUP,
+            lambda: _write_dvc_secret(context, remote),
+        )
+    else:
+        yield error(
+            "they are missing on this machine: pull and push get 401", f"set DAGSHUB_TOKEN in .env, then {SETUP}"
+        )
+
+
+@check("dvc-access", needs=("dvc",), network=True)
+def dvc_access(context: Context) -> Iterator[Finding]:
+    """The DVC remote answers and lets us in."""
+    if context.dvc_remote is None:
+        return
+    remote = context.dvc_remote
+    if context.settings:
+        remote = dvc_probe.with_credentials(remote, context.settings)
+    dvc_probe.check_access(remote, timeout_s=context.timeout_s)
+    yield ok(f"{remote.url} answers" if remote.is_http else f"{remote.url}")
+
+
+def _write_dvc_secret(context: Context, remote: dvc_project.DvcRemote) -> None:
+    full = dvc_probe.with_credentials(remote, context.config)
+    if full.user and full.password:
+        dvc_project.set_secret(context.folder, full.name, user=full.user, password=full.password)

@@ -1,0 +1,125 @@
+"""Checks of this machine: Python, packages, settings, disk."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from cryptoml.doctor.context import SECRET_NAMES, Context
+from cryptoml.doctor.findings import Finding, check, error, ok, warning
+from cryptoml.settings import known_variables
+
+# Distribution and what is imported from it; finding a module does not import it.
+PACKAGES = {
+    "mlflow": "mlflow", "dagshub": "dagshub", "dvc": "dvc", "dvc-http": "dvc_http", "scikit-learn": "sklearn",
+    "xgboost": "xgboost", "pandas": "pandas", "matplotlib": "matplotlib", "fg-data-profiling": "data_profiling",
+    "skops": "skops",
+}  # fmt: skip
+LEAST_FREE_GB, GOOD_FREE_GB = 0.5, 3.0
+
+
+@check("python")
+def python(context: Context) -> Iterator[Finding]:
+    """Python runs in an environment of its own."""
+    yield ok(f"Python {platform.python_version()} at {sys.prefix}")
+    if sys.prefix == sys.base_prefix:
+        yield warning("packages are installed for the whole machine", "make setup, or python3 -m venv .venv")
+
+
+@check("packages")
+def packages(context: Context) -> Iterator[Finding]:
+    """Every package that is needed is there."""
+    missing = [name for name, module in PACKAGES.items() if find_spec(module) is None]
+    if missing:
+        yield error(f"not installed: {', '.join(missing)}", f"make setup (or: pip install {' '.join(missing)})")
+    else:
+        shown = ", ".join(f"{name} {metadata.version(name)}" for name in ("mlflow", "dvc", "scikit-learn", "pandas"))
+        yield ok(f"{len(PACKAGES)} packages, among them {shown}")
+
+
+@check("settings")
+def settings(context: Context) -> Iterator[Finding]:
+    """The settings can be read; each with where it comes from, secrets masked."""
+    if context.settings is None:
+        fault = context.settings_error
+        yield error(fault.fact if fault else "cannot be read", fault.mend if fault else "")
+        return
+    shown = []
+    for name in known_variables():
+        value = context.value_of(name)
+        if value:
+            text = "***" if SECRET_NAMES.search(name) else value
+            shown.append(f"{name}={text} ({context.origin_of(name)})")
+    yield ok(f"project {context.folder}; " + (", ".join(shown) or "all by default: MLflow on SQLite here, no account"))
+    for name in ("MLFLOW_TRACKING_URI", "DAGSHUB_REPO", "DAGSHUB_TOKEN", "MLFLOW_TRACKING_PASSWORD"):
+        outside, inside = context.environ.get(name), context.dotenv.get(name)
+        if outside and inside and outside != inside:
+            what = "another value than .env" if SECRET_NAMES.search(name) else f"{outside}, and .env says {inside}"
+            yield warning(f"{name} in the environment is {what}; the environment counts", f"unset {name}")
+
+
+@check("unknown-variables")
+def unknown_variables(context: Context) -> Iterator[Finding]:
+    """No CRYPTOML_* variable is mistyped."""
+    from difflib import get_close_matches
+
+    known = list(known_variables())
+    unknown = [
+        name for name in context.environ if name.startswith("CRYPTOML_") and "__" not in name and name not in known
+    ]
+    for name in unknown:
+        near = get_close_matches(name, known, n=1)
+        yield warning(
+            f"{name} in the environment is no setting and does nothing",
+            f"did you mean {near[0]}?" if near else f"unset {name}",
+        )
+    if not unknown:
+        yield ok("every CRYPTOML_* variable is known")
+
+
+@check("secrets")
+def secrets(context: Context) -> Iterator[Finding]:
+    """Files with secrets are for you alone."""
+    found = False
+    for name in (".env", ".env.bak", ".dvc/config.local"):
+        path = context.folder / name
+        if not path.is_file():
+            continue
+        found = True
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            yield warning(f"{name} can be read by others (mode {mode:04o})", f"chmod 600 {name}", _closer(path))
+        else:
+            yield ok(f"{name} is for you alone (mode {mode:04o})")
+    if not found:
+        yield ok("there are none")
+
+
+@check("disk")
+def disk(context: Context) -> Iterator[Finding]:
+    """There is room for data and runs."""
+    free = shutil.disk_usage(context.folder).free / 1e9
+    if not os.access(context.folder, os.W_OK):
+        yield error(f"{context.folder} cannot be written", "make the folder yours")
+    elif free < LEAST_FREE_GB:
+        yield error(
+            f"only {free:.1f} GB are free in {context.folder}", "free some space: dvc gc -w, old .cryptoml runs"
+        )
+    elif free < GOOD_FREE_GB:
+        yield warning(f"only {free:.1f} GB are free in {context.folder}", "free some space")
+    else:
+        yield ok(f"{free:.0f} GB are free")
+
+
+def _closer(path: Path) -> Callable[[], None]:
+    def close() -> None:
+        path.chmod(0o600)
+
+    return close

@@ -1,0 +1,153 @@
+"""Checks of the tracking store: its address, that it answers and takes runs and files, and what it refuses."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from cryptoml.doctor.context import Context
+from cryptoml.doctor.findings import Finding, check, error, ok, warning
+from cryptoml.errors import AccessError, CryptomlError, UnavailableError
+from cryptoml.remotes.http import Answer, ask
+
+PROOF_BYTES = 256 * 1024
+NO_ROOM = ("507", "413", "storage", "no room", "quota")
+
+
+def is_remote(context: Context) -> bool:
+    """Whether the store is behind a network."""
+    return context.settings is not None and not context.settings.mlflow_uri().startswith("sqlite:")
+
+
+@check("mlflow-address", needs=("settings",))
+def mlflow_address(context: Context) -> Iterator[Finding]:
+    """The address of the store has the right form."""
+    uri = context.config.mlflow_uri()
+    if context.config.store_is_dagshub() and not uri.rstrip("/").endswith(".mlflow"):
+        yield error(
+            f"{uri} does not end in .mlflow: DagsHub answers with a web page, or with 404",
+            f"set MLFLOW_TRACKING_URI={uri.rstrip('/').removesuffix('.git')}.mlflow",
+        )
+    else:
+        yield ok(f"{uri} ({context.origin_of('MLFLOW_TRACKING_URI')})")
+
+
+@check("mlflow", needs=("mlflow-address", "credentials"), network=is_remote)
+def mlflow(context: Context) -> Iterator[Finding]:
+    """The store answers and lets us in."""
+    try:
+        store = context.store()
+    except UnavailableError as fault:
+        yield error(
+            f"{fault.fact.rstrip('.')} (a plain mlflow call would hang for 4 minutes; cryptoml keeps runs and goes on)",
+            fault.mend,
+        )
+        return
+    name = context.config.experiment_name
+    there = store.find_experiment_id(name) is not None
+    yield ok(f"open; experiment {name} {'is there' if there else 'is made by the first training'}")
+
+
+@check("mlflow-write", needs=("mlflow",), network=is_remote)
+def mlflow_write(context: Context) -> Iterator[Finding]:
+    """A run, a metric and a file can be written and read back."""
+    from cryptoml.tracking.prove import prove
+
+    try:
+        done = prove(context.store(), size=PROOF_BYTES)
+    except CryptomlError as fault:
+        if any(sign in fault.fact.lower() for sign in NO_ROOM):
+            yield error(
+                f"the storage is full: {fault.fact.rstrip('.')}", "free or buy room; deleting runs does not free it"
+            )
+        elif isinstance(fault, AccessError) and "403" in fault.fact:
+            yield error(
+                f"runs are refused: {fault.fact.rstrip('.')}", "a token with write permission, or ask the owner"
+            )
+        else:
+            yield error(fault.fact.rstrip("."), fault.mend)
+        return
+    yield ok(f"a run and a file; up {done.upload_mb_s:.1f}, down {done.download_mb_s:.1f} MB/s")
+
+
+@check("mlflow-registry", needs=("mlflow",), network=is_remote)
+def mlflow_registry(context: Context) -> Iterator[Finding]:
+    """The model registry answers."""
+    from cryptoml.tracking.translate import store_in_words
+
+    store = context.store()
+    with store_in_words(store.uri, "ask the model registry"):
+        names = [model.name for model in store.client.search_registered_models(max_results=5)]
+    yield ok(f"it answers; models: {', '.join(names) or 'none yet'}")
+
+
+@check("mlflow-server", needs=("mlflow",), network=is_remote)
+def mlflow_server(context: Context) -> Iterator[Finding]:
+    """Which version the server is, and which functions of newer clients it refuses."""
+    store = context.store()
+    if not store.is_remote:
+        yield ok("a database, no server: nothing is refused")
+        return
+    version = _ask(context, "GET", "/version")
+    shown = version.text.strip()[:20] if version.status == 200 and "<" not in version.text else "unknown"
+    yield ok(f"version {shown}")
+    answer = _ask(context, "POST", "/api/2.0/mlflow/logged-models/search", {"experiment_ids": ["0"], "max_results": 1})
+    if answer.status == 404 and "error_code" not in answer.text:
+        yield warning(
+            'it lacks logged-models: mlflow.<flavor>.log_model fails with "unsupported endpoint"',
+            "cryptoml stores models another way; in your own scripts: save_model + log_artifacts",
+        )
+    yield from _model_id(context)
+
+
+def _model_id(context: Context) -> Iterator[Finding]:
+    """A metric with a model_id, for a run that does not exist: who refuses the field does so before looking."""
+    body: dict[str, object] = {
+        "run_id": "0" * 32,
+        "metrics": [{"key": "check", "value": 0.0, "timestamp": 0, "step": 0, "model_id": "m-" + "0" * 32}],
+        "params": [],
+        "tags": [],
+    }
+    answer = _ask(context, "POST", "/api/2.0/mlflow/runs/log-batch", body)
+    if answer.status == 400 and "RESOURCE_DOES_NOT_EXIST" not in answer.text and "not found" not in answer.text.lower():
+        yield warning(
+            "it refuses metrics that carry a model_id (400 BAD_REQUEST), as they do after log_model",
+            "cryptoml sends none; in your own scripts log metrics before log_model",
+        )
+
+
+def _ask(context: Context, method: str, path: str, body: dict[str, object] | None = None) -> Answer:
+    return ask(
+        method,
+        f"{context.config.mlflow_uri().rstrip('/')}{path}",
+        basic=context.config.mlflow_credentials(),
+        json=body,
+        timeout_s=context.timeout_s,
+    )
+
+
+@check("journal", needs=("settings",))
+def journal(context: Context) -> Iterator[Finding]:
+    """No run waits in the journal."""
+    from cryptoml.workflows.tracker import journal_of
+
+    waiting = journal_of(context.config).pending()
+    if waiting:
+        yield warning(f"{len(waiting)} run(s) wait to be delivered", "cryptoml sync")
+    else:
+        yield ok("nothing waits")
+
+
+@check("command")
+def command(context: Context) -> Iterator[Finding]:
+    """`cryptoml` can be called by name."""
+    found = shutil.which("cryptoml")
+    if found is None:
+        yield warning(
+            "cryptoml is not on the PATH: a scheduler would not find it",
+            f'export PATH="{Path(sys.executable).parent}:$PATH"',
+        )
+    else:
+        yield ok(found)

@@ -1,0 +1,137 @@
+"""Runs checks in their order: side by side where they may, none longer than the deadline, a crash stops no other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from cryptoml import events
+from cryptoml.doctor import checks_airflow, checks_dagshub, checks_data, checks_git, checks_local, checks_mlflow
+from cryptoml.doctor.context import Context
+from cryptoml.doctor.findings import CHECKS, CheckSpec, Finding, named
+from cryptoml.errors import CryptomlError, UsageError
+
+DEADLINE_S = 13.0
+# The order in which people read them. Importing the modules has registered their checks.
+MODULES = (checks_local, checks_git, checks_data, checks_dagshub, checks_mlflow, checks_airflow)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All findings in the order of the checks; fixed: what --fix did, in sentences."""
+
+    findings: tuple[Finding, ...]
+    seconds: float
+    fixed: tuple[str, ...] = ()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether no check found an error."""
+        return not any(finding.tier == "error" for finding in self.findings)
+
+
+def all_checks() -> list[CheckSpec]:
+    """Every check, in order."""
+    places = {module.__name__: place for place, module in enumerate(MODULES)}
+    return sorted(CHECKS.values(), key=lambda spec: places.get(spec.run.__module__, len(places)))
+
+
+def diagnose(
+    context: Context,
+    names: Sequence[str] = (),
+    *,
+    offline: bool = False,
+    fix: bool = False,
+    on_event: events.OnEvent = events.ignore,
+) -> Diagnosis:
+    """Run the named checks with what they need, or all. With `fix`, mend what is safe and look again."""
+    began = time.monotonic()
+    wanted = _chosen(names)
+    findings = _run(context, wanted, offline=offline, on_event=on_event)
+    fixed: list[str] = []
+    if fix:
+        for finding in findings:
+            if finding.fix is not None:
+                try:
+                    finding.fix()
+                    fixed.append(f"{finding.check}: {finding.text}")
+                except CryptomlError as error:
+                    on_event(events.Warned(f"{finding.check}: could not be mended: {context.mask(error.fact)}"))
+        if fixed:
+            from cryptoml.doctor.context import read_context
+
+            context.close()
+            context = read_context(cwd=context.folder, timeout_s=context.timeout_s)
+            findings = _run(context, wanted, offline=offline, on_event=on_event)
+    context.close()
+    asked = tuple(one for one in findings if not names or one.check in names)
+    return Diagnosis(asked, time.monotonic() - began, tuple(fixed))
+
+
+def _chosen(names: Sequence[str]) -> list[CheckSpec]:
+    """The named checks and all that they need, in the register's order."""
+    for name in names:
+        if name not in CHECKS:
+            near = get_close_matches(name, CHECKS, n=1)
+            raise UsageError(
+                f"{name}: there is no such check.",
+                mend=f"did you mean {near[0]}?" if near else "cryptoml doctor --list",
+            )
+    needed: set[str] = set()
+    waiting = list(names or CHECKS)
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += CHECKS[name].needs
+    return [spec for spec in all_checks() if spec.name in needed]
+
+
+def _run(
+    context: Context, specs: Sequence[CheckSpec], *, offline: bool, on_event: events.OnEvent
+) -> tuple[Finding, ...]:
+    """Each check in a thread of its own, which waits for those it needs."""
+    done = {spec.name: threading.Event() for spec in specs}
+    found: dict[str, list[Finding]] = {}
+    deadline = time.monotonic() + DEADLINE_S
+
+    def work(spec: CheckSpec) -> None:
+        for name in spec.needs:
+            done[name].wait(max(0.0, deadline - time.monotonic()))
+        broken = [name for name in spec.needs if not _went_well(found.get(name))]
+        if broken:
+            result = [Finding("skipped", f"not looked at, as {broken[0]} did not go well")]
+        elif offline and spec.asks_network(context):
+            result = [Finding("skipped", "not looked at: --offline")]
+        else:
+            result = _guarded(context, spec)
+        found[spec.name] = [named(finding, spec.name, context.mask) for finding in result]
+        done[spec.name].set()
+        on_event(events.StepAdvanced("doctor", spec.name))
+
+    on_event(events.StepStarted("doctor", len(specs)))
+    began = time.monotonic()
+    # Daemons: a look-up that hangs must not keep the process from ending.
+    for spec in specs:
+        threading.Thread(target=work, args=(spec,), name=f"check-{spec.name}", daemon=True).start()
+    for spec in specs:
+        done[spec.name].wait(max(0.0, deadline - time.monotonic()))
+    on_event(events.StepFinished("doctor", time.monotonic() - began))
+    late = Finding("error", f"no answer within {DEADLINE_S:g} s", "try again; cryptoml doctor NAME looks at one thing")
+    return tuple(finding for spec in specs for finding in found.get(spec.name, [named(late, spec.name, context.mask)]))
+
+
+def _went_well(findings: list[Finding] | None) -> bool:
+    return findings is not None and not any(one.tier in ("error", "skipped") for one in findings)
+
+
+def _guarded(context: Context, spec: CheckSpec) -> list[Finding]:
+    try:
+        return list(spec.run(context))
+    except CryptomlError as error:
+        return [Finding("error", error.fact, error.mend)]
+    except Exception as error:  # noqa: BLE001 - one check's fault must not stop the others
+        return [Finding("error", f"the check itself failed: {type(error).__name__}: {error}", "report this")]
