@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -57,29 +58,20 @@ def add(folder: Path, paths: Sequence[Path]) -> None:
 
 
 def push(folder: Path, pins: Sequence[Pin], remote: DvcRemote, *, on_done: Callable[[int], None]) -> int:
-    """Copy what the remote lacks from the cache to it; how many objects were sent. Raises UnavailableError."""
+    """Copy what the remote lacks from the cache to it; how many objects were sent.
+
+    Raises AccessError where the remote refuses, UnavailableError where it is away or full.
+    """
     with opened(folder, remote) as repo:
         cache, far = repo.cache.local, repo.cloud.get_remote_odb(remote.name)
-        sent, failed = _transfer(cache, far, pins, on_done=on_done, verify=False)
-    if failed:
-        raise UnavailableError(
-            f"{remote.url}: {failed} of {sent + failed} objects could not be sent.",
-            mend="run it again: what arrived stays there",
-        )
-    return sent
+        return _transfer(cache, far, pins, f"{remote.url}: could not be written", on_done=on_done, verify=False)
 
 
 def fetch(folder: Path, pins: Sequence[Pin], remote: DvcRemote, *, on_done: Callable[[int], None]) -> int:
     """Copy what the cache lacks from the remote; how many objects came. What came before an interruption stays."""
     with opened(folder, remote) as repo:
         cache, far = repo.cache.local, repo.cloud.get_remote_odb(remote.name)
-        came, failed = _transfer(far, cache, pins, on_done=on_done, verify=True)
-    if failed:
-        raise UnavailableError(
-            f"{remote.url}: {failed} of {came + failed} objects did not arrive whole.",
-            mend="run it again: what arrived is kept",
-        )
-    return came
+        return _transfer(far, cache, pins, f"{remote.url}: could not be read", on_done=on_done, verify=True)
 
 
 def in_cache(folder: Path, md5: str) -> bool:
@@ -150,8 +142,8 @@ def prove(folder: Path, remote: DvcRemote) -> None:
 
 
 def _transfer(
-    source: Any, target: Any, pins: Sequence[Pin], *, on_done: Callable[[int], None], verify: bool
-) -> tuple[int, int]:
+    source: Any, target: Any, pins: Sequence[Pin], failing: str, *, on_done: Callable[[int], None], verify: bool
+) -> int:
     from dvc_data.hashfile.hash_info import HashInfo
     from dvc_data.hashfile.transfer import transfer
     from fsspec.callbacks import Callback
@@ -162,5 +154,34 @@ def _transfer(
             on_done(inc)
 
     wanted = {HashInfo("md5", pin.md5) for pin in pins}
-    done = transfer(source, target, wanted, jobs=JOBS, verify=verify, shallow=False, callback=Told())
-    return len(done.transferred), len(done.failed)
+    with _faults() as faults:
+        done = transfer(source, target, wanted, jobs=JOBS, verify=verify, shallow=False, callback=Told())
+    if not done.failed:
+        return len(done.transferred)
+    status = next((fault.status for fault in faults if isinstance(getattr(fault, "status", None), int)), None)
+    if status is not None:
+        raise refusal(status, failing)
+    raise UnavailableError(
+        f"{failing}: {len(done.failed)} of {len(wanted)} objects did not arrive.",
+        mend="run it again: what arrived is kept",
+    )
+
+
+@contextmanager
+def _faults() -> Iterator[list[Any]]:
+    """What goes wrong with single objects: DVC only writes it to its log."""
+    logger = logging.getLogger("dvc_data.hashfile.transfer")
+    found: list[Any] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(record.exc_info[1] if record.exc_info else None)
+
+    handler, propagate = Keep(), logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate

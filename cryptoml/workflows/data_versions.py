@@ -151,7 +151,7 @@ def _files(folder: Path, paths: Sequence[Path]) -> list[Path]:
             found += sorted(one for one in place.rglob("*") if one.is_file() and one.name.endswith(SUFFIXES))
         elif place.is_file():
             found.append(place)
-        else:
+        elif paths:
             raise DataError(f"{path}: there is no such file.", mend="cryptoml pull-data gets what others have pushed")
     if not found:
         raise DataError(
