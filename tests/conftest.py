@@ -141,6 +141,8 @@ def standin(standin_server: Standin) -> Iterator[Standin]:
 @pytest.fixture
 def hub(standin: Standin, project: Project) -> Hub:
     """A git project that knows a fresh repository of the stand-in by its environment alone."""
+    # Started here, so that no command under test waits for it.
+    standin.mlflow.port()
     repository = standin.state.new_repository(standin.state.owner, f"coins-{secrets.token_hex(4)}")
     git = ["git", "-C", str(project.folder)]
     subprocess.run([*git, "init", "--quiet", "-b", "main"], check=True)
