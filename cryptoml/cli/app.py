@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from cryptoml import __version__
-from cryptoml.cli.commands import sample_data, sync, train
+from cryptoml.cli.commands import extract_data, sample_data, sync, train, transform_data
 from cryptoml.errors import CryptomlError, StoppedError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("sample-data")(sample_data.sample_data)
+app.command("extract-data")(extract_data.extract_data)
+app.command("transform-data")(transform_data.transform_data)
 app.command("train")(train.train)
 app.command("sync")(sync.sync)
 
