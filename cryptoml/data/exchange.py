@@ -105,7 +105,12 @@ def open_exchange(source: SourceSpec, *, url: str | None, on_event: events.OnEve
     import ccxt
 
     client = getattr(ccxt, source.key)(
-        {"enableRateLimit": True, "timeout": int(TIMEOUT_S * 1000), "options": dict(source.options)}
+        {
+            "enableRateLimit": True,
+            "enableLastJsonResponse": True,
+            "timeout": int(TIMEOUT_S * 1000),
+            "options": dict(source.options),
+        }
     )
     if url:
         client.urls["api"] = _moved(client.urls["api"], url)

@@ -33,7 +33,10 @@ def ask(client: Exchange, request: Callable[[], Answer], *, on_event: events.OnE
 
     for tried in range(1, TRIES + 1):
         try:
-            return request()
+            answer = request()
+            if client.last_json_response is None:
+                raise TypeError("the answer is not JSON")
+            return answer
         except errors.NetworkError as error:
             fault, pause = _fault(client, error), FIRST_PAUSE_S * 2 ** (tried - 1)
             asked = _asked_pause(client, error)
@@ -51,7 +54,7 @@ def ask(client: Exchange, request: Callable[[], Answer], *, on_event: events.OnE
                 f"{client.id}: refused a request: {_first_line(error)}.", mend="try again later"
             ) from error
         except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
-            # The client takes an answer apart without looking: a proxy's page instead of JSON ends here.
+            # The client takes answers apart without looking, and reads a proxy's page as "no candles".
             raise UnavailableError(
                 f"{client.id}: its answer cannot be read ({type(error).__name__}).",
                 mend="see whether a proxy answers in its place",

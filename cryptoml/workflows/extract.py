@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cryptoml.data.history import Gap, Page
     from cryptoml.data.raw_file import Extent
 
-# The file is rewritten for each save, so long extractions save by the clock and not by the page.
+# The file is rewritten for each save, so only the first page is saved at once, the others by the clock.
 SAVE_EVERY_S = 10.0
 NEWS_EVERY_S = 1.0
 GAPS_SHOWN = 20
@@ -81,7 +81,7 @@ class _Filling:
     added: int = 0
     first_ms: int | None = None
     last_ms: int | None = None
-    saved_at: float = 0.0
+    saved_at: float = float("-inf")
 
     def take(self, page: Page) -> None:
         """Keep a page, and save when it is time."""
@@ -179,7 +179,7 @@ def output_files(output: Path, symbols: Sequence[str], interval: str) -> list[Pa
 def _begin(path: Path, symbol: str, timeframe: Timeframe) -> _Filling:
     from cryptoml.data.raw_file import read_extent
 
-    return _Filling(path, symbol, read_extent(path, symbol=symbol, timeframe=timeframe), saved_at=time.monotonic())
+    return _Filling(path, symbol, read_extent(path, symbol=symbol, timeframe=timeframe))
 
 
 def _fill(

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -52,8 +53,8 @@ class Market:
 class StandIn:
     """The exchange's state: markets, its clock, the faults to come, and what was asked.
 
-    bounded: an answer covers only `limit` intervals from startTime on, so that one inside a gap is empty, as with
-    exchanges other than Binance.
+    captive: every answer is a web page, as behind the sign-in of a guest network. bounded: an answer covers only
+    `limit` intervals from startTime on, so that one inside a gap is empty, as with exchanges other than Binance.
     """
 
     markets: dict[tuple[str, str], Market]
@@ -61,6 +62,7 @@ class StandIn:
     bounded: bool = False
     faults: list[Fault] = field(default_factory=list)
     faults_after: int = 0
+    captive: bool = False
     log: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     asked: threading.Event = field(default_factory=threading.Event)
     hold: threading.Event | None = None
@@ -100,7 +102,12 @@ class StandIn:
 
 def make_market(base: str, quote: str, *, interval: str = "1h", candles: int = 500, seed: int = 7) -> Market:
     """A market of simulated candles; the first opens on 2019-01-01."""
-    made = simulate(symbol=base + quote, interval=interval, candles=candles, signal=0.02, seed=seed, start="2019-01-01")
+    return Market(base, quote, interval, list(_klines(base + quote, interval, candles, seed)))
+
+
+@lru_cache
+def _klines(symbol: str, interval: str, candles: int, seed: int) -> tuple[list[Any], ...]:
+    made = simulate(symbol=symbol, interval=interval, candles=candles, signal=0.02, seed=seed, start="2019-01-01")
     length = parse_interval(interval).seconds * 1000
     opens = made.frame.index.as_unit("ms").astype("int64")
     values = made.frame[["open", "high", "low", "close", "volume"]].to_numpy()
@@ -108,7 +115,7 @@ def make_market(base: str, quote: str, *, interval: str = "1h", candles: int = 5
     for open_ms, (o, h, low, c, v) in zip(opens, values.tolist(), strict=True):
         prices = [f"{value:.8f}" for value in (o, h, low, c, v)]
         rows.append([int(open_ms), *prices, int(open_ms) + length - 1, f"{v * c:.8f}", 100, "0", "0", "0"])
-    return Market(base, quote, interval, rows)
+    return tuple(rows)
 
 
 def make_standin(*, interval: str = "1h", candles: int = 500, open_for: float = 0.5) -> StandIn:
@@ -128,7 +135,9 @@ class _Handler(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         state = self.standin
         state.log.append((parts.path, query))
-        if parts.path == "/api/v3/time":
+        if state.captive:
+            self._fail(Fault("page"))
+        elif parts.path == "/api/v3/time":
             self._answer(200, {"serverTime": state.now_ms})
         elif parts.path == "/api/v3/exchangeInfo":
             self._answer(200, {"timezone": "UTC", "serverTime": state.now_ms, "symbols": self._symbols()})
