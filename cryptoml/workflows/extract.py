@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml import events
 from cryptoml.errors import CryptomlError, UnavailableError, UsageError
+from cryptoml.workflows.filling import Extracted, Filling, alone, iso
 
 if TYPE_CHECKING:
-    from cryptoml.data.exchange import Candle, Exchange, Timeframe
-    from cryptoml.data.history import Gap, Page
-    from cryptoml.data.raw_file import Extent
+    from cryptoml.data.exchange import Exchange, Timeframe
 
-# The file is rewritten for each save, so only the first page is saved at once, the others by the clock.
-SAVE_EVERY_S = 10.0
 NEWS_EVERY_S = 1.0
-GAPS_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -35,19 +30,6 @@ class ExtractRequest:
     until: str | None
     output: Path
     url: str | None = None
-
-
-@dataclass(frozen=True)
-class Extracted:
-    """One market's file after the call; first and last are of the whole file (ISO, UTC), gaps of what was added."""
-
-    symbol: str
-    path: Path
-    added: int
-    first: str | None
-    last: str | None
-    missing: int
-    gaps: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -67,56 +49,6 @@ class _Span:
     since_ms: int
     until_ms: int | None
     now_ms: int
-
-
-@dataclass
-class _Filling:
-    """A file on its way: what it held, what was added, and what waits to be written."""
-
-    path: Path
-    symbol: str
-    extent: Extent | None
-    waiting: list[Candle] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    added: int = 0
-    first_ms: int | None = None
-    last_ms: int | None = None
-    saved_at: float = float("-inf")
-
-    def take(self, page: Page) -> None:
-        """Keep a page, and save when it is time."""
-        self.waiting += page.candles
-        self.gaps += page.gaps
-        if time.monotonic() - self.saved_at > SAVE_EVERY_S:
-            self.save()
-
-    def save(self) -> None:
-        """Write what waits."""
-        from cryptoml.data.raw_file import append_candles
-
-        append_candles(self.path, self.waiting, symbol=self.symbol)
-        if self.waiting:
-            self.added += len(self.waiting)
-            self.first_ms = self.first_ms or self.waiting[0][0]
-            self.last_ms = self.waiting[-1][0]
-            self.waiting = []
-        self.saved_at = time.monotonic()
-
-    def result(self) -> Extracted:
-        """What is in the file now."""
-        first, last = (self.extent.first_ms, self.extent.last_ms) if self.extent else (self.first_ms, self.last_ms)
-        longest = sorted(self.gaps, key=lambda gap: -gap.candles)[:GAPS_SHOWN]
-        return Extracted(
-            symbol=self.symbol,
-            path=self.path,
-            added=self.added,
-            first=_iso(first),
-            last=_iso(self.last_ms or last),
-            missing=sum(gap.candles for gap in self.gaps),
-            gaps=tuple(
-                (_iso(gap.after_ms) or "", gap.candles) for gap in sorted(longest, key=lambda gap: gap.after_ms)
-            ),
-        )
 
 
 def extract(request: ExtractRequest, *, on_event: events.OnEvent = events.ignore) -> ExtractResult:
@@ -144,7 +76,7 @@ def extract(request: ExtractRequest, *, on_event: events.OnEvent = events.ignore
     done: list[Extracted] = []
     error = None
     for symbol, path in zip(symbols, files, strict=True):
-        with _alone(path):
+        with alone(path):
             filling = _begin(path, symbol, timeframe)
             try:
                 _fill(filling, exchange, timeframe, span, request, on_event)
@@ -176,14 +108,14 @@ def output_files(output: Path, symbols: Sequence[str], interval: str) -> list[Pa
     return [output / f"{plain_symbol(symbol)}_{interval}.csv" for symbol in symbols]
 
 
-def _begin(path: Path, symbol: str, timeframe: Timeframe) -> _Filling:
+def _begin(path: Path, symbol: str, timeframe: Timeframe) -> Filling:
     from cryptoml.data.raw_file import read_extent
 
-    return _Filling(path, symbol, read_extent(path, symbol=symbol, timeframe=timeframe))
+    return Filling(path, symbol, read_extent(path, symbol=symbol, timeframe=timeframe))
 
 
 def _fill(
-    filling: _Filling,
+    filling: Filling,
     exchange: Exchange,
     timeframe: Timeframe,
     span: _Span,
@@ -213,7 +145,7 @@ def _fill(
         filling.take(page)
         untold += len(page.candles) + sum(gap.candles for gap in page.gaps if gap.after_ms >= page.candles[0][0])
         if not told_at or time.monotonic() - told_at > NEWS_EVERY_S:
-            on_event(events.StepAdvanced(step, f"to {_iso(page.candles[-1][0])}", untold))
+            on_event(events.StepAdvanced(step, f"to {iso(page.candles[-1][0])}", untold))
             told_at, untold = time.monotonic(), 0
     if told_at:
         if untold:
@@ -222,7 +154,7 @@ def _fill(
 
 
 def _tell_how_it_goes_on(
-    filling: _Filling,
+    filling: Filling,
     exchange: Exchange,
     timeframe: Timeframe,
     span: _Span,
@@ -234,40 +166,17 @@ def _tell_how_it_goes_on(
     assert extent is not None
     if extent.torn:
         on_event(events.Warned(f"{filling.path}: the last line was cut short; it is fetched again"))
-    on_event(events.Info(f"{filling.path}: goes on after {_iso(extent.last_ms)}"))
+    on_event(events.Info(f"{filling.path}: goes on after {iso(extent.last_ms)}"))
     if not request.since_is_asked or span.since_ms >= extent.first_ms:
         return
     earlier = exchange.page(filling.symbol, timeframe, since_ms=span.since_ms)
     if earlier and earlier[0][0] < extent.first_ms:
         on_event(
             events.Warned(
-                f"{filling.path}: begins at {_iso(extent.first_ms)}, and there are candles from "
-                f"{_iso(earlier[0][0])} on; name another file with -o to fetch those too"
+                f"{filling.path}: begins at {iso(extent.first_ms)}, and there are candles from "
+                f"{iso(earlier[0][0])} on; name another file with -o to fetch those too"
             )
         )
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Keep a second extraction off the same file; the lock goes when the process does."""
-    from filelock import FileLock, Timeout
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise UnavailableError(
-            f"{path}: another extraction is writing this file.", mend="try again when it is over"
-        ) from None
-    except OSError as error:
-        from cryptoml.tracking.files import os_error
-
-        raise os_error(error, path) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _tell(market: Extracted, timeframe: Timeframe, on_event: events.OnEvent) -> None:
@@ -300,11 +209,3 @@ def _milliseconds(text: str, option: str) -> int:
         raise UsageError(
             f"{option} {text!r} is not a date.", mend="write it like 2019-01-01 or 2019-01-01T06:00"
         ) from error
-
-
-def _iso(milliseconds: int | None) -> str | None:
-    if milliseconds is None:
-        return None
-    from datetime import UTC, datetime
-
-    return f"{datetime.fromtimestamp(milliseconds / 1000, tz=UTC):%Y-%m-%d %H:%M}"

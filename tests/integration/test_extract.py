@@ -15,7 +15,7 @@ from cryptoml.data import exchange as exchange_module
 from cryptoml.data import patience
 from cryptoml.data.candles import read_candles
 from cryptoml.errors import AccessError, CryptomlError, DataError, UnavailableError, UsageError
-from cryptoml.workflows import extract as extract_module
+from cryptoml.workflows import filling
 from cryptoml.workflows.extract import ExtractRequest, ExtractResult, extract
 from tests.exchange.server import Fault, StandIn, make_standin
 
@@ -333,7 +333,7 @@ def test_pages_reach_the_file_by_the_clock(standin, tmp_path, monkeypatch):
     assert sizes == [0, 1000, 1000], "the first at once, then none for a while"
     path.unlink()
     sizes.clear()
-    monkeypatch.setattr(extract_module, "SAVE_EVERY_S", -1.0)
+    monkeypatch.setattr(filling, "SAVE_EVERY_S", -1.0)
     fetch(standin, tmp_path)
     assert sizes == [0, 1000, 2000]
 
