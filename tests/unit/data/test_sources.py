@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_type_hints
+
 import pytest
 
 from cryptoml import events
+from cryptoml.cli.commands.extract_data import extract_data
 from cryptoml.data.exchange import open_exchange
 from cryptoml.data.sources import SOURCES, find_source
 from cryptoml.errors import UsageError
@@ -48,3 +51,8 @@ def test_names_are_found_in_any_case_or_answered_with_the_nearest():
         find_source("bitstam")
     with pytest.raises(UsageError, match="choose from binance"):
         find_source("zzz")
+
+
+def test_help_names_every_exchange():
+    option = get_type_hints(extract_data, include_extras=True)["exchange"].__metadata__[0]
+    assert all(key in option.help for key in SOURCES)
