@@ -60,6 +60,8 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, (str, int)) else value
 
 
+# YAML makes a date of 2019-01-01.
+Date = Annotated[str, BeforeValidator(str)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 Windows = Annotated[tuple[Annotated[int, Field(ge=1, le=100_000)], ...], BeforeValidator(_as_list)]
 
@@ -73,6 +75,28 @@ class DataSection(_Section):
     on_bad_rows: Literal["drop", "fail"] = Field("drop", description="what happens to rows that cannot be true")
     max_no_trade_candles: int | None = Field(
         None, ge=0, description="longest gap read as 'no trade'; by interval when not given"
+    )
+
+
+class ExtractSection(_Section):
+    """Which candles are fetched."""
+
+    exchange: str = Field("binance", description="where candles come from; one of SOURCES")
+    symbols: Names = Field(("BTC/USDT",), min_length=1, description="markets to fetch, one file each")
+    interval: str = Field("1h", description="length of a candle, as the exchange offers it")
+    since: Date = Field("2019-01-01", description="first candle of a new file, UTC; later calls go on at its end")
+
+
+class QualitySection(_Section):
+    """What candles must show to become a data set."""
+
+    max_missing_share: float = Field(
+        0.05, ge=0, le=1, description="largest share of candles missing, those read as 'no trade' left out"
+    )
+    max_duplicate_share: float = Field(0.01, ge=0, le=1, description="largest share of rows that copy another one")
+    max_spike_share: float = Field(0.001, ge=0, le=1, description="largest share of rows that are misprints")
+    max_age_intervals: int | None = Field(
+        None, ge=0, description="greatest age of the newest candle's end, in candles; any when not given"
     )
 
 
@@ -136,6 +160,8 @@ class Config(_Section):
     """The whole of a config file; every key has a default, every unknown key is an error."""
 
     data: DataSection = DataSection()
+    extract: ExtractSection = ExtractSection()
+    quality: QualitySection = QualitySection()
     features: FeaturesSection = FeaturesSection()
     target: TargetSection = TargetSection()
     split: SplitSection = SplitSection()

@@ -7,12 +7,14 @@ import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cryptoml.errors import ConfigError
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PROJECT_MARKS = (".cryptoml", ".dvc", ".git")
 
 
@@ -70,6 +72,20 @@ class Settings(BaseSettings):
         alias="CRYPTOML_STORE_TIMEOUT_S",
         description="how long a silent store is waited for",
     )
+    exchange_url: str | None = Field(
+        None,
+        alias="CRYPTOML_EXCHANGE_URL",
+        description="another address for the exchange's interface: https, or http on this machine",
+    )
+
+    @field_validator("exchange_url")
+    @classmethod
+    def _safe_address(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "https://none")
+        local = parts.scheme == "http" and parts.hostname in LOOPBACK
+        if not parts.hostname or parts.username or parts.path.strip("/") or not (parts.scheme == "https" or local):
+            raise ValueError("must be https://HOST[:PORT], or http:// on this machine")
+        return url
 
     def mlflow_uri(self) -> str:
         """The MLflow store in use: the one named, DagsHub's, or SQLite in the project folder (absolute)."""

@@ -12,7 +12,16 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from cryptoml import __version__
-from cryptoml.cli.commands import data_versions, doctor, sample_data, setup_remotes, sync, train
+from cryptoml.cli.commands import (
+    data_versions,
+    doctor,
+    extract_data,
+    sample_data,
+    setup_remotes,
+    sync,
+    train,
+    transform_data,
+)
 from cryptoml.errors import CryptomlError, StoppedError
 
 app = typer.Typer(
@@ -27,6 +36,8 @@ app.command("setup-remotes")(setup_remotes.setup_remotes)
 app.command("push-data")(data_versions.push_data)
 app.command("pull-data")(data_versions.pull_data)
 app.command("sample-data")(sample_data.sample_data)
+app.command("extract-data")(extract_data.extract_data)
+app.command("transform-data")(transform_data.transform_data)
 app.command("train")(train.train)
 app.command("sync")(sync.sync)
 app.command("doctor")(doctor.doctor)

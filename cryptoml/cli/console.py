@@ -140,6 +140,13 @@ def print_lines(lines: Sequence[str]) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
+def print_result_lines(lines: Sequence[str]) -> None:
+    """Lines on standard output that a program reads: never wrapped, written after all talk is flushed."""
+    sys.stderr.flush()
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
 def print_json_last(document: Mapping[str, Any]) -> None:
     """One JSON document in one line, the very last thing written, after everything else is flushed.
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.data.candles import Candles, QualityReport
+from cryptoml.data.candles import Candles, QualityReport, write_candles
 from cryptoml.data.interval import parse_interval
 from cryptoml.errors import DataError
 
@@ -29,13 +29,17 @@ def write_processed(
     """Write one row a candle: OHLCV, features (float32, NaN where a window is incomplete), target.
 
     `features` and `target` are aligned to the candles. The same input gives the same bytes. Written whole or
-    not at all.
+    not at all. A path that ends in .csv or .csv.gz gets the same table for other tools, without what the file says
+    about itself.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     frame = candles.frame.join(features.reindex(candles.frame.index))
     frame[TARGET_COLUMN] = target.reindex(frame.index)
+    if path.name.endswith((".csv", ".csv.gz")):
+        write_candles(frame.assign(symbol=candles.symbol), path)
+        return
     table = pa.Table.from_pandas(frame.reset_index(), preserve_index=False)
     document = {
         "symbol": candles.symbol,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cryptoml.remotes.dvc import DatasetVersion
     from cryptoml.training.dataset import Dataset
 
+NOT_CANDLES = (".truth.", ".quality.")
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq", ".json", ".json.gz", ".feather")
 
 
@@ -86,7 +87,10 @@ def find_data(project: Path) -> Path:
             files = [
                 file
                 for file in folder.iterdir()
-                if file.is_file() and file.name.endswith(SUFFIXES) and ".truth." not in file.name
+                if file.is_file()
+                and file.name.endswith(SUFFIXES)
+                and not file.name.startswith(".")
+                and not any(mark in file.name for mark in NOT_CANDLES)
             ]
             if files:
                 return max(files, key=lambda file: (file.stat().st_mtime, file.name))

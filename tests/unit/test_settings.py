@@ -68,6 +68,22 @@ def test_the_project_may_be_named(tmp_path):
         find_project(environ={"CRYPTOML_PROJECT_DIR": str(tmp_path / "no")})
 
 
+@pytest.mark.parametrize("url", ["https://mirror.example", "http://127.0.0.1:8899", "http://[::1]:80/"])
+def test_the_exchange_may_be_elsewhere(tmp_path, monkeypatch, url):
+    monkeypatch.setenv("CRYPTOML_EXCHANGE_URL", url)
+    assert load_settings(cwd=tmp_path).exchange_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://mirror.example", "ftp://127.0.0.1", "https://user:pw@mirror.example", "https://x.example/api", "x", "//"],
+)
+def test_the_exchange_is_only_asked_where_nobody_listens(tmp_path, monkeypatch, url):
+    monkeypatch.setenv("CRYPTOML_EXCHANGE_URL", url)
+    with pytest.raises(ConfigError, match="CRYPTOML_EXCHANGE_URL"):
+        load_settings(cwd=tmp_path)
+
+
 def test_env_example_lists_exactly_the_settings():
     lines = (REPOSITORY / ".env.example").read_text().splitlines()
     listed = [line.removeprefix("#").partition("=")[0] for line in lines if line.startswith("#") and "=" in line]

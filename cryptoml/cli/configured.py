@@ -1,0 +1,32 @@
+"""Settings and config as a command needs them: the project's own config unless another one is named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptoml.config import LoadedConfig
+    from cryptoml.settings import Settings
+
+DEFAULT_CONFIG = Path("configs/default.yaml")
+
+
+def configured(config: Path | None, overrides: Sequence[str] | None) -> tuple[Settings, LoadedConfig]:
+    """Load both; raises ConfigError with everything that is wrong."""
+    from cryptoml.config import load_config
+    from cryptoml.models.zoo import MODELS
+    from cryptoml.settings import load_settings, read_dotenv
+
+    settings = load_settings()
+    default = settings.project_dir / DEFAULT_CONFIG
+    loaded = load_config(
+        config or (default if default.is_file() else None),
+        model_params={key: spec.params for key, spec in MODELS.items()},
+        overrides=overrides or (),
+        environ=os.environ,
+        dotenv=read_dotenv(settings.project_dir),
+    )
+    return settings, loaded

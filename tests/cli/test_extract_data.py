@@ -1,0 +1,133 @@
+"""`cryptoml extract-data` as a user and as Airflow run it: streams, exit codes, signals, a second one beside it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Project
+from tests.exchange.server import Fault, make_standin, wait_until
+
+
+@pytest.fixture
+def standin():
+    made = make_standin(candles=2500).start()
+    yield made
+    if made.hold is not None:
+        made.hold.set()
+    made.stop()
+
+
+def run(project: Project, standin, *arguments: object):
+    return project.run("extract-data", *arguments, environ={"CRYPTOML_EXCHANGE_URL": standin.url})
+
+
+def started(project: Project, standin, *arguments: object) -> subprocess.Popen[str]:
+    """An extraction that hangs in its third page, with the first in the file."""
+    standin.hold = threading.Event()
+    standin.asked.clear()
+    process = subprocess.Popen(
+        project.command("extract-data", *arguments),
+        cwd=project.folder,
+        env={**project.environ, "CRYPTOML_EXCHANGE_URL": standin.url},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_until(lambda: standin.asked.is_set() or process.poll() is not None)
+    assert process.poll() is None, process.stdout and process.stdout.read()
+    return process
+
+
+def times(path: Path) -> list[str]:
+    return [line.partition(",")[0] for line in path.read_text().splitlines()[1:]]
+
+
+def test_paths_are_the_last_lines_and_the_second_call_has_nothing_to_do(project, standin):
+    flags = ("--exchange", "binance", "--symbol", "BTC/USDT", "--symbol", "ETH/USDT", "--interval", "1h")
+    done = run(project, standin, *flags, "--since", "2019-01-01", "--until", "2019-02-01")
+    raw = project.folder / "data" / "raw"
+    assert (done.code, done.out.splitlines()) == (0, [str(raw / "BTCUSDT_1h.csv"), str(raw / "ETHUSDT_1h.csv")])
+    assert "744 candles added" in done.err
+    again = run(project, standin, *flags, "--until", "2019-02-01", "--json")
+    assert again.code == 0
+    assert again.out.count("\n") == 1
+    document = again.json()
+    assert document["error"] is None
+    assert document["markets"][0] == {
+        "symbol": "BTC/USDT",
+        "path": str(raw / "BTCUSDT_1h.csv"),
+        "added": 0,
+        "first": "2019-01-01 00:00",
+        "last": "2019-01-31 23:00",
+        "missing": 0,
+        "gaps": [],
+    }
+    assert "nothing new" in again.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--symbol", "BTC/USDTT"), 2, "BTC/USDT"),
+        (("--set", "extract.symbol=BTC/USDT"), 3, "did you mean symbols"),
+    ],
+)
+def test_what_is_wrong_is_answered_in_two_lines(project, standin, arguments, code, words):
+    done = run(project, standin, *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert words in done.err
+    assert "Traceback" not in done.err
+    assert len(done.err.splitlines()) <= 2
+
+
+def test_an_address_that_is_not_safe_is_a_wrong_setting(project):
+    done = project.run("extract-data", environ={"CRYPTOML_EXCHANGE_URL": "http://exchange.example"})
+    assert done.code == 3
+    assert "CRYPTOML_EXCHANGE_URL" in done.err
+
+
+def test_killed_in_the_middle_it_goes_on_without_a_gap_or_a_copy(project, standin):
+    process = started(project, standin, "-o", "btc.csv")
+    path = project.folder / "btc.csv"
+    assert len(times(path)) == 1000
+    beside = run(project, standin, "-o", "btc.csv")
+    assert beside.code == 5
+    assert "another extraction is writing this file" in beside.err
+    process.kill()
+    process.communicate()
+    assert len(times(path)) == 1000
+    standin.hold.set()
+    done = run(project, standin, "-o", "btc.csv", "--json")
+    assert (done.code, done.json()["markets"][0]["added"]) == (0, 1499)
+    assert times(path) == sorted(set(times(path)))
+    assert len(times(path)) == 2499
+    assert not list(project.folder.glob(".*.partial"))
+
+
+def test_a_signal_ends_it_soon_and_keeps_what_was_fetched(project, standin):
+    process = started(project, standin, "-o", "btc.csv")
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=5)
+    assert process.returncode == 143, out
+    assert len(times(project.folder / "btc.csv")) == 2000, "the page in memory as well"
+
+
+def test_an_exchange_that_is_away_is_exit_code_5_with_the_result_so_far(project, standin):
+    (project.folder / "my.yaml").write_text(
+        "extract:\n  symbols: [ETH/BTC]\n  interval: 1h\n  since: 2019-01-02\n  exchange: binance\n"
+    )
+    standin.faults_after, standin.faults = 1, [Fault("418", "7200")]
+    done = run(project, standin, "--config", "my.yaml", "-o", "here", "--json")
+    assert done.code == 5
+    document = json.loads(done.out)
+    assert "7,200 s" in document["error"]
+    (market,) = document["markets"]
+    assert (market["path"], market["added"], market["first"]) == ("here/ETHBTC_1h.csv", 1000, "2019-01-02 00:00")
+    assert "Mend: run the same command again" in done.err

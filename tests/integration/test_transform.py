@@ -1,0 +1,86 @@
+"""A processed data set trains as the candles it was made of do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cryptoml.config import LoadedConfig, load_config
+from cryptoml.data.candles import read_candles, write_candles
+from cryptoml.data.processed import read_processed
+from cryptoml.data.simulate import simulate
+from cryptoml.errors import CryptomlError
+from cryptoml.models.zoo import MODELS
+from cryptoml.settings import Settings
+from cryptoml.workflows.inputs import find_data
+from cryptoml.workflows.train import TrainRequest, train
+from cryptoml.workflows.transform import transform
+
+QUICK = (
+    "split.cross_validation_folds=2",
+    "features.rolling_windows=6,24",
+    "training.models=ridge",
+    "tracking.profile_report=false",
+    "registry.register_best=false",
+)
+TIMES = ("training_time_seconds", "prediction_latency_ms")
+
+
+def quick() -> LoadedConfig:
+    return load_config(None, model_params={key: spec.params for key, spec in MODELS.items()}, overrides=QUICK)
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """Candles with a break in them, in their project's folder."""
+    path = tmp_path / "data" / "raw" / "BTCUSDT_1h.csv"
+    frame = simulate(symbol="BTCUSDT", candles=1500, signal=0.02, seed=3).frame
+    write_candles(frame.drop(frame.index[300:320]).assign(symbol="BTCUSDT"), path)
+    return path
+
+
+def test_its_candles_are_those_of_the_raw_file(raw, tmp_path):
+    made = transform(raw, tmp_path / "out", quick().config)
+    assert made.path == tmp_path / "out" / "BTCUSDT_1h.parquet"
+    stored, read = read_processed(made.path), read_candles(raw)
+    assert stored.frame.equals(read.frame)
+    assert (stored.symbol, stored.interval) == (read.symbol, read.interval)
+    assert stored.report.breaks == read.report.breaks
+    assert made.candles == 1480
+
+
+def test_training_gives_the_same_digits(raw, tmp_path):
+    loaded = quick()
+    project = tmp_path
+    made = transform(raw, project / "data" / "processed", loaded.config).path
+    table = transform(raw, project / "table.csv.gz", loaded.config).path
+    assert find_data(project) == made, "the data set, and not the report beside it"
+    settings = Settings(_env_file=None).model_copy(update={"project_dir": project})
+    metrics = []
+    for data in (raw, made):
+        result = train(TrainRequest(data, settings, loaded))
+        assert [row.model_type for row in result.models] == ["persistence", "ridge"]
+        metrics.append([{key: x for key, x in row.metrics.items() if key not in TIMES} for row in result.models])
+        assert result.symbol == "BTCUSDT"
+    assert len(metrics[0][1]) > 15
+    assert metrics[1] == metrics[0]
+    assert read_candles(table).frame.equals(read_candles(raw).frame)
+
+
+def test_what_makes_no_sense_is_answered_in_words(raw, tmp_path):
+    config = quick().config
+    made = transform(raw, tmp_path / "out", config).path
+    before = raw.read_bytes()
+    for source, output, code, words in (
+        (made, tmp_path / "out2", 2, "is a processed data set already"),
+        (raw, raw, 2, "is the input"),
+        (raw, tmp_path / "x.json", 2, "not written in this form"),
+        (raw, raw / "x", 2, "is no folder"),
+        (tmp_path / "no.csv", tmp_path / "out2", 4, "no.csv"),
+    ):
+        with pytest.raises(CryptomlError, match=words) as caught:
+            transform(source, output, config)
+        assert caught.value.exit_code == code
+    assert raw.read_bytes() == before
+    assert not (tmp_path / "out2").exists()
