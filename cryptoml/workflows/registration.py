@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cryptoml.config import Config
 
 if TYPE_CHECKING:
+    from cryptoml.data.quality import QualityReport
     from cryptoml.registry.gate import GateDecision
     from cryptoml.tracking.journal import JournalRun
     from cryptoml.training.run import ModelResult
@@ -23,8 +24,9 @@ def best_of(results: Mapping[str, ModelResult]) -> str | None:
     return min(rivals, key=lambda key: (rivals[key], key)) if rivals else None
 
 
-def judge(result: ModelResult, config: Config) -> GateDecision:
-    """Ask the gate about a trained model."""
+def judge(result: ModelResult, report: QualityReport, config: Config) -> GateDecision:
+    """Ask the gate about a trained model and the candles it was trained on."""
+    from cryptoml.data.gates import check_quality
     from cryptoml.registry.gate import GateInput, GateThresholds, decide
 
     return decide(
@@ -33,6 +35,10 @@ def judge(result: ModelResult, config: Config) -> GateDecision:
             p_value=result.verdict.p_value,
             skill=result.metrics["skill"],
             cv_rmse_mean=result.metrics["cv_rmse_mean"],
+            # How old the candles are matters when a forecast is made, not when a model is trained.
+            data_problems=tuple(
+                one.fact for one in check_quality(report, config.quality, age_intervals=None) if not one.passed
+            ),
         ),
         GateThresholds(
             min_skill=config.gate.min_skill,

@@ -258,7 +258,7 @@ class _Training:
         if self.best is None:
             return
         result = self.results[self.best]
-        decision = registration.judge(result, config)
+        decision = registration.judge(result, self.data.candles.report, config)
         self.gate_passed, self.gate_reasons = decision.passed, decision.reasons
         self.gate_warnings = decision.warnings
         run = self.runs[self.best]

@@ -10,8 +10,6 @@ import typer
 if TYPE_CHECKING:
     from cryptoml.workflows.results import ModelRow, TrainResult
 
-DEFAULT_CONFIG = Path("configs/default.yaml")
-
 
 def train(
     data: Annotated[
@@ -28,25 +26,14 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
 ) -> None:
     """Train models on one split and one set of folds, track every run, register the best that passes the gate."""
-    import os
-
+    from cryptoml.cli.configured import configured
     from cryptoml.cli.console import listening, print_json_last
-    from cryptoml.config import load_config
-    from cryptoml.models.zoo import MODELS
-    from cryptoml.settings import load_settings, read_dotenv
     from cryptoml.workflows.inputs import find_data
     from cryptoml.workflows.train import TrainRequest
     from cryptoml.workflows.train import train as train_models
 
-    settings = load_settings()
-    default = settings.project_dir / DEFAULT_CONFIG
-    loaded = load_config(
-        config or (default if default.is_file() else None),
-        model_params={key: spec.params for key, spec in MODELS.items()},
-        overrides=[*(set_ or []), *([f"training.models=[{models}]"] if models is not None else [])],
-        environ=os.environ,
-        dotenv=read_dotenv(settings.project_dir),
-    )
+    chosen = [f"training.models=[{models}]"] if models is not None else []
+    settings, loaded = configured(config, [*(set_ or []), *chosen])
     request = TrainRequest(data or find_data(settings.project_dir), settings, loaded)
     with listening() as listener:
         result = train_models(request, on_event=listener)
