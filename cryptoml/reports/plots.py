@@ -71,7 +71,8 @@ def draw_all(
     for name, figure in figures.items():
         style.heading(figure, title, f"{HEADLINES[name]}  |  {subtitle}")
         path = folder / f"{name}_{timestamp}.png"
-        figure.savefig(path, dpi=style.DPI)
+        # Half of the time goes into packing the pixels; the least effort makes files 5 % larger.
+        figure.savefig(path, dpi=style.DPI, pil_kwargs={"compress_level": 1})
         written.append(path)
     return written
 

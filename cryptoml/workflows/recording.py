@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,16 +108,13 @@ def _write_data(folder: Path, result: ModelResult, candles: Candles) -> None:
     # mtime=0: the same forecasts give the same bytes.
     with (
         (folder / "predictions.csv.gz").open("wb") as file,
-        gzip.GzipFile("", "wb", 6, file, mtime=0) as packed,
+        gzip.GzipFile("", "wb", 3, file, mtime=0) as packed,
     ):
         pyarrow.csv.write_csv(table, packed)
     _write_json(folder / "quality_report.json", candles.report.to_dict())
 
 
 def _write_metadata(folder: Path, result: ModelResult, context: TrainingContext, dataset: Dataset, plan: Plan) -> None:
-    import platform
-    from importlib.metadata import distributions
-
     import yaml
 
     folder.mkdir()
@@ -164,9 +162,17 @@ def _write_metadata(folder: Path, result: ModelResult, context: TrainingContext,
     )
     resolved = yaml.safe_dump(context.config.resolved(), sort_keys=False)
     (folder / "resolved_config.yaml").write_text(resolved, encoding="utf-8")
+    (folder / "environment.txt").write_text(_environment(), encoding="utf-8")
+
+
+@cache
+def _environment() -> str:
+    """Python, the platform and every installed distribution, a line each."""
+    import platform
+    from importlib.metadata import distributions
+
     packages = sorted({f"{one.name}=={one.version}" for one in distributions() if one.name}, key=str.lower)
-    lines = [f"# Python {platform.python_version()} on {platform.platform()}", *packages]
-    (folder / "environment.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "\n".join([f"# Python {platform.python_version()} on {platform.platform()}", *packages]) + "\n"
 
 
 def _write_plots(folder: Path, result: ModelResult, context: TrainingContext, dataset: Dataset) -> None:
