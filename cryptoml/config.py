@@ -156,6 +156,32 @@ class RegistrySection(_Section):
     register_best: bool = Field(True, description="register the best run when the gate lets it in")
 
 
+class PromotionSection(_Section):
+    """What a version must show to be promoted."""
+
+    require_reason: bool = Field(False, description="a promotion without --reason is refused")
+    min_candles: int = Field(
+        200,
+        ge=30,
+        description="least number of candles unseen by both on which a candidate and a champion are compared",
+    )
+
+
+class PredictionSection(_Section):
+    """Which candles a forecast may be made from."""
+
+    max_age_intervals: int = Field(2, ge=1, description="greatest age of the newest candle's end, in candles")
+
+
+class MonitorSection(_Section):
+    """When the model in production has become too bad."""
+
+    min_forecasts: int = Field(30, ge=5, description="least number of scored forecasts for a verdict")
+    max_drift: float = Field(
+        1.0, gt=0, description="shift of a feature's mean, in its training deviations, from which it is said to drift"
+    )
+
+
 class Config(_Section):
     """The whole of a config file; every key has a default, every unknown key is an error."""
 
@@ -170,6 +196,9 @@ class Config(_Section):
     gate: GateSection = GateSection()
     tracking: TrackingSection = TrackingSection()
     registry: RegistrySection = RegistrySection()
+    promotion: PromotionSection = PromotionSection()
+    prediction: PredictionSection = PredictionSection()
+    monitor: MonitorSection = MonitorSection()
 
 
 ModelParams = Mapping[str, Mapping[str, ParamSpec]]

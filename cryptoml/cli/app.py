@@ -16,6 +16,7 @@ from cryptoml.cli.commands import (
     data_versions,
     doctor,
     extract_data,
+    promote,
     sample_data,
     setup_remotes,
     sync,
@@ -39,6 +40,7 @@ app.command("sample-data")(sample_data.sample_data)
 app.command("extract-data")(extract_data.extract_data)
 app.command("transform-data")(transform_data.transform_data)
 app.command("train")(train.train)
+app.command("promote")(promote.promote)
 app.command("sync")(sync.sync)
 app.command("doctor")(doctor.doctor)
 

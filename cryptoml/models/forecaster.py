@@ -95,7 +95,8 @@ class Forecaster:
     """Everything from candles on the grid to a forecast.
 
     shrinkage: share of the raw forecast that is believed; interval_quantile: half-width of the interval in log
-    return, which covers `interval_level` of outcomes; clip: bound of the training targets in log return.
+    return, which covers `interval_level` of outcomes; clip: bound of the training targets in log return;
+    unseen_from: the first open time (ISO, UTC) of candles that had no part in fitting it.
     """
 
     model_type: str
@@ -111,6 +112,7 @@ class Forecaster:
     shrinkage: float
     interval_quantile: float
     interval_level: float
+    unseen_from: str = ""
 
     def raw_return(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Unshrunk forecasts of log return, one a row."""
@@ -189,6 +191,7 @@ class Forecaster:
             "shrinkage": self.shrinkage,
             "interval_quantile": self.interval_quantile,
             "interval_level": self.interval_level,
+            "unseen_from": self.unseen_from,
             "feature_names": list(self.pipeline.feature_names),
         }
         (folder / "forecaster.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
@@ -226,7 +229,7 @@ def load_forecaster(folder: Path) -> Forecaster:
         estimator = _load_skops(folder / "estimator.skops", spec.trusted)
     names = (
         "model_type", "implementation", "params", "horizon", "symbol", "max_no_trade_candles", "clip", "shrinkage",
-        "interval_quantile", "interval_level",
+        "interval_quantile", "interval_level", "unseen_from",
     )  # fmt: skip
     return Forecaster(
         **{name: about[name] for name in names},

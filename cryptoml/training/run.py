@@ -260,6 +260,7 @@ def _assemble(
         shrinkage=final_slope,
         interval_quantile=quantile,
         interval_level=options.interval_level,
+        unseen_from=f"{plan.test.start:%Y-%m-%dT%H:%M:%SZ}",
     )
     predictions = pd.concat(
         [

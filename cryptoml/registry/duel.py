@@ -1,0 +1,124 @@
+"""Candidate and champion on the same newest candles, which neither has seen when it was fitted. Pure; no store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from cryptoml.models.forecaster import Forecaster
+
+
+@dataclass(frozen=True)
+class Score:
+    """A model on `candles` candles: RMSE of the price and of persistence there, in price units, and the skill."""
+
+    candles: int
+    rmse: float
+    baseline_rmse: float
+    skill: float
+    p_value: float
+    word: str
+
+
+@dataclass(frozen=True)
+class Duel:
+    """Both models on the same candles; p_value is Diebold-Mariano's on squared errors of the return, two-sided.
+
+    candidate_better: whose mean loss is less; decided: whether there are candles enough to say.
+    """
+
+    candidate: Score
+    champion: Score
+    p_value: float
+    candidate_better: bool
+    decided: bool
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Forecasts with what came true, in time order, no NaN."""
+
+    index: pd.DatetimeIndex
+    price_now: NDArray[np.float64]
+    actual_price: NDArray[np.float64]
+    actual_return: NDArray[np.float64]
+    forecast_return: NDArray[np.float64]
+
+
+def score_all(forecaster: Forecaster, grid: pd.DataFrame, *, since: pd.Timestamp) -> Scored:
+    """Every forecast made at or after `since` whose outcome is in the grid."""
+    import numpy as np
+    import pandas as pd
+
+    found = forecaster.forecast(grid)["forecast_return"].to_numpy()
+    close = grid["close"].to_numpy(dtype=np.float64)
+    later = np.full(len(close), np.nan)
+    later[: -forecaster.horizon] = close[forecaster.horizon :]
+    index = pd.DatetimeIndex(grid.index)
+    kept = np.isfinite(found) & np.isfinite(close) & np.isfinite(later) & np.asarray(index >= since)
+    return Scored(index[kept], close[kept], later[kept], np.log(later[kept] / close[kept]), found[kept])
+
+
+def score(forecaster: Forecaster, rows: Scored) -> Score:
+    """The figures of one model."""
+    import numpy as np
+
+    from cryptoml.evaluation.significance import verdict
+
+    if not len(rows.index):
+        return Score(0, float("nan"), float("nan"), float("nan"), 1.0, "ties")
+    forecast = rows.price_now * np.exp(rows.forecast_return)
+    rmse = float(np.sqrt(np.mean((rows.actual_price - forecast) ** 2)))
+    baseline = float(np.sqrt(np.mean((rows.actual_price - rows.price_now) ** 2)))
+    found = verdict(rows.actual_return - rows.forecast_return, rows.actual_return, forecaster.horizon)
+    return Score(len(rows.index), rmse, baseline, 1 - rmse / baseline if baseline else 0.0, found.p_value, found.word)
+
+
+def duel(candidate: Forecaster, champion: Forecaster, grid: pd.DataFrame, *, least: int) -> Duel:
+    """Compare two models on the candles that both can forecast and neither was fitted on.
+
+    Below `least` such candles nothing is decided. Both must have the same horizon.
+    """
+    import numpy as np
+
+    from cryptoml.evaluation.significance import diebold_mariano
+
+    since = max(unseen_from(candidate), unseen_from(champion))
+    ours, theirs = (score_all(one, grid, since=since) for one in (candidate, champion))
+    common = ours.index.intersection(theirs.index)
+    ours, theirs = (_only(one, common) for one in (ours, theirs))
+    if not len(common):
+        return Duel(score(candidate, ours), score(champion, theirs), 1.0, candidate_better=False, decided=False)
+    mine = (ours.actual_return - ours.forecast_return) ** 2
+    other = (theirs.actual_return - theirs.forecast_return) ** 2
+    test = diebold_mariano(mine, other, candidate.horizon)
+    return Duel(
+        score(candidate, ours),
+        score(champion, theirs),
+        test.p_value,
+        candidate_better=bool(np.mean(mine) < np.mean(other)),
+        decided=len(common) >= least,
+    )
+
+
+def unseen_from(forecaster: Forecaster) -> pd.Timestamp:
+    """The first candle that had no part in fitting the model; a model that does not say has seen everything."""
+    import pandas as pd
+
+    return pd.Timestamp(forecaster.unseen_from) if forecaster.unseen_from else pd.Timestamp.max.tz_localize("UTC")
+
+
+def _only(rows: Scored, index: pd.DatetimeIndex) -> Scored:
+    kept = rows.index.isin(index)
+    return Scored(
+        rows.index[kept],
+        rows.price_now[kept],
+        rows.actual_price[kept],
+        rows.actual_return[kept],
+        rows.forecast_return[kept],
+    )

@@ -1,0 +1,207 @@
+"""Moves versions between stages: written to the ledger first, then done, and finished by the next call if cut short."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from cryptoml.errors import UsageError
+from cryptoml.registry import ledger as ledgers
+from cryptoml.registry.ledger import Entry, Ledger
+from cryptoml.registry.mutex import exclusive
+from cryptoml.registry.stages import Stage
+from cryptoml.registry.versions import Version, list_versions
+from cryptoml.tracking.quiet import stages_in_silence
+from cryptoml.tracking.store import Store
+from cryptoml.tracking.translate import is_missing, masked, store_in_words
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import RegisteredModel
+
+STAGE_TAG, TRANSITION_TAG = "cryptoml.stage", "cryptoml.transition"
+ALIASED: tuple[Stage, ...] = ("staging", "production")
+
+
+@dataclass(frozen=True)
+class Move:
+    """A transition that is wished for; the ledger's entry is made of it."""
+
+    version: str
+    to_stage: Stage
+    reason: str
+    who: str
+    kind: str = "promotion"
+    forced: bool = False
+    metrics: Mapping[str, float | str] | None = None
+    git_commit: str = ""
+    dataset_version: str = ""
+
+
+class Registry:
+    """A registered model under the lock: its versions, their stages, its ledger. Made by `opened`."""
+
+    def __init__(self, store: Store, model_name: str, mirror: Path) -> None:
+        self.store = store
+        self.model_name = model_name
+        self.mirror = mirror
+        model = _model(store, model_name)
+        self.ledger = ledgers.read_ledger(dict(model.tags))
+        self.aliases = {alias: str(number) for alias, number in dict(model.aliases).items()}
+        self.versions = {one.version: one for one in list_versions(store, model_name)}
+
+    def stage_of(self, version: str) -> Stage:
+        """The stage by alias, which is the truth, else archived or none by the version's tag."""
+        for stage in ALIASED:
+            if self.aliases.get(stage) == version:
+                return stage
+        found = self.version(version)
+        return "archived" if found.tags.get(STAGE_TAG) == "archived" else "none"
+
+    def version(self, number: str) -> Version:
+        """The version; raises UsageError when there is none."""
+        if number not in self.versions:
+            known = ", ".join(f"v{one}" for one in sorted(self.versions, key=int)[-5:])
+            raise UsageError(
+                f"{self.model_name} has no version {number}.",
+                mend=f"it has {known}" if known else "train and register one first",
+            )
+        return self.versions[number]
+
+    def move(self, move: Move) -> Entry:
+        """Do one transition; the version that had the place is archived, or back to none from staging."""
+        here = self.aliases.get(move.to_stage) if move.to_stage in ALIASED else None
+        displaced = None
+        if here is not None and here != move.version:
+            displaced = (here, "archived" if move.to_stage == "production" else "none")
+        entry = self._entry(move, displaced)
+        self._write(entry)
+        self._perform(entry)
+        return entry
+
+    def refuse(self, move: Move) -> Entry:
+        """Write down that a transition was refused, with its figures."""
+        entry = self._entry(move, None)
+        self._write(entry)
+        return entry
+
+    def finish_pending(self) -> Entry | None:
+        """Do what is left of a transition that a crash cut short."""
+        pending = self.ledger.pending
+        if pending is not None:
+            self._perform(pending)
+        return pending
+
+    def _entry(self, move: Move, displaced: tuple[str, str] | None) -> Entry:
+        return Entry(
+            number=len(self.ledger.entries) + 1,
+            previous=self.ledger.head,
+            time=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            who=move.who,
+            host=socket.gethostname(),
+            version=move.version,
+            from_stage=self.stage_of(move.version),
+            to_stage=move.to_stage,
+            reason=move.reason,
+            kind=move.kind,
+            forced=move.forced,
+            displaced=displaced,
+            metrics=dict(move.metrics or {}),
+            git_commit=move.git_commit,
+            dataset_version=move.dataset_version,
+        )
+
+    def _write(self, entry: Entry) -> None:
+        with store_in_words(self.store.uri, "write the ledger"):
+            self.store.client.set_registered_model_tag(self.model_name, ledgers.tag_name(entry.number), entry.to_json())
+        self.ledger = Ledger((*self.ledger.entries, entry), self.ledger.done, self.ledger.faults)
+        ledgers.write_mirror(self.mirror, self.ledger.entries)
+
+    def _perform(self, entry: Entry) -> None:
+        """Every step can be done twice. The alias is first: it moves production in one go."""
+        client, name = self.store.client, self.model_name
+        with store_in_words(self.store.uri, f"move version {entry.version} to {entry.to_stage}"):
+            if entry.to_stage in ALIASED:
+                client.set_registered_model_alias(name, entry.to_stage, entry.version)
+                self.aliases[entry.to_stage] = entry.version
+            for alias in ALIASED:
+                if alias != entry.to_stage and self.aliases.get(alias) == entry.version:
+                    client.delete_registered_model_alias(name, alias)
+                    self.aliases.pop(alias)
+            if entry.displaced is not None:
+                self._show(entry.displaced[0], cast("Stage", entry.displaced[1]), entry)
+            self._show(entry.version, cast("Stage", entry.to_stage), entry)
+            client.set_registered_model_tag(name, ledgers.DONE_TAG, str(entry.number))
+        self.ledger = Ledger(self.ledger.entries, entry.number, self.ledger.faults)
+        self.versions = {one.version: one for one in list_versions(self.store, name)}
+
+    def _show(self, version: str, stage: Stage, entry: Entry) -> None:
+        """What pages show: tags, and the stage field where the server still has it."""
+        from mlflow.exceptions import MlflowException
+
+        if version not in self.versions:
+            return
+        client = self.store.client
+        client.set_model_version_tag(self.model_name, version, STAGE_TAG, stage)
+        said = {"from": entry.from_stage, "to": stage, "reason": entry.reason, "who": entry.who, "when": entry.time}
+        client.set_model_version_tag(self.model_name, version, TRANSITION_TAG, json.dumps(said))
+        try:
+            with stages_in_silence():
+                client.transition_model_version_stage(self.model_name, version, stage.capitalize())
+        except MlflowException as error:
+            # Servers without stages answer 404 or 501; the alias is what counts.
+            if error.get_http_status_code() not in (404, 405, 501) and "unsupported" not in str(error):
+                raise
+        except AttributeError:
+            # An MLflow client without stages.
+            return
+
+
+@contextmanager
+def opened(store: Store, model_name: str, mirror: Path) -> Iterator[Registry]:
+    """The model, held alone, with a transition that was cut short already finished."""
+    _model(store, model_name)
+    with exclusive(store, model_name):
+        registry = Registry(store, model_name, mirror)
+        registry.finish_pending()
+        yield registry
+
+
+def history(store: Store, model_name: str, mirror: Path) -> tuple[Ledger, tuple[str, ...]]:
+    """The ledger, and everything that does not agree with it, in sentences. Changes nothing."""
+    registry = Registry(store, model_name, mirror)
+    ledger = registry.ledger
+    faults = [*ledger.faults, *ledgers.compare_mirror(mirror, ledger.entries)]
+    in_place, written = registry.aliases.get("production"), ledger.production()
+    if ledger.pending is not None:
+        faults.append(f"entry {ledger.pending.number} was cut short; the next promotion finishes it")
+    elif in_place != written and ledger.entries:
+        words = [f"v{one}" if one else "nothing" for one in (in_place, written)]
+        faults.append(f"production is {words[0]}, the ledger says {words[1]}: it was moved by other means")
+    # A server without stages shows none for every version.
+    has_stages = any(version.stage != "none" for version in registry.versions.values())
+    for version in registry.versions.values():
+        stage = registry.stage_of(version.version)
+        if has_stages and version.stage != stage:
+            faults.append(f"v{version.version} is in {stage}, its stage field says {version.stage}: moved in the UI")
+    return ledger, tuple(faults)
+
+
+def _model(store: Store, model_name: str) -> RegisteredModel:
+    from mlflow.exceptions import MlflowException
+
+    with store_in_words(store.uri, f"read the model {model_name}"):
+        try:
+            return store.client.get_registered_model(model_name)
+        except MlflowException as error:
+            if is_missing(error):
+                raise UsageError(
+                    f"{masked(store.uri)}: there is no registered model {model_name}.",
+                    mend="cryptoml train registers one, or cryptoml register",
+                ) from None
+            raise
