@@ -162,8 +162,7 @@ def _check_run(store: Store, run_id: str, artifact_path: str) -> None:
         raise AnswerIsNoError(
             f"run {run.info.run_name or run_id} is {run.info.status}; only a FINISHED run is registered."
         )
-    names = {one.path for one in store.client.list_artifacts(run_id, artifact_path)}
-    if f"{artifact_path}/MLmodel" not in names:
+    if f"{artifact_path}/MLmodel" not in store.list_files(run_id, artifact_path):
         raise AnswerIsNoError(f"run {run.info.run_name or run_id} has no model at {artifact_path}.")
 
 

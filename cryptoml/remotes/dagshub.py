@@ -158,5 +158,5 @@ def check_token_form(token: str) -> None:
 
 def check_slug(slug: str) -> None:
     """Raise UsageError for what is not owner/name."""
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", slug):
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", slug, re.ASCII):
         raise UsageError(f"{slug}: a repository is owner/name, of letters, digits, dots and dashes.")

@@ -13,7 +13,7 @@ from cryptoml.errors import AccessError, ConfigError, CryptomlError, Unavailable
 
 TIMEOUT_S = 60
 # Never ask: there may be nobody at the terminal, and a question would look like a hang.
-NO_PROMPT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "SSH_ASKPASS": "true", "LC_ALL": "C"}
+NO_PROMPT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": "", "LC_ALL": "C"}
 
 
 def run(folder: Path, *arguments: str, stdin: str = "", timeout_s: float = TIMEOUT_S) -> str:

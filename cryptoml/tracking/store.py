@@ -20,6 +20,7 @@ from cryptoml.tracking.translate import masked, store_in_words
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 ARTIFACTS_FOLDER = "mlartifacts"
 UPLOAD_TIMEOUT_S = 60
@@ -87,6 +88,22 @@ class Store:
             yield
         finally:
             _restore(saved)
+
+    def list_files(self, run_id: str, folder: str) -> list[str]:
+        """The paths of the run's files directly in the folder."""
+        return [one.path for one in self._artifacts(run_id).list_artifacts(folder) if not one.is_dir]
+
+    def download(self, run_id: str, path: str, target: Path) -> Path:
+        """Fetch a file or a folder of the run into `target`, which is there; gives where it lies now."""
+        with self.uploading():
+            return Path(self._artifacts(run_id).download_artifacts(path, str(target)))
+
+    def _artifacts(self, run_id: str) -> ArtifactRepository:
+        # The client's own methods also look for logged models, which servers before MLflow 3 do not know.
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        run = self.client.get_run(run_id)
+        return get_artifact_repository(run.info.artifact_uri, tracking_uri=self.uri, registry_uri=self.uri)
 
     def _find_experiment(self, name: str) -> tuple[str, str] | None:
         with store_in_words(self.uri, f"look up the experiment {name}"):

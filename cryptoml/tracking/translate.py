@@ -38,6 +38,8 @@ def store_in_words(uri: str, doing: str) -> Iterator[None]:
     except MlflowException as error:
         raise _mlflow_error(error, uri, doing) from error
     except RequestException as error:
+        if error.response is not None:
+            raise http_error(error.response.status_code, error.response.text, uri, doing) from error
         raise UnavailableError(
             f"{masked(uri)}: could not {doing}: {_brief(error)}", mend="try again later: cryptoml sync"
         ) from error
@@ -70,6 +72,10 @@ def http_error(status: int, text: str, uri: str, doing: str) -> CryptomlError:
         return ConfigError(f"{where}: could not {doing}: there is no MLflow server there (404).", mend=URI_MEND)
     if 300 <= status < 400:
         return ConfigError(f"{where}: could not {doing}: the server is somewhere else (it redirects).", mend=URI_MEND)
+    if status in (413, 507):
+        return UnavailableError(
+            f"{where}: could not {doing}: there is no room left ({status}).", mend="free some room on the server"
+        )
     if status in (408, 429) or status >= 500:
         return UnavailableError(
             f"{where}: could not {doing}: the server refuses for now ({status}).",

@@ -68,9 +68,9 @@ def _fetch(store: Store, chosen: Chosen, folder: Path) -> None:
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as text:
-        with store_in_words(store.uri, f"fetch the model of {chosen.label}"), store.uploading():
+        with store_in_words(store.uri, f"fetch the model of {chosen.label}"):
             try:
-                got = Path(store.client.download_artifacts(chosen.run_id, MODEL_PATH, text))
+                got = store.download(chosen.run_id, MODEL_PATH, Path(text))
             except (MlflowException, OSError) as error:
                 if isinstance(error, MlflowException) and error.error_code not in (
                     "RESOURCE_DOES_NOT_EXIST",

@@ -163,7 +163,7 @@ def test_a_token_in_the_environment_is_enough_on_another_machine(connected: Hub)
     hub = connected
     put(hub, "data/raw/a.csv", "one\n")
     assert hub.run("push-data", "-m", "data").code == 0
-    hub.git("add", ".dvc", ".gitignore")
+    hub.git("add", ".dvc")
     hub.git("commit", "--quiet", "-m", "set-up")
     clone = Project(hub.folder.with_name("clone"), hub.environ)
     hub.git("clone", "--quiet", str(hub.folder), str(clone.folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -152,7 +153,7 @@ def test_8_git_without_credentials(connected: Hub) -> None:
     (Path(connected.environ["HOME"]) / ".git-credentials").unlink()
     done = connected.run("doctor", "git-credentials", "--json")
     found = complaint(done, "git-credentials", "error")
-    assert "could not read Username" in found["text"]
+    assert "no credentials, or wrong ones" in found["text"]
     assert found["mend"] == "cryptoml setup-remotes"
 
 
@@ -216,7 +217,7 @@ def test_a_clock_that_is_wrong_and_a_file_that_others_can_read(connected: Hub) -
     connected.standin.state.clock_skew_s = 600
     (connected.folder / ".env").chmod(0o644)
     done = connected.run("doctor", "clock", "secrets", "--json")
-    assert "600 s behind" in complaint(done, "clock", "warning")["text"]
+    assert re.search(r"(59[5-9]|600) s behind", complaint(done, "clock", "warning")["text"])
     assert "read by others" in complaint(done, "secrets", "warning")["text"]
     connected.run("doctor", "secrets", "--fix")
     assert (connected.folder / ".env").stat().st_mode & 0o777 == 0o600
@@ -228,8 +229,8 @@ def test_a_dead_server_costs_seconds_and_what_needs_it_is_skipped(connected: Hub
         silent.bind(("127.0.0.1", 0))
         silent.listen(64)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        environ = {"DAGSHUB_CLIENT_HOST": url, "MLFLOW_TRACKING_URI": f"{url}/ada/coins.mlflow"}
-        dvc_project.set_remote(connected.folder, "dagshub", f"{url}/ada/coins.dvc")
+        environ = {"DAGSHUB_CLIENT_HOST": url, "MLFLOW_TRACKING_URI": f"{url}/{connected.slug}.mlflow"}
+        dvc_project.set_remote(connected.folder, "dagshub", f"{url}/{connected.slug}.dvc")
         began = time.monotonic()
         done = connected.run("doctor", "--json", environ=environ)
         seconds = time.monotonic() - began
@@ -239,6 +240,7 @@ def test_a_dead_server_costs_seconds_and_what_needs_it_is_skipped(connected: Hub
     assert "4 minutes" in complaint(done, "mlflow", "error")["text"]
     for name in ("mlflow-write", "mlflow-registry", "mlflow-server", "dagshub-repository"):
         assert findings(done)[name][0]["tier"] == "skipped"
+    connected.git("remote", "remove", "origin")
     offline = connected.run("doctor", "--offline", "--json", environ=environ)
     assert offline.code == 0, offline.out
     assert findings(offline)["mlflow"][0]["tier"] == "skipped"

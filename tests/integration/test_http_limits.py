@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from cryptoml.errors import AccessError, UnavailableError
+from cryptoml.tracking.quiet import import_mlflow
 from cryptoml.tracking.store import open_store
 
 ABSENT = json.dumps({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "none"}).encode()
@@ -59,6 +60,7 @@ def test_credentials_and_limits_last_as_long_as_the_store(monkeypatch: pytest.Mo
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "before")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    import_mlflow()
     outside = mlflow_environment()
     with server([(404, ABSENT)]) as (uri, seen):
         with open_store(f"{uri}/", timeout_s=2.5, username="me", password="token") as store:

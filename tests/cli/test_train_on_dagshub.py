@@ -1,0 +1,71 @@
+"""The whole of `cryptoml train`, registration and promotion included, on every kind of server DagsHub may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cryptoml.tracking.store import open_store
+from tests.conftest import Hub
+from tests.standin.state import Mode
+
+TRAIN = ("train", "--data", "data/raw/sim.csv", "--models", "ridge", "--set", "tracking.profile_report=false", "--json")
+
+
+@pytest.mark.parametrize("mode", ["full", "legacy", "no-model-id"])
+def test_train_registers_and_promotes(hub: Hub, mode: Mode) -> None:
+    made = hub.run("sample-data", "--years", "0.5", "--signal", "0.03", "-o", "data/raw/sim.csv")
+    assert made.code == 0, made.err
+    hub.standin.state.set_mode(mode)
+    name = f"coins-{mode}"
+    done = hub.run(*TRAIN, "--set", f"registry.model_name={name}", "--set", "gate.min_skill=-1")
+    assert done.code == 0, (done.err, [one for one in hub.standin.state.requests if one.status == 404])
+    result: dict[str, Any] = done.json()
+    assert result["tracking_uri"] == f"{hub.url}.mlflow"
+    assert result["registered"] is True
+    assert result["version"] == "1"
+    first = hub.run(
+        "promote", "v1", "production", "--reason", "first", "--set", f"registry.model_name={name}", "--json"
+    )
+    assert first.code == 0, first.err
+    assert first.json()["stage"] == "production"
+    told = hub.run("promote", "--history", "--set", f"registry.model_name={name}", "--json")
+    assert told.code == 0, told.out
+    refused = [one for one in hub.standin.state.requests if one.status >= 400 and one.status != 404]
+    # Nothing was tried that such a server refuses.
+    assert not refused, refused
+    owner = hub.standin.state.owner
+    with open_store(f"{hub.url}.mlflow", timeout_s=20, username=owner, password=hub.token) as store:
+        run = store.client.get_run(result["best"]["run_id"])
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics["cv_rmse_mean"] == result["best"]["cv_rmse_mean"]
+        assert "models/model/MLmodel" in store.list_files(run.info.run_id, "models/model")
+        model = store.client.get_registered_model(name)
+        assert {alias: str(version) for alias, version in model.aliases.items()} == {"production": "1"}
+
+
+def test_a_server_that_breaks_off_loses_nothing(hub: Hub) -> None:
+    """It goes away in the middle of a delivery; sync brings the rest, and nothing twice."""
+    assert hub.run("sample-data", "--years", "0.5", "-o", "data/raw/sim.csv").code == 0
+    state = hub.standin.state
+    state.down_from = 25
+    state.set_mode("down-at")
+    name = f"coins-{hub.slug.rpartition('-')[2]}"
+    options = ("--set", f"registry.model_name={name}", "--set", "gate.min_skill=-1")
+    done = hub.run(*TRAIN, *options, environ={"CRYPTOML_STORE_TIMEOUT_S": "5"})
+    assert done.code == 5, done.err
+    assert done.json()["registered"] is False
+    state.set_mode("full")
+    synced = hub.run("sync", "--json")
+    assert synced.code == 0, synced.err
+    assert hub.run("sync", "--json").json()["delivered"] == []
+    owner = state.owner
+    with open_store(f"{hub.url}.mlflow", timeout_s=20, username=owner, password=hub.token) as store:
+        experiment = store.find_experiment_id("crypto-price-prediction")
+        assert experiment is not None
+        training = done.json()["training_id"]
+        runs = store.client.search_runs([experiment], f"tags.training_id = '{training}'")
+        assert sorted(run.data.tags["model_type"] for run in runs) == ["persistence", "ridge"]
+        assert {run.info.status for run in runs} == {"FINISHED"}
+        assert len(store.client.search_model_versions(f"name = '{name}'")) == 1
