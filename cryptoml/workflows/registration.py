@@ -9,7 +9,7 @@ from cryptoml.config import Config
 
 if TYPE_CHECKING:
     from cryptoml.data.quality import QualityReport
-    from cryptoml.registry.gate import GateDecision
+    from cryptoml.registry.gate import ChampionDuel, GateDecision
     from cryptoml.tracking.journal import JournalRun
     from cryptoml.training.run import ModelResult
     from cryptoml.workflows.inputs import TrainingData
@@ -24,8 +24,10 @@ def best_of(results: Mapping[str, ModelResult]) -> str | None:
     return min(rivals, key=lambda key: (rivals[key], key)) if rivals else None
 
 
-def judge(result: ModelResult, report: QualityReport, config: Config) -> GateDecision:
-    """Ask the gate about a trained model and the candles it was trained on."""
+def judge(
+    result: ModelResult, report: QualityReport, config: Config, *, champion: ChampionDuel | None = None
+) -> GateDecision:
+    """Ask the gate about a trained model, the candles it was trained on, and its duel with the model in production."""
     from cryptoml.data.gates import check_quality
     from cryptoml.registry.gate import GateInput, GateThresholds, decide
 
@@ -39,6 +41,7 @@ def judge(result: ModelResult, report: QualityReport, config: Config) -> GateDec
             data_problems=tuple(
                 one.fact for one in check_quality(report, config.quality, age_intervals=None) if not one.passed
             ),
+            champion=champion,
         ),
         GateThresholds(
             min_skill=config.gate.min_skill,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cryptoml import events
 from cryptoml.config import LoadedConfig
-from cryptoml.errors import CryptomlError, StoppedError, UsageError
+from cryptoml.errors import CryptomlError, StoppedError, UnavailableError, UsageError
 from cryptoml.settings import Settings
 from cryptoml.workflows import recording, registration
 from cryptoml.workflows.inputs import TrainingData, read_training_data
@@ -22,6 +22,7 @@ from cryptoml.workflows.results import ModelRow, Registered, TrainResult
 
 if TYPE_CHECKING:
     from cryptoml.evaluation.folds import Plan
+    from cryptoml.registry.gate import ChampionDuel
     from cryptoml.tracking.deliver import Delivered
     from cryptoml.tracking.journal import JournalRun
     from cryptoml.training.run import ModelChoice, ModelFailure, ModelResult
@@ -258,14 +259,36 @@ class _Training:
         if self.best is None:
             return
         result = self.results[self.best]
-        decision = registration.judge(result, self.data.candles.report, config)
+        champion, note = self._champion(result)
+        decision = registration.judge(result, self.data.candles.report, config, champion=champion)
         self.gate_passed, self.gate_reasons = decision.passed, decision.reasons
-        self.gate_warnings = decision.warnings
+        self.gate_warnings = (*decision.warnings, *([note] if note else []))
         run = self.runs[self.best]
         gate = "passed" if decision.passed else " ".join(decision.reasons)
         run.set_tags({"best_of_training": "true", "gate": gate[:5000]})
         if decision.passed and config.registry.register_best:
             registration.request_registration(run, result, self.data, self.context, config.registry.model_name)
+
+    def _champion(self, result: ModelResult) -> tuple[ChampionDuel | None, str]:
+        """The duel with the version in production on the newest candles of this training, or why there is none."""
+        from cryptoml.registry.gate import ChampionDuel
+        from cryptoml.workflows.champion import compare_with_champion
+
+        store = self.tracker.store()
+        if store is None:
+            return None, ""
+        config = self.request.config.config
+        try:
+            found = compare_with_champion(
+                store, self.request.settings, config.registry.model_name, result.forecaster, self.data.candles,
+                least=config.promotion.min_candles,
+            )  # fmt: skip
+        except UnavailableError as error:
+            return None, f"not compared with the version in production: {error.fact}"
+        if found.duel is None or not found.duel.decided:
+            return None, found.note
+        duel = found.duel
+        return ChampionDuel(str(found.champion), duel.candidate.rmse, duel.champion.rmse, duel.p_value), ""
 
     def _end_open(self, status: str, tags: Mapping[str, str]) -> None:
         for key, run in self.runs.items():
