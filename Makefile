@@ -25,7 +25,7 @@ lint: setup ## style, types, layers
 	$(BIN)/lint-imports
 
 test: lint ## everything: lint, then every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 quick: setup ## the tests that need no store and no server
 	$(BIN)/python -m pytest tests/unit -q
