@@ -17,6 +17,7 @@ from cryptoml.cli.commands import (
     doctor,
     extract_data,
     promote,
+    register,
     sample_data,
     setup_remotes,
     sync,
@@ -40,6 +41,7 @@ app.command("sample-data")(sample_data.sample_data)
 app.command("extract-data")(extract_data.extract_data)
 app.command("transform-data")(transform_data.transform_data)
 app.command("train")(train.train)
+app.command("register")(register.register)
 app.command("promote")(promote.promote)
 app.command("sync")(sync.sync)
 app.command("doctor")(doctor.doctor)

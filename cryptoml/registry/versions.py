@@ -109,6 +109,13 @@ def get_version(store: Store, model_name: str, version: str) -> Version:
             raise
 
 
+def version_of_run(store: Store, model_name: str, run_id: str) -> Version | None:
+    """The version that the run's model is, or None."""
+    with store_in_words(store.uri, f"look up the versions of run {run_id}"):
+        found = _of_run(store, model_name, run_id, MODEL_PATH)
+        return _view(found[0]) if found else None
+
+
 def list_versions(store: Store, model_name: str) -> tuple[Version, ...]:
     """All versions of a model with their aliases, newest first; none when there is no such model."""
     found: list[Version] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -48,6 +49,22 @@ def get_run(store: Store, run_id: str) -> RunView:
                     mend="see cryptoml compare for the runs there are",
                 ) from None
             raise
+
+
+def find_run(store: Store, experiment: str, text: str) -> RunView:
+    """The run with that id or that name; raises UsageError when there is none, or more than one of that name."""
+    plain = text.strip()
+    if re.fullmatch(r"[0-9a-f]{32}", plain):
+        return get_run(store, plain)
+    if not re.fullmatch(r"[\w.:-]+", plain):
+        raise UsageError(f"{text}: this is no run's id or name.", mend="see cryptoml compare for the runs there are")
+    found = search_runs(store, experiment, query=f"attributes.run_name = '{plain}'", limit=2)
+    if len(found) == 1:
+        return found[0]
+    fact = "more than one run has that name" if found else "there is no such run"
+    raise UsageError(
+        f"{masked(store.uri)}: {plain}: {fact} in {experiment}.", mend="see cryptoml compare for the runs there are"
+    )
 
 
 def search_runs(

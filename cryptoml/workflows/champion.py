@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cryptoml.errors import AnswerIsNoError, CryptomlError, DataError
+from cryptoml.config import Config
+from cryptoml.errors import AnswerIsNoError, CryptomlError, DataError, UnavailableError
 from cryptoml.registry.versions import production_version
 from cryptoml.settings import Settings
 from cryptoml.tracking.store import Store
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cryptoml.data.candles import Candles
     from cryptoml.models.forecaster import Forecaster
     from cryptoml.registry.duel import Duel
+    from cryptoml.registry.gate import ChampionDuel
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,24 @@ def compare_with_champion(
             f"{least} are needed to compare them"
         )
     return Comparison(version.version, found, note)
+
+
+def duel_for_gate(
+    store: Store, settings: Settings, config: Config, candidate: Forecaster, candles: Candles
+) -> tuple[ChampionDuel | None, str]:
+    """The duel as the gate wants it, or None and why there was none that decides; a store that is away is no reason."""
+    from cryptoml.registry.gate import ChampionDuel
+
+    try:
+        found = compare_with_champion(
+            store, settings, config.registry.model_name, candidate, candles, least=config.promotion.min_candles
+        )
+    except UnavailableError as error:
+        return None, f"not compared with the version in production: {error.fact}"
+    if found.duel is None or not found.duel.decided:
+        return None, found.note
+    duel = found.duel
+    return ChampionDuel(str(found.champion), duel.candidate.rmse, duel.champion.rmse, duel.p_value), ""
 
 
 def grid_of(candles: Candles, forecaster: Forecaster) -> pd.DataFrame:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptoml.config import Config
 
 if TYPE_CHECKING:
     from cryptoml.data.quality import QualityReport
-    from cryptoml.registry.gate import ChampionDuel, GateDecision
+    from cryptoml.registry.gate import ChampionDuel, GateDecision, Word
     from cryptoml.tracking.journal import JournalRun
     from cryptoml.training.run import ModelResult
     from cryptoml.workflows.inputs import TrainingData
@@ -25,18 +26,23 @@ def best_of(results: Mapping[str, ModelResult]) -> str | None:
 
 
 def judge(
-    result: ModelResult, report: QualityReport, config: Config, *, champion: ChampionDuel | None = None
+    verdict: Word,
+    metrics: Mapping[str, float],
+    report: QualityReport,
+    config: Config,
+    *,
+    champion: ChampionDuel | None = None,
 ) -> GateDecision:
-    """Ask the gate about a trained model, the candles it was trained on, and its duel with the model in production."""
+    """Ask the gate about a run's figures, the candles it was trained on, and its duel with the model in production."""
     from cryptoml.data.gates import check_quality
     from cryptoml.registry.gate import GateInput, GateThresholds, decide
 
     return decide(
         GateInput(
-            verdict=result.verdict.word,
-            p_value=result.verdict.p_value,
-            skill=result.metrics["skill"],
-            cv_rmse_mean=result.metrics["cv_rmse_mean"],
+            verdict=verdict,
+            p_value=metrics["dm_p_value"],
+            skill=metrics["skill"],
+            cv_rmse_mean=metrics["cv_rmse_mean"],
             # How old the candles are matters when a forecast is made, not when a model is trained.
             data_problems=tuple(
                 one.fact for one in check_quality(report, config.quality, age_intervals=None) if not one.passed
@@ -55,31 +61,62 @@ def request_registration(
     run: JournalRun, result: ModelResult, data: TrainingData, context: TrainingContext, model_name: str
 ) -> None:
     """Note in the journal that this run becomes a version; delivery does it, now or by a later sync."""
-    metrics = result.metrics
     dataset = data.dataset
+    description, tags = version_texts(
+        RunFacts(
+            run_name=run.run_name,
+            source=data.path.name,
+            params={
+                "symbol": dataset.symbol,
+                "interval": dataset.interval.label,
+                "prediction_horizon": str(dataset.horizon),
+                "start_date": f"{dataset.index[0]:%Y-%m-%d}",
+                "end_date": f"{dataset.index[-1]:%Y-%m-%d}",
+            },
+            metrics=result.metrics,
+            tags={
+                "model_type": result.choice.spec.key,
+                "implementation": result.implementation,
+                "verdict": result.verdict.word,
+                "training_id": context.training_id,
+                "dataset_version": context.dataset_version,
+                "git_commit": context.git_commit,
+                "author": context.author,
+            },
+        )
+    )
+    run.request_registration(model_name, description=description, tags=tags)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What is said of a run on its version; params, metrics and tags by the names that every run has."""
+
+    run_name: str
+    source: str
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+
+def version_texts(run: RunFacts) -> tuple[str, dict[str, str]]:
+    """The description of a version and its tags, the same whoever registers it, and when."""
+    from cryptoml.models.zoo import get_model
+
+    params, metrics, tags = run.params, run.metrics, run.tags
     description = (
-        f"{result.choice.spec.long_name} ({result.implementation}) for {dataset.symbol} {dataset.interval.label}, "
-        f"{dataset.horizon} candle(s) ahead. Trained on {data.path.name} "
-        f"({dataset.index[0]:%Y-%m-%d} to {dataset.index[-1]:%Y-%m-%d}, data set {context.dataset_version}). "
-        f"It {result.verdict.word} persistence: hold-out skill {100 * metrics['skill']:+.3f} %, "
-        f"p {result.verdict.p_value:.3g}; cv RMSE {metrics['cv_rmse_mean']:.6g}, "
+        f"{get_model(tags['model_type']).long_name} ({tags['implementation']}) for {params['symbol']} "
+        f"{params['interval']}, {params['prediction_horizon']} candle(s) ahead. Trained on {run.source} "
+        f"({params['start_date'][:10]} to {params['end_date'][:10]}, data set {tags['dataset_version']}). "
+        f"It {tags['verdict']} persistence: hold-out skill {100 * metrics['skill']:+.3f} %, "
+        f"p {metrics['dm_p_value']:.3g}; cv RMSE {metrics['cv_rmse_mean']:.6g}, "
         f"hold-out RMSE {metrics['test_rmse']:.6g}. Run {run.run_name}."
     )
-    run.request_registration(
-        model_name,
-        description=description,
-        tags={
-            "model_type": result.choice.spec.key,
-            "run_name": run.run_name,
-            "training_id": context.training_id,
-            "dataset_version": context.dataset_version,
-            "symbol": dataset.symbol,
-            "interval": dataset.interval.label,
-            "prediction_horizon": dataset.horizon,
-            "verdict": result.verdict.word,
-            "skill": f"{metrics['skill']:.6f}",
-            "cv_rmse_mean": f"{metrics['cv_rmse_mean']:.10g}",
-            "git_commit": context.git_commit,
-            "author": context.author,
-        },
-    )
+    return description, {
+        **{name: tags[name] for name in ("model_type", "training_id", "dataset_version", "git_commit", "author")},
+        **{name: params[name] for name in ("symbol", "interval", "prediction_horizon")},
+        "run_name": run.run_name,
+        "verdict": tags["verdict"],
+        "skill": f"{metrics['skill']:.6f}",
+        "cv_rmse_mean": f"{metrics['cv_rmse_mean']:.10g}",
+    }

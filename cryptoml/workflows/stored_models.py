@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cryptoml.errors import AnswerIsNoError, UsageError
 from cryptoml.registry.versions import MODEL_PATH, Version, get_version, list_versions, version_at
 from cryptoml.settings import Settings
-from cryptoml.tracking.runs import get_run
+from cryptoml.tracking.runs import find_run
 from cryptoml.tracking.store import Store
 from cryptoml.tracking.translate import store_in_words
 
@@ -27,8 +27,8 @@ class Chosen:
     version: str | None = None
 
 
-def choose(store: Store, model_name: str, text: str) -> Chosen:
-    """What `production`, `staging`, `v3`, `3` or a run's id means; raises UsageError for anything else."""
+def choose(store: Store, model_name: str, experiment: str, text: str) -> Chosen:
+    """What `production`, `staging`, `v3`, `3`, a run's id or its name means; raises UsageError for anything else."""
     plain = text.strip()
     if plain.lower() in ("production", "staging"):
         found = version_at(store, model_name, plain.lower())
@@ -44,7 +44,7 @@ def choose(store: Store, model_name: str, text: str) -> Chosen:
     number = plain.lower().removeprefix("v")
     if number.isdecimal() and len(number) < 10:
         return _chosen(get_version(store, model_name, number))
-    run = get_run(store, plain)
+    run = find_run(store, experiment, plain)
     return Chosen(run.run_id, run.name)
 
 

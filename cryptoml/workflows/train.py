@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from cryptoml import events
 from cryptoml.config import LoadedConfig
-from cryptoml.errors import CryptomlError, StoppedError, UnavailableError, UsageError
+from cryptoml.errors import CryptomlError, StoppedError, UsageError
 from cryptoml.settings import Settings
 from cryptoml.workflows import recording, registration
+from cryptoml.workflows.champion import duel_for_gate
 from cryptoml.workflows.inputs import TrainingData, read_training_data
 from cryptoml.workflows.preload import preload
 from cryptoml.workflows.results import ModelRow, Registered, TrainResult
@@ -260,7 +261,9 @@ class _Training:
             return
         result = self.results[self.best]
         champion, note = self._champion(result)
-        decision = registration.judge(result, self.data.candles.report, config, champion=champion)
+        decision = registration.judge(
+            result.verdict.word, result.metrics, self.data.candles.report, config, champion=champion
+        )
         self.gate_passed, self.gate_reasons = decision.passed, decision.reasons
         self.gate_warnings = (*decision.warnings, *([note] if note else []))
         run = self.runs[self.best]
@@ -271,24 +274,11 @@ class _Training:
 
     def _champion(self, result: ModelResult) -> tuple[ChampionDuel | None, str]:
         """The duel with the version in production on the newest candles of this training, or why there is none."""
-        from cryptoml.registry.gate import ChampionDuel
-        from cryptoml.workflows.champion import compare_with_champion
-
         store = self.tracker.store()
         if store is None:
             return None, ""
         config = self.request.config.config
-        try:
-            found = compare_with_champion(
-                store, self.request.settings, config.registry.model_name, result.forecaster, self.data.candles,
-                least=config.promotion.min_candles,
-            )  # fmt: skip
-        except UnavailableError as error:
-            return None, f"not compared with the version in production: {error.fact}"
-        if found.duel is None or not found.duel.decided:
-            return None, found.note
-        duel = found.duel
-        return ChampionDuel(str(found.champion), duel.candidate.rmse, duel.champion.rmse, duel.p_value), ""
+        return duel_for_gate(store, self.request.settings, config, result.forecaster, self.data.candles)
 
     def _end_open(self, status: str, tags: Mapping[str, str]) -> None:
         for key, run in self.runs.items():

@@ -1,0 +1,177 @@
+"""Makes a run's model a version, through the same gate that a training's best run meets."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from cryptoml.config import Config
+from cryptoml.errors import AnswerIsNoError, CryptomlError, UsageError
+from cryptoml.registry.versions import MODEL_PATH, Version, production_version, register_version, version_of_run
+from cryptoml.settings import Settings
+from cryptoml.tracking.runs import RunView, find_run, search_runs
+from cryptoml.tracking.store import Store
+from cryptoml.tracking.translate import store_in_words
+from cryptoml.workflows.champion import duel_for_gate
+from cryptoml.workflows.inputs import find_data, read_any
+from cryptoml.workflows.registration import BASELINE, RunFacts, judge, version_texts
+from cryptoml.workflows.stored_models import Chosen, load
+from cryptoml.workflows.tracker import open_project_store
+
+if TYPE_CHECKING:
+    from cryptoml.data.quality import QualityReport
+    from cryptoml.registry.gate import ChampionDuel, GateDecision, Word
+
+NEEDED = ("dm_p_value", "skill", "cv_rmse_mean", "test_rmse")
+
+
+@dataclass(frozen=True)
+class RegisterRequest:
+    """Which run, by id or name; None is the best of the newest training. `reason` is needed to force."""
+
+    settings: Settings
+    config: Config
+    run: str | None = None
+    force: bool = False
+    reason: str | None = None
+    data: Path | None = None
+
+
+@dataclass(frozen=True)
+class RegisterResult:
+    """The version, and what the gate said. is_new is False where the run was a version already."""
+
+    model_name: str
+    version: str
+    run_id: str
+    run_name: str
+    is_new: bool
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """The result as JSON has it."""
+        return {
+            "schema": "cryptoml.register/1",
+            "model_name": self.model_name,
+            "version": self.version,
+            "run_id": self.run_id,
+            "run_name": self.run_name,
+            "new": self.is_new,
+            "gate": {"passed": not self.reasons, "reasons": list(self.reasons)},
+            "warnings": list(self.warnings),
+        }
+
+
+def register(request: RegisterRequest) -> RegisterResult:
+    """Register a run; raises AnswerIsNoError with the gate's reasons, or for a run that cannot be registered."""
+    if request.force and not request.reason:
+        raise UsageError("a registration that is forced needs a reason.", mend='add --reason "..."')
+    settings, config = request.settings, request.config
+    name = config.registry.model_name
+    with open_project_store(settings) as store:
+        run = _find(store, settings, request.run)
+        already = version_of_run(store, name, run.run_id)
+        if already is not None:
+            return _result(already, run, is_new=False)
+        _check(run)
+        report = _quality_report(store, run)
+        champion, note = _champion(store, request, run)
+        decision = judge(cast("Word", run.tags["verdict"]), run.metrics, report, config, champion=champion)
+        if not decision.passed and not request.force:
+            raise AnswerIsNoError(
+                f"{run.name} is not registered: {' '.join(decision.reasons)}",
+                mend="train a better one, or --force with a --reason",
+            )
+        description, tags = version_texts(RunFacts(run.name, report.source, run.params, run.metrics, run.tags))
+        gate = {"gate": "passed" if decision.passed else " ".join(("forced:", *decision.reasons))[:5000]}
+        if request.reason:
+            gate["reason"] = request.reason[:5000]
+        version = register_version(
+            store, run_id=run.run_id, model_name=name, description=description, tags={**tags, **gate}
+        )
+        warnings = (*decision.warnings, *([note] if note else []))
+        return _result(version, run, is_new=version.is_new, decision=decision, warnings=warnings)
+
+
+def _result(
+    version: Version,
+    run: RunView,
+    *,
+    is_new: bool,
+    decision: GateDecision | None = None,
+    warnings: tuple[str, ...] = (),
+) -> RegisterResult:
+    reasons = decision.reasons if decision else ()
+    return RegisterResult(version.model_name, version.version, run.run_id, run.name, is_new, reasons, warnings)
+
+
+def _find(store: Store, settings: Settings, wanted: str | None) -> RunView:
+    """The run that is meant: the named one, or the least cv_rmse_mean of the newest training."""
+    experiment = settings.experiment_name
+    if wanted is not None:
+        return find_run(store, experiment, wanted)
+    newest = search_runs(store, experiment, query="tags.status = 'finished'", limit=1)
+    training = newest[0].tags.get("training_id", "") if newest else ""
+    runs = search_runs(store, experiment, query=f"tags.training_id = '{training}'") if training else ()
+    rivals = [
+        run
+        for run in runs
+        if run.status == "FINISHED" and run.tags.get("model_type") != BASELINE and "cv_rmse_mean" in run.metrics
+    ]
+    if not rivals:
+        raise UsageError(
+            f"{experiment}: there is no finished run to register.", mend="cryptoml train makes some; or name a run"
+        )
+    return min(rivals, key=lambda run: (run.metrics["cv_rmse_mean"], run.tags.get("model_type", "")))
+
+
+def _check(run: RunView) -> None:
+    if run.status != "FINISHED":
+        raise AnswerIsNoError(f"run {run.name} is {run.status}; only a FINISHED run is registered.")
+    if run.tags.get("model_type") == BASELINE:
+        raise AnswerIsNoError(f"run {run.name} is persistence, the forecast of no change; it has no model.")
+    lacking = [name for name in NEEDED if name not in run.metrics]
+    if lacking or "verdict" not in run.tags:
+        raise AnswerIsNoError(
+            f"run {run.name} lacks {', '.join(lacking) or 'its verdict'}: cryptoml did not train it.",
+            mend="name a run of cryptoml train",
+        )
+
+
+def _quality_report(store: Store, run: RunView) -> QualityReport:
+    from mlflow.exceptions import MlflowException
+
+    from cryptoml.data.quality import QualityReport
+
+    with (
+        tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
+        store_in_words(store.uri, f"fetch the quality report of {run.name}"),
+    ):
+        try:
+            file = store.download(run.run_id, "data/quality_report.json", Path(folder))
+            return QualityReport.from_dict(json.loads(file.read_text(encoding="utf-8")))
+        except (MlflowException, OSError, ValueError, KeyError, TypeError) as error:
+            raise AnswerIsNoError(
+                f"run {run.name} has no quality report of its data that can be read.", mend="train again"
+            ) from error
+
+
+def _champion(store: Store, request: RegisterRequest, run: RunView) -> tuple[ChampionDuel | None, str]:
+    """The duel with the version in production, on candles given or found; their lack is only told."""
+    settings = request.settings
+    if f"{MODEL_PATH}/MLmodel" not in store.list_files(run.run_id, MODEL_PATH):
+        raise AnswerIsNoError(f"run {run.name} has no model at {MODEL_PATH}.")
+    if production_version(store, request.config.registry.model_name) is None:
+        return None, ""
+    try:
+        data = request.data or find_data(settings.project_dir)
+        candidate = load(store, settings, Chosen(run.run_id, run.name))
+        return duel_for_gate(store, settings, request.config, candidate, read_any(data, request.config))
+    except CryptomlError as error:
+        if request.data is not None:
+            raise
+        return None, f"not compared with the version in production: {error.fact}"
