@@ -16,6 +16,8 @@ from cryptoml.cli.commands import (
     data_versions,
     doctor,
     extract_data,
+    monitor,
+    predict,
     promote,
     register,
     sample_data,
@@ -43,6 +45,8 @@ app.command("transform-data")(transform_data.transform_data)
 app.command("train")(train.train)
 app.command("register")(register.register)
 app.command("promote")(promote.promote)
+app.command("predict")(predict.predict)
+app.command("monitor")(monitor.monitor)
 app.command("sync")(sync.sync)
 app.command("doctor")(doctor.doctor)
 

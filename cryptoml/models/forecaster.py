@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+    from threadpoolctl import ThreadpoolController
 
 FORMAT = 1
 _TRUSTED = ("numpy.", "sklearn.preprocessing.", "sklearn.linear_model.", "sklearn.dummy.", "builtins.")
@@ -76,7 +78,6 @@ def fit(
 def raw_return(spec: ModelSpec, scaler: Any, estimator: Any, X: NDArray[np.float32]) -> NDArray[np.float64]:
     """Unshrunk forecasts, single-threaded and summed in a fixed order."""
     import numpy as np
-    from threadpoolctl import threadpool_limits
 
     scaled = X if scaler is None else scaler.transform(X)
     if spec.key == "rf":
@@ -86,8 +87,16 @@ def raw_return(spec: ModelSpec, scaler: Any, estimator: Any, X: NDArray[np.float
         for tree in estimator.estimators_:
             total += tree.tree_.predict(rows)[:, 0]
         return total / len(estimator.estimators_)
-    with threadpool_limits(limits=1):
+    with _thread_pools(spec.key).limit(limits=1):
         return np.asarray(estimator.predict(scaled), dtype=np.float64)
+
+
+@cache
+def _thread_pools(model_type: str) -> ThreadpoolController:
+    """The thread pools there are once an estimator of that type is; finding them takes longer than a forecast."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 @dataclass(frozen=True)
@@ -118,8 +127,8 @@ class Forecaster:
         """Unshrunk forecasts of log return, one a row."""
         return raw_return(get_model(self.model_type), self.scaler, self.estimator, X)
 
-    def forecast(self, grid: pd.DataFrame) -> pd.DataFrame:
-        """Forecasts at every row of a grid of candles; NaN where a feature is missing.
+    def forecast(self, grid: pd.DataFrame, *, newest: int | None = None) -> pd.DataFrame:
+        """Forecasts at every row of a grid of candles, or at the `newest` ones; NaN where a feature is missing.
 
         Columns forecast_return (log), forecast_price, lower_price, upper_price; index as given.
         """
@@ -127,6 +136,8 @@ class Forecaster:
         import pandas as pd
 
         features = self.pipeline.transform(grid).to_numpy()
+        if newest is not None:
+            grid, features = grid.iloc[-newest:], features[-newest:]
         known = ~np.isnan(features).any(axis=1)
         forecast = np.full(len(features), np.nan)
         if known.any():

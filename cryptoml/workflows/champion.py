@@ -82,11 +82,12 @@ def duel_for_gate(
     return ChampionDuel(str(found.champion), duel.candidate.rmse, duel.champion.rmse, duel.p_value), ""
 
 
-def grid_of(candles: Candles, forecaster: Forecaster) -> pd.DataFrame:
-    """The candles on their grid, as the model's features want them."""
+def grid_of(candles: Candles, forecaster: Forecaster, part: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The candles, or a part of them, on their grid, as the model's features want them."""
     from cryptoml.data.grid import to_grid
 
-    return to_grid(candles.frame, candles.interval, max_no_trade_candles=forecaster.max_no_trade_candles)
+    frame = candles.frame if part is None else part
+    return to_grid(frame, candles.interval, max_no_trade_candles=forecaster.max_no_trade_candles)
 
 
 def check_fit(candles: Candles, forecaster: Forecaster, label: str) -> None:

@@ -329,6 +329,8 @@ def test_a_signal_ends_it_at_once_and_the_runs_are_killed(trained, number):
                         "models.rf.implementation=sklearn", "--set", "tracking.profile_report=false"),
         cwd=project.folder, env=dict(project.environ), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell's background job ignores SIGINT, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert process.stderr is not None
     seen = ""

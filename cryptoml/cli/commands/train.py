@@ -76,6 +76,8 @@ def _show(result: TrainResult) -> None:
 
 
 def _cells(row: ModelRow, *, best: ModelRow | None) -> list[str]:
+    from cryptoml.cli.numbers import price
+
     name = f"{row.model_type} *" if best is not None and row.model_type == best.model_type else row.model_type
     if row.error:
         return [name, "failed", *[""] * (len(COLUMNS) - 2)]
@@ -83,10 +85,10 @@ def _cells(row: ModelRow, *, best: ModelRow | None) -> list[str]:
     baseline = row.model_type == "persistence"
     return [
         name,
-        _price(m("cv_rmse_mean")),
-        _price(m("cv_rmse_std")),
-        _price(m("test_rmse")),
-        _price(m("test_mae")),
+        price(m("cv_rmse_mean")),
+        price(m("cv_rmse_std")),
+        price(m("test_rmse")),
+        price(m("test_mae")),
         f"{m('test_mape'):.3f}",
         f"{m('test_r2_score'):.4f}",
         "" if baseline else f"{100 * m('skill'):+.3f}",
@@ -95,12 +97,3 @@ def _cells(row: ModelRow, *, best: ModelRow | None) -> list[str]:
         "" if baseline else f"{m('dm_p_value'):.3f}",
         f"{m('training_time_seconds'):.1f}",
     ]
-
-
-def _price(value: float) -> str:
-    """Five figures, whatever the size of the price, and no exponent."""
-    from math import floor, isfinite, log10
-
-    if not isfinite(value) or value == 0:
-        return f"{value:g}"
-    return f"{value:,.{max(0, 4 - floor(log10(abs(value))))}f}"

@@ -1,0 +1,68 @@
+"""`cryptoml monitor`: does the model in production still keep what training promised?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cryptoml.workflows.monitor import MonitorResult
+
+
+def monitor(
+    model: Annotated[str, typer.Option(help="production, staging, v3, or a run's id or name.")] = "production",
+    data: Annotated[
+        Path | None, typer.Option(help="Candles with the outcomes; the newest file below data/ when not given.")
+    ] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Score only so many newest forecasts.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML config; configs/default.yaml of the project when it is there.")
+    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Override one key of the config.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+) -> None:
+    """Score the forecasts of predict --log on candles that came since; exit 6 when persistence is better."""
+    from cryptoml.cli.configured import configured
+    from cryptoml.cli.console import print_json_last
+    from cryptoml.workflows.monitor import MonitorRequest
+    from cryptoml.workflows.monitor import monitor as score
+
+    settings, loaded = configured(config, set_)
+    done = score(MonitorRequest(settings, loaded.config, model=model, data=data, last=last))
+    if as_json:
+        print_json_last(done.to_dict())
+    else:
+        _show(done)
+    raise typer.Exit(done.exit_code)
+
+
+def _show(done: MonitorResult) -> None:
+    from cryptoml.cli.console import print_lines, print_table
+    from cryptoml.cli.numbers import price
+
+    words = {
+        "beats": "better than persistence",
+        "ties": "not to be told from persistence",
+        "worse": "worse than persistence",
+        "unknown": "no verdict yet",
+    }
+    print_lines([f"{done.model}: {done.scored:,} forecasts, made from {done.start} to {done.end} UTC"])
+    print_table(
+        ("", "now", "promised"),
+        [
+            ["skill %", f"{100 * done.skill:+.3f}", f"{100 * done.promised_skill:+.3f}"],
+            ["outcomes in the interval %", f"{100 * done.covered:.1f}", f"{100 * done.interval_level:.1f}"],
+            ["RMSE", price(done.rmse), ""],
+            ["RMSE of persistence", price(done.baseline_rmse), ""],
+        ],
+    )
+    print_lines(
+        [
+            f"{done.model} is {words[done.word]} (p = {done.p_value:.3g})",
+            *([f"{done.waiting:,} forecasts wait for their outcome"] if done.waiting else []),
+            *(["features: no scaler to compare with"] if done.drift is None else []),
+            *(f"note: {one}" for one in done.warnings),
+        ]
+    )

@@ -1,0 +1,12 @@
+"""Numbers as tables show them."""
+
+from __future__ import annotations
+
+
+def price(value: float) -> str:
+    """Five figures, whatever the size of the price, and no exponent."""
+    from math import floor, isfinite, log10
+
+    if not isfinite(value) or value == 0:
+        return f"{value:g}"
+    return f"{value:,.{max(0, 4 - floor(log10(abs(value))))}f}"

@@ -1,0 +1,208 @@
+"""Scores logged forecasts once the truth is known: against persistence, and against what training promised."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cryptoml.config import Config
+from cryptoml.errors import DataError, UsageError
+from cryptoml.settings import Settings
+from cryptoml.tracking.runs import get_run
+from cryptoml.workflows.champion import check_fit, grid_of
+from cryptoml.workflows.forecast_log import log_of
+from cryptoml.workflows.inputs import find_data, read_any
+from cryptoml.workflows.stored_models import choose, load
+from cryptoml.workflows.tracker import open_project_store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cryptoml.models.forecaster import Forecaster
+
+# Standard errors by which the covered share may fall below the promised one.
+COVERAGE_ERRORS = 3.0
+
+
+@dataclass(frozen=True)
+class MonitorRequest:
+    """Which model's forecasts are scored on which candles. last: only the newest so many forecasts."""
+
+    settings: Settings
+    config: Config
+    model: str = "production"
+    data: Path | None = None
+    last: int | None = None
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A feature whose mean over the scored candles lies `shift` training deviations from its training mean."""
+
+    feature: str
+    shift: float
+
+
+@dataclass(frozen=True)
+class MonitorResult:
+    """How the forecasts came out. RMSE in price units; shares are of the scored forecasts.
+
+    word: beats, ties or worse than persistence, or unknown below the least number of forecasts. promised_skill is
+    the hold-out's. waiting: logged forecasts whose outcome is not in the candles. late: logged only when the
+    outcome was known already. drift is None where the model has no scaler to compare with.
+    """
+
+    model: str
+    version: str | None
+    run_id: str
+    source: str
+    scored: int
+    waiting: int
+    late: int
+    start: str
+    end: str
+    rmse: float
+    baseline_rmse: float
+    skill: float
+    promised_skill: float
+    word: str
+    p_value: float
+    covered: float
+    interval_level: float
+    drift: tuple[Drift, ...] | None
+    warnings: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """6 when the model has become worse than persistence."""
+        return 6 if self.word == "worse" else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of `--json`; a number that is not finite becomes null."""
+        found = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in vars(self).items()
+        }
+        drift = None if self.drift is None else [vars(one) for one in self.drift]
+        return {"schema": "cryptoml.monitor/1", **found, "drift": drift, "warnings": list(self.warnings)}
+
+
+def monitor(request: MonitorRequest) -> MonitorResult:
+    """Score what `predict --log` kept; raises UsageError when it kept nothing, DataError when no outcome is known."""
+    settings, config = request.settings, request.config
+    with open_project_store(settings) as store:
+        chosen = choose(store, config.registry.model_name, settings.experiment_name, request.model)
+        forecaster = load(store, settings, chosen)
+        promised = get_run(store, chosen.run_id).metrics.get("skill", math.nan)
+    with log_of(settings, config.registry.model_name) as log:
+        logged = log.read(chosen.run_id)
+    if logged.empty:
+        raise UsageError(
+            f"no forecast of {chosen.label} is logged.", mend=f"cryptoml predict --model {chosen.label} --log"
+        )
+    source = request.data or find_data(settings.project_dir)
+    candles = read_any(source, config)
+    check_fit(candles, forecaster, chosen.label)
+    grid = grid_of(candles, forecaster)
+    known = _with_outcome(logged, grid["close"], candles.interval.timedelta)
+    if known.empty:
+        raise DataError(
+            f"{source.name}: it ends before the outcome of any of the {len(logged):,} logged forecasts is known.",
+            mend="give newer candles with --data",
+        )
+    waiting = len(logged) - len(known)
+    if request.last is not None:
+        known = known.tail(request.last)
+    return _score(request, forecaster, known, grid, waiting=waiting, promised=promised, source=source,
+                  label=chosen.label, version=chosen.version, run_id=chosen.run_id)  # fmt: skip
+
+
+def _with_outcome(logged: pd.DataFrame, close: pd.Series[float], step: pd.Timedelta) -> pd.DataFrame:
+    """The forecasts whose outcome is in the candles, with it as actual_price."""
+    # The price at a moment is the close of the candle that ends there.
+    actual = close.reindex(logged["target"] - step)
+    found = logged.assign(actual_price=actual.to_numpy())
+    return found[found["actual_price"].notna()]
+
+
+def _score(
+    request: MonitorRequest,
+    forecaster: Forecaster,
+    known: pd.DataFrame,
+    grid: pd.DataFrame,
+    *,
+    waiting: int,
+    promised: float,
+    source: Path,
+    label: str,
+    version: str | None,
+    run_id: str,
+) -> MonitorResult:
+    import numpy as np
+
+    from cryptoml.evaluation.significance import verdict
+
+    actual, now = known["actual_price"].to_numpy(), known["price_now"].to_numpy()
+    actual_return = np.log(actual / now)
+    rmse = float(np.sqrt(np.mean((actual - known["forecast_price"].to_numpy()) ** 2)))
+    baseline = float(np.sqrt(np.mean((actual - now) ** 2)))
+    found = verdict(actual_return - known["forecast_return"].to_numpy(), actual_return, forecaster.horizon,
+                    level=request.config.training.significance_level)  # fmt: skip
+    least = request.config.monitor.min_forecasts
+    enough = len(known) >= least
+    level = float(known["interval_level"].iloc[-1])
+    covered = float(np.mean((actual >= known["lower_price"]) & (actual <= known["upper_price"])))
+    late = int((known["logged_at"] > known["target"]).sum())
+    # Over a few candles any calendar feature is far from its mean.
+    drift = _drift(forecaster, grid, known.index, request.config.monitor.max_drift) if enough else ()
+    warnings = []
+    if not enough:
+        warnings.append(f"{len(known)} forecasts are scored; a verdict needs {least}")
+    if late:
+        warnings.append(f"{late:,} of {len(known):,} forecasts were logged when their outcome was known already")
+    error = math.sqrt(level * (1 - level) / len(known))
+    if enough and covered < level - COVERAGE_ERRORS * error:
+        warnings.append(f"the intervals are too narrow: they hold {covered:.1%} of outcomes, {level:.0%} was promised")
+    if drift:
+        worst = ", ".join(f"{one.feature} {one.shift:+.1f}" for one in drift[:3])
+        warnings.append(f"{len(drift)} features have drifted (shift in training deviations): {worst}")
+    return MonitorResult(
+        model=label,
+        version=version,
+        run_id=run_id,
+        source=str(source),
+        scored=len(known),
+        waiting=waiting,
+        late=late,
+        start=f"{known.index[0]:%Y-%m-%d %H:%M}",
+        end=f"{known.index[-1]:%Y-%m-%d %H:%M}",
+        rmse=rmse,
+        baseline_rmse=baseline,
+        skill=1 - rmse / baseline if baseline else math.nan,
+        promised_skill=promised,
+        word=found.word if enough else "unknown",
+        p_value=found.p_value,
+        covered=covered,
+        interval_level=level,
+        drift=drift,
+        warnings=tuple(warnings),
+    )
+
+
+def _drift(forecaster: Forecaster, grid: pd.DataFrame, made_from: pd.Index, most: float) -> tuple[Drift, ...] | None:
+    """Features whose mean moved by more than `most` of their deviation in training, the worst first."""
+    import numpy as np
+
+    scaler = forecaster.scaler
+    if scaler is None:
+        return None
+    features = forecaster.pipeline.transform(grid)
+    seen = features.loc[features.index.isin(made_from)].dropna()
+    if seen.empty:
+        return ()
+    shift = (seen.mean().to_numpy() - scaler.mean_) / scaler.scale_
+    order = np.argsort(-np.abs(shift))
+    names = list(features.columns)
+    return tuple(Drift(names[place], float(shift[place])) for place in order if abs(shift[place]) > most)

@@ -1,0 +1,159 @@
+"""Forecasts from a registered model: of the next candle, or of many candles at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cryptoml.config import Config
+from cryptoml.errors import DataError, UsageError
+from cryptoml.settings import Settings
+from cryptoml.workflows.champion import check_fit, grid_of
+from cryptoml.workflows.forecast_log import ForecastLog, log_of
+from cryptoml.workflows.inputs import find_data, read_any
+from cryptoml.workflows.stored_models import choose, load
+from cryptoml.workflows.tracker import open_project_store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cryptoml.data.candles import Candles
+    from cryptoml.models.forecaster import Forecaster
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """Which model on which candles. last: how many of the newest candles to forecast from."""
+
+    settings: Settings
+    config: Config
+    model: str = "production"
+    data: Path | None = None
+    last: int = 1
+    stale_ok: bool = False
+    log: bool = False
+    now: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Forecasts, oldest first.
+
+    table: index `timestamp` (open time of the candle at whose close the forecast is made, UTC), columns made_at,
+    target_time (UTC), price_now, forecast_return (log), forecast_price, lower_price, upper_price; no NaN.
+    skipped: candles of those asked for that touch a break, and give no forecast. logged: forecasts that are new
+    to the log; None when nothing was to be logged.
+    """
+
+    model: str
+    version: str | None
+    run_id: str
+    symbol: str
+    interval: str
+    horizon: int
+    interval_level: float
+    source: str
+    table: pd.DataFrame
+    skipped: int
+    logged: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of `--json`; times are ISO, UTC."""
+        rows = self.table.reset_index()
+        for name in ("timestamp", "made_at", "target_time"):
+            rows[name] = rows[name].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {
+            "schema": "cryptoml.predict/1",
+            "model": self.model,
+            "version": self.version,
+            "run_id": self.run_id,
+            "symbol": self.symbol,
+            "interval": self.interval,
+            "horizon": self.horizon,
+            "interval_level": self.interval_level,
+            "data": self.source,
+            "skipped": self.skipped,
+            "logged": self.logged,
+            "forecasts": rows.to_dict("records"),
+        }
+
+
+def predict(request: PredictRequest) -> Prediction:
+    """Forecast from the newest candles; raises DataError for stale or too few ones, AnswerIsNoError for others'."""
+    settings, config = request.settings, request.config
+    if request.last < 1:
+        raise UsageError(f"--last {request.last}: there is nothing to forecast.", mend="ask for 1 or more")
+    with open_project_store(settings) as store:
+        chosen = choose(store, config.registry.model_name, settings.experiment_name, request.model)
+        forecaster = load(store, settings, chosen)
+    source = request.data or find_data(settings.project_dir)
+    candles = read_any(source, config)
+    check_fit(candles, forecaster, chosen.label)
+    if not request.stale_ok:
+        check_age(candles, config.prediction.max_age_intervals, request.now or datetime.now(UTC))
+    table = forecasts(forecaster, candles, last=request.last)
+    asked = min(request.last, len(candles.frame))
+    if table.empty:
+        raise DataError(
+            f"{source.name}: the newest {asked:,} candles give no forecast: there is a break in the "
+            f"{forecaster.pipeline.warmup_candles} candles that each needs.",
+            mend="fill the gap (cryptoml extract-data), or ask for more with --last",
+        )
+    done = Prediction(
+        model=chosen.label,
+        version=chosen.version,
+        run_id=chosen.run_id,
+        symbol=forecaster.symbol,
+        interval=forecaster.pipeline.interval,
+        horizon=forecaster.horizon,
+        interval_level=forecaster.interval_level,
+        source=str(source),
+        table=table,
+        skipped=asked - len(table),
+        logged=None,
+    )
+    if not request.log:
+        return done
+    with log_of(settings, config.registry.model_name) as log:
+        return _logged(done, log)
+
+
+def forecasts(forecaster: Forecaster, candles: Candles, *, last: int) -> pd.DataFrame:
+    """Forecasts from each of the newest `last` candles that can give one; columns as in `Prediction.table`."""
+    import pandas as pd
+
+    # Features of a row depend on the warm-up before it alone; gaps that are filled need more rows, never fewer.
+    kept = candles.frame.iloc[-(last + forecaster.pipeline.warmup_candles - 1) :]
+    grid = grid_of(candles, forecaster, kept)
+    found = forecaster.forecast(grid, newest=int((grid.index >= candles.frame.index[-last:][0]).sum()))
+    step = candles.interval.timedelta
+    found.insert(0, "price_now", grid["close"].loc[found.index])
+    found.insert(0, "target_time", found.index + step * (1 + forecaster.horizon))
+    found.insert(0, "made_at", found.index + step)
+    traded = pd.Index(found.index).isin(candles.frame.index[-last:])
+    return found.loc[traded & found["forecast_return"].notna().to_numpy()]
+
+
+def check_age(candles: Candles, most: int, now: datetime) -> None:
+    """Raise DataError when the newest candle ended more than `most` candles ago."""
+    import pandas as pd
+
+    from cryptoml.data.gates import age_in_intervals
+
+    newest = candles.frame.index[-1]
+    age = age_in_intervals(newest, candles.interval.timedelta, now=pd.Timestamp(now))
+    if age > most:
+        ended = newest + candles.interval.timedelta
+        raise DataError(
+            f"{candles.report.source}: the newest candle ended {ended:%Y-%m-%d %H:%M} UTC, {age:,.0f} candles ago; "
+            f"a forecast from candles of {candles.interval.label} may be {most} behind.",
+            mend="fetch newer ones (cryptoml extract-data), or --stale-ok to forecast the past",
+        )
+
+
+def _logged(done: Prediction, log: ForecastLog) -> Prediction:
+    from dataclasses import replace
+
+    return replace(done, logged=log.append(done))
