@@ -133,7 +133,8 @@ def forecasts(forecaster: Forecaster, candles: Candles, *, last: int) -> pd.Data
     found.insert(0, "target_time", found.index + step * (1 + forecaster.horizon))
     found.insert(0, "made_at", found.index + step)
     traded = pd.Index(found.index).isin(candles.frame.index[-last:])
-    return found.loc[traded & found["forecast_return"].notna().to_numpy()]
+    whole: pd.DataFrame = found.loc[traded & found["forecast_return"].notna().to_numpy()]
+    return whole
 
 
 def check_age(candles: Candles, most: int, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +33,8 @@ def train(
     from cryptoml.workflows.train import TrainRequest
     from cryptoml.workflows.train import train as train_models
 
-    chosen = [f"training.models=[{models}]"] if models is not None else []
+    names = [name.strip() for name in (models or "").split(",") if name.strip()]
+    chosen = [f"training.models={json.dumps(names)}"] if models is not None else []
     settings, loaded = configured(config, [*(set_ or []), *chosen])
     request = TrainRequest(data or find_data(settings.project_dir), settings, loaded)
     with listening() as listener:
