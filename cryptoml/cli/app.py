@@ -13,6 +13,7 @@ import typer
 
 from cryptoml import __version__
 from cryptoml.cli.commands import (
+    compare,
     data_versions,
     doctor,
     extract_data,
@@ -43,6 +44,7 @@ app.command("sample-data")(sample_data.sample_data)
 app.command("extract-data")(extract_data.extract_data)
 app.command("transform-data")(transform_data.transform_data)
 app.command("train")(train.train)
+app.command("compare")(compare.compare)
 app.command("register")(register.register)
 app.command("promote")(promote.promote)
 app.command("predict")(predict.predict)

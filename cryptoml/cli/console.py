@@ -130,7 +130,11 @@ def print_table(
         table.add_column(column, justify="left" if place < left else "right", no_wrap=not fold, overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
-    result_console().print(table)
+    console = result_console()
+    if not fold:
+        # A figure that is cut is a wrong figure: a terminal that is too narrow wraps the lines instead.
+        console.width = max(console.width, console.measure(table, options=console.options.update(width=1000)).maximum)
+    console.print(table, crop=False)
 
 
 def print_lines(lines: Sequence[str]) -> None:

@@ -160,6 +160,9 @@ def _write_metadata(folder: Path, result: ModelResult, context: TrainingContext,
             "config_hash": context.config.hash(),
         },
     )
+    if result.importance is not None:
+        ranked = result.importance.sort_values(ascending=False, kind="stable")
+        _write_json(folder / "feature_importance.json", {str(name): float(share) for name, share in ranked.items()})
     resolved = yaml.safe_dump(context.config.resolved(), sort_keys=False)
     (folder / "resolved_config.yaml").write_text(resolved, encoding="utf-8")
     (folder / "environment.txt").write_text(_environment(), encoding="utf-8")
