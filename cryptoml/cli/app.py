@@ -26,6 +26,7 @@ from cryptoml.cli.commands import (
     sync,
     train,
     transform_data,
+    ui,
 )
 from cryptoml.errors import CryptomlError, StoppedError
 
@@ -49,6 +50,7 @@ app.command("register")(register.register)
 app.command("promote")(promote.promote)
 app.command("predict")(predict.predict)
 app.command("monitor")(monitor.monitor)
+app.command("ui")(ui.ui)
 app.command("sync")(sync.sync)
 app.command("doctor")(doctor.doctor)
 

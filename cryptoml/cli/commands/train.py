@@ -73,7 +73,7 @@ def _show(result: TrainResult) -> None:
         lines.append(f"not delivered: {result.undelivered} Nothing is lost; deliver with: cryptoml sync")
     lines.append(f"runs: experiment {result.experiment} in {result.tracking_uri}")
     if result.tracking_uri.startswith("sqlite:"):
-        lines.append(f"look: mlflow ui --backend-store-uri {result.tracking_uri}")
+        lines.append("look: cryptoml compare, cryptoml ui")
     print_lines(lines)
 
 
