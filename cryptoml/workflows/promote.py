@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 NO_REASON = "none given"
 # A promotion by somebody else in between makes the comparison stale; it is then made again.
 TRIES = 3
+LONGEST_REASON = 1000
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def promote(request: PromoteRequest, *, on_event: events.OnEvent = events.ignore
     """Move a version, step by step; raises AnswerIsNoError when a rule or a check says no, and writes that down."""
     config, settings = request.config, request.settings
     number, target = parse_version(request.version), parse_stage(request.stage)
+    _check_reason(request.reason)
     if not request.reason and config.promotion.require_reason:
         raise UsageError("a promotion needs a reason here (promotion.require_reason).", mend='add --reason "..."')
     name = config.registry.model_name
@@ -140,6 +142,7 @@ def _move(registry: Registry, move: Move, run: RunView, validation: Validation, 
 def rollback(settings: Settings, config: Config, *, reason: str | None = None) -> Promoted:
     """Bring the version that was in production before back, after it was loaded; raises AnswerIsNoError without one."""
     name = config.registry.model_name
+    _check_reason(reason)
     with open_project_store(settings) as store, opened(store, name, mirror_of(settings, name)) as registry:
         current = registry.aliases.get("production")
         last = registry.ledger.before_production(current)
@@ -189,6 +192,14 @@ def _validate(
                 return Validation(_champion(store, name), _trained(run), (error.fact.rstrip("."),), ())
             raise
         return Validation(None, _trained(run), (), (f"not validated: {error.fact}",))
+
+
+def _check_reason(reason: str | None) -> None:
+    # An entry of the ledger is one tag of the registry, which holds 5,000 characters.
+    if reason is not None and len(reason) > LONGEST_REASON:
+        raise UsageError(
+            f"the reason has {len(reason):,} characters.", mend=f"say it in {LONGEST_REASON:,}, and link to the rest"
+        )
 
 
 def _champion(store: Store, name: str) -> str | None:

@@ -1,0 +1,64 @@
+"""A trained project for tests of what comes after training: real runs on simulated candles, used in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptoml.config import Config, load_config
+from cryptoml.models.zoo import MODELS
+from cryptoml.settings import Settings, load_settings
+from tests.conftest import Project, make_project
+
+MODELS_TRAINED = ("ridge", "xgb", "gbm")
+
+
+@dataclass(frozen=True)
+class Lab:
+    """The project, and the run of each model type."""
+
+    project: Project
+    runs: dict[str, str]
+    names: dict[str, str]
+
+    @property
+    def settings(self) -> Settings:
+        """The project's settings."""
+        return load_settings(cwd=self.project.folder)
+
+    @property
+    def data(self) -> Path:
+        """The candles it was trained on."""
+        return self.project.folder / "data" / "raw" / "sim.csv"
+
+
+def config_of(model_name: str, **sections: dict[str, object]) -> Config:
+    """The default config with another registered model, and other values by section."""
+    overrides = [f"{section}.{key}={value}" for section, values in sections.items() for key, value in values.items()]
+    return load_config(
+        None,
+        model_params={key: spec.params for key, spec in MODELS.items()},
+        overrides=[f"registry.model_name={model_name}", *overrides],
+        environ={},
+        dotenv={},
+    ).config
+
+
+def make_lab(folder: Path, *, signal: float = 0.05) -> Lab:
+    """Train once; nothing is registered."""
+    project = make_project(folder)
+    made = project.run("sample-data", "--years", 0.5, "--signal", signal, "--seed", 3, "-o", "data/raw/sim.csv")
+    assert made.code == 0, made.err
+    done = project.run(
+        "train", "--models", ",".join(MODELS_TRAINED), "--set", "tracking.profile_report=false",
+        "--set", "split.cross_validation_folds=3", "--set", "registry.register_best=false",
+        "--set", "models.xgb.n_estimators=20", "--set", "models.gbm.n_estimators=20", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    models = done.json()["models"]
+    assert isinstance(models, list)
+    return Lab(
+        project,
+        {one["model_type"]: one["run_id"] for one in models},
+        {one["model_type"]: one["run_name"] for one in models},
+    )

@@ -1,0 +1,54 @@
+"""Which way a version may go: every pair of stages, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from cryptoml.errors import AnswerIsNoError, UsageError
+from cryptoml.registry.stages import STAGES, Stage, parse_stage, parse_version, path
+
+WAYS: dict[tuple[Stage, Stage], tuple[Stage, ...]] = {
+    ("none", "staging"): ("staging",),
+    ("none", "production"): ("staging", "production"),
+    ("none", "archived"): ("archived",),
+    ("staging", "production"): ("production",),
+    ("staging", "archived"): ("archived",),
+    ("staging", "none"): ("none",),
+    ("production", "archived"): ("archived",),
+    ("archived", "staging"): ("staging",),
+    ("archived", "production"): ("staging", "production"),
+    ("archived", "none"): ("none",),
+}
+
+
+@pytest.mark.parametrize("now", STAGES)
+@pytest.mark.parametrize("target", STAGES)
+def test_every_way_is_allowed_or_not(now: Stage, target: Stage) -> None:
+    if now == target:
+        assert path(now, target) == ()
+    elif (now, target) in WAYS:
+        assert path(now, target) == WAYS[now, target]
+    else:
+        with pytest.raises(AnswerIsNoError, match=f"a version in {now} does not go to {target}"):
+            path(now, target)
+
+
+@pytest.mark.parametrize("text", ["production", "PRODUCTION", " Production "])
+def test_a_stage_in_any_case(text: str) -> None:
+    assert parse_stage(text) == "production"
+
+
+def test_a_stage_that_is_none_names_the_nearest() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_stage("prodution")
+    assert "did you mean production?" in caught.value.mend
+    with pytest.raises(UsageError) as caught:
+        parse_stage("xyz")
+    assert "none, staging, production, archived" in caught.value.mend
+
+
+def test_a_version_with_and_without_its_letter() -> None:
+    assert [parse_version(text) for text in ("v3", "3", "V03")] == ["3", "3", "3"]
+    for text in ("", "v", "v0", "-1", "1.5", "latest"):
+        with pytest.raises(UsageError):
+            parse_version(text)
