@@ -10,10 +10,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.standin.server import Standin
+
+if TYPE_CHECKING:
+    from tests.lab import Lab
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 OUR_PREFIXES = ("CRYPTOML_", "MLFLOW_", "DVC_", "DAGSHUB_", "AIRFLOW_", "GIT_")
@@ -121,6 +125,14 @@ def make_project(folder: Path) -> Project:
 def project(tmp_path: Path) -> Project:
     """An empty project for one test."""
     return make_project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """A trained project; tests keep apart by registered models of their own."""
+    from tests.lab import make_lab
+
+    return make_lab(tmp_path_factory.mktemp("lab"))
 
 
 @pytest.fixture(scope="session")

@@ -25,12 +25,7 @@ from cryptoml.workflows.promote import Promoted, PromoteRequest, promote, read_h
 from cryptoml.workflows.register import RegisterRequest, register
 from cryptoml.workflows.stored_models import Chosen, load
 from cryptoml.workflows.tracker import open_project_store
-from tests.lab import Lab, config_of, make_lab
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    return make_lab(tmp_path_factory.mktemp("lab"))
+from tests.lab import Lab, config_of
 
 
 @pytest.fixture

@@ -1,0 +1,243 @@
+"""Forecasts of stored models, their log, and the score once the truth is known."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cryptoml.config import Config
+from cryptoml.errors import AnswerIsNoError, DataError, UnavailableError, UsageError
+from cryptoml.workflows.forecast_log import log_of
+from cryptoml.workflows.monitor import MonitorRequest, MonitorResult, monitor
+from cryptoml.workflows.predict import Prediction, PredictRequest, predict
+from cryptoml.workflows.promote import PromoteRequest, promote
+from cryptoml.workflows.register import RegisterRequest, register
+from cryptoml.workflows.tracker import open_project_store
+from tests.lab import Lab, config_of
+
+
+@pytest.fixture
+def config(request: pytest.FixtureRequest, lab: Lab) -> Config:
+    found = config_of(request.node.name, gate={"min_skill": -1})
+    register(RegisterRequest(lab.settings, found, lab.runs["ridge"]))
+    promote(PromoteRequest(lab.settings, found, "1", "production", reason="first"))
+    return found
+
+
+def ask(lab: Lab, config: Config, **more: object) -> Prediction:
+    return predict(PredictRequest(lab.settings, config, **{"stale_ok": True, **more}))  # type: ignore[arg-type]
+
+
+def newest(lab: Lab) -> datetime:
+    """When the newest candle ended."""
+    opened = pd.to_datetime(pd.read_csv(lab.data)["timestamp"], utc=True).max()
+    return opened.to_pydatetime() + timedelta(hours=1)
+
+
+def test_the_next_candle(lab: Lab, config: Config) -> None:
+    done = ask(lab, config)
+    assert (done.model, done.version, done.symbol, done.interval) == ("v1", "1", "SIM", "1h")
+    assert len(done.table) == 1
+    row = done.table.iloc[0]
+    assert row["made_at"] == pd.Timestamp(newest(lab))
+    assert row["target_time"] - row["made_at"] == pd.Timedelta(hours=1)
+    assert row["lower_price"] < row["forecast_price"] < row["upper_price"]
+    assert row["forecast_price"] == pytest.approx(row["price_now"] * np.exp(row["forecast_return"]))
+    assert row["price_now"] == pd.read_csv(lab.data)["close"].iloc[-1]
+
+
+def test_many_are_the_same_as_one_by_one(lab: Lab, config: Config, tmp_path: Path) -> None:
+    many = ask(lab, config, last=20).table
+    frame = pd.read_csv(lab.data)
+    for back in (0, 7, 19):
+        cut = tmp_path / f"{back}.csv"
+        frame.iloc[: len(frame) - back].to_csv(cut, index=False)
+        one = ask(lab, config, data=cut).table
+        pd.testing.assert_frame_equal(one, many.iloc[[19 - back]], check_exact=True, check_freq=False)
+
+
+def test_every_way_to_name_a_model(lab: Lab, config: Config) -> None:
+    prices = {
+        ask(lab, config, model=name).table["forecast_price"].iloc[0]
+        for name in ("production", "v1", "1", lab.runs["ridge"], lab.names["ridge"])
+    }
+    assert len(prices) == 1
+    assert ask(lab, config, model=lab.names["xgb"]).table["forecast_price"].iloc[0] not in prices
+    for name in ("staging", "v9", "nonsense", "0" * 32):
+        with pytest.raises(UsageError):
+            ask(lab, config, model=name)
+    with pytest.raises(UsageError, match="nothing to forecast"):
+        ask(lab, config, last=0)
+
+
+def test_stale_candles_are_refused_in_words(lab: Lab, config: Config) -> None:
+    end = newest(lab)
+    for hours in (0.5, 2):
+        assert len(ask(lab, config, stale_ok=False, now=end + timedelta(hours=hours)).table) == 1
+    with pytest.raises(DataError, match="3 candles ago"):
+        ask(lab, config, stale_ok=False, now=end + timedelta(hours=3))
+    with pytest.raises(DataError, match="may be 2 behind"):
+        predict(PredictRequest(lab.settings, config))
+
+
+def test_other_candles_are_refused_in_words(lab: Lab, config: Config, tmp_path: Path) -> None:
+    frame = pd.read_csv(lab.data)
+    few, other, four, gap = (tmp_path / f"{name}.csv" for name in ("few", "other", "four", "gap"))
+    frame.tail(100).to_csv(few, index=False)
+    with pytest.raises(DataError, match=r"100 candles; the features of v1 need \d+"):
+        ask(lab, config, data=few)
+    frame.assign(symbol="OTHER").to_csv(other, index=False)
+    with pytest.raises(AnswerIsNoError, match="holds OTHER; v1 forecasts SIM"):
+        ask(lab, config, data=other)
+    frame.iloc[::4].to_csv(four, index=False)
+    with pytest.raises(AnswerIsNoError, match="candles are 4h long; v1 wants 1h"):
+        ask(lab, config, data=four)
+    frame.drop(index=range(len(frame) - 60, len(frame) - 40)).to_csv(gap, index=False)
+    with pytest.raises(DataError, match="there is a break"):
+        ask(lab, config, data=gap)
+    found = ask(lab, config, data=gap, last=500)
+    assert 0 < len(found.table) < 500
+    assert found.skipped == 500 - len(found.table)
+
+
+def test_pyfunc_alone_gives_the_same_numbers(lab: Lab, config: Config, tmp_path: Path) -> None:
+    """In a fresh process, outside the project, with nothing but the registered model."""
+    script = (
+        "import json, os, sys; os.environ['MLFLOW_DISABLE_TELEMETRY'] = 'true'; import mlflow, pandas as pd; "
+        "mlflow.set_tracking_uri(sys.argv[1]); mlflow.set_registry_uri(sys.argv[1]); "
+        "model = mlflow.pyfunc.load_model(sys.argv[2]); frame = pd.read_csv(sys.argv[3]).tail(200); "
+        "names = ['timestamp', 'open', 'high', 'low', 'close', 'volume']; "
+        "print(json.dumps(model.predict(frame[names])['forecast_price'].tail(3).tolist()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, lab.settings.mlflow_uri(), f"models:/{config.registry.model_name}@production",
+         str(lab.data)],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    import json
+
+    expected = ask(lab, config, last=3).table["forecast_price"].tolist()
+    assert json.loads(done.stdout.strip().splitlines()[-1]) == expected
+
+
+def test_a_forecast_is_logged_once_whoever_says_it(lab: Lab, config: Config) -> None:
+    first = ask(lab, config, last=10, log=True)
+    assert first.logged == 10
+    assert ask(lab, config, last=12, log=True).logged == 2
+    made = [ask(lab, config, last=30)]
+    counts: list[int] = []
+
+    def append() -> None:
+        with log_of(lab.settings, config.registry.model_name) as log:
+            counts.append(log.append(made[0]))
+
+    threads = [threading.Thread(target=append) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(counts) == [0, 0, 0, 18]
+    with log_of(lab.settings, config.registry.model_name) as log:
+        kept = log.read(lab.runs["ridge"])
+    assert len(kept) == 30
+    assert kept["forecast_price"].tolist() == made[0].table["forecast_price"].tolist()
+
+
+def test_a_log_that_is_no_database_is_told(lab: Lab, config: Config) -> None:
+    path = lab.settings.project_dir / ".cryptoml" / "forecasts" / f"{config.registry.model_name}.db"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("this is no database, and long enough to be read as one" * 40)
+    with pytest.raises(UnavailableError, match="log of forecasts cannot be used"):
+        ask(lab, config, log=True)
+
+
+def score(lab: Lab, config: Config, **more: object) -> MonitorResult:
+    return monitor(MonitorRequest(lab.settings, config, **more))  # type: ignore[arg-type]
+
+
+def test_nothing_logged_and_nothing_known_yet(lab: Lab, config: Config) -> None:
+    with pytest.raises(UsageError, match="no forecast of v1 is logged"):
+        score(lab, config)
+    ask(lab, config, log=True)
+    with pytest.raises(DataError, match="ends before the outcome of any of the 1 logged"):
+        score(lab, config)
+
+
+def test_a_good_model_keeps_its_promise(lab: Lab, config: Config) -> None:
+    with open_project_store(lab.settings) as store:
+        metrics = store.client.get_run(lab.runs["ridge"]).data.metrics
+    n = int(metrics["n_test_samples"])
+    ask(lab, config, last=n, log=True)
+    found = score(lab, config)
+    # The hold-out's last forecast has its outcome in the last candle; the newest one of all has none yet.
+    assert (found.scored, found.waiting, found.late) == (n - 1, 1, n - 1)
+    assert found.word in ("beats", "ties")
+    assert found.exit_code == 0
+    assert found.promised_skill == metrics["skill"]
+    assert found.skill == pytest.approx(metrics["skill"], abs=0.003)
+    assert 0.8 < found.covered <= 1
+    assert found.drift is not None
+    newest = score(lab, config, last=10)
+    assert (newest.scored, newest.word, newest.exit_code) == (10, "unknown", 0)
+    assert any("a verdict needs 30" in warning for warning in newest.warnings)
+
+
+def test_a_model_that_has_become_worse_than_persistence(lab: Lab, config: Config) -> None:
+    made = ask(lab, config, last=400)
+    turned = made.table.assign(forecast_return=-3 * made.table["forecast_return"])
+    turned["forecast_price"] = turned["price_now"] * np.exp(turned["forecast_return"])
+    for name, factor in (("lower_price", 0.9999), ("upper_price", 1.0001)):
+        turned[name] = turned["forecast_price"] * factor
+    with log_of(lab.settings, config.registry.model_name) as log:
+        log.append(replace(made, table=turned))
+    found = score(lab, config)
+    assert (found.word, found.exit_code) == ("worse", 6)
+    assert found.skill < 0
+    assert any("the intervals are too narrow" in warning for warning in found.warnings)
+
+
+def test_features_that_have_drifted_are_named(lab: Lab, config: Config, tmp_path: Path) -> None:
+    """A market that rises by a percent an hour, as it never did in training."""
+    frame = pd.read_csv(lab.data)
+    risen = np.exp(0.01 * np.clip(np.arange(len(frame)) - (len(frame) - 500), 0, None))
+    for name in ("open", "high", "low", "close"):
+        frame[name] *= risen
+    # A candle opens where the one before it closed.
+    frame["open"] = frame["close"].shift(1).fillna(frame["open"])
+    frame["high"], frame["low"] = (
+        frame[["open", "high", "close"]].max(axis=1),
+        frame[["open", "low", "close"]].min(axis=1),
+    )
+    rising = tmp_path / "rising.csv"
+    frame.to_csv(rising, index=False)
+    ask(lab, config, data=rising, last=200, log=True)
+    found = score(lab, config, data=rising)
+    assert found.drift
+    assert any("distance" in one.feature and one.shift > 1 for one in found.drift)
+    assert abs(found.drift[0].shift) >= abs(found.drift[-1].shift) > 1
+    assert any("features have drifted" in warning for warning in found.warnings)
+
+
+def test_a_forecast_made_in_time_is_not_late(lab: Lab, config: Config) -> None:
+    made = ask(lab, config, last=40, log=True)
+    with log_of(lab.settings, config.registry.model_name) as log, closing(sqlite3.connect(log.path)) as connection:
+        # As if it had been said an hour before its outcome, each time but once.
+        connection.execute("update forecasts set logged_at = candle where candle < ?", (_iso(made.table.index[-2]),))
+        connection.commit()
+    found = score(lab, config)
+    assert (found.scored, found.late) == (39, 1)
+    assert any(warning.startswith("1 of 39 forecasts were logged when") for warning in found.warnings)
+
+
+def _iso(time: pd.Timestamp) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
