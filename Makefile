@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help setup lint test quick demo bench truth lock clean
+.PHONY: help setup lint browser test quick demo bench truth lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -24,7 +24,14 @@ lint: setup ## style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## everything: lint, then every test
+# Debian's and Ubuntu's packages; elsewhere install a Chromium and its chromedriver by hand.
+browser: ## install the headless browser that tests of pages need, if there is none
+	@command -v chromedriver >/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "Install Chromium and chromedriver: the tests of pages need them."; exit 3; }; \
+	  run=; [ "$$(id -u)" = 0 ] || run=sudo; \
+	  $$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; }
+
+test: lint browser ## everything: lint, then every test
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 quick: setup ## the tests that need no store and no server

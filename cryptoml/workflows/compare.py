@@ -172,16 +172,15 @@ def _select(store: Store, experiment: str, request: CompareRequest) -> list[RunV
 
 
 def _named(store: Store, experiment: str, names: Sequence[str], filters: list[str]) -> list[RunView]:
-    """The runs of those ids and names, in a search for each kind."""
+    """The runs of those ids, in one search, and of those names, in one each: MLflow lists ids alone."""
     found: list[RunView] = []
     wanted = [_plain(name) for name in names]
     ids = [name for name in wanted if re.fullmatch(r"[0-9a-f]{32}", name)]
-    others = [name for name in wanted if name not in ids]
-    for attribute, texts in (("run_id", ids), ("run_name", others)):
-        if texts:
-            listed = ", ".join(f"'{text}'" for text in texts)
-            query = " and ".join([*filters, f"attributes.{attribute} IN ({listed})"])
-            found += search_runs(store, experiment, query=query)
+    listed = ", ".join(f"'{one}'" for one in ids)
+    queries = [f"attributes.run_id IN ({listed})"] if ids else []
+    queries += [f"attributes.run_name = '{name}'" for name in wanted if name not in ids]
+    for query in queries:
+        found += search_runs(store, experiment, query=" and ".join([*filters, query]))
     missing = sorted(set(wanted) - {run.run_id for run in found} - {run.name for run in found})
     if missing:
         raise UsageError(
