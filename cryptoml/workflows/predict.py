@@ -122,19 +122,28 @@ def predict(request: PredictRequest) -> Prediction:
 
 def forecasts(forecaster: Forecaster, candles: Candles, *, last: int) -> pd.DataFrame:
     """Forecasts from each of the newest `last` candles that can give one; columns as in `Prediction.table`."""
+    import numpy as np
     import pandas as pd
 
     # Features of a row depend on the warm-up before it alone; gaps that are filled need more rows, never fewer.
     kept = candles.frame.iloc[-(last + forecaster.pipeline.warmup_candles - 1) :]
+    asked = candles.frame.index[-last:]
     grid = grid_of(candles, forecaster, kept)
-    found = forecaster.forecast(grid, newest=int((grid.index >= candles.frame.index[-last:][0]).sum()))
-    step = candles.interval.timedelta
-    found.insert(0, "price_now", grid["close"].loc[found.index])
-    found.insert(0, "target_time", found.index + step * (1 + forecaster.horizon))
-    found.insert(0, "made_at", found.index + step)
-    traded = pd.Index(found.index).isin(candles.frame.index[-last:])
-    whole: pd.DataFrame = found.loc[traded & found["forecast_return"].notna().to_numpy()]
-    return whole
+    newest = len(grid) - int(grid.index.searchsorted(asked[0]))
+    found = forecaster.forecast(grid, newest=newest)
+    index, step = pd.DatetimeIndex(found.index), candles.interval.timedelta
+    columns: dict[str, object] = {
+        "made_at": index + step,
+        "target_time": index + step * (1 + forecaster.horizon),
+        "price_now": grid["close"].to_numpy()[-newest:],
+    }
+    columns.update((str(name), found[name].to_numpy()) for name in found.columns)
+    # One table made at once: columns put in one by one would take longer than the forecast.
+    table = pd.DataFrame(columns, index=index)
+    known = np.isfinite(table["forecast_return"].to_numpy())
+    if len(index) > len(asked):
+        known &= index.isin(asked)
+    return table if known.all() else table[known]
 
 
 def check_age(candles: Candles, most: int, now: datetime) -> None:
