@@ -167,7 +167,7 @@ def _score(
         warnings.append(f"the intervals are too narrow: they hold {covered:.1%} of outcomes, {level:.0%} was promised")
     if drift:
         worst = ", ".join(f"{one.feature} {one.shift:+.1f}" for one in drift[:3])
-        warnings.append(f"{len(drift)} features have drifted (shift in training deviations): {worst}")
+        warnings.append(f"drifted features: {len(drift)} (shift in training deviations: {worst})")
     return MonitorResult(
         model=label,
         version=version,

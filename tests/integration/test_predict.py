@@ -225,7 +225,7 @@ def test_features_that_have_drifted_are_named(lab: Lab, config: Config, tmp_path
     assert found.drift
     assert any("distance" in one.feature and one.shift > 1 for one in found.drift)
     assert abs(found.drift[0].shift) >= abs(found.drift[-1].shift) > 1
-    assert any("features have drifted" in warning for warning in found.warnings)
+    assert any("drifted features" in warning for warning in found.warnings)
 
 
 def test_a_forecast_made_in_time_is_not_late(lab: Lab, config: Config) -> None:

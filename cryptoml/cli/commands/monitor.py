@@ -61,7 +61,7 @@ def _show(done: MonitorResult) -> None:
     print_lines(
         [
             f"{done.model} is {words[done.word]} (p = {done.p_value:.3g})",
-            *([f"{done.waiting:,} forecasts wait for their outcome"] if done.waiting else []),
+            *([f"waiting for their outcome: {done.waiting:,}"] if done.waiting else []),
             *(["features: no scaler to compare with"] if done.drift is None else []),
             *(f"note: {one}" for one in done.warnings),
         ]
