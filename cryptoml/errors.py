@@ -2,6 +2,7 @@
 
 A message names the thing and the fact; `mend` says what to do about it. The command line prints both and
 ends with `exit_code`. Errors of other libraries are translated into these at the boundary where they appear.
+StoppedError alone stands beside the tree.
 """
 
 
@@ -63,9 +64,12 @@ class AccessError(CryptomlError):
     exit_code = 7
 
 
-class StoppedError(CryptomlError):
-    """A signal ended the work; `exit_code` is 128 + its number."""
+class StoppedError(BaseException):
+    """A signal ends the work; `exit_code` is 128 + its number.
 
-    def __init__(self, fact: str, *, mend: str = "", signal_number: int = 2) -> None:
-        super().__init__(fact, mend=mend)
+    Not a CryptomlError, nor any Exception: no library's `except Exception` may keep a process from ending.
+    """
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
         self.exit_code = 128 + signal_number

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
-from types import FrameType
+from contextlib import suppress
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from cryptoml import __version__
+from cryptoml import __version__, stopping
 from cryptoml.cli.commands import (
     compare,
     data_versions,
@@ -28,6 +27,7 @@ from cryptoml.cli.commands import (
     transform_data,
     ui,
 )
+from cryptoml.cli.streams import READER_GONE, leave, open_streams
 from cryptoml.errors import CryptomlError, StoppedError
 
 app = typer.Typer(
@@ -73,8 +73,13 @@ def root(
 
 def main() -> NoReturn:
     """Run the command line and leave with the promised exit code."""
-    signal.signal(signal.SIGTERM, _stop)
-    _leave(run(sys.argv[1:]))
+    open_streams()
+    stopping.listen()
+    try:
+        leave(run(sys.argv[1:]))
+    except StoppedError as stopped:
+        _say("cryptoml: stopped by a signal.")
+        os._exit(stopped.exit_code)
 
 
 def run(arguments: list[str]) -> int:
@@ -86,13 +91,11 @@ def run(arguments: list[str]) -> int:
     except CryptomlError as error:
         _tell(error)
         return error.exit_code
-    except KeyboardInterrupt:
-        _say("cryptoml: stopped.")
-        return 130
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 141
+    except (BrokenPipeError, SystemExit) as error:
+        # The reader of our output went away (`| head`): there is nobody left to tell. typer makes it a SystemExit.
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return READER_GONE
     except Exception as error:  # noqa: BLE001 - the last catcher: a bug gets exit code 1 and a short line
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):
             _say(f"cryptoml: {error.format_message()} Mend: cryptoml --help")
@@ -113,22 +116,5 @@ def _tell(error: CryptomlError) -> None:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201 - the one place where errors are told
-
-
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    # A second signal must not interrupt the cleaning that the first one began.
-    signal.signal(number, signal.SIG_IGN)
-    raise StoppedError("stopped by a signal.", signal_number=number)
-
-
-def _leave(code: int) -> NoReturn:
-    """Leave at once: native fits in other threads cannot be interrupted and would be waited for."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            code = code or 1
-    if code >= 128:
-        os._exit(code)
-    sys.exit(code)
+    with suppress(OSError):
+        print(text, file=sys.stderr)  # noqa: T201 - the one place where errors are told

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cryptoml import events
+from cryptoml.cli.streams import say_last
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -145,17 +146,13 @@ def print_lines(lines: Sequence[str]) -> None:
 
 
 def print_result_lines(lines: Sequence[str]) -> None:
-    """Lines on standard output that a program reads: never wrapped, written after all talk is flushed."""
-    sys.stderr.flush()
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()
+    """Lines on standard output that a program reads, written when the command is over: nothing comes after them."""
+    say_last("".join(f"{line}\n" for line in lines))
 
 
 def print_json_last(document: Mapping[str, Any]) -> None:
-    """One JSON document in one line, the very last thing written, after everything else is flushed.
+    """One JSON document in one line, written when the command is over: nothing comes after it.
 
-    Airflow merges both streams and takes the last line, so standard error is flushed first.
+    Airflow merges both streams and takes the last line.
     """
-    sys.stderr.flush()
-    sys.stdout.write(json.dumps(document, default=str, allow_nan=False) + "\n")
-    sys.stdout.flush()
+    say_last(json.dumps(document, default=str, allow_nan=False) + "\n")

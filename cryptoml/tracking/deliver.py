@@ -113,11 +113,15 @@ def deliver_pending(
     journal: Journal,
     store: Store,
     *,
+    orphans_only: bool = False,
     register: Register | None = None,
     on_event: events.OnEvent = events.ignore,
 ) -> DeliveryReport:
-    """Deliver all that waits, oldest first. One run's fault stops no other; a store that is away stops all."""
-    waiting = journal.pending()
+    """Deliver all that waits, oldest first. One run's fault stops no other; a store that is away stops all.
+
+    With `orphans_only`, runs of living processes are left to them.
+    """
+    waiting = journal.orphaned() if orphans_only else journal.pending()
     done: list[Delivered] = []
     left: list[JournalEntry] = []
     first_error: CryptomlError | None = None

@@ -95,6 +95,11 @@ class JournalEntry:
     def _mark(self) -> Path:
         return self.path.with_suffix(".delivered.json")
 
+    def is_orphaned(self) -> bool:
+        """Whether the run's process is gone, so that nobody else will deliver it."""
+        record, _ = self.read()
+        return record is not None and is_gone(record.process, silent_s=self.silent_s())
+
     def is_ready(self) -> bool:
         """Whether the run has ended, or will never end because its process is gone."""
         record, _ = self.read()

@@ -73,6 +73,19 @@ class Journal:
         """The next free run number of that model and day."""
         return numbers.reserve_run_number(self.root, day, long_name, used=used)
 
+    def mark_stopped(self, training_id: str, signal_number: int) -> None:
+        """Note in every open run of a training that a signal asks its process to end; without an end it is KILLED.
+
+        Takes no lock and may be called while another thread writes to the same runs.
+        """
+        for path in (self.root / training_id).glob("*.jsonl"):
+            record, _ = JournalEntry(path).read()
+            if record is not None and record.status is None:
+                line = encode({"kind": "stop", "signal": signal_number, "time_ms": _now_ms()})
+                with in_words(path), path.open("ab", buffering=0) as file:
+                    # The line before may have been cut short.
+                    file.write(b"\n" + line)
+
     def entries(self) -> tuple[JournalEntry, ...]:
         """Every run's journal, delivered or not, oldest first."""
         found = [(path.stat().st_mtime, path) for path in self.root.glob("*/*.jsonl")]
@@ -81,6 +94,10 @@ class Journal:
     def pending(self) -> tuple[JournalEntry, ...]:
         """Runs with something to deliver, oldest first; those of a living process only once they have ended."""
         return tuple(entry for entry in self.entries() if not entry.is_delivered() and entry.is_ready())
+
+    def orphaned(self) -> tuple[JournalEntry, ...]:
+        """Runs with something to deliver whose process is gone, oldest first."""
+        return tuple(entry for entry in self.entries() if not entry.is_delivered() and entry.is_orphaned())
 
 
 class JournalRun:
@@ -155,10 +172,6 @@ class JournalRun:
             },
             durable=True,
         )
-
-    def mark_stopped(self, signal_number: int) -> None:
-        """Note that a signal asks the process to end: without an end record the run counts as KILLED."""
-        self._append({"kind": "stop", "signal": signal_number, "time_ms": _now_ms()}, durable=True)
 
     def end(self, status: Status, *, end_time_ms: int | None = None) -> None:
         """End the run; a second call changes nothing. Tags and registrations may still follow."""

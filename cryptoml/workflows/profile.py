@@ -51,7 +51,9 @@ class ProfileReport:
         output.parent.mkdir(parents=True, exist_ok=True)
         self._data.candles.frame.to_parquet(candles)
         dataset = self._data.dataset
-        self._job = start_profile(candles, output, title=f"{dataset.symbol} {dataset.interval.label}")
+        self._job = start_profile(
+            candles, output, title=f"{dataset.symbol} {dataset.interval.label}", remove_source=True
+        )
         return self
 
     def __exit__(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ def open_project_store(settings: Settings) -> Store:
 class Tracker:
     """Opens the store in the background and delivers runs to it, one after the other.
 
+    What processes that died left in the journal goes first, while the first models are fitted.
     A store that is away costs a warning and leaves the runs in the journal; `undelivered` then says why. Other
     faults (wrong credentials, a store that cannot be written) are raised by `check` and by `finish`.
     """
@@ -43,6 +45,7 @@ class Tracker:
         self._on_event = on_event
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._store: Future[Store] = self._pool.submit(open_project_store, settings)
+        self._pool.submit(self._deliver_orphans)
         self._deliveries: dict[str, Future[Delivered]] = {}
 
     def __enter__(self) -> Tracker:
@@ -82,6 +85,23 @@ class Tracker:
 
         store = self._store.result()
         return deliver(run.entry, store, register=registrar(store), on_event=self._on_event)
+
+    def deliver_stopped(self, runs: Sequence[JournalRun], *, within_s: float) -> None:
+        """Deliver runs that a signal ended, if there is time; what is not done in time waits in the journal."""
+        for waiting in self._deliveries.values():
+            waiting.cancel()
+        wait([self._pool.submit(self._deliver, run) for run in runs], timeout=within_s)
+
+    def _deliver_orphans(self) -> None:
+        from cryptoml.registry.versions import registrar
+        from cryptoml.tracking.deliver import deliver_pending
+
+        store = self._store.result()
+        report = deliver_pending(
+            self.journal, store, orphans_only=True, register=registrar(store), on_event=self._on_event
+        )
+        for run in report.delivered:
+            self._on_event(events.Info(f"{run.run_name}, left by an earlier training, was delivered: {run.status}"))
 
     def finish(self) -> dict[str, Delivered]:
         """Wait for all deliveries; run key -> what was delivered. Runs that were not stay in the journal."""

@@ -6,6 +6,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,28 +16,35 @@ from cryptoml import events
 from cryptoml.config import LoadedConfig
 from cryptoml.errors import CryptomlError, StoppedError, UsageError
 from cryptoml.settings import Settings
+from cryptoml.stopping import when_stopped
 from cryptoml.workflows import recording, registration
 from cryptoml.workflows.champion import duel_for_gate
 from cryptoml.workflows.inputs import TrainingData, read_training_data
 from cryptoml.workflows.preload import preload
 from cryptoml.workflows.results import ModelRow, Registered, TrainResult
+from cryptoml.workflows.training_lock import only_training
 
 if TYPE_CHECKING:
     from cryptoml.evaluation.folds import Plan
     from cryptoml.registry.gate import ChampionDuel
     from cryptoml.tracking.deliver import Delivered
     from cryptoml.tracking.journal import JournalRun
+    from cryptoml.tracking.records import Status
     from cryptoml.training.run import ModelChoice, ModelFailure, ModelResult
     from cryptoml.workflows.tracker import Tracker
+
+# A signal leaves five seconds in all; the rest of them is for the way out.
+STOP_DELIVERY_S = 2.5
 
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What to train on what."""
+    """What to train on what, and how long to wait for another training of the same."""
 
     data: Path
     settings: Settings
     config: LoadedConfig
+    wait_s: float = 0.0
 
 
 def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) -> TrainResult:
@@ -51,9 +59,19 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
     began = time.monotonic()
     config = request.config.config
     choices = choose_models(config.training.models, config.models)
-    preload(choices)
-    # The store is opened, and its library imported, while the candles are read and the first models fitted.
-    with Tracker(request.settings, on_event=on_event) as tracker:
+    with ExitStack() as stack:
+        stack.enter_context(
+            only_training(
+                request.settings,
+                request.data,
+                config.registry.model_name,
+                wait_s=request.wait_s,
+                on_event=on_event,
+            )
+        )
+        preload(choices)
+        # The store is opened, and its library imported, while the candles are read and the first models fitted.
+        tracker = stack.enter_context(Tracker(request.settings, on_event=on_event))
         data = read_training_data(request.data, config, on_event=on_event)
         plan = plan_for(
             data.dataset,
@@ -63,6 +81,7 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
         )
         tracker.check()
         work = _Training(request, data, plan, choices, _context(request, data.version.text), tracker, on_event)
+        stack.enter_context(when_stopped(work.note_signal))
         try:
             work.run()
         except (KeyboardInterrupt, StoppedError):
@@ -164,9 +183,13 @@ class _Training:
             self.delivered = self.tracker.finish()
             profile.hand_over(self.context.training_id)
 
+    def note_signal(self, number: int) -> None:
+        """A signal has come: should this process not get to `kill`, its open runs count as KILLED all the same."""
+        self.tracker.journal.mark_stopped(self.context.training_id, number)
+
     def kill(self) -> None:
-        """A signal: what is not done is KILLED."""
-        self._end_open("KILLED", {"status": "killed"})
+        """A signal: what is not done is KILLED, here and, if it answers at once, in the store."""
+        self.tracker.deliver_stopped(self._end_open("KILLED", {"status": "killed"}), within_s=STOP_DELIVERY_S)
 
     def fail(self) -> None:
         """A bug or a fault of all models: what is not done is FAILED."""
@@ -280,8 +303,9 @@ class _Training:
         config = self.request.config.config
         return duel_for_gate(store, self.request.settings, config, result.forecaster, self.data.candles)
 
-    def _end_open(self, status: str, tags: Mapping[str, str]) -> None:
-        for key, run in self.runs.items():
-            if key not in self.rows:
-                run.set_tags(tags)
-                run.end(status)  # type: ignore[arg-type]
+    def _end_open(self, status: Status, tags: Mapping[str, str]) -> list[JournalRun]:
+        ended = [run for run in self.runs.values() if run.status is None]
+        for run in ended:
+            run.set_tags(tags)
+            run.end(status)
+        return ended

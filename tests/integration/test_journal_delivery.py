@@ -186,11 +186,12 @@ DYING = """
 import os, sys
 from pathlib import Path
 from cryptoml.tracking.journal import Journal
-run = Journal(Path(sys.argv[1])).open_run(
-    training_id="t", experiment=sys.argv[2], run_name=sys.argv[3], tags={"status": "running"})
+journal = Journal(Path(sys.argv[1]))
+run = journal.open_run(
+    training_id=sys.argv[3], experiment=sys.argv[2], run_name=sys.argv[3], tags={"status": "running"})
 run.log_metrics({"m": 1.0})
 if sys.argv[3] == "stopped":
-    run.mark_stopped(15)
+    journal.mark_stopped(sys.argv[3], 15)
 if sys.argv[3] == "torn":
     with run.entry.path.open("ab") as file:
         file.write(b'{"crc":"12345678","record":{"kind":"metr')

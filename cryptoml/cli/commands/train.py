@@ -24,6 +24,10 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Override one key: --set models.rf.n_estimators=300.")
     ] = None,
+    wait: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds to wait while another training of the same data is at work; then exit 5."),
+    ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
 ) -> None:
     """Train models on one split and one set of folds, track every run, register the best that passes the gate."""
@@ -36,7 +40,7 @@ def train(
     names = [name.strip() for name in (models or "").split(",") if name.strip()]
     chosen = [f"training.models={json.dumps(names)}"] if models is not None else []
     settings, loaded = configured(config, [*(set_ or []), *chosen])
-    request = TrainRequest(data or find_data(settings.project_dir), settings, loaded)
+    request = TrainRequest(data or find_data(settings.project_dir), settings, loaded, wait_s=wait)
     with listening() as listener:
         result = train_models(request, on_event=listener)
     if as_json:
