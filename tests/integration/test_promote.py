@@ -6,9 +6,11 @@ import itertools
 import json
 import multiprocessing
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -21,6 +23,7 @@ from cryptoml.registry.transitions import Registry
 from cryptoml.registry.versions import get_version
 from cryptoml.tracking.quiet import stages_in_silence
 from cryptoml.tracking.store import Store
+from cryptoml.workflows import promote as workflow
 from cryptoml.workflows.promote import Promoted, PromoteRequest, promote, read_history, rollback
 from cryptoml.workflows.register import RegisterRequest, register
 from cryptoml.workflows.stored_models import Chosen, load
@@ -372,3 +375,54 @@ def test_the_stage_field_is_not_the_truth(lab: Lab, config: Config, store: Store
         store.client.transition_model_version_stage(config.registry.model_name, "1", "Production")
     assert Registry(store, config.registry.model_name, lab.project.folder / "m").stage_of("1") == "none"
     assert transitions.ALIASED == ("staging", "production")
+
+
+def test_a_run_that_is_no_longer_finished_is_refused(lab: Lab, config: Config, store: Store) -> None:
+    """Its status can change after it was registered: somebody resumed it, and it failed."""
+    store.client.set_terminated(lab.runs["gbm"], "FAILED")
+    try:
+        with pytest.raises(AnswerIsNoError, match="is FAILED, not FINISHED"):
+            move(lab, config, "v3", "staging")
+        assert places(store, config) == {}
+    finally:
+        store.client.set_terminated(lab.runs["gbm"], "FINISHED")
+    assert move(lab, config, "v3", "staging").stage == "staging"
+
+
+def test_what_cannot_be_loaded_is_not_rolled_back_to(lab: Lab, config: Config, store: Store) -> None:
+    move(lab, config, "v3", "production")
+    move(lab, config, "v1", "production")
+    kept = lab.settings.project_dir / ".cryptoml" / "models" / lab.runs["gbm"]
+    stored = Path(store.client.get_run(lab.runs["gbm"]).info.artifact_uri.removeprefix("file://")) / "models"
+    shutil.rmtree(kept)
+    stored.rename(stored.with_name("away"))
+    try:
+        with pytest.raises(AnswerIsNoError, match="no model that can be loaded"):
+            rollback(lab.settings, config)
+    finally:
+        stored.with_name("away").rename(stored)
+    assert places(store, config) == {"production": "1"}
+    assert rollback(lab.settings, config).version == "3"
+
+
+def test_a_champion_that_changes_meanwhile_is_met_too(
+    lab: Lab, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody promotes v2 after v3 was compared with v1: v3 is compared again."""
+    move(lab, config, "v1", "production")
+    original, met = workflow._validate, []
+
+    def interrupted(*arguments: Any) -> Any:
+        found = original(*arguments)
+        met.append(found.champion)
+        if len(met) == 1:
+            with monkeypatch.context() as patch:
+                patch.setattr(workflow, "_validate", original)
+                move(lab, config, "v2", "production")
+        return found
+
+    monkeypatch.setattr(workflow, "_validate", interrupted)
+    done = move(lab, config, "v3", "production")
+    assert met == ["1", "2"]
+    assert done.entries[-1].metrics["champion"] == "v2"
+    assert done.entries[-1].displaced == ("2", "archived")
