@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help setup lint test quick demo bench truth lock clean
+.PHONY: help setup airflow-setup lint test test-airflow quick demo bench truth lock lock-airflow clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: .venv/.stamp ## install everything the lock names into .venv
 
@@ -18,14 +18,25 @@ setup: .venv/.stamp ## install everything the lock names into .venv
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+airflow-setup: airflow/.venv/.stamp ## install Airflow, which has an environment and a lock of its own
+
+airflow/.venv/.stamp: airflow/requirements.lock | setup
+	test -x airflow/.venv/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python airflow/.venv
+	VIRTUAL_ENV=airflow/.venv $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --no-deps -r airflow/requirements.lock
+	@touch $@
+
 lint: setup ## style, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## everything: lint, then every test
-	$(BIN)/python -m pytest
+test: lint ## everything: lint, then every test, those of Airflow last
+	$(BIN)/python -m pytest --ignore=tests/airflow
+	$(MAKE) test-airflow
+
+test-airflow: airflow-setup ## the DAGs on a real scheduler, dag-processor and api-server
+	$(BIN)/python -m pytest tests/airflow
 
 quick: setup ## the tests that need no store and no server
 	$(BIN)/python -m pytest tests/unit -q
@@ -45,5 +56,9 @@ lock: ## choose versions anew, write requirements.lock
 	$(BIN)/uv pip compile --universal --generate-hashes --group dev --upgrade \
 	  --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 
+lock-airflow: ## the same for Airflow's environment
+	$(BIN)/uv pip compile --universal --generate-hashes --upgrade --python-version 3.11 \
+	  --no-header --no-emit-index-url --no-emit-find-links --output-file airflow/requirements.lock airflow/requirements.in
+
 clean: ## remove what make and the demo made
-	rm -rf .venv .cryptoml mlflow.db* mlartifacts data/raw/sim.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv airflow/.venv .cryptoml mlflow.db* mlartifacts data/raw/sim.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import training_steps as steps
 from airflow.sdk import DAG
+
+import training_steps as steps
 from training_options import SCHEDULES, load_options
 from training_params import training_params
 

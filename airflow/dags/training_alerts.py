@@ -9,6 +9,7 @@ import urllib.request
 from typing import Any
 
 from airflow.sdk import Connection
+
 from training_options import project_folder
 
 # The whole address is the connection's password: webhook addresses are secrets, and passwords are masked.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
-import shlex
+import signal
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.providers.standard.operators.bash import BashOperator
+
 from training_alerts import alert
 from training_options import Options, project_folder
 from training_retries import ByExitCode
@@ -17,35 +20,7 @@ GRACE_S = 30
 # The kernel stops the step when Airflow's process dies; `timeout` stops it when its time is up, or when Airflow says
 # so, and kills what is left after the grace. Airflow itself would send one SIGTERM and start the next try.
 GUARD = f'exec setpriv --pdeathsig TERM timeout --kill-after={GRACE_S} "$LIMIT" bash -euo pipefail -c'
-
-PREPARE = """
-# Outlive the command that runs, so that the guard can still kill it when it does not stop.
-trap 'exit 143' TERM
-fail() { echo "$2" >&2; exit "$1"; }
-for name in DAGSHUB_CLIENT_HOST DAGSHUB_USERNAME DAGSHUB_TOKEN DAGSHUB_REPO; do
-  given="CONNECTION_$name"
-  [ -z "${!given}" ] || export "$name=${!given}"
-  unset "$given"
-done
-config=()
-[ -z "$CONFIG" ] || config=(--config "$CONFIG")
-in_git() { git rev-parse --is-inside-work-tree >/dev/null 2>&1; }
-# Where each task lands on a machine of its own, git carries the pins and DVC the files.
-apart() { [ "$HANDOVER" = version ]; }
-receive() {
-  apart || return 0
-  git pull --quiet --ff-only >&2 || fail 5 "git pull did not bring the newest pins."
-  for pin in "$@"; do
-    [ ! -f "$pin" ] || cryptoml pull-data "${pin%.dvc}" >&2
-  done
-}
-hand_on() {
-  apart || return 0
-  cryptoml push-data "$@" -m "Data of $RUN_ID" >&2
-  git push --quiet >&2 || fail 5 "git push did not hand the pins on."
-}
-needs() { [ -n "$1" ] && [ -f "$1" ] || fail 4 "$2: there is no such file: '$1'."; }
-"""
+PRELUDE = '. "$DAGS/training_prelude.bash"'
 
 EXTRACT = """
 symbols=()
@@ -70,22 +45,15 @@ VERSION = """
 receive "$RAW.dvc" "$DATA.dvc"
 needs "$RAW" "extract_data handed on no candles"
 needs "$DATA" "transform_data handed on no data set"
-message=()
-if in_git; then message=(-m "Data of $RUN_ID"); fi
 cryptoml push-data "$RAW" "$DATA" "${message[@]}" --json
 """
 
+# First what a process that died has left in the journal; a store that is away is told by train.
 TRAIN = """
 receive
-# The very version that was made for this run, whatever was pinned since.
 ! apart || cryptoml pull-data "$DATA" --rev "${VERSION#*@}" >&2
 needs "$DATA" "transform_data handed on no data set"
-mkdir -p .cryptoml/locks
-# A training that was cleared, or whose worker died, may still be on its way out.
-name=${DATA##*/}
-exec 9> ".cryptoml/locks/airflow-$name.lock"
-flock --wait 120 9 || fail 5 "another training of $name is still running."
-# What a process that died has left in the journal; a store that is away says so again below.
+alone "${DATA##*/}"
 cryptoml sync >&2 || true
 cryptoml train --data "$DATA" --models "$MODELS" "${config[@]}" --json
 """
@@ -104,10 +72,11 @@ def step(task_id: str, script: str, options: Options, *, env: dict[str, Any], **
     limit_s = more.pop("limit_s", options.step_limit_seconds)
     return BashOperator(
         task_id=task_id,
-        bash_command=f"{GUARD} {shlex.quote(PREPARE + script)} </dev/null",
+        bash_command=f"{GUARD} '{PRELUDE}{script}' </dev/null",
         env={
             "PYTHONUNBUFFERED": "1",
             "CRYPTOML_PROJECT_DIR": folder,
+            "DAGS": str(Path(__file__).parent),
             "LIMIT": f"{limit_s}s",
             "HANDOVER": options.handover,
             "RUN_ID": "{{ run_id }}",
@@ -123,10 +92,20 @@ def step(task_id: str, script: str, options: Options, *, env: dict[str, Any], **
         retry_policy=ByExitCode(),
         # Only for the case that the guard itself is stuck.
         execution_timeout=timedelta(seconds=limit_s + 2 * GRACE_S),
+        pre_execute=_end_with_worker,
         on_failure_callback=alert,
         on_retry_callback=alert,
         **more,
     )
+
+
+def _end_with_worker(context: dict[str, Any]) -> None:
+    """Let the kernel stop this process, and with it the step, when the worker that started it is killed.
+
+    It would go on unnoticed otherwise, until it next has something to say to the worker.
+    """
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def _of_connection(part: str) -> str:
@@ -136,7 +115,8 @@ def _of_connection(part: str) -> str:
 
 def _version(line: str) -> str:
     """The data set's version, of what `push-data --json` printed."""
-    return json.loads(line)["files"][-1]["version"]
+    files = {Path(one["path"]).parts[1]: one["version"] for one in json.loads(line)["files"]}
+    return files["processed"]
 
 
 def extract_data(options: Options) -> BashOperator:
