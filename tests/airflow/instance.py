@@ -23,7 +23,6 @@ from tests.conftest import REPOSITORY, clean_environ
 
 AIRFLOW_BIN = REPOSITORY / "airflow" / ".venv" / "bin"
 DAGS = REPOSITORY / "airflow" / "dags"
-SERVICES = ("scheduler", "dag-processor", "api-server")
 DAG_IDS = ("crypto_training", "crypto_training_by_symbol")
 
 
@@ -146,24 +145,28 @@ class Airflow:
         """Start the services; returns when the DAGs are there."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.command("db", "migrate")
-        for name in SERVICES:
-            with (self.folder / f"{name}.log").open("wb") as log:
-                self._services.append(
-                    subprocess.Popen(
-                        [AIRFLOW_BIN / "airflow", name],
-                        env=self.environ,
-                        cwd=self.folder,
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=subprocess.STDOUT,
-                        start_new_session=True,
-                    )
-                )
+        self._launch("api-server", "scheduler")
         self.wait(self._answers, "the api-server does not answer")
         self.call("POST", "/variables", {"key": "cryptoml", "value": json.dumps(self._options)})
         self.call("POST", "/pools", {"name": "cryptoml_training", "slots": 2})
+        # Read with the DAGs: the schedule is among the options.
+        self._launch("dag-processor")
         for dag_id in DAG_IDS:
             self.wait(partial(self._unpaused, dag_id), f"{dag_id} is not there")
+
+    def _launch(self, *names: str) -> None:
+        for name in names:
+            with (self.folder / f"{name}.log").open("wb") as log:
+                process = subprocess.Popen(
+                    [AIRFLOW_BIN / "airflow", name],
+                    env=self.environ,
+                    cwd=self.folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            self._services.append(process)
 
     def stop(self) -> None:
         """End every process that was started, and those that they started."""
@@ -248,8 +251,8 @@ class Airflow:
             time.sleep(0.25)
 
     def _last_words(self) -> str:
-        logs = [self.folder / f"{name}.log" for name in SERVICES]
-        return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in logs if log.exists())
+        logs = sorted(self.folder.glob("*.log"))
+        return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in logs)
 
 
 def _signal_group(group: int, number: int) -> None:

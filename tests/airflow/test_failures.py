@@ -1,0 +1,101 @@
+"""Failures driven for real: never two trainings at once, never a run left RUNNING, nothing lost, each told once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+from tests.airflow.conftest import SLOW, TINY, World
+from tests.airflow.instance import DagRun
+from tests.airflow.trainings import Trainings
+
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def done(world: World) -> DagRun:
+    """A run that has succeeded, to take up again from its last task."""
+    return world.airflow.trigger("crypto_training", models=["ridge"], config="configs/tiny.yaml").end("success")
+
+
+def test_missing_data_end_the_run_at_once(world: World, done: DagRun):
+    data = world.project / done.xcom("transform_data")
+    kept = data.rename(data.with_suffix(".kept"))
+    done.clear("train_model")
+    done.until("train_model", lambda task: task["try_number"] == 2)
+    done.end("failed")
+    task = done.task("train_model")
+    assert (task["state"], task["try_number"]) == ("failed", 2), "exit 4 is not tried again"
+    log = done.log("train_model", 2)
+    assert "transform_data handed on no data set: there is no such file" in log
+    kept.rename(data)
+    world.airflow.wait(lambda: world.webhook.ids(done.run_id), "no alert came")
+    assert world.webhook.ids(done.run_id) == ["train_model/2"]
+
+
+def test_a_training_without_mlflow_is_delivered_by_sync(world: World, done: DagRun):
+    versions = set(world.versions())
+    settings = world.project / ".env"
+    settings.write_text(f"MLFLOW_TRACKING_URI={NOBODY}\n")
+    done.clear("train_model")
+    done.until("train_model", lambda task: (task["try_number"], task["state"]) == (3, "up_for_retry"))
+    settings.unlink()
+    lost = done.log("train_model", 3).partition('"training_id": "')[2][:22]
+    assert lost
+    done.end("success")
+    # The next try synced first: both trainings are in the store, each with its version.
+    assert world.statuses(lost) == {"FINISHED"}
+    assert world.statuses(done.xcom("train_model")["training_id"]) == {"FINISHED"}
+    assert len(set(world.versions()) - versions) == 2
+    assert "nothing waits" in world.cryptoml("sync").out
+
+
+def test_a_training_that_is_timed_out_cleared_and_killed(world: World):
+    slow = world.project / "configs" / "slow.yaml"
+    slow.write_text(SLOW)
+    world.airflow.choose(train_limit_seconds=6)
+    with Trainings(world.project) as trainings:
+        run = world.airflow.trigger("crypto_training", models=["gbm"], config="configs/slow.yaml")
+        run.until("train_model", lambda task: task["state"] == "up_for_retry")
+        assert "return code 124" in run.log("train_model", 1)
+        assert trainings.now() == [], "the time-out ended the training"
+
+        world.airflow.choose(train_limit_seconds=600)
+        first = _training(world, trainings)
+        run.clear("train_model")
+        world.airflow.wait(lambda: not first.is_running(), "the cleared training goes on")
+
+        second = _training(world, trainings)
+        slow.write_text(TINY)
+        _worker_of(second).send_signal(signal.SIGKILL)
+        result = run.end("success").xcom("train_model")
+        assert trainings.most == 1
+        assert len(trainings.seen) == 4
+    assert world.statuses(result["training_id"]) == {"FINISHED"}
+    assert {run["status"] for run in world.runs()} <= {"FINISHED", "KILLED", "FAILED"}
+    assert "nothing waits" in world.cryptoml("sync").out
+    ended = [run for run in world.runs() if run["status"] != "FINISHED"]
+    assert len({run["tags"]["training_id"] for run in ended}) == 3, "each training that was stopped is told of"
+    ids = world.webhook.ids(run.run_id)
+    assert len(ids) == len(set(ids))
+    assert set(ids) >= {"train_model/1", "train_model/3"}
+
+
+def _training(world: World, trainings: Trainings) -> psutil.Process:
+    """The one training, at work for three seconds."""
+    world.airflow.wait(trainings.now, "no training begins")
+    time.sleep(3)
+    (process,) = trainings.now()
+    return process
+
+
+def _worker_of(training: psutil.Process) -> psutil.Process:
+    """Airflow's worker: above the shell, the guard and the process that runs the task."""
+    worker = training.parents()[3]
+    assert worker.pid != os.getpid()
+    assert "LocalExecutor" in " ".join(worker.cmdline()), worker.cmdline()
+    return worker
