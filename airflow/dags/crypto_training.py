@@ -21,7 +21,7 @@ with DAG(
     max_active_runs=1,
     params=training_params(most_symbols=1),
     tags=["cryptoml"],
-):
+) as dag:
     raw = "{{ (ti.xcom_pull(task_ids='extract_data') or [''])[0] }}"
     data = "{{ ti.xcom_pull(task_ids='transform_data') or '' }}"
     version = "{{ ti.xcom_pull(task_ids='version_data') or '' }}"

@@ -21,7 +21,7 @@ with DAG(
     max_active_runs=1,
     params=training_params(most_symbols=50),
     tags=["cryptoml"],
-):
+) as dag:
 
     @task_group
     def market(raw):

@@ -33,7 +33,7 @@ def load_options() -> Options:
         raise ValueError(f"The variable {VARIABLE} is a JSON object with the keys {', '.join(kinds)}; not {given!r}.")
     for key, value in given.items():
         if type(value) is not kinds[key]:
-            raise ValueError(f"The variable {VARIABLE}: {key} is a {kinds[key].__name__}, not {value!r}.")
+            raise ValueError(f"The variable {VARIABLE}: {key} is of type {kinds[key].__name__}, not {value!r}.")
         if key.endswith("_seconds") and value < 1:
             raise ValueError(f"The variable {VARIABLE}: {key} must be at least 1, not {value}.")
     options = Options(**given)

@@ -25,6 +25,7 @@ extract: {since: 2019-01-01}
 tracking: {profile_report: false}
 features: {lag_windows: [1, 2, 3], rolling_windows: [6, 24]}
 split: {cross_validation_folds: 3}
+gate: {min_skill: -0.05}
 """
 # Minutes of work, silent for most of them.
 SLOW = TINY + "models: {gbm: {n_estimators: 10000, min_samples_leaf: 20, max_depth: 8}}\n"

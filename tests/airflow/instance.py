@@ -123,8 +123,8 @@ class Airflow:
             "API_AUTH__JWT_SECRET": "loopback-only-loopback-only-loopback-only-loopback-only-loopback",
             "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
             # A worker that died is noticed in seconds, not in five minutes.
-            "SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "2",
-            "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "8",
+            "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
             "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
             "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
             "SCHEDULER__ENABLE_HEALTH_CHECK": "False",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 import psutil
 import pytest
@@ -57,7 +56,7 @@ def test_a_training_without_mlflow_is_delivered_by_sync(world: World, done: DagR
 def test_a_training_that_is_timed_out_cleared_and_killed(world: World):
     slow = world.project / "configs" / "slow.yaml"
     slow.write_text(SLOW)
-    world.airflow.choose(train_limit_seconds=6)
+    world.airflow.choose(train_limit_seconds=10)
     with Trainings(world.project) as trainings:
         run = world.airflow.trigger("crypto_training", models=["gbm"], config="configs/slow.yaml")
         run.until("train_model", lambda task: task["state"] == "up_for_retry")
@@ -70,25 +69,32 @@ def test_a_training_that_is_timed_out_cleared_and_killed(world: World):
         world.airflow.wait(lambda: not first.is_running(), "the cleared training goes on")
 
         second = _training(world, trainings)
-        slow.write_text(TINY)
         _worker_of(second).send_signal(signal.SIGKILL)
+        run.end("failed")
+        world.airflow.wait(lambda: not second.is_running(), "the training outlives its worker")
+
+        run.clear("train_model")
+        third = _training(world, trainings)
+        slow.write_text(TINY)
+        third.send_signal(signal.SIGKILL)
         result = run.end("success").xcom("train_model")
         assert trainings.most == 1
-        assert len(trainings.seen) == 4
+        assert len(trainings.seen) == 5
     assert world.statuses(result["training_id"]) == {"FINISHED"}
     assert {run["status"] for run in world.runs()} <= {"FINISHED", "KILLED", "FAILED"}
     assert "nothing waits" in world.cryptoml("sync").out
     ended = [run for run in world.runs() if run["status"] != "FINISHED"]
-    assert len({run["tags"]["training_id"] for run in ended}) == 3, "each training that was stopped is told of"
+    assert len({run["tags"]["training_id"] for run in ended}) == 4, "each training that was stopped is told of"
     ids = world.webhook.ids(run.run_id)
     assert len(ids) == len(set(ids))
-    assert set(ids) >= {"train_model/1", "train_model/3"}
+    assert set(ids) >= {"train_model/1", "train_model/3", "train_model/4"}, ids
 
 
 def _training(world: World, trainings: Trainings) -> psutil.Process:
-    """The one training, at work for three seconds."""
-    world.airflow.wait(trainings.now, "no training begins")
-    time.sleep(3)
+    """The one training, once it has opened its runs."""
+    journal = world.project / ".cryptoml" / "journal"
+    before = set(journal.iterdir())
+    world.airflow.wait(lambda: set(journal.iterdir()) - before, "no training opens its runs")
     (process,) = trainings.now()
     return process
 
