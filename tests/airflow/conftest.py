@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from tests.airflow.instance import AIRFLOW_BIN, Airflow
+from tests.airflow.instance import AIRFLOW_BIN, Airflow, DagRun
 from tests.airflow.webhook import Webhook
 from tests.conftest import Done
 from tests.exchange.server import StandIn, make_standin
 
 TOKEN = "planted-dagshub-token-4711"
+PARAMS = {"models": ["ridge"], "config": "configs/tiny.yaml"}
 TINY = """
 extract: {since: 2019-01-01}
 tracking: {profile_report: false}
@@ -112,6 +113,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         airflow.stop()
         exchange.stop()
         webhook.stop()
+
+
+@pytest.fixture(scope="session")
+def first(world: World) -> DagRun:
+    """A run of the whole way that has succeeded; tests take it up again from its last task."""
+    return world.airflow.trigger("crypto_training", **PARAMS).end("success")
 
 
 def git_project(folder: Path, environ: dict[str, str]) -> None:

@@ -6,16 +6,8 @@ import subprocess
 
 import pytest
 
-from tests.airflow.conftest import TOKEN, World
+from tests.airflow.conftest import PARAMS, TOKEN, World
 from tests.airflow.instance import DagRun
-
-PARAMS = {"models": ["ridge"], "config": "configs/tiny.yaml"}
-
-
-@pytest.fixture(scope="module")
-def first(world: World) -> DagRun:
-    """A run that has succeeded."""
-    return world.airflow.trigger("crypto_training", **PARAMS).end("success")
 
 
 def compared(result: dict) -> dict:
