@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help setup lint browser test quick demo bench truth lock clean
+.PHONY: help setup airflow-setup lint browser test test-airflow quick demo bench truth lock lock-airflow clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: .venv/.stamp ## install everything the lock names into .venv
 
@@ -16,6 +16,13 @@ setup: .venv/.stamp ## install everything the lock names into .venv
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --no-deps -r requirements.lock
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+airflow-setup: airflow/.venv/.stamp ## install Airflow, which has an environment and a lock of its own
+
+airflow/.venv/.stamp: airflow/requirements.lock | setup
+	test -x airflow/.venv/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python airflow/.venv
+	VIRTUAL_ENV=airflow/.venv $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --no-deps -r airflow/requirements.lock
 	@touch $@
 
 lint: setup ## style, types, layers
@@ -31,8 +38,12 @@ browser: ## install the headless browser that tests of pages need, if there is n
 	  run=; [ "$$(id -u)" = 0 ] || run=sudo; \
 	  $$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; }
 
-test: lint browser ## everything: lint, then every test
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+test: lint browser ## everything: lint, then every test, those of Airflow last
+	$(BIN)/python -m pytest --ignore=tests/airflow --numprocesses logical --maxprocesses 4 --dist loadfile
+	$(MAKE) test-airflow
+
+test-airflow: airflow-setup ## the DAGs on a real scheduler, dag-processor and api-server
+	$(BIN)/python -m pytest tests/airflow
 
 quick: setup ## the tests that need no store and no server
 	$(BIN)/python -m pytest tests/unit -q
@@ -52,5 +63,9 @@ lock: ## choose versions anew, write requirements.lock
 	$(BIN)/uv pip compile --universal --generate-hashes --group dev --upgrade \
 	  --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 
+lock-airflow: ## the same for Airflow's environment
+	$(BIN)/uv pip compile --universal --generate-hashes --upgrade --python-version 3.11 \
+	  --no-header --no-emit-index-url --no-emit-find-links --output-file airflow/requirements.lock airflow/requirements.in
+
 clean: ## remove what make and the demo made
-	rm -rf .venv .cryptoml mlflow.db* mlartifacts data/raw/sim.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv airflow/.venv .cryptoml mlflow.db* mlartifacts data/raw/sim.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

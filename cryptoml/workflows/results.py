@@ -91,6 +91,8 @@ class TrainResult:
             "registered": self.registered is not None,
             "model_name": self.model_name,
             "version": self.registered.version if self.registered else None,
+            # A new version is in no stage until somebody promotes it.
+            "stage": "none" if self.registered else None,
             "gate": {
                 "passed": self.gate_passed,
                 "reasons": list(self.gate_reasons),

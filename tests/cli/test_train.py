@@ -94,7 +94,7 @@ def test_the_result_is_one_line_of_json(trained):
     assert result["tracking_uri"] == f"sqlite:///{project.folder / 'mlflow.db'}"
     assert result["dataset_version"].startswith("untracked:")
     assert result["registered"] is True
-    assert (result["model_name"], result["version"]) == ("crypto-price-predictor", "1")
+    assert (result["model_name"], result["version"], result["stage"]) == ("crypto-price-predictor", "1", "none")
     assert result["gate"] == {"passed": True, "reasons": [], "warnings": result["gate"]["warnings"]}
     assert [one["model_type"] for one in result["models"]] == ["persistence", "rf", "gbm", "ridge", "xgb"]
     best = min(result["models"][1:], key=lambda one: one["metrics"]["cv_rmse_mean"])

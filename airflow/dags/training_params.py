@@ -1,0 +1,38 @@
+"""The parameters of a run and their schema: Airflow refuses a run whose parameters do not fit."""
+
+from __future__ import annotations
+
+from airflow.sdk import Param
+
+MODELS = ("rf", "gbm", "ridge", "xgb")
+
+
+def training_params(*, most_symbols: int) -> dict[str, Param]:
+    """Params of a training DAG. The values reach the commands as environment variables, never as shell text."""
+    one = "One market" if most_symbols == 1 else "Markets"
+    return {
+        "symbols": Param(
+            ["BTC/USDT"] if most_symbols == 1 else ["BTC/USDT", "ETH/USDT"],
+            type="array",
+            items={"type": "string", "pattern": "^[A-Z0-9]{1,20}/[A-Z0-9]{1,20}$"},
+            minItems=1,
+            maxItems=most_symbols,
+            uniqueItems=True,
+            description=f"{one} of the exchange, such as BTC/USDT.",
+        ),
+        "interval": Param("1h", type="string", pattern="^[1-9][0-9]?[mhdw]$", description="Length of a candle."),
+        "models": Param(
+            list(MODELS),
+            type="array",
+            items={"type": "string", "enum": list(MODELS)},
+            minItems=1,
+            uniqueItems=True,
+            description="Models to train on the same split; the best is registered if it passes the gate.",
+        ),
+        "config": Param(
+            None,
+            type=["null", "string"],
+            pattern=r"^(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]*\.ya?ml$",
+            description="Config file inside the project; configs/default.yaml when empty.",
+        ),
+    }
