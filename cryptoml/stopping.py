@@ -1,50 +1,62 @@
-"""Ending on SIGTERM or SIGINT: within seconds, whatever the process is doing, with 128 + the signal's number.
+"""Ending on SIGTERM or SIGINT: within seconds, whatever is going on, with 128 + the signal's number.
 
-The main thread gets StoppedError and cleans up on its way out. A library may swallow that and native code may not
-let it in, so a second thread hears the signal as well: it does what `when_stopped` was given, and ends the process
-when the main thread has not done so in time.
+A command runs in a child process; its parent does nothing but pass signals on and count the seconds. The child gets
+StoppedError and cleans up on its way out. Where it cannot (native code may hold Python's lock for a whole fit, and
+no handler or thread of its own runs then), the parent ends it.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
 from cryptoml.errors import StoppedError
 
-LIMIT_S = 4.0
+LIMIT_S = 3.5
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_PR_SET_PDEATHSIG = 1
 
-_actions: list[Callable[[int], None]] = []
-
-
-def listen() -> None:
-    """Turn the signals into StoppedError from here on; for the main thread of a command, once."""
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    # Written by the C handler, so the watcher hears a signal while the main thread is in native code.
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(reader,), name="signals", daemon=True).start()
-    for number in SIGNALS:
-        # A shell starts background jobs with SIGINT ignored; that is a wish to be left alone.
-        if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _raise)
+_command_pid: int | None = None
 
 
-@contextmanager
-def when_stopped(action: Callable[[int], None]) -> Iterator[None]:
-    """Have `action(signal number)` called when a signal comes in this block, in another thread; it takes no locks."""
-    _actions.append(action)
-    try:
-        yield
-    finally:
-        _actions.remove(action)
+def command_pid() -> int:
+    """The process to signal when this command is to end: the parent where there is one."""
+    return _command_pid or os.getpid()
+
+
+def run_stoppable(work: Callable[[], NoReturn], *, on_overdue: Callable[[int, int], None]) -> NoReturn:
+    """Run `work`, which ends the process itself, and end with its exit code; before any thread is started.
+
+    `on_overdue(pid, signal number)` is called after a child that did not end in time was killed.
+    """
+    if not hasattr(os, "fork"):
+        _listen()
+        work()
+    global _command_pid
+    _command_pid = os.getpid()
+    # A signal between the fork and the handlers must wait for them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    worker = os.fork()
+    if worker == 0:
+        _end_with(_command_pid)
+        _listen()
+        work()
+    _supervise(worker, on_overdue)
+
+
+def _listen() -> None:
+    for number in _wanted():
+        signal.signal(number, _raise)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def _wanted() -> list[signal.Signals]:
+    # A shell starts background jobs with SIGINT ignored; that is a wish to be left alone.
+    return [one for one in SIGNALS if one == signal.SIGTERM or signal.getsignal(one) is not signal.SIG_IGN]
 
 
 def _raise(number: int, frame: FrameType | None) -> NoReturn:
@@ -54,12 +66,45 @@ def _raise(number: int, frame: FrameType | None) -> NoReturn:
     raise StoppedError(number)
 
 
-def _watch(reader: int) -> None:
-    number = 0
-    while number not in SIGNALS:
-        number = os.read(reader, 1)[0]
-    for action in tuple(_actions):
-        with suppress(Exception):
-            action(number)
-    time.sleep(LIMIT_S)
-    os._exit(128 + number)
+def _end_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies, so that `kill -9` of a command leaves nothing behind."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    if os.getppid() != parent:
+        os._exit(128 + signal.SIGKILL)
+
+
+def _supervise(worker: int, on_overdue: Callable[[int, int], None]) -> NoReturn:
+    asked = 0
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if not asked:
+            asked = number
+            signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
+        os.kill(worker, number)
+
+    def kill(number: int, frame: FrameType | None) -> None:
+        os.kill(worker, signal.SIGKILL)
+
+    signal.signal(signal.SIGALRM, kill)
+    for one in _wanted():
+        signal.signal(one, forward)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    # Collected only when no handler can run any more, or one could signal another process of the same number.
+    os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for one in _wanted():
+        signal.signal(one, signal.SIG_IGN)
+    code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
+    if code < 0 and asked:
+        on_overdue(worker, asked)
+        code = 128 + asked
+    elif code < 0:
+        name = signal.Signals(-code).name
+        hint = " The memory may have run out." if -code == signal.SIGKILL else ""
+        os.write(2, f"cryptoml: ended by {name}.{hint}\n".encode())
+        code = 128 - code
+    os._exit(code)

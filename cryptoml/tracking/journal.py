@@ -73,16 +73,14 @@ class Journal:
         """The next free run number of that model and day."""
         return numbers.reserve_run_number(self.root, day, long_name, used=used)
 
-    def mark_stopped(self, training_id: str, signal_number: int) -> None:
-        """Note in every open run of a training that a signal asks its process to end; without an end it is KILLED.
-
-        Takes no lock and may be called while another thread writes to the same runs.
-        """
-        for path in (self.root / training_id).glob("*.jsonl"):
-            record, _ = JournalEntry(path).read()
-            if record is not None and record.status is None:
+    def mark_stopped(self, pid: int, signal_number: int) -> None:
+        """Note in the open runs of a process of this host that a signal ended it: they count as KILLED, not FAILED."""
+        host = this_process().host
+        for entry in self.entries():
+            record = None if entry.is_delivered() else entry.read()[0]
+            if record and record.status is None and (record.process.pid, record.process.host) == (pid, host):
                 line = encode({"kind": "stop", "signal": signal_number, "time_ms": _now_ms()})
-                with in_words(path), path.open("ab", buffering=0) as file:
+                with in_words(entry.path), entry.path.open("ab", buffering=0) as file:
                     # The line before may have been cut short.
                     file.write(b"\n" + line)
 

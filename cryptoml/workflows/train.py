@@ -16,7 +16,6 @@ from cryptoml import events
 from cryptoml.config import LoadedConfig
 from cryptoml.errors import CryptomlError, StoppedError, UsageError
 from cryptoml.settings import Settings
-from cryptoml.stopping import when_stopped
 from cryptoml.workflows import recording, registration
 from cryptoml.workflows.champion import duel_for_gate
 from cryptoml.workflows.inputs import TrainingData, read_training_data
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
     from cryptoml.training.run import ModelChoice, ModelFailure, ModelResult
     from cryptoml.workflows.tracker import Tracker
 
-# A signal leaves five seconds in all; the rest of them is for the way out.
-STOP_DELIVERY_S = 2.5
+# Less than stopping.LIMIT_S; the rest is for the way out.
+STOP_DELIVERY_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,6 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
         )
         tracker.check()
         work = _Training(request, data, plan, choices, _context(request, data.version.text), tracker, on_event)
-        stack.enter_context(when_stopped(work.note_signal))
         try:
             work.run()
         except (KeyboardInterrupt, StoppedError):
@@ -182,10 +180,6 @@ class _Training:
                 self.tracker.deliver(self.runs[key])
             self.delivered = self.tracker.finish()
             profile.hand_over(self.context.training_id)
-
-    def note_signal(self, number: int) -> None:
-        """A signal has come: should this process not get to `kill`, its open runs count as KILLED all the same."""
-        self.tracker.journal.mark_stopped(self.context.training_id, number)
 
     def kill(self) -> None:
         """A signal: what is not done is KILLED, here and, if it answers at once, in the store."""

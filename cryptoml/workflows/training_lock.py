@@ -16,13 +16,13 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from os import getpid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml import events
 from cryptoml.errors import UnavailableError
 from cryptoml.settings import Settings
+from cryptoml.stopping import command_pid
 from cryptoml.tracking.files import in_words, write_atomically
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _about(path: Path) -> Path:
 
 
 def _this_holder() -> dict[str, object]:
-    return {"pid": getpid(), "host": platform.node(), "started": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
+    return {"pid": command_pid(), "host": platform.node(), "started": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"}
 
 
 def _holder(path: Path) -> str:

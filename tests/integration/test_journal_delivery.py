@@ -188,10 +188,10 @@ from pathlib import Path
 from cryptoml.tracking.journal import Journal
 journal = Journal(Path(sys.argv[1]))
 run = journal.open_run(
-    training_id=sys.argv[3], experiment=sys.argv[2], run_name=sys.argv[3], tags={"status": "running"})
+    training_id="t", experiment=sys.argv[2], run_name=sys.argv[3], tags={"status": "running"})
 run.log_metrics({"m": 1.0})
 if sys.argv[3] == "stopped":
-    journal.mark_stopped(sys.argv[3], 15)
+    journal.mark_stopped(os.getpid(), 15)
 if sys.argv[3] == "torn":
     with run.entry.path.open("ab") as file:
         file.write(b'{"crc":"12345678","record":{"kind":"metr')

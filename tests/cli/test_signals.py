@@ -1,0 +1,165 @@
+"""Signals in every phase of a training: how fast it ends, with which code, and what is left behind."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import psutil
+import pytest
+
+from tests.cli.pause import PAUSED, Started, paused
+from tests.conftest import Project, make_project
+
+LIMIT_S = 5.0
+QUICK = (
+    "--data", "data/raw/sim.csv", "--models", "ridge", "--set", "split.cross_validation_folds=2",
+    "--set", "tracking.profile_report=false", "--set", "gate.min_skill=-1",
+)  # fmt: skip
+
+
+def make_candles(project: Project) -> Project:
+    assert project.run("sample-data", "--years", 0.3, "--signal", 0.05, "-o", "data/raw/sim.csv").code == 0
+    return project
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory) -> Project:
+    """A project with candles and a store that a training has used."""
+    project = make_candles(make_project(tmp_path_factory.mktemp("settled")))
+    done = project.run("train", *QUICK)
+    assert done.code == 0, done.err
+    return project
+
+
+def client(project: Project):
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{project.folder / 'mlflow.db'}")
+
+
+def runs(project: Project) -> dict[str, str]:
+    """Run name to status, of every run in the store."""
+    store = client(project)
+    experiment = store.get_experiment_by_name("crypto-price-prediction")
+    return {run.info.run_name: run.info.status for run in store.search_runs([experiment.experiment_id])}
+
+
+def versions(project: Project) -> list:
+    return sorted(client(project).search_model_versions(""), key=lambda one: int(one.version))
+
+
+def leftovers(project: Project) -> list[str]:
+    """Unfinished files below the project."""
+    return [
+        str(path.relative_to(project.folder))
+        for path in project.folder.rglob("*")
+        if path.name.endswith((".part", ".partial", ".tmp", ".partial.html"))
+    ]
+
+
+def check(ended: Started, seconds: float, number: signal.Signals = signal.SIGTERM) -> None:
+    assert seconds < LIMIT_S, ended.seen
+    assert ended.code == 128 + number, ended.seen
+    assert ended.seen.splitlines()[-1] == "cryptoml: stopped by a signal."
+    assert "Traceback" not in ended.seen
+
+
+@pytest.mark.parametrize("implementation", ["sklearn", "sklearnex"])
+def test_native_fits_end_in_time(settled, implementation):
+    """Two signals in a row, as a scheduler in a hurry sends them. The accelerated forest keeps Python's lock."""
+    before = runs(settled)
+    flags = ("--set", "training.models=[rf]", "--set", "models.rf.n_estimators=5000",
+             "--set", f"models.rf.implementation={implementation}")  # fmt: skip
+    with Started(settled, "train", *QUICK[:2], *QUICK[4:], *flags) as training:
+        training.wait_for("persistence: 1/3")
+        began = time.monotonic()
+        training.process.send_signal(signal.SIGTERM)
+        training.process.send_signal(signal.SIGTERM)
+        check(training, training.ended(began))
+    assert settled.run("sync").code == 0
+    new = {name: status for name, status in runs(settled).items() if name not in before}
+    assert sorted(new.values()) == ["KILLED", "KILLED"]
+    assert leftovers(settled) == []
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "cryptoml.workflows.train:preload",
+        "cryptoml.workflows.inputs:read_any",
+    ],
+    ids=["libraries", "candles"],
+)
+def test_before_a_run_is_open_nothing_is_left(settled, at):
+    """Also where a library's `except Exception` stands around what is going on."""
+    before = sorted((settled.folder / ".cryptoml" / "journal").rglob("*.jsonl"))
+    with paused(settled, at, "train", *QUICK) as training:
+        training.wait_for(PAUSED)
+        check(training, training.end(signal.SIGINT), signal.SIGINT)
+    assert sorted((settled.folder / ".cryptoml" / "journal").rglob("*.jsonl")) == before
+
+
+def test_a_process_deaf_to_the_exception_ends_all_the_same(settled):
+    before = runs(settled)
+    with paused(settled, "cryptoml.workflows.recording:record_result", "train", *QUICK, how="deaf") as training:
+        training.wait_for(PAUSED)
+        check(training, training.end(signal.SIGTERM))
+    assert settled.run("sync").code == 0
+    new = {name: status for name, status in runs(settled).items() if name not in before}
+    assert sorted(new.values()) == ["KILLED", "KILLED"]
+
+
+def test_a_store_that_has_gone_silent_is_not_waited_for(hub):
+    make_candles(hub)
+    with paused(hub, "cryptoml.workflows.registration:best_of", "train", *QUICK) as training:
+        training.wait_for(PAUSED)
+        hub.standin.state.delay_s = 60
+        hub.standin.state.mode = "slow"
+        check(training, training.end(signal.SIGTERM))
+    hub.standin.state.reset()
+
+
+@pytest.mark.parametrize(("how", "made"), [("before", 0), ("after", 1)])
+def test_a_version_is_whole_or_not_there(settled, how, made):
+    """The signal comes just before and just after the store is asked for a version."""
+    before = len(versions(settled))
+    at = "mlflow.tracking.client:MlflowClient.create_model_version"
+    with paused(settled, at, "train", *QUICK, how=how) as training:
+        training.wait_for(PAUSED)
+        check(training, training.end(signal.SIGTERM))
+    assert len(versions(settled)) == before + made
+    assert settled.run("sync").code == 0
+    found = versions(settled)
+    assert len(found) == before + 1
+    assert found[-1].status == "READY"
+    assert found[-1].tags["run_name"] in runs(settled)
+    assert "RUNNING" not in runs(settled).values()
+
+
+def test_the_profile_report_ends_with_the_training(tmp_path):
+    project = make_candles(make_project(tmp_path / "p"))
+    with paused(project, "cryptoml.training.run:fit", "train", *QUICK, "--set", "tracking.profile_report=true") as one:
+        one.wait_for(PAUSED)
+        deadline = time.monotonic() + 30
+        while not (children := psutil.Process(one.process.pid).children(recursive=True)):
+            assert time.monotonic() < deadline, "no report was begun"
+            time.sleep(0.05)
+        check(one, one.end(signal.SIGTERM))
+    psutil.wait_procs(children, timeout=5)
+    assert [child for child in children if child.is_running()] == []
+    assert [path for path in (project.folder / ".cryptoml" / "profiles").rglob("*") if path.is_file()] == []
+
+
+def test_the_next_training_delivers_what_kill_9_left_and_a_store_at_hand_hears_of_a_stop_at_once(settled):
+    before = runs(settled)
+    with paused(settled, "cryptoml.training.run:fit", "train", *QUICK) as training:
+        training.wait_for(PAUSED)
+        training.end(signal.SIGKILL)
+        assert training.code == -signal.SIGKILL
+    with paused(settled, "cryptoml.training.run:fit", "train", *QUICK) as training:
+        for _ in range(2):
+            training.wait_for("left by an earlier training, was delivered: FAILED")
+        check(training, training.end(signal.SIGTERM))
+    new = {name: status for name, status in runs(settled).items() if name not in before}
+    assert sorted(new.values()) == ["FAILED", "FAILED", "KILLED", "KILLED"]
