@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 import psutil
@@ -95,13 +94,9 @@ def _training(world: World, trainings: Trainings) -> psutil.Process:
     journal = world.project / ".cryptoml" / "journal"
     before = set(journal.iterdir())
     world.airflow.wait(lambda: set(journal.iterdir()) - before, "no training opens its runs")
-    (process,) = trainings.now()
-    return process
+    return trainings.now()[0]
 
 
 def _worker_of(training: psutil.Process) -> psutil.Process:
     """Airflow's worker: above the shell, the guard and the process that runs the task."""
-    worker = training.parents()[3]
-    assert worker.pid != os.getpid()
-    assert "LocalExecutor" in " ".join(worker.cmdline()), worker.cmdline()
-    return worker
+    return next(one for one in training.parents() if "LocalExecutor" in " ".join(one.cmdline()))
