@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 import psutil
@@ -23,8 +22,9 @@ def test_missing_data_end_the_run_at_once(world: World, first: DagRun):
     log = first.log("train_model", number)
     assert "transform_data handed on no data set: there is no such file" in log
     kept.rename(data)
-    world.airflow.wait(lambda: world.webhook.ids(first.run_id), "no alert came")
-    assert world.webhook.ids(first.run_id) == [f"train_model/{number}"]
+    failure = f"train_model/{number}"
+    world.airflow.wait(lambda: failure in world.webhook.ids(first.run_id), "no alert came")
+    assert world.webhook.ids(first.run_id).count(failure) == 1
 
 
 def test_a_training_without_mlflow_is_delivered_by_sync(world: World, first: DagRun):
@@ -94,13 +94,9 @@ def _training(world: World, trainings: Trainings) -> psutil.Process:
     journal = world.project / ".cryptoml" / "journal"
     before = set(journal.iterdir())
     world.airflow.wait(lambda: set(journal.iterdir()) - before, "no training opens its runs")
-    (process,) = trainings.now()
-    return process
+    return trainings.now()[0]
 
 
 def _worker_of(training: psutil.Process) -> psutil.Process:
     """Airflow's worker: above the shell, the guard and the process that runs the task."""
-    worker = training.parents()[3]
-    assert worker.pid != os.getpid()
-    assert "LocalExecutor" in " ".join(worker.cmdline()), worker.cmdline()
-    return worker
+    return next(one for one in training.parents() if "LocalExecutor" in " ".join(one.cmdline()))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +13,10 @@ import psutil
 
 
 class Trainings:
-    """Looks at the process table ten times a second until the `with` ends. most: the most at one moment."""
+    """Looks at the process table ten times a second until the `with` ends. most: the most at one moment.
+
+    A training is counted by its process group, as it may have several processes.
+    """
 
     def __init__(self, project: Path) -> None:
         self.project = project
@@ -29,8 +34,16 @@ class Trainings:
         self._thread.join()
 
     def now(self) -> list[psutil.Process]:
-        """The `cryptoml train` processes of the project, without the workers they start."""
-        return [one for one in psutil.process_iter(["cmdline", "cwd"]) if self._is_training(one)]
+        """The `cryptoml train` processes of the project, the topmost first."""
+        found = [one for one in psutil.process_iter(["cmdline", "cwd"]) if self._is_training(one)]
+        return sorted(found, key=lambda one: one.create_time())
+
+    def _groups(self) -> set[int]:
+        groups = set()
+        for one in self.now():
+            with suppress(ProcessLookupError):
+                groups.add(os.getpgid(one.pid))
+        return groups
 
     def _is_training(self, process: psutil.Process) -> bool:
         words = process.info["cmdline"] or []
@@ -39,7 +52,7 @@ class Trainings:
 
     def _watch(self) -> None:
         while not self._end.is_set():
-            pids = {one.pid for one in self.now()}
-            self.most = max(self.most, len(pids))
-            self.seen |= pids
+            groups = self._groups()
+            self.most = max(self.most, len(groups))
+            self.seen |= groups
             time.sleep(0.1)
