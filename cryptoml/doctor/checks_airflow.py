@@ -11,6 +11,9 @@ from pathlib import Path
 from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import Finding, check, error, ok, warning
 
+# What the guard around each task calls.
+TOOLS = ("setpriv", "timeout", "flock")
+
 
 @check("airflow")
 def airflow(context: Context) -> Iterator[Finding]:
@@ -26,9 +29,16 @@ def airflow(context: Context) -> Iterator[Finding]:
             ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
         except (SyntaxError, UnicodeDecodeError) as fault:
             yield error(f"{path.relative_to(context.folder)} does not parse: {fault}", "correct the file")
+    dags = sum('DAG(' in path.read_text(encoding="utf-8", errors="replace") for path in files)
     if installed is None:
-        yield ok(f"{len(files)} DAG file(s); Airflow itself is not installed here")
+        yield ok(f"DAGs here: {dags}; Airflow itself is not installed here")
         return
+    missing = [name for name in TOOLS if shutil.which(name) is None]
+    if files and missing:
+        yield error(
+            f"the DAGs' tasks need {', '.join(missing)}, which a worker started from here does not find",
+            "install util-linux and coreutils; the DAGs run on Linux",
+        )
     home = Path(context.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
     looked_at = Path(os.environ.get("AIRFLOW__CORE__DAGS_FOLDER", home / "dags"))
     if files and looked_at.resolve() != folder.resolve() and not (looked_at / files[0].name).exists():
@@ -39,4 +49,4 @@ def airflow(context: Context) -> Iterator[Finding]:
     if shutil.which("cryptoml") is None:
         yield error("a worker started from here does not find cryptoml", "put its environment's bin folder on the PATH")
     else:
-        yield ok(f"{len(files)} DAG file(s), airflow at {installed}")
+        yield ok(f"DAGs here: {dags}; airflow at {installed}")
