@@ -78,6 +78,11 @@ def _end_with(parent: int) -> None:
 
 def _supervise(worker: int, on_overdue: Callable[[int, int], None]) -> NoReturn:
     asked = 0
+    # Threads that were there before the fork (an agent's, say) live on in this process; they get no word in.
+    talk = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
 
     def forward(number: int, frame: FrameType | None) -> None:
         nonlocal asked
@@ -99,6 +104,8 @@ def _supervise(worker: int, on_overdue: Callable[[int, int], None]) -> NoReturn:
     for one in _wanted():
         signal.signal(one, signal.SIG_IGN)
     code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
+    if code < 0:
+        os.dup2(talk, 2)
     if code < 0 and asked:
         on_overdue(worker, asked)
         code = 128 + asked
