@@ -65,8 +65,8 @@ def check(ended: Started, seconds: float, number: signal.Signals = signal.SIGTER
     assert "Traceback" not in ended.seen
 
 
-@pytest.mark.parametrize("implementation", ["sklearn", "sklearnex"])
-def test_native_fits_end_in_time(settled, implementation):
+@pytest.mark.parametrize(("implementation", "number"), [("sklearn", signal.SIGINT), ("sklearnex", signal.SIGTERM)])
+def test_native_fits_end_in_time(settled, implementation, number):
     """Two signals in a row, as a scheduler in a hurry sends them. The accelerated forest keeps Python's lock."""
     before = runs(settled)
     flags = ("--set", "training.models=[rf]", "--set", "models.rf.n_estimators=5000",
@@ -74,9 +74,9 @@ def test_native_fits_end_in_time(settled, implementation):
     with Started(settled, "train", *QUICK[:2], *QUICK[4:], *flags) as training:
         training.wait_for("persistence: 1/3")
         began = time.monotonic()
-        training.process.send_signal(signal.SIGTERM)
-        training.process.send_signal(signal.SIGTERM)
-        check(training, training.ended(began))
+        training.process.send_signal(number)
+        training.process.send_signal(number)
+        check(training, training.ended(began), number)
     assert settled.run("sync").code == 0
     new = {name: status for name, status in runs(settled).items() if name not in before}
     assert sorted(new.values()) == ["KILLED", "KILLED"]
