@@ -11,12 +11,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
 from cryptoml.errors import StoppedError
 
 LIMIT_S = 3.5
+STOPPED = "cryptoml: stopped by a signal."
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _PR_SET_PDEATHSIG = 1
 
@@ -28,10 +30,11 @@ def command_pid() -> int:
     return _command_pid or os.getpid()
 
 
-def run_stoppable(work: Callable[[], NoReturn], *, on_overdue: Callable[[int, int], None]) -> NoReturn:
+def run_stoppable(work: Callable[[], NoReturn], *, on_signal: Callable[[int, int], None]) -> NoReturn:
     """Run `work`, which ends the process itself, and end with its exit code; before any thread is started.
 
-    `on_overdue(pid, signal number)` is called after a child that did not end in time was killed.
+    `on_signal(child's pid, signal number)` is called in the parent while the child cleans up, for what must be
+    done should it not come to that.
     """
     if not hasattr(os, "fork"):
         _listen()
@@ -45,7 +48,7 @@ def run_stoppable(work: Callable[[], NoReturn], *, on_overdue: Callable[[int, in
         _end_with(_command_pid)
         _listen()
         work()
-    _supervise(worker, on_overdue)
+    _supervise(worker, on_signal)
 
 
 def _listen() -> None:
@@ -76,15 +79,22 @@ def _end_with(parent: int) -> None:
         os._exit(128 + signal.SIGKILL)
 
 
-def _supervise(worker: int, on_overdue: Callable[[int, int], None]) -> NoReturn:
+def _supervise(worker: int, on_signal: Callable[[int, int], None]) -> NoReturn:
     asked = 0
+    # Threads that were there before the fork (an agent's, say) live on in this process; they get no word in.
+    talk = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
 
     def forward(number: int, frame: FrameType | None) -> None:
         nonlocal asked
         if not asked:
             asked = number
             signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
-        os.kill(worker, number)
+            os.kill(worker, number)
+            with suppress(Exception):
+                on_signal(worker, number)
 
     def kill(number: int, frame: FrameType | None) -> None:
         os.kill(worker, signal.SIGKILL)
@@ -99,12 +109,10 @@ def _supervise(worker: int, on_overdue: Callable[[int, int], None]) -> NoReturn:
     for one in _wanted():
         signal.signal(one, signal.SIG_IGN)
     code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
-    if code < 0 and asked:
-        on_overdue(worker, asked)
-        code = 128 + asked
-    elif code < 0:
-        name = signal.Signals(-code).name
-        hint = " The memory may have run out." if -code == signal.SIGKILL else ""
-        os.write(2, f"cryptoml: ended by {name}.{hint}\n".encode())
-        code = 128 - code
+    if code < 0:
+        hint = ". The memory may have run out." if code == -signal.SIGKILL else "."
+        text = STOPPED if asked else f"cryptoml: ended by signal {-code}{hint}"
+        with suppress(OSError):
+            os.write(talk, f"{text}\n".encode())
+        code = 128 + (asked or -code)
     os._exit(code)

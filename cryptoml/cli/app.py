@@ -30,8 +30,6 @@ from cryptoml.cli.commands import (
 from cryptoml.cli.streams import READER_GONE, leave, open_streams
 from cryptoml.errors import CryptomlError, StoppedError
 
-STOPPED = "cryptoml: stopped by a signal."
-
 app = typer.Typer(
     name="cryptoml",
     help="From crypto candles to a tracked, registered, promotable, reproducible price model.",
@@ -76,25 +74,23 @@ def root(
 def main() -> NoReturn:
     """Run the command line and leave with the promised exit code."""
     open_streams()
-    stopping.run_stoppable(_run_and_leave, on_overdue=_note_killed)
+    stopping.run_stoppable(_run_and_leave, on_signal=_note_signal)
 
 
 def _run_and_leave() -> NoReturn:
     try:
         leave(run(sys.argv[1:]))
     except StoppedError as stopped:
-        _say(STOPPED)
+        _say(stopping.STOPPED)
         os._exit(stopped.exit_code)
 
 
-def _note_killed(worker: int, signal_number: int) -> None:
-    """The process was killed in the midst of things: its open runs are to count as KILLED."""
+def _note_signal(worker: int, signal_number: int) -> None:
+    """Should the process not get to end its runs, they are to count as KILLED."""
     from cryptoml.settings import load_settings
     from cryptoml.workflows.tracker import journal_of
 
-    with suppress(CryptomlError):
-        journal_of(load_settings()).mark_stopped(worker, signal_number)
-    _say(STOPPED)
+    journal_of(load_settings()).mark_stopped(worker, signal_number)
 
 
 def run(arguments: list[str]) -> int:

@@ -29,7 +29,7 @@ def airflow(context: Context) -> Iterator[Finding]:
             ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
         except (SyntaxError, UnicodeDecodeError) as fault:
             yield error(f"{path.relative_to(context.folder)} does not parse: {fault}", "correct the file")
-    dags = sum('DAG(' in path.read_text(encoding="utf-8", errors="replace") for path in files)
+    dags = sum("DAG(" in path.read_text(encoding="utf-8", errors="replace") for path in files)
     if installed is None:
         yield ok(f"DAGs here: {dags}; Airflow itself is not installed here")
         return

@@ -11,7 +11,7 @@ from tests.conftest import Project
 
 PAUSED = "PAUSED"
 SITE = f"""
-import os, time
+import ctypes, os, time
 from importlib.machinery import SourceFileLoader
 
 module_name, _, path = os.environ["PAUSE_AT"].partition(":")
@@ -22,6 +22,8 @@ exec_module = SourceFileLoader.exec_module
 def pause():
     os.write(2, b"{PAUSED}\\n")
     deadline = time.monotonic() + 120
+    if how == "locked":
+        ctypes.PyDLL(None).sleep(60)
     while time.monotonic() < deadline:
         try:
             time.sleep(0.1)
@@ -109,7 +111,10 @@ class Started:
 
 
 def paused(project: Project, at: str, *arguments: object, how: str = "before", **environ: str) -> Started:
-    """Start a command that stops at `module:function`: `before` it, `after` it, or `deaf` to every exception."""
+    """Start a command that stops at `module:function`.
+
+    `before` it, `after` it, before it and `deaf` to every exception, or before it with Python's lock `locked`.
+    """
     folder: Path = project.folder.parent / "pause"
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(SITE)

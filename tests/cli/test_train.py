@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -319,34 +317,6 @@ def test_a_server_that_is_away_costs_seconds_and_no_result(trained):
     assert {one["run_name"] for one in synced.json()["delivered"]} == {one["run_name"] for one in result["models"]}
     assert [one["versions"] for one in synced.json()["delivered"] if one["versions"]]
     assert project.run("sync", "--json").json()["delivered"] == []
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_at_once_and_the_runs_are_killed(trained, number):
-    project, _ = trained
-    process = subprocess.Popen(
-        project.command("train", "--models", "rf", "--set", "models.rf.n_estimators=5000", "--set",
-                        "models.rf.implementation=sklearn", "--set", "tracking.profile_report=false"),
-        cwd=project.folder, env=dict(project.environ), stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # A shell's background job ignores SIGINT, and so would its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
-    assert process.stderr is not None
-    seen = ""
-    for line in process.stderr:
-        seen += line
-        if "persistence" in line:
-            break
-    started = time.monotonic()
-    os.kill(process.pid, number)
-    out, err = process.communicate(timeout=60)
-    assert time.monotonic() - started < 5
-    assert process.returncode == 128 + number, seen + err
-    assert "Traceback" not in err
-    assert out == ""
-    synced = project.run("sync", "--json")
-    assert "KILLED" in {one["status"] for one in synced.json()["delivered"]}, synced.out
 
 
 def test_nothing_heavy_is_imported_for_help():
