@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cryptoml.cli.options import AsJson, ConfigFile, Overrides
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -33,11 +35,9 @@ def compare(
     csv: Annotated[Path | None, typer.Option(help="Write all metrics and parameters to this .csv file.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with charts that needs no network.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Show runs that no ranking is fair to, marked.")] = False,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML config; configs/default.yaml of the project when it is there.")
-    ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Override one key of the config.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show runs side by side with what is best, what differs and, asked for, which differences are more than luck."""
     from cryptoml.cli.configured import configured

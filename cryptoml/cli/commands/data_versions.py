@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cryptoml.cli.options import AsJson
+
 if TYPE_CHECKING:
     from cryptoml.workflows.data_versions import DataResult
 
@@ -17,7 +19,7 @@ def push_data(
     ] = None,
     message: Annotated[str | None, typer.Option("-m", "--message", help="Commit message; implies --commit.")] = None,
     commit: Annotated[bool, typer.Option("--commit", help="Commit the .dvc files to git.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Version data files with DVC and send them to the remote; prints each file's version."""
     from cryptoml.cli.console import listening
@@ -41,7 +43,7 @@ def pull_data(
     ] = None,
     rev: Annotated[str | None, typer.Option(help="A git revision: the data as it was pinned there.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that were changed here.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Get the data files that the project, or a revision of it, pins."""
     from cryptoml.cli.console import listening

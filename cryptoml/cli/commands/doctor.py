@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cryptoml.cli.options import AsJson
+
 if TYPE_CHECKING:
     from cryptoml.doctor.run import Diagnosis
 
@@ -24,7 +26,7 @@ def doctor(
     report: Annotated[
         Path | None, typer.Option(help="Also write the findings to a file, without secrets, to be shown to others.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Look at everything that training and promotion need; ends with 6 when something does not work."""
     from cryptoml.cli.console import listening, print_json_last, print_lines

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cryptoml.cli.options import AsJson, ConfigFile, Overrides
+
 
 def extract_data(
     exchange: Annotated[str | None, typer.Option(help="binance, binanceus, bitstamp or coinbase.")] = None,
@@ -17,13 +19,9 @@ def extract_data(
     output: Annotated[
         str | None, typer.Option("-o", "--output", help="Folder, or CSV or CSV.gz file; data/raw when not given.")
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML config; configs/default.yaml of the project when it is there.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Override one key: --set extract.interval=1d.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
 ) -> None:
     """Fetch complete candles from an exchange, going on at the end of the file that is there; no key needed."""
     from cryptoml.cli.configured import configured

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cryptoml.cli.options import AsJson, ConfigFile, Overrides
+
 if TYPE_CHECKING:
     from cryptoml.workflows.monitor import MonitorResult
 
@@ -17,11 +19,9 @@ def monitor(
         Path | None, typer.Option(help="Candles with the outcomes; the newest file below data/ when not given.")
     ] = None,
     last: Annotated[int | None, typer.Option(min=1, help="Score only so many newest forecasts.")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML config; configs/default.yaml of the project when it is there.")
-    ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Override one key of the config.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
 ) -> None:
     """Score the forecasts of predict --log on candles that came since; exit 6 when persistence is better."""
     from cryptoml.cli.configured import configured

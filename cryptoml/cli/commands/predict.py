@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cryptoml.cli.options import AsJson, ConfigFile, Overrides
+
 if TYPE_CHECKING:
     from cryptoml.workflows.predict import Prediction
 
@@ -24,11 +26,9 @@ def predict(
     ] = None,
     log: Annotated[bool, typer.Option("--log", help="Keep the forecasts for cryptoml monitor.")] = False,
     stale_ok: Annotated[bool, typer.Option("--stale-ok", help="Forecast from old candles too.")] = False,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML config; configs/default.yaml of the project when it is there.")
-    ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Override one key of the config.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
 ) -> None:
     """Forecast with a registered model from the newest candles, which must be fresh, whole and of its market."""
     from cryptoml.cli.configured import configured

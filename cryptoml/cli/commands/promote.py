@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cryptoml.cli.options import AsJson, ConfigFile, Overrides
+
 if TYPE_CHECKING:
     from cryptoml.registry.ledger import Entry
     from cryptoml.workflows.promote import Promoted
@@ -25,11 +27,9 @@ def promote(
     ] = False,
     history: Annotated[bool, typer.Option("--history", help="Show every transition, and what does not agree.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Move it although a check says no.")] = False,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML config; configs/default.yaml of the project when it is there.")
-    ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Override one key of the config.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
 ) -> None:
     """Move a version to staging, production, archived or none; production is validated and archives the one before."""
     from cryptoml.cli.configured import configured

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cryptoml.cli.options import AsJson, ConfigFile, Overrides
+
 
 def register(
     run: Annotated[str | None, typer.Argument(help="A run's id or name.")] = None,
@@ -14,11 +16,9 @@ def register(
     force: Annotated[bool, typer.Option("--force", help="Register it although the gate says no.")] = False,
     reason: Annotated[str | None, typer.Option(help="Why; kept on the version. Needed with --force.")] = None,
     data: Annotated[Path | None, typer.Option(help="Candles for the duel with the version in production.")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML config; configs/default.yaml of the project when it is there.")
-    ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Override one key of the config.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a run's model a version; a run that is one already stays that one."""
     from cryptoml.cli.configured import configured

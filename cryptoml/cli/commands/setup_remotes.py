@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cryptoml.cli.options import AsJson
+
 if TYPE_CHECKING:
     from cryptoml.settings import Settings
 
@@ -24,7 +26,7 @@ def setup_remotes(
     local: Annotated[bool, typer.Option("--local", help="No account: DVC on a folder below .cryptoml/.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Change remotes that point to another repository.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Connect git, DVC and MLflow to a DagsHub repository, and prove that each works."""
     from cryptoml.cli.console import listening, print_json_last, print_lines, print_table

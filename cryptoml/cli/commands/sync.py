@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from cryptoml.cli.options import AsJson
 
 
 def sync(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Deliver runs that are still in the journal, without doubling any; a run whose process died is FAILED."""
     from cryptoml.cli.console import listening, print_json_last, print_lines

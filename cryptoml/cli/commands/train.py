@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cryptoml.cli.options import AsJson, ConfigFile, Overrides
+
 if TYPE_CHECKING:
     from cryptoml.workflows.results import ModelRow, TrainResult
 
@@ -18,17 +20,13 @@ def train(
         typer.Option(help="Raw candles or a processed file; the newest file below data/ when not given."),
     ] = None,
     models: Annotated[str | None, typer.Option(help="Comma-separated: rf,gbm,ridge,xgb.")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML config; configs/default.yaml of the project when it is there.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Override one key: --set models.rf.n_estimators=300.")
-    ] = None,
+    config: ConfigFile = None,
+    set_: Overrides = None,
     wait: Annotated[
         float,
         typer.Option(min=0, help="Seconds to wait while another training of the same data is at work; then exit 5."),
     ] = 0.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train models on one split and one set of folds, track every run, register the best that passes the gate."""
     from cryptoml.cli.configured import configured

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cryptoml.cli.options import AsJson, ConfigFile, Overrides
+
 
 def transform_data(
     path: Annotated[Path, typer.Argument(help="Raw candles.")],
@@ -14,13 +16,9 @@ def transform_data(
         Path | None,
         typer.Option("-o", "--output", help="Folder, or Parquet or CSV file; data/processed when not given."),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML config; configs/default.yaml of the project when it is there.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Override one key: --set quality.max_missing_share=0.1.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")] = False,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check candles against the quality gates and write the processed data set; exit 4 when a gate is not passed."""
     from cryptoml.cli.configured import configured
