@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -111,6 +112,9 @@ def run(arguments: list[str]) -> int:
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):
             _say(f"cryptoml: {error.format_message()} Mend: cryptoml --help")
             return int(error.exit_code)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _say(f"cryptoml: {error.filename or 'the output'}: the disk is full. Mend: free some space")
+            return 5
         if type(error).__name__ == "Abort":
             _say("cryptoml: stopped.")
             return 130
