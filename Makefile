@@ -39,7 +39,7 @@ browser: ## install the headless browser that tests of pages need, if there is n
 	  $$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; }
 
 test: lint browser ## everything: lint, then every test, those of Airflow last
-	$(BIN)/python -m pytest --ignore=tests/airflow --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --ignore=tests/airflow --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations=40
 	$(MAKE) test-airflow
 
 test-airflow: airflow-setup ## the DAGs on a real scheduler, dag-processor and api-server
