@@ -172,9 +172,15 @@ def _write_metadata(folder: Path, result: ModelResult, context: TrainingContext,
 def _environment() -> str:
     """Python, the platform and every installed distribution, a line each."""
     import platform
-    from importlib.metadata import distributions
+    import sys
 
-    packages = sorted({f"{one.name}=={one.version}" for one in distributions() if one.name}, key=str.lower)
+    found: dict[str, str] = {}
+    for folder in sys.path:
+        # The folder's name says name and version; reading the metadata of each takes a second.
+        for one in sorted(Path(folder or ".").glob("*.dist-info")):
+            name, _, version = one.name.removesuffix(".dist-info").rpartition("-")
+            found.setdefault(name.replace("_", "-"), version)
+    packages = [f"{name}=={found[name]}" for name in sorted(found, key=str.lower)]
     return "\n".join([f"# Python {platform.python_version()} on {platform.platform()}", *packages]) + "\n"
 
 
