@@ -32,7 +32,8 @@ def crash():
 def chatter():
     while True:
         time.sleep(0.01)
-        sys.stderr.write("from a thread\\n")
+        # Past Python's own lock on the stream, which a fork in the middle of a write would leave locked for good.
+        os.write(2, b"from a thread\\n")
 
 
 class Noise:
