@@ -8,13 +8,14 @@ export PYTHONDONTWRITEBYTECODE ?= 1
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
+# "sync" and not "install": the latter lets the overrides in pyproject.toml loosen the lock's own pins.
 setup: .venv/.stamp ## install everything the lock names into .venv
 
 .venv/.stamp: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 3; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --no-deps -r requirements.lock
+	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements.lock
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -22,7 +23,7 @@ airflow-setup: airflow/.venv/.stamp ## install Airflow, which has an environment
 
 airflow/.venv/.stamp: airflow/requirements.lock | setup
 	test -x airflow/.venv/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python airflow/.venv
-	VIRTUAL_ENV=airflow/.venv $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --no-deps -r airflow/requirements.lock
+	VIRTUAL_ENV=airflow/.venv $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes airflow/requirements.lock
 	@touch $@
 
 lint: setup ## style, types, layers
