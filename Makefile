@@ -64,8 +64,9 @@ lock: ## choose versions anew, write requirements.lock
 	$(BIN)/uv pip compile --universal --generate-hashes --group dev --upgrade \
 	  --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 
+# Without config: the overrides in pyproject.toml are for the project's own libraries.
 lock-airflow: ## the same for Airflow's environment
-	$(BIN)/uv pip compile --universal --generate-hashes --upgrade --python-version 3.11 \
+	$(BIN)/uv pip compile --no-config --universal --generate-hashes --upgrade --python-version 3.11 \
 	  --no-header --no-emit-index-url --no-emit-find-links --output-file airflow/requirements.lock airflow/requirements.in
 
 clean: ## remove what make and the demo made

@@ -29,3 +29,8 @@ def test_locks_carry_hashes_and_no_addresses(lock: str):
     entries = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
     assert "://" not in text
+
+
+def test_the_projects_overrides_stay_out_of_airflows_lock():
+    assert "--override" in (REPOSITORY / "requirements.lock").read_text()
+    assert "--override" not in (REPOSITORY / "airflow" / "requirements.lock").read_text()
