@@ -22,20 +22,45 @@ if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then message=(-m "Data o
 # Where each task lands on a machine of its own (handover: version), git carries the pins and DVC the files.
 apart() { [ "$HANDOVER" = version ]; }
 
-# receive FILE.dvc...: the files as the newest commit pins them.
-receive() {
-  apart || return 0
-  git pull --quiet --ff-only >&2 || fail 5 "git pull did not bring the newest pins."
-  for pin in "$@"; do
-    [ ! -f "$pin" ] || cryptoml pull-data "${pin%.dvc}" >&2
-  done
+# turn, over: one step at a time works on the clone; those of one machine share it, as the DAGs share a project.
+turn() {
+  mkdir -p .cryptoml/locks
+  exec 8> .cryptoml/locks/clone.lock
+  flock --wait 600 8 || fail 5 "another step has been working on the clone for ten minutes."
+}
+over() { exec 8>&-; }
+
+# What was committed here and never pushed goes on top of what others pushed; where both pinned a file, theirs counts.
+catch_up() {
+  git rebase --abort 2>/dev/null || true # of a step that was cut off
+  git pull --quiet --rebase --autostash --strategy-option=ours >&2
 }
 
-# hand_on FILE...: version the files and publish their pins.
+# receive FILE.dvc...: the files as the newest commit pins them, whatever a step that was cut off has left of them here.
+receive() {
+  apart || return 0
+  local pin files=()
+  turn
+  catch_up || fail 5 "git pull did not bring the newest pins."
+  for pin in "$@"; do
+    [ ! -f "$pin" ] || files+=("${pin%.dvc}")
+  done
+  [ ${#files[@]} = 0 ] || cryptoml pull-data --force "${files[@]}" >&2
+  over
+}
+
+# hand_on FILE...: version the files and publish their pins, again when another machine was quicker.
 hand_on() {
   apart || return 0
+  local wait_s
+  turn
   cryptoml push-data "$@" -m "Data of $RUN_ID" >&2
-  git push --quiet >&2 || fail 5 "git push did not hand the pins on."
+  for wait_s in 0 1 2 3 4; do
+    sleep "$wait_s"
+    [ "$wait_s" = 0 ] || catch_up || break
+    ! git push --quiet >&2 || { over; return 0; }
+  done
+  fail 5 "git push did not hand the pins on."
 }
 
 # alone NAME: wait for the end of a training of the same data that was cleared or lost its worker.

@@ -45,13 +45,14 @@ VERSION = """
 receive "$RAW.dvc" "$DATA.dvc"
 needs "$RAW" "extract_data handed on no candles"
 needs "$DATA" "transform_data handed on no data set"
+turn
 cryptoml push-data "$RAW" "$DATA" "${message[@]}" --json
 """
 
 # First what a process that died has left in the journal; a store that is away is told by train.
 TRAIN = """
 receive
-! apart || cryptoml pull-data "$DATA" --rev "${VERSION#*@}" >&2
+! apart || cryptoml pull-data --force "$DATA" --rev "${VERSION#*@}" >&2
 needs "$DATA" "transform_data handed on no data set"
 alone "${DATA##*/}"
 cryptoml sync >&2 || true

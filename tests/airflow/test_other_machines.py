@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -11,8 +12,11 @@ import pytest
 
 from tests.airflow.conftest import TINY, git_project
 from tests.airflow.test_dag_integrity import ORDER, facts_of
+from tests.airflow.test_steps import run_step
 from tests.conftest import REPOSITORY, clean_environ
-from tests.exchange.server import make_standin
+from tests.exchange.server import StandIn, make_standin
+
+HOUR_MS = 3_600_000
 
 
 @pytest.fixture
@@ -22,25 +26,33 @@ def exchange():
     made.stop()
 
 
-def test_each_step_on_a_machine_of_its_own(tmp_path: Path, exchange):
-    tasks = facts_of(tmp_path, {"handover": "version"})["dags"]["crypto_training"]["tasks"]
-    environ = clean_environ(tmp_path / "user") | {
-        "PATH": f"{REPOSITORY / '.venv' / 'bin'}:{clean_environ(tmp_path)['PATH']}",
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The tasks of `crypto_training` where data go by version."""
+    found = facts_of(tmp_path_factory.mktemp("facts"), {"handover": "version"})
+    return found["dags"]["crypto_training"]["tasks"]
+
+
+def environ_of(folder: Path, exchange: StandIn) -> dict[str, str]:
+    return clean_environ(folder / "user") | {
+        "PATH": f"{REPOSITORY / '.venv' / 'bin'}:{clean_environ(folder)['PATH']}",
         "CRYPTOML_EXCHANGE_URL": exchange.url,
-        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}",
-    }
-    origin = shared_project(tmp_path, environ)
-    values = {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
         "RUN_ID": "scheduled__2024-01-02",
         "CONFIG": "configs/tiny.yaml",
         "SYMBOLS": "BTC/USDT",
         "INTERVAL": "1h",
         "MODELS": "ridge",
     }
+
+
+def test_each_step_on_a_machine_of_its_own(tmp_path: Path, tasks, exchange):
+    environ = environ_of(tmp_path, exchange)
+    origin = shared_project(tmp_path, environ)
+    values: dict[str, str] = {}
     printed = {}
     for name in ORDER:
-        machine = tmp_path / f"machine-of-{name}"
-        subprocess.run(["git", "clone", "--quiet", str(origin), str(machine)], check=True, env=environ)
+        machine = new_machine(tmp_path, name, origin, environ)
         printed[name] = run_step(tasks[name], machine, environ | values)
         values |= {"RAW": printed.get("extract_data", ""), "DATA": printed.get("transform_data", "")}
         if name == "version_data":
@@ -49,6 +61,50 @@ def test_each_step_on_a_machine_of_its_own(tmp_path: Path, exchange):
     result = json.loads(printed["train_model"])
     assert result["dataset_version"] == values["VERSION"]
     assert result["registered"]
+
+
+def test_a_machine_that_was_cut_off_catches_up(tmp_path: Path, tasks, exchange):
+    environ, step = environ_of(tmp_path, exchange), tasks["extract_data"]
+    origin = shared_project(tmp_path, environ)
+    ours, theirs = (new_machine(tmp_path, name, origin, environ) for name in ("ours", "theirs"))
+    hook = origin / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    exchange.now_ms -= 900 * HOUR_MS
+    assert "git push did not hand the pins on" in run_step(step, ours, environ, code=5)
+    hook.unlink()
+    exchange.now_ms += 300 * HOUR_MS
+    run_step(step, theirs, environ)
+    # Cut off once more while it wrote candles; and the others push just before this machine does.
+    raw = ours / "data" / "raw" / "BTCUSDT_1h.csv"
+    raw.chmod(0o644)
+    raw.write_text("".join(raw.read_text().splitlines(keepends=True)[:50]))
+    exchange.now_ms += 600 * HOUR_MS
+    hook = ours / ".git" / "hooks" / "pre-push"
+    hook.write_text(
+        f'#!/bin/sh\nrm -- "$0"\nunset $(git rev-parse --local-env-vars)\ncd {theirs} &&'
+        " git commit --quiet --allow-empty -m quicker && git push --quiet\n"
+    )
+    hook.chmod(0o755)
+    assert run_step(step, ours, environ) == "data/raw/BTCUSDT_1h.csv"
+    assert not hook.exists()
+    times = [line.partition(",")[0] for line in raw.read_text().splitlines()[1:]]
+    assert (len(times), times) == (1999, sorted(set(times)))
+    pinned, subjects = (
+        subprocess.run(
+            ["git", "-C", str(origin), *what], capture_output=True, text=True, check=True, env=environ
+        ).stdout
+        for what in (("show", "main:data/raw/BTCUSDT_1h.csv.dvc"), ("log", "--format=%s", "main"))
+    )
+    assert hashlib.md5(raw.read_bytes()).hexdigest() in pinned
+    assert "quicker" in subjects
+
+
+def new_machine(folder: Path, name: str, origin: Path, environ: dict[str, str]) -> Path:
+    """A fresh clone."""
+    machine = folder / f"machine-{name}"
+    subprocess.run(["git", "clone", "--quiet", str(origin), str(machine)], check=True, env=environ)
+    return machine
 
 
 def shared_project(folder: Path, environ: dict[str, str]) -> Path:
@@ -69,20 +125,3 @@ def shared_project(folder: Path, environ: dict[str, str]) -> Path:
     ):
         subprocess.run(command, cwd=project, env=environ, check=True)
     return origin
-
-
-def run_step(task: dict[str, Any], machine: Path, environ: dict[str, str]) -> str:
-    """Run a task's command as BashOperator does; the last line it prints."""
-    fixed = {name: text for name, text in task["env"].items() if "{" not in text}
-    templates = dict.fromkeys(task["env"].keys() - fixed.keys(), "")
-    done = subprocess.run(
-        ["bash", "-c", task["command"]],
-        cwd=machine,
-        env={**templates, **fixed, **environ, "CRYPTOML_PROJECT_DIR": str(machine)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout.splitlines()[-1]
