@@ -79,7 +79,8 @@ def append_candles(path: Path, candles: Sequence[Candle], *, symbol: str) -> Non
         return
     text = _frame(candles, symbol).to_csv(header=False, date_format="%Y-%m-%dT%H:%M:%SZ", lineterminator="\n")
     data = text.encode()
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # Always the same name, so that the next call writes over what a kill -9 left; there is one writer at a time.
+    partial = path.with_name(f".{path.name}.partial")
     try:
         try:
             shutil.copyfile(path, partial)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml import events
-from cryptoml.errors import CryptomlError, UnavailableError, UsageError
+from cryptoml.errors import CryptomlError, DataError, UnavailableError, UsageError
 from cryptoml.workflows.filling import Extracted, Filling, alone, iso
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ class _Span:
 
 
 def extract(request: ExtractRequest, *, on_event: events.OnEvent = events.ignore) -> ExtractResult:
-    """Fetch every symbol; what was fetched is kept whatever happens, and an exchange that goes away ends up in `error`.
+    """Fetch every symbol; what was fetched is kept whatever happens.
+
+    An exchange that goes away, or has nothing at all of a market, ends up in `error`.
 
     Raises UsageError for an unknown exchange, market or interval before anything is fetched, UnavailableError when
     the exchange is away from the start, DataError for a file that is not this market's.
@@ -74,7 +76,7 @@ def extract(request: ExtractRequest, *, on_event: events.OnEvent = events.ignore
         raise UsageError(f"--since {request.since} is in the future.")
     span = _Span(since_ms, until_ms, now_ms)
     done: list[Extracted] = []
-    error = None
+    error: CryptomlError | None = None
     for symbol, path in zip(symbols, files, strict=True):
         with alone(path):
             filling = _begin(path, symbol, timeframe)
@@ -88,6 +90,12 @@ def extract(request: ExtractRequest, *, on_event: events.OnEvent = events.ignore
         if error is not None:
             break
         _tell(done[-1], timeframe, on_event)
+    empty = [market.symbol for market in done if market.last is None]
+    if empty and error is None:
+        error = DataError(
+            f"{exchange.source.key}: no complete {timeframe.name} candle of {', '.join(empty)} in the time asked for.",
+            mend="choose an earlier --since, or wait until a candle is complete",
+        )
     return ExtractResult(exchange.source.key, timeframe.name, tuple(done), error)
 
 

@@ -19,7 +19,7 @@ from cryptoml.workflows.snapshot import Snapshot
 
 REMOTE = "dagshub"
 NOTHING = "-"
-IGNORED = (".env", ".env.bak", "/.cryptoml/", "/mlflow.db*", "/.mlflow.db.lock", "/mlartifacts/")
+IGNORED = (".env", ".env.bak", "/.cryptoml/", "/mlflow.db*", "/mlartifacts/", ".*.lock")
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,8 @@ def test_killed_in_the_middle_it_goes_on_without_a_gap_or_a_copy(project, standi
     process.kill()
     process.communicate()
     assert len(times(path)) == 1000
+    # As a kill in the middle of a write leaves it.
+    (project.folder / ".btc.csv.partial").write_text("timestamp,open\n2019-01-01T00")
     standin.hold.set()
     done = run(project, standin, "-o", "btc.csv", "--json")
     assert (done.code, done.json()["markets"][0]["added"]) == (0, 1499)

@@ -141,6 +141,16 @@ def test_a_market_that_ended_ends_the_file(standin, tmp_path, bounded):
     assert (market.added, market.missing) == (400, 0)
 
 
+def test_a_market_without_a_complete_candle_is_no_success(standin, tmp_path):
+    result = fetch(standin, tmp_path, symbols=("ETH/BTC", "BTC/USDT"), since="2019-04-15T03:00")
+    assert [market.last for market in result.markets] == [None, None]
+    assert isinstance(result.error, DataError)
+    assert "no complete 1h candle of ETH/BTC, BTC/USDT" in str(result.error)
+    fetch(standin, tmp_path, since="2019-04-15T02:00")
+    again = fetch(standin, tmp_path, symbols=("ETH/BTC", "BTC/USDT"), since="2019-04-15T03:00")
+    assert "candle of ETH/BTC in" in str(again.error), "the other market has candles in its file"
+
+
 def test_since_before_the_listing_starts_at_the_listing(standin, tmp_path):
     assert fetch(standin, tmp_path, since="2010-01-01").markets[0].first == "2019-01-01 00:00"
 
