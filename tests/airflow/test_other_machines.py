@@ -67,12 +67,11 @@ def test_a_machine_that_was_cut_off_catches_up(tmp_path: Path, tasks, exchange):
     environ, step = environ_of(tmp_path, exchange), tasks["extract_data"]
     origin = shared_project(tmp_path, environ)
     ours, theirs = (new_machine(tmp_path, name, origin, environ) for name in ("ours", "theirs"))
-    hook = origin / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\nexit 1\n")
-    hook.chmod(0o755)
+    away = origin.with_name("away.git")
+    add_hook(ours, f"mv {origin} {away} && exit 1")
     exchange.now_ms -= 900 * HOUR_MS
     assert "git push did not hand the pins on" in run_step(step, ours, environ, code=5)
-    hook.unlink()
+    away.rename(origin)
     exchange.now_ms += 300 * HOUR_MS
     run_step(step, theirs, environ)
     # Cut off once more while it wrote candles; and the others push just before this machine does.
@@ -80,12 +79,11 @@ def test_a_machine_that_was_cut_off_catches_up(tmp_path: Path, tasks, exchange):
     raw.chmod(0o644)
     raw.write_text("".join(raw.read_text().splitlines(keepends=True)[:50]))
     exchange.now_ms += 600 * HOUR_MS
-    hook = ours / ".git" / "hooks" / "pre-push"
-    hook.write_text(
-        f'#!/bin/sh\nrm -- "$0"\nunset $(git rev-parse --local-env-vars)\ncd {theirs} &&'
-        " git commit --quiet --allow-empty -m quicker && git push --quiet\n"
+    hook = add_hook(
+        ours,
+        "unset $(git rev-parse --local-env-vars)",
+        f"cd {theirs} && git commit --quiet --allow-empty -m quicker && git push --quiet",
     )
-    hook.chmod(0o755)
     assert run_step(step, ours, environ) == "data/raw/BTCUSDT_1h.csv"
     assert not hook.exists()
     times = [line.partition(",")[0] for line in raw.read_text().splitlines()[1:]]
@@ -98,6 +96,14 @@ def test_a_machine_that_was_cut_off_catches_up(tmp_path: Path, tasks, exchange):
     )
     assert hashlib.md5(raw.read_bytes()).hexdigest() in pinned
     assert "quicker" in subjects
+
+
+def add_hook(clone: Path, *lines: str) -> Path:
+    """Have these lines run once, just before the next push from the clone."""
+    hook = clone / ".git" / "hooks" / "pre-push"
+    hook.write_text("\n".join(["#!/bin/sh", 'rm -- "$0"', *lines, ""]))
+    hook.chmod(0o755)
+    return hook
 
 
 def new_machine(folder: Path, name: str, origin: Path, environ: dict[str, str]) -> Path:
