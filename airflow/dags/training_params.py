@@ -5,6 +5,8 @@ from __future__ import annotations
 from airflow.sdk import Param
 
 MODELS = ("rf", "gbm", "ridge", "xgb")
+# Python's `$` alone would let a line end through.
+END = r"$(?!\n)"
 
 
 def training_params(*, most_symbols: int) -> dict[str, Param]:
@@ -14,13 +16,13 @@ def training_params(*, most_symbols: int) -> dict[str, Param]:
         "symbols": Param(
             ["BTC/USDT"] if most_symbols == 1 else ["BTC/USDT", "ETH/USDT"],
             type="array",
-            items={"type": "string", "pattern": "^[A-Z0-9]{1,20}/[A-Z0-9]{1,20}$"},
+            items={"type": "string", "pattern": f"^[A-Z0-9]{{1,20}}/[A-Z0-9]{{1,20}}{END}"},
             minItems=1,
             maxItems=most_symbols,
             uniqueItems=True,
             description=f"{one} of the exchange, such as BTC/USDT.",
         ),
-        "interval": Param("1h", type="string", pattern="^[1-9][0-9]?[mhdw]$", description="Length of a candle."),
+        "interval": Param("1h", type="string", pattern=f"^[1-9][0-9]?[mhdw]{END}", description="Length of a candle."),
         "models": Param(
             list(MODELS),
             type="array",
@@ -32,7 +34,7 @@ def training_params(*, most_symbols: int) -> dict[str, Param]:
         "config": Param(
             None,
             type=["null", "string"],
-            pattern=r"^(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]*\.ya?ml$",
+            pattern=rf"^(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]*\.ya?ml{END}",
             description="Config file inside the project; configs/default.yaml when empty.",
         ),
     }

@@ -77,10 +77,13 @@ def test_a_cleared_run_and_a_second_run_give_the_same_metrics(world: World, firs
     [
         {"symbols": ["BTC/USDT", "ETH/USDT"]},
         {"symbols": ["$(touch /tmp/x)/USDT"]},
+        {"symbols": ["BTC/USDT\n"]},
         {"interval": "1h; id"},
+        {"interval": "1h\n"},
         {"models": ["rf", "oracle"]},
         {"config": "../../etc/passwd.yaml"},
         {"config": "--set"},
+        {"config": "x.yaml\n"},
     ],
 )
 def test_parameters_that_do_not_fit_are_refused(world: World, wrong: dict):
