@@ -93,7 +93,7 @@ class QualitySection(_Section):
     max_missing_share: float = Field(
         0.05, ge=0, le=1, description="largest share of candles missing, those read as 'no trade' left out"
     )
-    max_duplicate_share: float = Field(0.01, ge=0, le=1, description="largest share of rows that copy another one")
+    max_duplicate_share: float = Field(0.1, ge=0, le=1, description="largest share of rows that copy another one")
     max_spike_share: float = Field(0.001, ge=0, le=1, description="largest share of rows that are misprints")
     max_age_intervals: int | None = Field(
         None, ge=0, description="greatest age of the newest candle's end, in candles; any when not given"

@@ -24,8 +24,8 @@ class ReportRun:
     """A run as the report shows it.
 
     cells: the texts of the table; values: the numbers it is sorted by (None where there is none); best: the
-    columns where it is the best. holdout: forecasts as in `ModelResult.predictions`, or None; folds as in
-    training_metadata.json; importance: feature -> share.
+    columns where it is the best. metrics: what the charts show, in the units of their titles. holdout: forecasts
+    as in `ModelResult.predictions`, or None; folds as in training_metadata.json; importance: feature -> share.
     """
 
     name: str

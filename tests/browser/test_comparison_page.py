@@ -119,3 +119,8 @@ def test_two_metrics_of_choice(browser: Any, page: Path) -> None:
     assert browser.execute_script(title) == "skill %"
     count = "return document.getElementById('chart-scatter').data.length"
     assert browser.execute_script(count) >= 3
+    # In the unit of the title, as the table has it; persistence has no skill.
+    heads = [head.text.strip() for head in browser.find_elements("css selector", "#runs thead button")]
+    told = [text for text in column(browser, heads.index("skill %")) if text]
+    drawn = browser.execute_script("return document.getElementById('chart-scatter').data.map(one => one.x[0])")
+    assert told == [f"{value:+.3f}" for value in drawn]

@@ -84,7 +84,7 @@ def _show(done: RunComparison) -> None:
     from cryptoml.cli.console import print_lines, print_table
 
     columns, rows = _columns(), [_cells(done, row) for row in done.runs]
-    print_table(columns, rows, left=2)
+    print_table(columns, rows, left=3)
     differing = _differing(done)
     if differing:
         print_table(differing[0], differing[1:], title="what differs in the parameters")
@@ -99,7 +99,7 @@ def _show(done: RunComparison) -> None:
 def _columns() -> list[str]:
     from cryptoml.workflows.compare import METRICS
 
-    return ["run", "model", *(title for title, _ in METRICS.values()), "vs persistence", "p", "registered"]
+    return ["run", "model", "vs persistence", "p", *(title for title, _ in METRICS.values()), "registered"]
 
 
 def _cells(done: RunComparison, row: ComparedRun, *, mark: str = "*") -> list[str]:
@@ -117,14 +117,15 @@ def _cells(done: RunComparison, row: ComparedRun, *, mark: str = "*") -> list[st
     return [
         name,
         run.tags.get("model_type", ""),
-        *numbers,
         verdict,
         "" if p is None or row.is_baseline else f"{p:.3f}",
+        *numbers,
         ", ".join(row.places),
     ]
 
 
 _NOT_OF_BASELINE = ("skill", "directional_accuracy")
+_IN_PERCENT = ("skill", "directional_accuracy")
 
 
 def _text(name: str, value: float | None) -> str:
@@ -199,11 +200,15 @@ def _page(done: RunComparison) -> str:
     from cryptoml.reports.comparison import ReportRun, render
     from cryptoml.workflows.compare import METRICS
 
-    first = 2  # columns before the metrics
+    first = 4  # columns before the metrics
     told = []
     for row in done.runs:
         cells = _cells(done, row, mark="")
-        numbers = [row.run.metrics.get(name) for name in METRICS]
+        metrics = {
+            name: 100 * value if name in _IN_PERCENT else value
+            for name, value in row.run.metrics.items()
+            if name in METRICS and not (row.is_baseline and name in _NOT_OF_BASELINE)
+        }
         p = row.run.metrics.get("dm_p_value")
         details = row.details
         told.append(
@@ -212,11 +217,11 @@ def _page(done: RunComparison) -> str:
                 is_baseline=row.is_baseline,
                 comparable=row.comparable,
                 cells=cells,
-                values=[*cells[:first], *numbers, cells[-3], p, cells[-1]],
+                values=[*cells[:3], p, *(metrics.get(name) for name in METRICS), cells[-1]],
                 best=frozenset(
                     first + place for place, name in enumerate(METRICS) if row.run.run_id in done.best.get(name, ())
                 ),
-                metrics=row.run.metrics,
+                metrics=metrics,
                 holdout=details.holdout() if details is not None and details.predictions is not None else None,
                 folds=details.folds if details else (),
                 importance=details.importance if details else {},

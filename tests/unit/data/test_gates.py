@@ -24,12 +24,12 @@ def report(*, missing: int = 0, no_trade: int = 0, findings: tuple[Finding, ...]
         (report(missing=100), {"max_missing_share": 0.1}, []),
         (report(missing=101), {"max_missing_share": 0.1}, ["missing"]),
         (report(missing=500, no_trade=450), {"max_missing_share": 0.06}, []),
-        (report(findings=(Finding("exact copy of another row", "dropped", 10),)), {}, []),
+        (report(findings=(Finding("exact copy of another row", "dropped", 100),)), {}, []),
         (
             report(
                 findings=(
-                    Finding("exact copy of another row", "dropped", 6),
-                    Finding("rounded copy of another row", "dropped", 5),
+                    Finding("exact copy of another row", "dropped", 60),
+                    Finding("rounded copy of another row", "dropped", 41),
                 )
             ),
             {},
