@@ -88,12 +88,14 @@ def read_candles(
     one_candle_a_time(rows)
     rows.need(2)
     step = _interval(rows, interval)
+    repair.need_one_interval(rows, step.seconds)
     repair.drop_off_grid(rows, step.seconds)
     if has_volume:
         repair.drop_made_up(rows, step.seconds)
     drop_spikes(rows)
     repair.drop_unfinished(rows, step.seconds, now=pd.Timestamp.now(tz="UTC") if now is None else now)
     rows.need(2)
+    repair.need_near_times(rows, step.seconds)
     kept = rows.frame
     index = pd.DatetimeIndex(kept["time"].to_numpy().view("datetime64[ns]"), tz="UTC", name="timestamp")
     clean = pd.DataFrame({one: kept[one].to_numpy() for one in (*PRICES, "volume")}, index=index, copy=False)

@@ -26,9 +26,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "close": ("close", "c", "closeprice", "priceclose", "last", "price"),
     "symbol": ("symbol", "pair", "ticker", "market", "instrument"),
     "time": (
-        "unix", "epoch", "unixtimestamp", "ts", "timestamp", "date", "datetime", "opentime", "gmttime", "localtime",
-        "datetimeutc", "dateutc", "timeutc", "timestamputc", "timestampms", "opentimestamp", "candletime",
-        "timeperiodstart", "starttime", "start", "begin", "dtyyyymmdd", "timeopen", "time", "clock", "hour", "t",
+        "unix", "epoch", "unixtimestamp", "ts", "opentime", "opentimestamp", "timeopen", "timeperiodstart",
+        "starttime", "timestamp", "date", "datetime", "gmttime", "localtime", "datetimeutc", "dateutc", "timeutc",
+        "timestamputc", "timestampms", "candletime", "start", "begin", "dtyyyymmdd", "time", "clock", "hour", "t",
     ),
 }  # fmt: skip
 _CLOCKS = ("time", "clock", "hour", "timeutc")
@@ -91,8 +91,11 @@ def by_role(source: str, frame: pd.DataFrame, columns: Mapping[str, str] | None,
         candidates = [named[alias] for alias in _UNNAMED if alias in named]
     for name in candidates:
         kind = _time_kind(frame[name], clock=key(name) in _CLOCKS or name == chosen.get("time"))
-        if kind is not None:
-            found.setdefault(kind, frame[name])
+        if kind is None:
+            continue
+        # Of two dates, one with a time of day tells more candles apart than one without.
+        if kind not in found or (kind == "date" and _distinct(frame[name]) > _distinct(found[kind])):
+            found[kind] = frame[name]
     missing = [role for role in PRICES if role not in found]
     if "epoch" not in found and "date" not in found:
         if candidates and not missing:
@@ -160,6 +163,10 @@ def _time_kind(column: pd.Series[Any], *, clock: bool) -> Literal["epoch", "date
     if 19_000_101 <= middle <= 21_001_231:
         return "date"
     return "clock" if clock and float(known.min()) >= 0 and float(known.max()) < 240_000 else None
+
+
+def _distinct(column: pd.Series[Any]) -> int:
+    return int(column.head(2000).nunique())
 
 
 def _base_volume(sided: Mapping[str, pd.Series[Any]], close: pd.Series[Any], notes: list[str]) -> str | None:

@@ -27,7 +27,18 @@ _EXCHANGE_DUMP = (
     "taker_base_volume", "taker_quote_volume", "ignore", "a", "b", "c", "d",
 )  # fmt: skip
 _HEAD_BYTES = 1 << 16
-_TITLE_LINES = 5
+_TITLE_LINES = 30
+# A comma last: where decimals have one, it is as frequent as the sign between the columns.
+_DELIMITERS = ";\t|,"
+# What a file is that begins like this, and what to do with it.
+_OTHER_FILES = {
+    b"PK": ("is a zip archive or a spreadsheet", "unpack it, or export it as CSV"),
+    b"BZh": ("is compressed with bzip2", "unpack it"),
+    b"\xfd7zXZ": ("is compressed with xz", "unpack it"),
+    b"\x28\xb5\x2f\xfd": ("is compressed with zstd", "unpack it"),
+    b"version https://git-lfs": ("is a pointer of Git LFS and not the file itself", "get the file with git lfs pull"),
+    b"outs:": ("is a pointer of DVC and not the file itself", "cryptoml pull-data, then the name without .dvc"),
+}
 
 
 @dataclass(frozen=True)
@@ -56,14 +67,14 @@ def read_table(path: Path, columns: Sequence[str] | Mapping[str, str] | None = N
     data = _bytes(path)
     if data[:4] == b"PAR1" or data.startswith((b"FEA1", b"ARRO")):
         return _columnar(path, columns, parquet=data[:4] == b"PAR1")
-    if data[:2] == b"PK":
-        raise DataError(f"{path}: is a zip archive or a spreadsheet.", mend="unpack it, or export it as CSV")
+    for start, (fact, mend) in _OTHER_FILES.items():
+        if data.startswith(start):
+            raise DataError(f"{path}: {fact}.", mend=mend)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         data = data.decode("utf-16", errors="replace").encode()
     if not data[:_HEAD_BYTES].strip() and not data.strip():
         raise DataError(f"{path}: is empty.", mend="get the file again")
-    start = data[:64].lstrip()
-    if path.name.lower().removesuffix(".gz").endswith(".json") or start.startswith((b"[[", b"[{")):
+    if path.name.lower().removesuffix(".gz").endswith(".json") or data[:64].lstrip().startswith((b"[[", b"[{")):
         return _json(path, data, columns)
     if b"\x00" in data[:4096]:
         raise DataError(f"{path}: is not a text file.", mend="give CSV, CSV.gz, Parquet, Feather or JSON")
@@ -106,8 +117,9 @@ def _json(path: Path, data: bytes, columns: Sequence[str] | Mapping[str, str] | 
 
     wanted = "as freqtrade writes them: [[ms, open, high, low, close, volume], ...]"
     try:
-        rows = json.loads(data)
-    except ValueError as error:
+        # As floats, since a whole number of JSON may be larger than any that pandas holds.
+        rows = json.loads(data, parse_int=float)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: is not valid JSON: {error}.", mend="get the file again") from error
     if not isinstance(rows, list) or not rows or not all(isinstance(row, (list, dict)) for row in rows):
         raise DataError(f"{path}: a JSON array of candles was expected.", mend=wanted)
@@ -147,8 +159,7 @@ def _csv(path: Path, data: bytes, columns: Sequence[str] | Mapping[str, str] | N
     data = data.removeprefix(b"\xef\xbb\xbf")
     head = data[:_HEAD_BYTES].splitlines(keepends=True)
     lines = [line.decode("utf-8", errors="replace").strip() for line in head]
-    delimiter = max(",;\t|", key=lambda mark: max(line.count(mark) for line in lines[: _TITLE_LINES + 1]))
-    skipped, names = _header(path, lines, delimiter, columns)
+    skipped, names, delimiter = _header(path, lines, columns)
     start = sum(map(len, head[:skipped]))
     body = memoryview(data)[start:]
     mapping = columns if isinstance(columns, Mapping) else None
@@ -163,23 +174,20 @@ def _csv(path: Path, data: bytes, columns: Sequence[str] | Mapping[str, str] | N
 
 
 def _header(
-    path: Path, lines: list[str], delimiter: str, columns: Sequence[str] | Mapping[str, str] | None
-) -> tuple[int, list[str]]:
-    """How many lines come before the rows, and the columns' names, each different."""
-    rows = [[cell.strip().strip('"').strip() for cell in line.split(delimiter)] for line in lines]
+    path: Path, lines: list[str], columns: Sequence[str] | Mapping[str, str] | None
+) -> tuple[int, list[str], str]:
+    """How many lines come before the rows, the columns' names, each different, and the sign between columns."""
     given = None if not columns or isinstance(columns, Mapping) else list(columns)
     mapped = set(columns.values()) if isinstance(columns, Mapping) else set()
-    start = None
-    for place, cells in enumerate(rows[:_TITLE_LINES]):
-        if is_header(cells) or (mapped and mapped <= set(cells)):
-            start = place + 1
-            names = cells
-            break
-    if start is None:
-        first = next((place for place, cells in enumerate(rows) if any(cells)), 0)
-        start, names = first, rows[first]
+    found = _named_line(lines, mapped)
+    if found is not None:
+        start, names, delimiter = found
+    else:
+        delimiter = max(_DELIMITERS, key=lambda mark: max(line.count(mark) for line in lines[:_TITLE_LINES]))
+        start = next((place for place, line in enumerate(lines) if line), 0)
+        names = _cells(lines[start], delimiter)
         if given is not None and not any(_is_number(cell) for cell in names):
-            start = first + 1
+            start += 1
         elif given is None and len(names) in (12, 16) and names[0].isdigit():
             names = list(_EXCHANGE_DUMP[: len(names)])
         elif given is None:
@@ -192,11 +200,30 @@ def _header(
     if given is not None:
         _need_width(path, given, len(names))
         names = given
-    return start, [name if name not in names[:at] else f"{name}.{at + 1}" for at, name in enumerate(names)]
+    return start, [name if name not in names[:at] else f"{name}.{at + 1}" for at, name in enumerate(names)], delimiter
+
+
+def _named_line(lines: list[str], mapped: set[str]) -> tuple[int, list[str], str] | None:
+    """The lines up to and with the header, its names and the sign between them; None where no line names prices."""
+    for place, line in enumerate(lines[:_TITLE_LINES]):
+        for delimiter in _DELIMITERS:
+            cells = _cells(line, delimiter)
+            if not is_header(cells) and not (mapped and mapped <= set(cells)):
+                continue
+            # yfinance writes two lines more: the market, and the name of the time.
+            below = [_cells(other, delimiter)[0] for other in lines[place + 1 : place + 3]]
+            if cells[0] == "Price" and below in (["Ticker", "Date"], ["Ticker", "Datetime"]):
+                return place + 3, [below[1], *cells[1:]], delimiter
+            return place + 1, cells, delimiter
+    return None
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    return [cell.strip().strip('"').strip() for cell in line.split(delimiter)]
 
 
 def _is_number(cell: str) -> bool:
-    return bool(re.fullmatch(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", cell))
+    return bool(re.fullmatch(r"[+-]?\d+([.,]\d*)?([eE][+-]?\d+)?", cell))
 
 
 def _parsed(
@@ -210,9 +237,16 @@ def _parsed(
     parsing = csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=True)
     numbers = {name: pa.float64() for name in wanted if key(name) in (*PRICES, "volume")}
     texts = {name: pa.string() for name in wanted}
-    for types in (numbers, texts | numbers, texts):
+    attempts = [(numbers, "."), (texts | numbers, "."), (texts, ".")]
+    if delimiter != ",":
+        attempts.insert(2, (texts | numbers, ","))
+    for types, point in attempts:
         converting = csv.ConvertOptions(
-            column_types=types, include_columns=wanted, null_values=list(NULLS), strings_can_be_null=True
+            column_types=types,
+            include_columns=wanted,
+            null_values=list(NULLS),
+            strings_can_be_null=True,
+            decimal_point=point,
         )
         try:
             return csv.read_csv(pa.BufferReader(body), reading, parsing, converting)

@@ -246,6 +246,58 @@ def test_other_separators_and_quotes(read, sign):
     check(read(quoted), frame)
 
 
+def test_decimal_commas_beside_another_separator(read):
+    frame = market()
+    text = text_of(frame, iso(frame)).replace(",", ";").replace(".", ",")
+    check(read(text), frame)
+    check(read(text.partition("\n")[2], columns=NAMES), frame)
+
+
+def test_a_long_preamble_does_not_hide_the_header(read):
+    frame = market()
+    check(read("\n" * 9 + "# made by; hand, twice\n" * 9 + text_of(frame, iso(frame))), frame)
+
+
+def test_the_three_header_lines_of_yfinance(read):
+    frame = market(freq="D")
+    header = "Price,Close,High,Low,Open,Volume\nTicker,BTC-USD,BTC-USD,BTC-USD,BTC-USD,BTC-USD\nDate,,,,,"
+    shown = frame[["close", "high", "low", "open", "volume"]]
+    check(read(text_of(shown, list(frame.index.strftime("%Y-%m-%d")), header)), frame)
+    with pytest.raises(DataError, match="values are not numbers: line 9: "):
+        read(text_of(shown.astype(object).replace({"open": {shown["open"].iloc[5]: "?"}}), iso(frame), header))
+
+
+def test_the_open_time_counts_where_a_file_has_the_close_time_too(read):
+    frame = market(freq="D")
+    times = [f"{t:%Y-%m-%dT%H:%M:%S.000Z},{t:%Y-%m-%d}T23:59:59.999Z" for t in frame.index]
+    check(read(text_of(frame, times, "timeOpen,timestamp,open,high,low,close,volume")), frame)
+    check(read(text_of(frame, times, "open_time,time,open,high,low,close,volume")), frame)
+
+
+@pytest.mark.parametrize("name", ["time", "datetime"])
+def test_a_date_with_a_time_of_day_counts_beside_one_without(read, name):
+    frame = market()
+    times = [f"{t:%Y-%m-%d},{t:%Y-%m-%d %H:%M:%S}" for t in frame.index]
+    check(read(text_of(frame, times, f"date,{name},open,high,low,close,volume")), frame)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"PK\x03\x04", "zip archive or a spreadsheet"),
+        (b"\xfd7zXZ\x00\x00", "compressed with xz"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "pointer of Git LFS.*git lfs pull"),
+        (b"outs:\n- md5: 1\n", "pointer of DVC.*cryptoml pull-data"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b"<!DOCTYPE html>", "these are not candles.*<!DOCTYPE html>"),
+        (bytes(range(256)), "is not a text file"),
+    ],
+)
+def test_other_files_are_known_for_what_they_are(read, content, words):
+    with pytest.raises(DataError, match=words):
+        read(content)
+
+
 def test_line_numbers_count_title_and_blank_lines(read):
     frame = market()
     lines = ["My title", *text_of(frame, iso(frame)).splitlines()]

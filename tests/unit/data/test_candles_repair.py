@@ -290,3 +290,38 @@ def test_order_copies_and_time_format_change_nothing_and_every_row_is_accounted_
     assert report.missing_candles == whole - len(good) == sum(gap.candles for gap in report.breaks)
     assert QualityReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report
     assert len(report.summary()) == 1 + bool(report.missing_candles) + len(report.findings)
+
+
+def test_columns_taken_for_others_are_no_bad_rows(read):
+    frame = market()
+    wrong = frame.rename(columns={"high": "close", "close": "low", "low": "high"})
+    with pytest.raises(DataError, match=r"in \d\d of 60 rows high and low do not bracket.*columns in order, --set"):
+        read(wrong)
+    few = frame.assign(high=frame["high"].where(np.arange(60) >= 12, 1.0))
+    assert kinds(read(few)) == {"high or low that does not bracket open and close": 12}
+
+
+@pytest.mark.parametrize(("freq", "asked"), [("5min", None), ("15min", "15m"), ("3h", None), ("D", "1h")])
+@pytest.mark.parametrize("rows", [25, 100])
+def test_candles_of_two_lengths_are_refused(read, freq, asked, rows):
+    hours = market(120)
+    other = market(rows, freq=freq)
+    other.index = other.index + pd.Timedelta(days=40)
+    with pytest.raises(DataError, match=r"holds candles of \w+ and of \w+, such as the \d+ from line \d+ \(2021.*spli"):
+        read(pd.concat([hours, other]), interval=asked)
+
+
+def test_gaps_of_one_length_are_no_other_interval(read):
+    frame = market(24 * 40)
+    weekdays = frame[(frame.index.dayofweek < 5) & (frame.index.hour < 20)]
+    check(read(weekdays), weekdays)
+    thin = frame.iloc[np.r_[0:200, 200:240:2, 240:960]]
+    check(read(thin), thin)
+
+
+@pytest.mark.parametrize("stray", ["1971-01-01", "2009-01-01 13:00"])
+def test_a_time_far_off_all_others_is_named(read, stray):
+    frame = market()
+    far = frame.set_axis(frame.index[:30].union(frame.index[30:]).delete(0).insert(0, pd.Timestamp(stray, tz="UTC")))
+    with pytest.raises(DataError, match=rf"60 candles where .* between line 2 \({stray[:10]}.* and line 3 \(2021-03"):
+        read(far)
