@@ -289,6 +289,7 @@ def test_a_date_with_a_time_of_day_counts_beside_one_without(read, name):
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "pointer of Git LFS.*git lfs pull"),
         (b"outs:\n- md5: 1\n", "pointer of DVC.*cryptoml pull-data"),
         (b"[" * 100_000, "not valid JSON"),
+        (b"[[%b,1,1,1,1,1],[1,1,1,1,1,1]]" % (b"9" * 400), "only 1 usable row is left"),
         (b"<!DOCTYPE html>", "these are not candles.*<!DOCTYPE html>"),
         (bytes(range(256)), "is not a text file"),
     ],

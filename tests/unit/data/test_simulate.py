@@ -102,9 +102,14 @@ def test_volatility_and_volume_follow_the_hour_and_the_weekend():
 
 
 def test_volume_follows_volatility():
-    frame = simulate(years=2, seed=6).frame
+    simulation = simulate(years=2, seed=6)
+    frame = simulation.frame
     width = np.log(frame["high"] / frame["low"])
     assert width.corr(frame["volume"], method="spearman") > 0.5
+    # At equal volatility, a larger move has more volume, too.
+    volatility = simulation.truth["volatility"].shift()
+    surprise = np.log(frame["close"]).diff().abs() / volatility
+    assert surprise.corr(frame["volume"] / volatility**1.2, method="spearman") > 0.3
     assert (frame["volume"] > 0).all()
 
 
