@@ -69,7 +69,11 @@ def read_processed(path: Path) -> Candles:
     about = _about(path)
     if about is None:
         raise DataError(f"{path}: is not a processed data set.", mend="make one with cryptoml transform-data")
-    frame = pd.read_parquet(path, columns=["timestamp", *CANDLE_COLUMNS]).set_index("timestamp")
+    try:
+        frame = pd.read_parquet(path, columns=["timestamp", *CANDLE_COLUMNS]).set_index("timestamp")
+    except (OSError, ValueError) as error:
+        fact = str(error).splitlines()[0].rstrip(".")
+        raise DataError(f"{path}: is damaged: {fact}.", mend="make it again with cryptoml transform-data") from error
     return Candles(
         frame=frame,
         symbol=about["symbol"],

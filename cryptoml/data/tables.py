@@ -91,7 +91,9 @@ def _bytes(path: Path) -> bytes:
             f"{path}: there is no such file.", mend="check the path, or get it with cryptoml pull-data"
         ) from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}.", mend="check its permissions") from error
+        raise DataError(
+            f"{path}: cannot be read: {error.strerror}.", mend="check the path and its permissions"
+        ) from error
     try:
         return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -105,7 +107,9 @@ def _columnar(path: Path, columns: Sequence[str] | Mapping[str, str] | None, *, 
     try:
         frame = pd.read_parquet(path) if parquet else pd.read_feather(path)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise DataError(f"{path}: is damaged: {str(error).splitlines()[0]}.", mend="get the file again") from error
+        raise DataError(
+            f"{path}: is damaged: {str(error).splitlines()[0].rstrip('.')}.", mend="get the file again"
+        ) from error
     if not isinstance(frame.index, pd.RangeIndex):
         names = [name or ("timestamp" if frame.index.nlevels == 1 else None) for name in frame.index.names]
         frame = frame.reset_index(names=[str(name) for name in names])

@@ -10,7 +10,7 @@ from cryptoml.config import LoadedConfig, load_config
 from cryptoml.data.candles import read_candles, write_candles
 from cryptoml.data.processed import read_processed
 from cryptoml.data.simulate import simulate
-from cryptoml.errors import CryptomlError
+from cryptoml.errors import CryptomlError, DataError
 from cryptoml.models.zoo import MODELS
 from cryptoml.settings import Settings
 from cryptoml.workflows.inputs import find_data
@@ -66,6 +66,15 @@ def test_training_gives_the_same_digits(raw, tmp_path):
     assert len(metrics[0][1]) > 15
     assert metrics[1] == metrics[0]
     assert read_candles(table).frame.equals(read_candles(raw).frame)
+
+
+def test_a_damaged_data_set_is_named(raw, tmp_path):
+    made = transform(raw, tmp_path / "out", quick().config).path
+    stored = bytearray(made.read_bytes())
+    stored[100:-20_000:7] = bytes(len(stored[100:-20_000:7]))
+    made.write_bytes(stored)
+    with pytest.raises(DataError, match=r"BTCUSDT_1h.parquet: is damaged: .*cryptoml transform-data"):
+        read_processed(made)
 
 
 def test_what_makes_no_sense_is_answered_in_words(raw, tmp_path):
