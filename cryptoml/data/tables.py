@@ -5,14 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.data.columns import NAME_THEM, PRICES, by_role, is_header, key, relevant
+from cryptoml.data.columns import PRICES, by_role, key, relevant
+from cryptoml.data.header import EXCHANGE_DUMP, find_header, need_width
 from cryptoml.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,14 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NULLS = ("", "NULL", "null", "NaN", "nan", "NA", "N/A", "None", "none", "-")
-_EXCHANGE_DUMP = (
-    "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "trades",
-    "taker_base_volume", "taker_quote_volume", "ignore", "a", "b", "c", "d",
-)  # fmt: skip
 _HEAD_BYTES = 1 << 16
-_TITLE_LINES = 30
-# A comma last: where decimals have one, it is as frequent as the sign between the columns.
-_DELIMITERS = ";\t|,"
 # What a file is that begins like this, and what to do with it.
 _OTHER_FILES = {
     b"PK": ("is a zip archive or a spreadsheet", "unpack it, or export it as CSV"),
@@ -131,9 +124,9 @@ def _json(path: Path, data: bytes, columns: Sequence[str] | Mapping[str, str] | 
         return _table(path, pd.DataFrame(rows), columns, None)
     widths = {len(row) if isinstance(row, list) else 0 for row in rows}
     width = max(widths)
-    if len(widths) > 1 or not 5 <= width <= len(_EXCHANGE_DUMP):
+    if len(widths) > 1 or not 5 <= width <= len(EXCHANGE_DUMP):
         raise DataError(f"{path}: the candles are not all of one length.", mend=wanted)
-    frame = pd.DataFrame(rows, columns=list(_EXCHANGE_DUMP[:width]))
+    frame = pd.DataFrame(rows, columns=list(EXCHANGE_DUMP[:width]))
     return _table(path, _renamed(path, frame, columns), columns, None)
 
 
@@ -141,15 +134,8 @@ def _renamed(path: Path, frame: pd.DataFrame, columns: Sequence[str] | Mapping[s
     """With the names that a caller gave in order."""
     if not columns or isinstance(columns, Mapping):
         return frame
-    _need_width(path, columns, frame.shape[1])
+    need_width(path, columns, frame.shape[1])
     return frame.set_axis(list(columns), axis=1)
-
-
-def _need_width(path: Path, columns: Sequence[str], width: int) -> None:
-    if len(columns) != width:
-        raise DataError(
-            f"{path}: {len(columns)} columns are named and the file has {width}.", mend="name each of them, in order"
-        )
 
 
 def _table(path: Path, frame: pd.DataFrame, columns: Any, lines: NDArray[np.int64] | int | None) -> Table:
@@ -163,7 +149,7 @@ def _csv(path: Path, data: bytes, columns: Sequence[str] | Mapping[str, str] | N
     data = data.removeprefix(b"\xef\xbb\xbf")
     head = data[:_HEAD_BYTES].splitlines(keepends=True)
     lines = [line.decode("utf-8", errors="replace").strip() for line in head]
-    skipped, names, delimiter = _header(path, lines, columns)
+    skipped, names, delimiter = find_header(path, lines, columns)
     start = sum(map(len, head[:skipped]))
     body = memoryview(data)[start:]
     mapping = columns if isinstance(columns, Mapping) else None
@@ -175,59 +161,6 @@ def _csv(path: Path, data: bytes, columns: Sequence[str] | Mapping[str, str] | N
         place = _filled_lines(body, skipped)
     roles = by_role(str(path), rows.to_pandas(), mapping, names)
     return Table(roles.frame, roles.notes, place)
-
-
-def _header(
-    path: Path, lines: list[str], columns: Sequence[str] | Mapping[str, str] | None
-) -> tuple[int, list[str], str]:
-    """How many lines come before the rows, the columns' names, each different, and the sign between columns."""
-    given = None if not columns or isinstance(columns, Mapping) else list(columns)
-    mapped = set(columns.values()) if isinstance(columns, Mapping) else set()
-    found = _named_line(lines, mapped)
-    if found is not None:
-        start, names, delimiter = found
-    else:
-        delimiter = max(_DELIMITERS, key=lambda mark: max(line.count(mark) for line in lines[:_TITLE_LINES]))
-        start = next((place for place, line in enumerate(lines) if line), 0)
-        names = _cells(lines[start], delimiter)
-        if given is not None and not any(_is_number(cell) for cell in names):
-            start += 1
-        elif given is None and len(names) in (12, 16) and names[0].isdigit():
-            names = list(_EXCHANGE_DUMP[: len(names)])
-        elif given is None:
-            shown = ", ".join(names[:8])
-            raise DataError(
-                f"{path}: these are not candles: columns for open, high, low and close were looked for, "
-                f"the first line has {shown[:120]}.",
-                mend=NAME_THEM,
-            )
-    if given is not None:
-        _need_width(path, given, len(names))
-        names = given
-    return start, [name if name not in names[:at] else f"{name}.{at + 1}" for at, name in enumerate(names)], delimiter
-
-
-def _named_line(lines: list[str], mapped: set[str]) -> tuple[int, list[str], str] | None:
-    """The lines up to and with the header, its names and the sign between them; None where no line names prices."""
-    for place, line in enumerate(lines[:_TITLE_LINES]):
-        for delimiter in _DELIMITERS:
-            cells = _cells(line, delimiter)
-            if not is_header(cells) and not (mapped and mapped <= set(cells)):
-                continue
-            # yfinance writes two lines more: the market, and the name of the time.
-            below = [_cells(other, delimiter)[0] for other in lines[place + 1 : place + 3]]
-            if cells[0] == "Price" and below in (["Ticker", "Date"], ["Ticker", "Datetime"]):
-                return place + 3, [below[1], *cells[1:]], delimiter
-            return place + 1, cells, delimiter
-    return None
-
-
-def _cells(line: str, delimiter: str) -> list[str]:
-    return [cell.strip().strip('"').strip() for cell in line.split(delimiter)]
-
-
-def _is_number(cell: str) -> bool:
-    return bool(re.fullmatch(r"[+-]?\d+([.,]\d*)?([eE][+-]?\d+)?", cell))
 
 
 def _parsed(
