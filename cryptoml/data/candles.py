@@ -148,7 +148,7 @@ def _numbers(source: str, table: Table, name: str) -> NDArray[np.float64]:
         places = np.flatnonzero(text)
         shown = "; ".join(f"{table.where(int(row))}: {str(column.iloc[int(row)])[:40]!r}" for row in places[:5])
         raise DataError(
-            f"{source}, column {name}: {len(places):,} values are not numbers: {shown}.",
+            f"{source}, column {name}: {len(places):,} x not a number: {shown}.",
             mend="correct them in the file",
         )
     return numbers

@@ -82,7 +82,7 @@ def read_dates(
     if unread.any():
         bad = np.flatnonzero(unread)
         shown = ", ".join(f"{where(int(row))}: {str(text.iloc[int(row)]).strip()[:40]!r}" for row in bad[:5])
-        raise DataError(f"{source}: {len(bad):,} times cannot be read: {shown}.", mend=_WRITE)
+        raise DataError(f"{source}: {len(bad):,} x not a time: {shown}.", mend=_WRITE)
     if not open_order.any():
         return readings["day first"]
     whole = {order: times for order, times in readings.items() if (times[filled] != NOT_A_TIME).all()}

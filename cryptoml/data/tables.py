@@ -74,15 +74,18 @@ def read_table(path: Path, columns: Sequence[str] | Mapping[str, str] | None = N
     return _csv(path, data, columns)
 
 
-def _bytes(path: Path) -> bytes:
+def need_file(path: Path) -> None:
+    """Raise DataError where there is no file: quick, before anything heavy is loaded to read it."""
     if path.is_dir():
         raise DataError(f"{path}: is a folder.", mend="name a file of candles")
+    if not path.exists() and not path.is_symlink():
+        raise DataError(f"{path}: there is no such file.", mend="check the path, or get it with cryptoml pull-data")
+
+
+def _bytes(path: Path) -> bytes:
+    need_file(path)
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(
-            f"{path}: there is no such file.", mend="check the path, or get it with cryptoml pull-data"
-        ) from None
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read: {error.strerror}.", mend="check the path and its permissions"

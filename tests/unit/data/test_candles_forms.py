@@ -263,7 +263,7 @@ def test_the_three_header_lines_of_yfinance(read):
     header = "Price,Close,High,Low,Open,Volume\nTicker,BTC-USD,BTC-USD,BTC-USD,BTC-USD,BTC-USD\nDate,,,,,"
     shown = frame[["close", "high", "low", "open", "volume"]]
     check(read(text_of(shown, list(frame.index.strftime("%Y-%m-%d")), header)), frame)
-    with pytest.raises(DataError, match="values are not numbers: line 9: "):
+    with pytest.raises(DataError, match="x not a number: line 9: "):
         read(text_of(shown.astype(object).replace({"open": {shown["open"].iloc[5]: "?"}}), iso(frame), header))
 
 
@@ -305,7 +305,7 @@ def test_line_numbers_count_title_and_blank_lines(read):
     lines.insert(5, "")
     lines.insert(9, "")
     lines[20] = lines[20].replace(lines[20].split(",")[3], "n.a. yet")
-    with pytest.raises(DataError, match=r"column low: 1 values are not numbers: line 21: 'n\.a\. yet'"):
+    with pytest.raises(DataError, match=r"column low: 1 x not a number: line 21: 'n\.a\. yet'"):
         read("\n".join(lines))
     text = ["My title", *text_of(frame, iso(frame)).splitlines()]
     ragged = [*text[:3], text[3] + ",9", *text[4:-1], text[-1][:12]]
