@@ -26,9 +26,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "close": ("close", "c", "closeprice", "priceclose", "last", "price"),
     "symbol": ("symbol", "pair", "ticker", "market", "instrument"),
     "time": (
-        "unix", "epoch", "unixtimestamp", "ts", "opentime", "opentimestamp", "timeopen", "timeperiodstart",
-        "starttime", "timestamp", "date", "datetime", "gmttime", "localtime", "datetimeutc", "dateutc", "timeutc",
-        "timestamputc", "timestampms", "candletime", "start", "begin", "dtyyyymmdd", "time", "clock", "hour", "t",
+        "unix", "epoch", "unixtimestamp", "ts", "timestamputc", "datetimeutc", "dateutc", "timeutc", "gmttime",
+        "opentime", "opentimestamp", "timeopen", "timeperiodstart", "starttime", "timestamp", "date", "datetime",
+        "localtime", "timestampms", "candletime", "start", "begin", "dtyyyymmdd", "time", "clock", "hour", "t",
     ),
 }  # fmt: skip
 _CLOCKS = ("time", "clock", "hour", "timeutc")
@@ -51,8 +51,8 @@ class Roles:
 
 
 def key(name: object) -> str:
-    """A column's name without case, blanks and signs."""
-    return re.sub(r"[^a-z0-9]", "", str(name).lower())
+    """A column's name without case, blanks and signs, and without the number that tells it from its namesakes."""
+    return re.sub(r"\.\d+$|[^a-z0-9]", "", str(name).lower())
 
 
 def is_header(cells: Sequence[str]) -> bool:
@@ -77,9 +77,7 @@ def by_role(source: str, frame: pd.DataFrame, columns: Mapping[str, str] | None,
     import pandas as pd
 
     chosen = _chosen(source, columns or {}, everything)
-    named: dict[str, str] = {}
-    for name in frame.columns:
-        named.setdefault(key(name), name)
+    named = _by_key(source, frame, chosen)
     found: dict[str, Any] = {}
     for role in (*PRICES, "symbol"):
         fitting = [named[alias] for alias in _NAMES[role] if alias in named]
@@ -121,6 +119,22 @@ def by_role(source: str, frame: pd.DataFrame, columns: Mapping[str, str] | None,
         if base is not None:
             found["volume"] = sided[base]
     return Roles(pd.DataFrame(found, copy=False), tuple(notes))
+
+
+def _by_key(source: str, frame: pd.DataFrame, chosen: Mapping[str, str]) -> dict[str, str]:
+    """The columns by `key`; raises DataError where two of one name hold different things and nobody chose."""
+    named: dict[str, str] = {}
+    # Of single letters, exchanges use small and capital ones for different things (t opens, T closes).
+    wanted = {alias for role in (*PRICES, "time") for alias in _NAMES[role] if len(alias) > 1}
+    for name in frame.columns:
+        first = named.setdefault(key(name), name)
+        if first == name or key(name) not in wanted or {first, name} & set(chosen.values()):
+            continue
+        if not frame[first].equals(frame[name]):
+            raise DataError(
+                f"{source}: the columns {first} and {name} cannot be told apart, and differ.", mend=NAME_THEM
+            )
+    return named
 
 
 def _chosen(source: str, columns: Mapping[str, str], everything: Sequence[str]) -> dict[str, str]:

@@ -81,21 +81,32 @@ def test_digits_without_leading_zeros_and_midnights_without_a_clock(read):
     check(read(text_of(frame, cut)), frame)
 
 
-@pytest.mark.parametrize("form", ["%d-%m-%y %H:%M", "%m-%d-%y %H:%M"])
-def test_steps_settle_which_of_day_and_month_comes_first(read, form):
-    frame = market("2021-06-01", 12 * 24)
+@pytest.mark.parametrize("form", ["%d-%m-%y %H:%M", "%m-%d-%y %H:%M", "%y-%m-%d %H:%M"])
+@pytest.mark.parametrize("days", [3, 12, 200])
+def test_steps_settle_which_of_day_month_and_year_comes_first(read, form, days):
+    frame = market("2021-06-01", days * 24)
     check(read(text_of(frame, list(frame.index.strftime(form)))), frame)
 
 
-def test_one_day_alone_settles_nothing(read):
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ("%d-%m-%y %H:%M", r"day first and month first and year first \(06-12-21 00:00\)"),
+        ("%d-%m-%Y %H:%M", r"day first and month first \(06-12-2021 00:00\)"),
+        ("%y-%m-%d %H:%M", r"day first and year first \(21-12-06 00:00\)"),
+    ],
+)
+def test_one_day_alone_settles_nothing(read, form, words):
     frame = market("2021-12-06", 24)
-    with pytest.raises(DataError, match=r"day first and month first \(06-12-21 00:00\)"):
-        read(text_of(frame, list(frame.index.strftime("%d-%m-%y %H:%M"))))
+    with pytest.raises(DataError, match=words):
+        read(text_of(frame, list(frame.index.strftime(form))))
 
 
 def test_an_epoch_however_rough_settles_it(read):
     frame = market("2021-12-06", 24)
     lines = [f"{t.timestamp() * 1000:.5E},{t:%d-%m-%y},{t:%H:%M:%S}" for t in frame.index]
+    check(read(text_of(frame, lines, "unix,date,time,open,high,low,close,volume")), frame)
+    lines = [f"{t.timestamp() * 1000:.5E},{t:%y-%m-%d},{t:%H:%M:%S}" for t in frame.index]
     check(read(text_of(frame, lines, "unix,date,time,open,high,low,close,volume")), frame)
 
 
@@ -203,6 +214,24 @@ def test_named_columns_stand_above_a_header(read):
         read(shown, columns={"price": "C"})
     with pytest.raises(DataError, match="5 columns are named and the file has 6"):
         read(shown, columns=NAMES[:5])
+
+
+@pytest.mark.parametrize("name", ["Close", "close"])
+def test_two_columns_of_one_name_that_differ_are_refused_until_named(read, name):
+    frame = market()
+    text = text_of(frame.assign(other=frame["close"] + 0.01), iso(frame), f"{HEADER},{name}")
+    with pytest.raises(DataError, match=r"columns close and (Close|close\.7) cannot be told apart.*data\.columns"):
+        read(text)
+    check(read(text, columns=[*NAMES, "other"]), frame)
+    check(read(text, columns={"close": "close"}), frame)
+    check(read(text_of(frame.assign(other=frame["close"]), iso(frame), f"{HEADER},{name}")), frame)
+
+
+def test_a_time_said_to_be_utc_counts_before_a_local_one(read):
+    frame = market()
+    times = [f"{t.tz_convert('Asia/Tokyo'):%Y-%m-%d %H:%M},{t:%Y-%m-%d %H:%M}" for t in frame.index]
+    for local, utc in (("date", "date_utc"), ("Local time", "Gmt time"), ("timestamp", "timestamp (UTC)")):
+        check(read(text_of(frame, times, f"{local},{utc},open,high,low,close,volume")), frame)
 
 
 def test_an_index_without_a_name_holds_the_time_or_counts_rows(read):
