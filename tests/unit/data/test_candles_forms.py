@@ -74,6 +74,28 @@ def test_dates_by_their_shape(read, form):
     check(read(text_of(frame, list(frame.index.strftime(form)))), frame)
 
 
+@pytest.mark.parametrize(
+    "form",
+    ["%Y-%m-%d %H:%M:%S{}:30", "%Y-%m-%dT%H:%M{}30", "%Y/%m/%d %H:%M {}:30", "%d.%m.%Y %H:%M:%S.000 GMT{}30"],
+)
+@pytest.mark.parametrize("offset", ["+05", "-03"])
+def test_offsets_by_their_shape(read, form, offset):
+    frame = market("2021-03-15")
+    local = frame.index.tz_convert(f"{offset}:30").strftime(form.format(offset))
+    check(read(text_of(frame, list(local))), frame)
+
+
+@pytest.mark.parametrize(
+    "date", ["2021-02-29 10:00", "2021-13-01 10:00", "2021-04-31", "29/02/2021 10:00", "2021-03-01 24:00"]
+)
+def test_a_day_or_hour_that_is_none_is_refused(read, date):
+    frame = market()
+    times = iso(frame)
+    times[7] = date
+    with pytest.raises(DataError, match=f"1 x not a time: line 9: '{date}'"):
+        read(text_of(frame, times))
+
+
 def test_digits_without_leading_zeros_and_midnights_without_a_clock(read):
     frame = market("2021-03-11")
     check(read(text_of(frame, [f"{t.day}/{t.month}/{t.year} {t.hour}:00" for t in frame.index])), frame)

@@ -142,6 +142,23 @@ def test_two_misprints_in_a_row_are_both_caught(read):
     assert kinds(read(shown)) == {"spike that its neighbours refute": 2}
 
 
+def test_two_whole_candles_of_misprints_do_not_vouch_for_each_other(read):
+    frame = market()
+    shown = frame.copy()
+    shown.iloc[[20, 22], :4] = 1.06
+    check(read(shown), frame.drop(frame.index[[20, 22]]))
+
+
+@pytest.mark.parametrize(("fall", "kept"), [(0.25, True), (0.35, False)])
+def test_in_a_calm_market_too_a_flash_crash_is_kept_and_a_misprint_is_not(read, fall, kept):
+    frame = market()
+    # Ranges of a twentieth: what is usual here would call a fall of 1 % a misprint.
+    frame[VALUES[:4]] = (100 + (frame[VALUES[:4]] - 100) / 20).round(4)
+    shown = frame.copy()
+    shown.iloc[30, 2] = round(frame["close"].iloc[29] * (1 - fall), 4)
+    check(read(shown), shown if kept else frame.drop(frame.index[30]))
+
+
 @pytest.mark.parametrize("drop", [0.2, 0.5, 0.9])
 def test_a_crash_that_stays_down_is_no_spike(read, drop):
     frame = market()
