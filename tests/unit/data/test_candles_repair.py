@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -107,6 +108,39 @@ def test_three_forms_of_one_candle_leave_the_best(read):
     candles = read(pd.concat([rounded, frame, rough, frame.iloc[[9]]]))
     check(candles, frame)
     assert kinds(candles) == {"rows out of order": 2, "exact copy of another row": 1, "rounded copy of another row": 2}
+
+
+def test_what_two_equally_precise_rows_differ_by_is_no_rounding(read):
+    frame = market()
+    with pytest.raises(DataError, match="contradict each other"):
+        read(pd.concat([frame, row(frame, 9, close=frame["close"].iloc[9] + 0.01)]))
+
+
+@pytest.mark.parametrize(("share", "agree"), [(0.995, True), (0.95, False)])
+def test_a_rounded_copy_may_have_counted_a_little_less_volume(read, share, agree):
+    frame = market().assign(close=lambda one: (one["close"] + 0.00125).round(5))
+    # With an open of its own, so that it cannot be taken for the candle's beginning.
+    copy = row(frame, 9).round(2).assign(volume=lambda one: (one["volume"] * share).round(2))
+    shown = pd.concat([frame, copy.assign(open=copy["open"] + 0.05)])
+    if agree:
+        check(read(shown), frame)
+    else:
+        with pytest.raises(DataError, match="contradict each other"):
+            read(shown)
+
+
+def test_the_order_of_the_file_decides_nothing_about_copies(read):
+    frame = market()
+    whole = row(frame, 9)
+    early = row(frame, 9, volume=1.0, high=whole["high"] - 0.2)
+    later = row(frame, 9, volume=2.0, low=whole["low"] + 0.2)
+    outcomes = set()
+    for forms in permutations([whole, early, later]):
+        try:
+            outcomes.add(str(read(pd.concat([frame.drop(frame.index[9]), *forms])).frame.to_numpy().tolist()))
+        except DataError:
+            outcomes.add("refused")
+    assert len(outcomes) == 1
 
 
 MISPRINTS = {
@@ -245,10 +279,12 @@ def test_the_clock_may_have_no_zone_and_the_policy_holds_for_the_last_candle(rea
         read(frame, now=now, on_bad_rows="fail")
 
 
-def test_off_the_grid_goes_by_policy(read):
+@pytest.mark.parametrize("phase", ["0min", "30min"])
+def test_off_the_grid_goes_by_policy(read, phase):
     frame = market()
+    frame.index += pd.Timedelta(phase)
     index = frame.index.to_list()
-    index[12] += pd.Timedelta("28min14s")
+    index[12] = index[12].floor("h") + pd.Timedelta("28min14s")
     shown = frame.set_axis(pd.DatetimeIndex(index, name="timestamp"))
     check(read(shown), frame.drop(frame.index[12]))
     with pytest.raises(DataError, match=r"1 x candle off the grid: line 14: 2021-03-01 12:28 UTC"):
