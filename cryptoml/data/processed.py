@@ -51,7 +51,8 @@ def write_processed(
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd")
+        # The checksums tell `read_processed` that a page was damaged since.
+        pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd", write_page_checksum=True)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -64,25 +65,30 @@ def is_processed(path: Path) -> bool:
 
 def read_processed(path: Path) -> Candles:
     """The candles of a processed file, as they were checked when it was written; raises DataError."""
-    import pandas as pd
+    import pyarrow.parquet as pq
 
     about = _about(path)
     if about is None:
         raise DataError(f"{path}: is not a processed data set.", mend="make one with cryptoml transform-data")
+    wanted = ["timestamp", *CANDLE_COLUMNS]
+    again = "make it again with cryptoml transform-data"
     try:
-        frame = pd.read_parquet(path, columns=["timestamp", *CANDLE_COLUMNS]).set_index("timestamp")
+        table = pq.read_table(path, columns=wanted, partitioning=None, page_checksum_verification=True)
+        return Candles(
+            frame=table.select(wanted).to_pandas().set_index("timestamp"),
+            symbol=about["symbol"],
+            interval=parse_interval(about["interval"]),
+            report=QualityReport.from_dict(about["quality"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path}: was made by another version of cryptoml.", mend=again) from error
     except (OSError, ValueError) as error:
         fact = str(error).splitlines()[0].rstrip(".")
-        raise DataError(f"{path}: is damaged: {fact}.", mend="make it again with cryptoml transform-data") from error
-    return Candles(
-        frame=frame,
-        symbol=about["symbol"],
-        interval=parse_interval(about["interval"]),
-        report=QualityReport.from_dict(about["quality"]),
-    )
+        raise DataError(f"{path}: is damaged: {fact}.", mend=again) from error
 
 
 def _about(path: Path) -> dict[str, Any] | None:
+    """What a processed file says about itself (nothing where that cannot be read); None for any other file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -90,4 +96,10 @@ def _about(path: Path) -> dict[str, Any] | None:
         metadata = pq.read_schema(path).metadata or {}
     except (OSError, pa.ArrowInvalid):
         return None
-    return json.loads(metadata[_KEY]) if _KEY in metadata else None
+    if _KEY not in metadata:
+        return None
+    try:
+        about = json.loads(metadata[_KEY])
+    except ValueError:
+        return {}
+    return about if isinstance(about, dict) else {}

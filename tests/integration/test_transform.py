@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from cryptoml.config import LoadedConfig, load_config
@@ -50,6 +52,27 @@ def test_its_candles_are_those_of_the_raw_file(raw, tmp_path):
     assert made.candles == 1480
 
 
+def test_a_damaged_data_set_is_refused_and_not_trained_on(raw, tmp_path):
+    made = transform(raw, tmp_path / "out.parquet", quick().config).path
+    whole = made.read_bytes()
+    table = pq.read_table(made)
+    about = json.loads(table.schema.metadata[b"cryptoml.processed"])
+    group = pq.read_metadata(made).row_group(0)
+    close = next(one for one in map(group.column, range(9)) if one.path_in_schema == "close")
+    at = close.data_page_offset + close.total_compressed_size // 2
+    made.write_bytes(whole[:at] + bytes(9) + whole[at + 9 :])
+    with pytest.raises(DataError, match=r"out.parquet: is damaged: .*cryptoml transform-data"):
+        read_processed(made)
+    for wrong in (table.drop_columns(["close"]), table):
+        changed = {key: value for key, value in about.items() if key != "quality"} if wrong is table else about
+        pq.write_table(wrong.replace_schema_metadata({b"cryptoml.processed": json.dumps(changed)}), made)
+        with pytest.raises(DataError, match=r"is damaged|another version of cryptoml"):
+            read_processed(made)
+    pq.write_table(table.replace_schema_metadata({b"cryptoml.processed": b"{"}), made)
+    with pytest.raises(DataError, match="make it again with cryptoml transform-data"):
+        read_processed(made)
+
+
 def test_training_gives_the_same_digits(raw, tmp_path):
     loaded = quick()
     project = tmp_path
@@ -66,15 +89,6 @@ def test_training_gives_the_same_digits(raw, tmp_path):
     assert len(metrics[0][1]) > 15
     assert metrics[1] == metrics[0]
     assert read_candles(table).frame.equals(read_candles(raw).frame)
-
-
-def test_a_damaged_data_set_is_named(raw, tmp_path):
-    made = transform(raw, tmp_path / "out", quick().config).path
-    stored = bytearray(made.read_bytes())
-    stored[100:-20_000:7] = bytes(len(stored[100:-20_000:7]))
-    made.write_bytes(stored)
-    with pytest.raises(DataError, match=r"BTCUSDT_1h.parquet: is damaged: .*cryptoml transform-data"):
-        read_processed(made)
 
 
 def test_what_makes_no_sense_is_answered_in_words(raw, tmp_path):
