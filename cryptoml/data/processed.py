@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptoml.data.candles import Candles, QualityReport, write_candles
 from cryptoml.data.interval import parse_interval
+from cryptoml.data.symbols import plain_symbol
 from cryptoml.errors import DataError
 
 if TYPE_CHECKING:
@@ -63,8 +64,11 @@ def is_processed(path: Path) -> bool:
     return path.suffix.lower() in (".parquet", ".pq") and _about(path) is not None
 
 
-def read_processed(path: Path) -> Candles:
-    """The candles of a processed file, as they were checked when it was written; raises DataError."""
+def read_processed(path: Path, *, symbol: str | None = None, interval: str | None = None) -> Candles:
+    """The candles of a processed file, as they were checked when it was written.
+
+    Raises DataError, also where the file is of another symbol or interval than the one asked for.
+    """
     import pyarrow.parquet as pq
 
     about = _about(path)
@@ -74,7 +78,7 @@ def read_processed(path: Path) -> Candles:
     again = "make it again with cryptoml transform-data"
     try:
         table = pq.read_table(path, columns=wanted, partitioning=None, page_checksum_verification=True)
-        return Candles(
+        candles = Candles(
             frame=table.select(wanted).to_pandas().set_index("timestamp"),
             symbol=about["symbol"],
             interval=parse_interval(about["interval"]),
@@ -85,6 +89,17 @@ def read_processed(path: Path) -> Candles:
     except (OSError, ValueError) as error:
         fact = str(error).splitlines()[0].rstrip(".")
         raise DataError(f"{path}: is damaged: {fact}.", mend=again) from error
+    if symbol is not None and plain_symbol(symbol) != candles.symbol:
+        raise DataError(
+            f"{path}: holds {candles.symbol}, not {plain_symbol(symbol)}.",
+            mend=f"--set data.symbol={candles.symbol}, or another file",
+        )
+    if interval is not None and parse_interval(interval) != candles.interval:
+        raise DataError(
+            f"{path}: its candles are {candles.interval.label} apart, not {interval}.",
+            mend=f"leave the interval out, or --set data.interval={candles.interval.label}",
+        )
+    return candles
 
 
 def _about(path: Path) -> dict[str, Any] | None:

@@ -68,7 +68,7 @@ def read_any(path: Path, config: Config) -> Candles:
 
     need_file(path)
     if path.is_file() and is_processed(path):
-        return read_processed(path)
+        return read_processed(path, symbol=config.data.symbol, interval=config.data.interval)
     return read_candles(
         path,
         symbol=config.data.symbol,

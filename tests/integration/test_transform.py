@@ -15,7 +15,7 @@ from cryptoml.data.simulate import simulate
 from cryptoml.errors import CryptomlError, DataError
 from cryptoml.models.zoo import MODELS
 from cryptoml.settings import Settings
-from cryptoml.workflows.inputs import find_data
+from cryptoml.workflows.inputs import find_data, read_any
 from cryptoml.workflows.train import TrainRequest, train
 from cryptoml.workflows.transform import transform
 
@@ -29,8 +29,9 @@ QUICK = (
 TIMES = ("training_time_seconds", "prediction_latency_ms")
 
 
-def quick() -> LoadedConfig:
-    return load_config(None, model_params={key: spec.params for key, spec in MODELS.items()}, overrides=QUICK)
+def quick(*overrides: str) -> LoadedConfig:
+    params = {key: spec.params for key, spec in MODELS.items()}
+    return load_config(None, model_params=params, overrides=[*QUICK, *overrides])
 
 
 @pytest.fixture
@@ -50,6 +51,18 @@ def test_its_candles_are_those_of_the_raw_file(raw, tmp_path):
     assert (stored.symbol, stored.interval) == (read.symbol, read.interval)
     assert stored.report.breaks == read.report.breaks
     assert made.candles == 1480
+
+
+def test_a_data_set_of_another_market_than_the_one_named_is_refused(raw, tmp_path):
+    made = transform(raw, tmp_path / "out.parquet", quick().config).path
+    for override, words in (
+        ("data.symbol=ETH/USDT", "holds BTCUSDT, not ETHUSDT"),
+        ("data.interval=4h", "are 1h apart, not 4h"),
+    ):
+        with pytest.raises(DataError, match=words):
+            read_any(made, quick(override).config)
+    same = quick("data.symbol=btc/usdt", "data.interval=60m").config
+    assert read_any(made, same).symbol == "BTCUSDT"
 
 
 def test_a_damaged_data_set_is_refused_and_not_trained_on(raw, tmp_path):
