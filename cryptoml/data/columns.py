@@ -168,7 +168,7 @@ def _time_kind(column: pd.Series[Any], *, clock: bool) -> Literal["epoch", "date
             if text.str.fullmatch(r"\d{1,2}((:\d{2}){1,2}(\.\d+)?([ -]?[AaPp][Mm])?|[ -]?[AaPp][Mm])").all():
                 return "clock" if clock else None
             return "date"
-        known = pd.to_numeric(text)
+        known = pd.to_numeric(text, errors="coerce").dropna()
     if known.empty:
         return None
     middle = float(known.median())
@@ -220,4 +220,4 @@ def _misfit(base: NDArray[np.float64], quote: NDArray[np.float64], price: NDArra
     traded = (base > 0) & (quote > 0) & (price > 0)
     if not traded.any():
         return float("inf")
-    return float(np.median(np.abs(np.log(quote[traded] / (base[traded] * price[traded])))))
+    return float(np.median(np.abs(np.log(quote[traded]) - np.log(base[traded]) - np.log(price[traded]))))

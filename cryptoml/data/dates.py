@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import TYPE_CHECKING
 
 from cryptoml.errors import DataError
@@ -72,7 +73,13 @@ def read_dates(
             found = _fixed_width(part, form)
             open_order[rows] = form["last_year"] is not None
         elif _MONTHS.search(shape):
-            parsed = pd.to_datetime(part.to_pandas(), format="mixed", utc=True, errors="coerce")
+            try:
+                with warnings.catch_warnings():
+                    # A time zone that is not known would be left out, and the time taken for UTC.
+                    warnings.simplefilter("error", FutureWarning)
+                    parsed = pd.to_datetime(part.to_pandas(), format="mixed", utc=True, errors="coerce")
+            except FutureWarning:
+                continue
             found = dict.fromkeys(_ORDERS, parsed.to_numpy(dtype="datetime64[ns]").astype(np.int64))
         else:
             continue

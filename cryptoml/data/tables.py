@@ -102,7 +102,7 @@ def _columnar(path: Path, columns: Sequence[str] | Mapping[str, str] | None, *, 
 
     try:
         frame = pd.read_parquet(path) if parquet else pd.read_feather(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise DataError(
             f"{path}: is damaged: {str(error).splitlines()[0].rstrip('.')}.", mend="get the file again"
         ) from error
@@ -148,8 +148,16 @@ def _table(path: Path, frame: pd.DataFrame, columns: Any, lines: NDArray[np.int6
     return Table(roles.frame, roles.notes, lines)
 
 
+def _utf8(data: bytes) -> bytes:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1").encode()
+    return data
+
+
 def _csv(path: Path, data: bytes, columns: Sequence[str] | Mapping[str, str] | None) -> Table:
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = _utf8(data).removeprefix(b"\xef\xbb\xbf")
     head = data[:_HEAD_BYTES].splitlines(keepends=True)
     lines = [line.decode("utf-8", errors="replace").strip() for line in head]
     skipped, names, delimiter = find_header(path, lines, columns)
@@ -193,9 +201,6 @@ def _parsed(
         except pa.ArrowInvalid as error:
             if "Expected" in str(error):
                 raise _ragged(path, body, skipped, len(names), delimiter) from error
-            if "UTF8" in str(error):
-                body = memoryview(bytes(body).decode("latin-1").encode())
-                return _parsed(path, body, skipped, names, delimiter, wanted)
     raise DataError(f"{path}: is not a table of one kind of rows.", mend="get the file again")
 
 

@@ -8,6 +8,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cryptoml.data.candles import read_candles, write_candles
 from cryptoml.data.symbols import plain_symbol, symbol_of_name
@@ -482,3 +484,58 @@ def test_writing_elsewhere_is_refused_in_words(tmp_path):
     with pytest.raises(DataError, match="cannot be written"):
         write_candles(market(), tmp_path / "file" / "x.csv")
     assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["file"]
+
+
+def test_a_zone_that_is_not_known_is_not_taken_for_utc(read):
+    frame = market()
+    times = list(frame.index.strftime("%d %b %Y %H:%M:%S CET"))
+    with pytest.raises(DataError, match=r"60 x not a time: line 2: '01 Mar 2021 00:00:00 CET'"):
+        read(text_of(frame, times))
+
+
+def test_letters_of_another_encoding_in_any_column(read):
+    frame = market()
+    text = text_of(frame.assign(symbol="BTCUSDT"), iso(frame), HEADER + ",symbol")
+    check(read(text.replace("BTCUSDT", "B\u00dcCUSDT").encode("latin-1")), frame)
+    with pytest.raises(DataError, match="1 x not a time: line 2"):
+        read(text.replace("2021-03-01T00", "2021-03-\u00fc1T00").encode("latin-1"))
+
+
+PIECES = [
+    b"", b"NaN", b"inf", b"-1", b"1e400", b'"', b"\n", b";", b"\x00", b"\xff", b"2021-13-45", b"9999-12-31T00:00:00Z",
+    b"1e18", b"99999999999999999999", b"1.5e1212", b"null", b"[]", b"{}", b"\r", b"Jan", b"0001-01-01",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, bytes]:
+    """One file of each kind, sound."""
+    folder, frame = tmp_path_factory.mktemp("sound"), market()
+    named = frame.reset_index()
+    frame.to_parquet(folder / "x.parquet")
+    named.to_feather(folder / "x.feather")
+    epochs = [f"{one},{t:%d-%m-%y},{t:%H:%M}" for one, t in zip(seconds(frame), frame.index, strict=True)]
+    (folder / "x.csv").write_text(text_of(frame, epochs, "unix,date,time,open,high,low,close,volume"))
+    (folder / "y.csv").write_text(text_of(frame.assign(q=frame["volume"] * frame["close"]), iso(frame), HEADER + ",q"))
+    (folder / "x.json").write_text(json.dumps([[one, 1, 2, 1, 2, 3] for one in seconds(frame)]))
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.filterwarnings("error")
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_file_with_anything_in_it_is_read_or_refused_in_words(tmp_path, files, data):
+    name = data.draw(st.sampled_from(sorted(files)))
+    content = bytearray(files[name])
+    for _ in range(data.draw(st.integers(1, 5))):
+        at = data.draw(st.integers(0, len(content)))
+        content[at : at + data.draw(st.integers(0, 30))] = data.draw(st.sampled_from(PIECES) | st.binary(max_size=2))
+    (tmp_path / name).write_bytes(content)
+    try:
+        frame = read_candles(tmp_path / name).frame
+    except DataError:
+        return
+    assert frame.index.is_monotonic_increasing
+    assert frame.index.is_unique
+    assert np.isfinite(frame.to_numpy()).all()
+    assert (frame[NAMES[1:5]] > 0).all(axis=None)
