@@ -486,6 +486,7 @@ def test_writing_elsewhere_is_refused_in_words(tmp_path):
     assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["file"]
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_a_zone_that_is_not_known_is_not_taken_for_utc(read):
     frame = market()
     times = list(frame.index.strftime("%d %b %Y %H:%M:%S CET"))
@@ -499,6 +500,24 @@ def test_letters_of_another_encoding_in_any_column(read):
     check(read(text.replace("BTCUSDT", "B\u00dcCUSDT").encode("latin-1")), frame)
     with pytest.raises(DataError, match="1 x not a time: line 2"):
         read(text.replace("2021-03-01T00", "2021-03-\u00fc1T00").encode("latin-1"))
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_beyond_any_time_are_no_times(read):
+    frame = market()
+    times = [1e20 if at in (3, 30) else one for at, one in enumerate(seconds(frame))]
+    candles = read(text_of(frame, times, "unix,open,high,low,close,volume"))
+    check(candles, frame.drop(frame.index[[3, 30]]))
+    assert kinds(candles) == {"row without a time": 2}
+    texts = ["1.5e121200", *map(str, seconds(frame)[1:])]
+    rows = [[time, *map(float, row)] for time, row in zip(texts, frame.to_numpy(), strict=True)]
+    check(read(json.dumps(rows), "x.json"), frame[1:])
+
+
+def test_a_columnar_file_whose_description_is_damaged(tmp_path, files):
+    (tmp_path / "x.feather").write_bytes(files["x.feather"].replace(b"pandas_type", b"pandas_typo"))
+    with pytest.raises(DataError, match="is damaged"):
+        read_candles(tmp_path / "x.feather")
 
 
 PIECES = [
