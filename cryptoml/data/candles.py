@@ -88,12 +88,14 @@ def read_candles(
     one_candle_a_time(rows)
     rows.need(2)
     step = _interval(rows, interval)
+    repair.need_one_interval(rows, step.seconds)
     repair.drop_off_grid(rows, step.seconds)
     if has_volume:
         repair.drop_made_up(rows, step.seconds)
     drop_spikes(rows)
     repair.drop_unfinished(rows, step.seconds, now=pd.Timestamp.now(tz="UTC") if now is None else now)
     rows.need(2)
+    repair.need_near_times(rows, step.seconds)
     kept = rows.frame
     index = pd.DatetimeIndex(kept["time"].to_numpy().view("datetime64[ns]"), tz="UTC", name="timestamp")
     clean = pd.DataFrame({one: kept[one].to_numpy() for one in (*PRICES, "volume")}, index=index, copy=False)
@@ -146,7 +148,7 @@ def _numbers(source: str, table: Table, name: str) -> NDArray[np.float64]:
         places = np.flatnonzero(text)
         shown = "; ".join(f"{table.where(int(row))}: {str(column.iloc[int(row)])[:40]!r}" for row in places[:5])
         raise DataError(
-            f"{source}, column {name}: {len(places):,} values are not numbers: {shown}.",
+            f"{source}, column {name}: {len(places):,} x not a number: {shown}.",
             mend="correct them in the file",
         )
     return numbers

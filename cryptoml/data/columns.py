@@ -26,9 +26,9 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "close": ("close", "c", "closeprice", "priceclose", "last", "price"),
     "symbol": ("symbol", "pair", "ticker", "market", "instrument"),
     "time": (
-        "unix", "epoch", "unixtimestamp", "ts", "timestamp", "date", "datetime", "opentime", "gmttime", "localtime",
-        "datetimeutc", "dateutc", "timeutc", "timestamputc", "timestampms", "opentimestamp", "candletime",
-        "timeperiodstart", "starttime", "start", "begin", "dtyyyymmdd", "timeopen", "time", "clock", "hour", "t",
+        "unix", "epoch", "unixtimestamp", "ts", "timestamputc", "datetimeutc", "dateutc", "timeutc", "gmttime",
+        "opentime", "opentimestamp", "timeopen", "timeperiodstart", "starttime", "timestamp", "date", "datetime",
+        "localtime", "timestampms", "candletime", "start", "begin", "dtyyyymmdd", "time", "clock", "hour", "t",
     ),
 }  # fmt: skip
 _CLOCKS = ("time", "clock", "hour", "timeutc")
@@ -51,8 +51,8 @@ class Roles:
 
 
 def key(name: object) -> str:
-    """A column's name without case, blanks and signs."""
-    return re.sub(r"[^a-z0-9]", "", str(name).lower())
+    """A column's name without case, blanks and signs, and without the number that tells it from its namesakes."""
+    return re.sub(r"\.\d+$|[^a-z0-9]", "", str(name).lower())
 
 
 def is_header(cells: Sequence[str]) -> bool:
@@ -77,9 +77,7 @@ def by_role(source: str, frame: pd.DataFrame, columns: Mapping[str, str] | None,
     import pandas as pd
 
     chosen = _chosen(source, columns or {}, everything)
-    named: dict[str, str] = {}
-    for name in frame.columns:
-        named.setdefault(key(name), name)
+    named = _by_key(source, frame, chosen)
     found: dict[str, Any] = {}
     for role in (*PRICES, "symbol"):
         fitting = [named[alias] for alias in _NAMES[role] if alias in named]
@@ -91,8 +89,11 @@ def by_role(source: str, frame: pd.DataFrame, columns: Mapping[str, str] | None,
         candidates = [named[alias] for alias in _UNNAMED if alias in named]
     for name in candidates:
         kind = _time_kind(frame[name], clock=key(name) in _CLOCKS or name == chosen.get("time"))
-        if kind is not None:
-            found.setdefault(kind, frame[name])
+        if kind is None:
+            continue
+        # Of two dates, one with a time of day tells more candles apart than one without.
+        if kind not in found or (kind == "date" and _distinct(frame[name]) > _distinct(found[kind])):
+            found[kind] = frame[name]
     missing = [role for role in PRICES if role not in found]
     if "epoch" not in found and "date" not in found:
         if candidates and not missing:
@@ -118,6 +119,22 @@ def by_role(source: str, frame: pd.DataFrame, columns: Mapping[str, str] | None,
         if base is not None:
             found["volume"] = sided[base]
     return Roles(pd.DataFrame(found, copy=False), tuple(notes))
+
+
+def _by_key(source: str, frame: pd.DataFrame, chosen: Mapping[str, str]) -> dict[str, str]:
+    """The columns by `key`; raises DataError where two of one name hold different things and nobody chose."""
+    named: dict[str, str] = {}
+    # Of single letters, exchanges use small and capital ones for different things (t opens, T closes).
+    wanted = {alias for role in (*PRICES, "time") for alias in _NAMES[role] if len(alias) > 1}
+    for name in frame.columns:
+        first = named.setdefault(key(name), name)
+        if first == name or key(name) not in wanted or {first, name} & set(chosen.values()):
+            continue
+        if not frame[first].equals(frame[name]):
+            raise DataError(
+                f"{source}: the columns {first} and {name} cannot be told apart, and differ.", mend=NAME_THEM
+            )
+    return named
 
 
 def _chosen(source: str, columns: Mapping[str, str], everything: Sequence[str]) -> dict[str, str]:
@@ -151,7 +168,7 @@ def _time_kind(column: pd.Series[Any], *, clock: bool) -> Literal["epoch", "date
             if text.str.fullmatch(r"\d{1,2}((:\d{2}){1,2}(\.\d+)?([ -]?[AaPp][Mm])?|[ -]?[AaPp][Mm])").all():
                 return "clock" if clock else None
             return "date"
-        known = pd.to_numeric(text)
+        known = pd.to_numeric(text, errors="coerce").dropna()
     if known.empty:
         return None
     middle = float(known.median())
@@ -160,6 +177,10 @@ def _time_kind(column: pd.Series[Any], *, clock: bool) -> Literal["epoch", "date
     if 19_000_101 <= middle <= 21_001_231:
         return "date"
     return "clock" if clock and float(known.min()) >= 0 and float(known.max()) < 240_000 else None
+
+
+def _distinct(column: pd.Series[Any]) -> int:
+    return int(column.head(2000).nunique())
 
 
 def _base_volume(sided: Mapping[str, pd.Series[Any]], close: pd.Series[Any], notes: list[str]) -> str | None:
@@ -199,4 +220,4 @@ def _misfit(base: NDArray[np.float64], quote: NDArray[np.float64], price: NDArra
     traded = (base > 0) & (quote > 0) & (price > 0)
     if not traded.any():
         return float("inf")
-    return float(np.median(np.abs(np.log(quote[traded] / (base[traded] * price[traded])))))
+    return float(np.median(np.abs(np.log(quote[traded]) - np.log(base[traded]) - np.log(price[traded]))))

@@ -1,8 +1,9 @@
-"""Dates written as text, read into UTC by their shape; whether day or month comes first is settled by the file."""
+"""Dates written as text, read into UTC by their shape; what comes first, day, month or year, the file settles."""
 
 from __future__ import annotations
 
 import re
+import warnings
 from typing import TYPE_CHECKING
 
 from cryptoml.errors import DataError
@@ -35,6 +36,7 @@ _MONTHS = re.compile(r"JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC")
 _CAPITALS = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _DIGITS = bytes.maketrans(b"012345678", b"999999999")
 _SECOND = 10**9
+_ORDERS = ("day first", "month first", "year first")
 
 
 def read_dates(
@@ -59,32 +61,38 @@ def read_dates(
     plain = _translated(pc.utf8_trim_whitespace(given), _CAPITALS)
     coded = _translated(plain, _DIGITS).dictionary_encode()
     codes = coded.indices.to_numpy(zero_copy_only=False)
-    readings = {order: np.full(len(text), NOT_A_TIME, dtype=np.int64) for order in ("day first", "month first")}
+    readings = {order: np.full(len(text), NOT_A_TIME, dtype=np.int64) for order in _ORDERS}
     open_order = np.zeros(len(text), dtype=bool)
     for code, shape in enumerate(coded.dictionary.to_pylist()):
         rows = np.flatnonzero(codes == code)
         part = plain if len(rows) == len(plain) else plain.take(pa.array(rows))
         form = _SHAPE.fullmatch(shape)
         if _EPOCH.fullmatch(shape):
-            day_first = month_first = epochs(part.to_pandas())
+            found = dict.fromkeys(_ORDERS, epochs(part.to_pandas()))
         elif form is not None:
-            day_first, month_first = _fixed_width(part, form)
+            found = _fixed_width(part, form)
             open_order[rows] = form["last_year"] is not None
         elif _MONTHS.search(shape):
-            parsed = pd.to_datetime(part.to_pandas(), format="mixed", utc=True, errors="coerce")
-            day_first = month_first = parsed.to_numpy(dtype="datetime64[ns]").astype(np.int64)
+            try:
+                with warnings.catch_warnings():
+                    # A time zone that is not known would be left out, and the time taken for UTC.
+                    warnings.simplefilter("error", FutureWarning)
+                    parsed = pd.to_datetime(part.to_pandas(), format="mixed", utc=True, errors="coerce")
+            except FutureWarning:
+                continue
+            found = dict.fromkeys(_ORDERS, parsed.to_numpy(dtype="datetime64[ns]").astype(np.int64))
         else:
             continue
-        readings["day first"][rows] = day_first
-        readings["month first"][rows] = month_first
+        for order, times in found.items():
+            readings[order][rows] = times
     filled = pc.not_equal(plain, "").to_numpy(zero_copy_only=False)
     unread = filled & np.logical_and.reduce([times == NOT_A_TIME for times in readings.values()])
     if unread.any():
         bad = np.flatnonzero(unread)
         shown = ", ".join(f"{where(int(row))}: {str(text.iloc[int(row)]).strip()[:40]!r}" for row in bad[:5])
-        raise DataError(f"{source}: {len(bad):,} times cannot be read: {shown}.", mend=_WRITE)
+        raise DataError(f"{source}: {len(bad):,} x not a time: {shown}.", mend=_WRITE)
     if not open_order.any():
-        return readings["day first"]
+        return readings[_ORDERS[0]]
     whole = {order: times for order, times in readings.items() if (times[filled] != NOT_A_TIME).all()}
     return _settle(source, whole, str(text[open_order].iloc[0]), filled, near)
 
@@ -100,10 +108,10 @@ def _translated(text: pa.Array, table: bytes) -> pa.Array:
     return pa.StringArray.from_buffers(len(text), places, changed, offset=text.offset)
 
 
-def _fixed_width(text: pa.Array, form: re.Match[str]) -> tuple[Times, Times]:
-    """Dates of one shape, read by their places, with the day first and with the month first.
+def _fixed_width(text: pa.Array, form: re.Match[str]) -> dict[str, Times]:
+    """Dates of one shape, read by their places, in each order that the shape allows.
 
-    They differ where the year comes last; a year of two digits is of this century.
+    They differ where the year comes last, or where all three have two digits; such a year is of this century.
     """
     import numpy as np
 
@@ -134,14 +142,16 @@ def _fixed_width(text: pa.Array, form: re.Match[str]) -> tuple[Times, Times]:
         clock = clock - (number("off_hour") * 60 + number("off_minute")) * ahead * _SECOND
     if "last_year" in given:
         one, two, year = number("one"), number("two"), number("last_year")
-        year = year if len(form["last_year"]) == 4 else year + 2000
-        return _assembled(year, two, one, clock, sound), _assembled(year, one, two, clock, sound)
+        short = len(form["last_year"]) == 2
+        orders = {"day first": (year + 2000 * short, two, one), "month first": (year + 2000 * short, one, two)}
+        if short:
+            orders["year first"] = (one + 2000, two, year)
+        return {order: _assembled(*numbers, clock, sound) for order, numbers in orders.items()}
     if "packed_date" in given:
         year, month, day = number("packed_date", 0, 4), number("packed_date", 4, 6), number("packed_date", 6)
     else:
         year, month, day = number("year"), number("month"), number("day")
-    times = _assembled(year, month, day, clock, sound)
-    return times, times
+    return dict.fromkeys(_ORDERS, _assembled(year, month, day, clock, sound))
 
 
 def _assembled(year: Times, month: Times, day: Times, clock: Times, sound: NDArray[np.bool_]) -> Times:
@@ -157,27 +167,27 @@ def _assembled(year: Times, month: Times, day: Times, clock: Times, sound: NDArr
 
 
 def _settle(source: str, whole: dict[str, Times], example: str, filled: NDArray[np.bool_], near: Times | None) -> Times:
-    """Day or month first: the only order that reads every date, or the one close to `near`, or the regular one."""
+    """The only order that reads every date; of several the one closest to `near`, then the most regular one."""
     import numpy as np
 
-    if len(whole) == 1:
-        return next(iter(whole.values()))
     if not whole:
         raise DataError(f"{source}: some dates have the day first and others the month.", mend=_WRITE)
-    day, month = whole["day first"], whole["month first"]
-    if np.array_equal(day, month):
-        return day
     if near is not None and (known := filled & (near != NOT_A_TIME)).any():
-        off = {order: float(np.median(np.abs(times[known] - near[known]))) for order, times in whole.items()}
-        if off["day first"] != off["month first"]:
-            return whole[min(off, key=lambda order: off[order])]
-    regular = {order: _regularity(times[filled]) for order, times in whole.items()}
-    if regular["day first"] == regular["month first"]:
-        raise DataError(
-            f"{source}: the dates can be read day first and month first ({example}); the file does not settle it.",
-            mend="write them as 2024-01-31",
-        )
-    return whole[max(regular, key=lambda order: regular[order])]
+        whole = _best(whole, lambda times: (-float(np.median(np.abs(times[known] - near[known]))), 0))
+    whole = _best(whole, lambda times: _regularity(times[filled]))
+    order, *others = whole
+    if all(np.array_equal(whole[order], whole[other]) for other in others):
+        return whole[order]
+    raise DataError(
+        f"{source}: the dates can be read {' and '.join(whole)} ({example}); the file does not settle it.",
+        mend="write them as 2024-01-31",
+    )
+
+
+def _best(whole: dict[str, Times], score: Callable[[Times], tuple[float, int]]) -> dict[str, Times]:
+    """The readings that share the highest score."""
+    scores = {order: score(times) for order, times in whole.items()}
+    return {order: whole[order] for order in whole if scores[order] == max(scores.values())}
 
 
 def _regularity(times: Times) -> tuple[float, int]:

@@ -39,14 +39,15 @@ def check_quality(report: QualityReport, limits: QualitySection, *, age_interval
     due = report.candles + missing
     copies, spikes = _count(report, COPIES), _count(report, SPIKES)
     answers = [
-        _share("missing", missing, due, limits.max_missing_share, "candles are missing"),
-        _share("duplicates", copies, report.rows_read, limits.max_duplicate_share, "rows copy another one"),
-        _share("spikes", spikes, report.rows_read, limits.max_spike_share, "rows are misprints"),
+        _share("missing", missing, due, limits, "max_missing_share", "candles are missing"),
+        _share("duplicates", copies, report.rows_read, limits, "max_duplicate_share", "rows copy another one"),
+        _share("spikes", spikes, report.rows_read, limits, "max_spike_share", "rows are misprints"),
     ]
     if limits.max_age_intervals is not None and age_intervals is not None:
         most = limits.max_age_intervals
         fact = (
-            f"the newest candle ({report.end} UTC) ended {age_intervals:,.1f} candles ago, at most {most:,} are allowed"
+            f"the newest candle ({report.end} UTC) ended {age_intervals:,.1f} candles ago, "
+            f"at most {most:,} are allowed (quality.max_age_intervals)"
         )
         answers.append(GateAnswer("age", age_intervals, most, fact))
     return answers
@@ -57,11 +58,10 @@ def age_in_intervals(newest_open: pd.Timestamp, interval: pd.Timedelta, *, now: 
     return max(float((now - newest_open - interval) / interval), 0.0)
 
 
-def _share(gate: str, count: int, of: int, most: float, what: str) -> GateAnswer:
-    value = count / of if of else 0.0
-    return GateAnswer(
-        gate, value, most, f"{count:,} of {of:,} {what} ({100 * value:.3g}%), at most {100 * most:g}% are allowed"
-    )
+def _share(gate: str, count: int, of: int, limits: QualitySection, key: str, what: str) -> GateAnswer:
+    value, most = count / of if of else 0.0, getattr(limits, key)
+    fact = f"{count:,} of {of:,} {what} ({100 * value:.3g}%), at most {100 * most:g}% are allowed (quality.{key})"
+    return GateAnswer(gate, value, most, fact)
 
 
 def _count(report: QualityReport, kinds: tuple[str, ...]) -> int:

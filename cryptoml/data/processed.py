@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptoml.data.candles import Candles, QualityReport, write_candles
 from cryptoml.data.interval import parse_interval
+from cryptoml.data.symbols import plain_symbol
 from cryptoml.errors import DataError
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def write_processed(
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd")
+        # The checksums tell `read_processed` that a page was damaged since.
+        pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd", write_page_checksum=True)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -62,23 +64,46 @@ def is_processed(path: Path) -> bool:
     return path.suffix.lower() in (".parquet", ".pq") and _about(path) is not None
 
 
-def read_processed(path: Path) -> Candles:
-    """The candles of a processed file, as they were checked when it was written; raises DataError."""
-    import pandas as pd
+def read_processed(path: Path, *, symbol: str | None = None, interval: str | None = None) -> Candles:
+    """The candles of a processed file, as they were checked when it was written.
+
+    Raises DataError, also where the file is of another symbol or interval than the one asked for.
+    """
+    import pyarrow.parquet as pq
 
     about = _about(path)
     if about is None:
         raise DataError(f"{path}: is not a processed data set.", mend="make one with cryptoml transform-data")
-    frame = pd.read_parquet(path, columns=["timestamp", *CANDLE_COLUMNS]).set_index("timestamp")
-    return Candles(
-        frame=frame,
-        symbol=about["symbol"],
-        interval=parse_interval(about["interval"]),
-        report=QualityReport.from_dict(about["quality"]),
-    )
+    wanted = ["timestamp", *CANDLE_COLUMNS]
+    again = "make it again with cryptoml transform-data"
+    try:
+        table = pq.read_table(path, columns=wanted, partitioning=None, page_checksum_verification=True)
+        candles = Candles(
+            frame=table.select(wanted).to_pandas().set_index("timestamp"),
+            symbol=about["symbol"],
+            interval=parse_interval(about["interval"]),
+            report=QualityReport.from_dict(about["quality"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path}: was made by another version of cryptoml.", mend=again) from error
+    except (OSError, ValueError) as error:
+        fact = str(error).splitlines()[0].rstrip(".")
+        raise DataError(f"{path}: is damaged: {fact}.", mend=again) from error
+    if symbol is not None and plain_symbol(symbol) != candles.symbol:
+        raise DataError(
+            f"{path}: holds {candles.symbol}, not {plain_symbol(symbol)}.",
+            mend=f"--set data.symbol={candles.symbol}, or another file",
+        )
+    if interval is not None and parse_interval(interval) != candles.interval:
+        raise DataError(
+            f"{path}: its candles are {candles.interval.label} apart, not {interval}.",
+            mend=f"leave the interval out, or --set data.interval={candles.interval.label}",
+        )
+    return candles
 
 
 def _about(path: Path) -> dict[str, Any] | None:
+    """What a processed file says about itself (nothing where that cannot be read); None for any other file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -86,4 +111,10 @@ def _about(path: Path) -> dict[str, Any] | None:
         metadata = pq.read_schema(path).metadata or {}
     except (OSError, pa.ArrowInvalid):
         return None
-    return json.loads(metadata[_KEY]) if _KEY in metadata else None
+    if _KEY not in metadata:
+        return None
+    try:
+        about = json.loads(metadata[_KEY])
+    except ValueError:
+        return {}
+    return about if isinstance(about, dict) else {}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from cryptoml.data.columns import PRICES
+from cryptoml.data.columns import NAME_THEM, PRICES
 from cryptoml.data.interval import default_max_no_trade, interval_of
 from cryptoml.data.quality import EXAMPLES, Action, Finding
 from cryptoml.errors import DataError
@@ -26,6 +26,12 @@ NANOSECONDS = 10**9
 THIN_MARKET = 0.05
 # Above this share, the rows do not belong to the interval at all.
 OFF_GRID_AT_MOST = 0.2
+# So many equal steps in a row are no gaps: that part of the file has candles of another length.
+EQUAL_STEPS = 24
+# With so many missing for each candle that is there, some times must be wrong.
+MISSING_AT_MOST = 20
+# In a larger share of rows, it is not the rows that are wrong but what the columns are taken for.
+TORN_AT_MOST = 0.2
 # An hour with less than this part of the least volume of the day before was cut short: the file was made in it.
 UNFINISHED_VOLUME = 0.5
 UNFINISHED_CANDLES = 24
@@ -112,7 +118,55 @@ def drop_impossible(rows: Rows, *, has_volume: bool) -> None:
     slack = 1e-9 * np.abs(h)
     over = h + slack < np.maximum(o, c)
     torn: Mask = over | (lowest - slack > np.minimum(o, c))
+    if torn.sum() > TORN_AT_MOST * len(torn):
+        raise DataError(
+            f"{rows.source}: in {int(torn.sum()):,} of {len(torn):,} rows high and low do not bracket open and close: "
+            "the columns seem to be in another order.",
+            mend=NAME_THEM,
+        )
     rows.drop_or_fail("high or low that does not bracket open and close", torn, column=np.where(over, "high", "low"))
+
+
+def need_one_interval(rows: Rows, interval_seconds: int) -> None:
+    """Raise DataError where a part of the file has candles of another length."""
+    import numpy as np
+    import pandas as pd
+
+    times = rows.frame["time"].to_numpy(dtype=np.int64)
+    steps = np.diff(times)
+    starts = np.flatnonzero(np.r_[True, steps[1:] != steps[:-1]])
+    lengths = np.diff(np.r_[starts, len(steps)])
+    other = np.where(steps[starts] != interval_seconds * NANOSECONDS, lengths, 0)
+    if other.max() < EQUAL_STEPS:
+        return
+    at = int(starts[other.argmax()])
+    label, apart = (interval_of(seconds).label for seconds in (interval_seconds, int(steps[at]) // NANOSECONDS))
+    raise DataError(
+        f"{rows.source}: holds candles of {label} and of {apart}, such as the {int(other.max()) + 1:,} from "
+        f"{rows.where(int(rows.frame['row'].iloc[at]))} ({pd.Timestamp(int(times[at])):%Y-%m-%d %H:%M} UTC) on.",
+        mend="split the file, or resample it to one interval",
+    )
+
+
+def need_near_times(rows: Rows, interval_seconds: int) -> None:
+    """Raise DataError where a time lies so far off the others that the grid between them would be all but empty."""
+    import numpy as np
+    import pandas as pd
+
+    times = rows.frame["time"].to_numpy(dtype=np.int64)
+    due = int(times[-1] - times[0]) // (interval_seconds * NANOSECONDS) + 1
+    if due <= MISSING_AT_MOST * len(times):
+        return
+    gap = int(np.argmax(np.diff(times)))
+    sides = " and ".join(
+        f"{rows.where(int(rows.frame['row'].iloc[at]))} ({pd.Timestamp(int(times[at])):%Y-%m-%d %H:%M} UTC)"
+        for at in (gap, gap + 1)
+    )
+    raise DataError(
+        f"{rows.source}: {len(times):,} candles where {due:,} of {interval_of(interval_seconds).label} should be; "
+        f"the longest gap lies between {sides}.",
+        mend="correct the times that lie far off the others",
+    )
 
 
 def off_grid(times: NDArray[np.int64], interval_seconds: int) -> Mask:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.data.columns import NAME_THEM, PRICES, by_role, is_header, key, relevant
+from cryptoml.data.columns import PRICES, by_role, key, relevant
+from cryptoml.data.header import EXCHANGE_DUMP, find_header, need_width
 from cryptoml.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NULLS = ("", "NULL", "null", "NaN", "nan", "NA", "N/A", "None", "none", "-")
-_EXCHANGE_DUMP = (
-    "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "trades",
-    "taker_base_volume", "taker_quote_volume", "ignore", "a", "b", "c", "d",
-)  # fmt: skip
 _HEAD_BYTES = 1 << 16
-_TITLE_LINES = 5
+# What a file is that begins like this, and what to do with it.
+_OTHER_FILES = {
+    b"PK": ("is a zip archive or a spreadsheet", "unpack it, or export it as CSV"),
+    b"BZh": ("is compressed with bzip2", "unpack it"),
+    b"\xfd7zXZ": ("is compressed with xz", "unpack it"),
+    b"\x28\xb5\x2f\xfd": ("is compressed with zstd", "unpack it"),
+    b"version https://git-lfs": ("is a pointer of Git LFS and not the file itself", "get the file with git lfs pull"),
+    b"outs:": ("is a pointer of DVC and not the file itself", "cryptoml pull-data, then the name without .dvc"),
+}
 
 
 @dataclass(frozen=True)
@@ -56,31 +60,36 @@ def read_table(path: Path, columns: Sequence[str] | Mapping[str, str] | None = N
     data = _bytes(path)
     if data[:4] == b"PAR1" or data.startswith((b"FEA1", b"ARRO")):
         return _columnar(path, columns, parquet=data[:4] == b"PAR1")
-    if data[:2] == b"PK":
-        raise DataError(f"{path}: is a zip archive or a spreadsheet.", mend="unpack it, or export it as CSV")
+    for start, (fact, mend) in _OTHER_FILES.items():
+        if data.startswith(start):
+            raise DataError(f"{path}: {fact}.", mend=mend)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         data = data.decode("utf-16", errors="replace").encode()
     if not data[:_HEAD_BYTES].strip() and not data.strip():
         raise DataError(f"{path}: is empty.", mend="get the file again")
-    start = data[:64].lstrip()
-    if path.name.lower().removesuffix(".gz").endswith(".json") or start.startswith((b"[[", b"[{")):
+    if path.name.lower().removesuffix(".gz").endswith(".json") or data[:64].lstrip().startswith((b"[[", b"[{")):
         return _json(path, data, columns)
     if b"\x00" in data[:4096]:
         raise DataError(f"{path}: is not a text file.", mend="give CSV, CSV.gz, Parquet, Feather or JSON")
     return _csv(path, data, columns)
 
 
-def _bytes(path: Path) -> bytes:
+def need_file(path: Path) -> None:
+    """Raise DataError where there is no file: quick, before anything heavy is loaded to read it."""
     if path.is_dir():
         raise DataError(f"{path}: is a folder.", mend="name a file of candles")
+    if not path.exists() and not path.is_symlink():
+        raise DataError(f"{path}: there is no such file.", mend="check the path, or get it with cryptoml pull-data")
+
+
+def _bytes(path: Path) -> bytes:
+    need_file(path)
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(
-            f"{path}: there is no such file.", mend="check the path, or get it with cryptoml pull-data"
-        ) from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}.", mend="check its permissions") from error
+        raise DataError(
+            f"{path}: cannot be read: {error.strerror}.", mend="check the path and its permissions"
+        ) from error
     try:
         return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -93,8 +102,10 @@ def _columnar(path: Path, columns: Sequence[str] | Mapping[str, str] | None, *, 
 
     try:
         frame = pd.read_parquet(path) if parquet else pd.read_feather(path)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise DataError(f"{path}: is damaged: {str(error).splitlines()[0]}.", mend="get the file again") from error
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise DataError(
+            f"{path}: is damaged: {str(error).splitlines()[0].rstrip('.')}.", mend="get the file again"
+        ) from error
     if not isinstance(frame.index, pd.RangeIndex):
         names = [name or ("timestamp" if frame.index.nlevels == 1 else None) for name in frame.index.names]
         frame = frame.reset_index(names=[str(name) for name in names])
@@ -106,8 +117,9 @@ def _json(path: Path, data: bytes, columns: Sequence[str] | Mapping[str, str] | 
 
     wanted = "as freqtrade writes them: [[ms, open, high, low, close, volume], ...]"
     try:
-        rows = json.loads(data)
-    except ValueError as error:
+        # As floats, since a whole number of JSON may be larger than any that pandas holds.
+        rows = json.loads(data, parse_int=float)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: is not valid JSON: {error}.", mend="get the file again") from error
     if not isinstance(rows, list) or not rows or not all(isinstance(row, (list, dict)) for row in rows):
         raise DataError(f"{path}: a JSON array of candles was expected.", mend=wanted)
@@ -115,9 +127,9 @@ def _json(path: Path, data: bytes, columns: Sequence[str] | Mapping[str, str] | 
         return _table(path, pd.DataFrame(rows), columns, None)
     widths = {len(row) if isinstance(row, list) else 0 for row in rows}
     width = max(widths)
-    if len(widths) > 1 or not 5 <= width <= len(_EXCHANGE_DUMP):
+    if len(widths) > 1 or not 5 <= width <= len(EXCHANGE_DUMP):
         raise DataError(f"{path}: the candles are not all of one length.", mend=wanted)
-    frame = pd.DataFrame(rows, columns=list(_EXCHANGE_DUMP[:width]))
+    frame = pd.DataFrame(rows, columns=list(EXCHANGE_DUMP[:width]))
     return _table(path, _renamed(path, frame, columns), columns, None)
 
 
@@ -125,15 +137,8 @@ def _renamed(path: Path, frame: pd.DataFrame, columns: Sequence[str] | Mapping[s
     """With the names that a caller gave in order."""
     if not columns or isinstance(columns, Mapping):
         return frame
-    _need_width(path, columns, frame.shape[1])
+    need_width(path, columns, frame.shape[1])
     return frame.set_axis(list(columns), axis=1)
-
-
-def _need_width(path: Path, columns: Sequence[str], width: int) -> None:
-    if len(columns) != width:
-        raise DataError(
-            f"{path}: {len(columns)} columns are named and the file has {width}.", mend="name each of them, in order"
-        )
 
 
 def _table(path: Path, frame: pd.DataFrame, columns: Any, lines: NDArray[np.int64] | int | None) -> Table:
@@ -143,12 +148,19 @@ def _table(path: Path, frame: pd.DataFrame, columns: Any, lines: NDArray[np.int6
     return Table(roles.frame, roles.notes, lines)
 
 
+def _utf8(data: bytes) -> bytes:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1").encode()
+    return data
+
+
 def _csv(path: Path, data: bytes, columns: Sequence[str] | Mapping[str, str] | None) -> Table:
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = _utf8(data).removeprefix(b"\xef\xbb\xbf")
     head = data[:_HEAD_BYTES].splitlines(keepends=True)
     lines = [line.decode("utf-8", errors="replace").strip() for line in head]
-    delimiter = max(",;\t|", key=lambda mark: max(line.count(mark) for line in lines[: _TITLE_LINES + 1]))
-    skipped, names = _header(path, lines, delimiter, columns)
+    skipped, names, delimiter = find_header(path, lines, columns)
     start = sum(map(len, head[:skipped]))
     body = memoryview(data)[start:]
     mapping = columns if isinstance(columns, Mapping) else None
@@ -162,43 +174,6 @@ def _csv(path: Path, data: bytes, columns: Sequence[str] | Mapping[str, str] | N
     return Table(roles.frame, roles.notes, place)
 
 
-def _header(
-    path: Path, lines: list[str], delimiter: str, columns: Sequence[str] | Mapping[str, str] | None
-) -> tuple[int, list[str]]:
-    """How many lines come before the rows, and the columns' names, each different."""
-    rows = [[cell.strip().strip('"').strip() for cell in line.split(delimiter)] for line in lines]
-    given = None if not columns or isinstance(columns, Mapping) else list(columns)
-    mapped = set(columns.values()) if isinstance(columns, Mapping) else set()
-    start = None
-    for place, cells in enumerate(rows[:_TITLE_LINES]):
-        if is_header(cells) or (mapped and mapped <= set(cells)):
-            start = place + 1
-            names = cells
-            break
-    if start is None:
-        first = next((place for place, cells in enumerate(rows) if any(cells)), 0)
-        start, names = first, rows[first]
-        if given is not None and not any(_is_number(cell) for cell in names):
-            start = first + 1
-        elif given is None and len(names) in (12, 16) and names[0].isdigit():
-            names = list(_EXCHANGE_DUMP[: len(names)])
-        elif given is None:
-            shown = ", ".join(names[:8])
-            raise DataError(
-                f"{path}: these are not candles: columns for open, high, low and close were looked for, "
-                f"the first line has {shown[:120]}.",
-                mend=NAME_THEM,
-            )
-    if given is not None:
-        _need_width(path, given, len(names))
-        names = given
-    return start, [name if name not in names[:at] else f"{name}.{at + 1}" for at, name in enumerate(names)]
-
-
-def _is_number(cell: str) -> bool:
-    return bool(re.fullmatch(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", cell))
-
-
 def _parsed(
     path: Path, body: memoryview, skipped: int, names: list[str], delimiter: str, wanted: list[str]
 ) -> pa.Table:
@@ -210,18 +185,22 @@ def _parsed(
     parsing = csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=True)
     numbers = {name: pa.float64() for name in wanted if key(name) in (*PRICES, "volume")}
     texts = {name: pa.string() for name in wanted}
-    for types in (numbers, texts | numbers, texts):
+    attempts = [(numbers, "."), (texts | numbers, "."), (texts, ".")]
+    if delimiter != ",":
+        attempts.insert(2, (texts | numbers, ","))
+    for types, point in attempts:
         converting = csv.ConvertOptions(
-            column_types=types, include_columns=wanted, null_values=list(NULLS), strings_can_be_null=True
+            column_types=types,
+            include_columns=wanted,
+            null_values=list(NULLS),
+            strings_can_be_null=True,
+            decimal_point=point,
         )
         try:
             return csv.read_csv(pa.BufferReader(body), reading, parsing, converting)
         except pa.ArrowInvalid as error:
             if "Expected" in str(error):
                 raise _ragged(path, body, skipped, len(names), delimiter) from error
-            if "UTF8" in str(error):
-                body = memoryview(bytes(body).decode("latin-1").encode())
-                return _parsed(path, body, skipped, names, delimiter, wanted)
     raise DataError(f"{path}: is not a table of one kind of rows.", mend="get the file again")
 
 

@@ -21,6 +21,8 @@ __all__ = ["NOT_A_TIME", "open_times"]
 
 _DAY = 86_400 * 10**9
 _SECOND = 10**9
+# Nanoseconds beyond this (the year 2255) are more than 64 bits hold.
+_LATEST_EPOCH = 9e18
 
 
 def open_times(source: str, table: Table) -> tuple[Times, dict[str, Mask]]:
@@ -73,7 +75,7 @@ def _epoch(column: pd.Series[Any]) -> Times:
     import pandas as pd
 
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
-    known = np.isfinite(numbers) & (numbers > 0)
+    known = (numbers > 0) & (numbers < _LATEST_EPOCH)
     numbers = np.where(known, numbers, 0.0)
     scale = np.select([numbers < 1e11, numbers < 1e14, numbers < 1e17], [1e9, 1e6, 1e3], 1.0)
     # Whole microseconds are exact in a double; nanoseconds are not.

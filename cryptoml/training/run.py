@@ -350,6 +350,7 @@ def _frame(dataset: Dataset, part: slice, name: str, scores: Forecasts, raw: np.
 
 
 def _metrics(scored: Mapping[str, Forecasts], cv: Mapping[str, tuple[float, ...]]) -> dict[str, float]:
+    from math import isfinite, nan
     from statistics import fmean, stdev
 
     found: dict[str, float] = {}
@@ -361,7 +362,8 @@ def _metrics(scored: Mapping[str, Forecasts], cv: Mapping[str, tuple[float, ...]
             found[name] = metric.compute(scored["test"])
     for name, values in cv.items():
         found[f"{name}_mean"] = fmean(values)
-        found[f"{name}_std"] = stdev(values)
+        # Where the price stands still in a fold, its R2 and skill are no numbers.
+        found[f"{name}_std"] = stdev(values) if isfinite(sum(values)) else nan
     return found
 
 

@@ -52,12 +52,14 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
     A model that fails becomes a FAILED run and the others go on; a store that is away leaves the runs in the
     journal. Raises CryptomlError for what makes training pointless, before any run is opened.
     """
+    from cryptoml.data.tables import need_file
     from cryptoml.training.run import plan_for
     from cryptoml.workflows.tracker import Tracker
 
     began = time.monotonic()
     config = request.config.config
     choices = choose_models(config.training.models, config.models)
+    need_file(request.data)
     with ExitStack() as stack:
         stack.enter_context(
             only_training(

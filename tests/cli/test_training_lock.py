@@ -75,6 +75,9 @@ def test_a_signal_ends_the_waiting(project, holder):
 def test_a_folder_without_the_data_stays_untouched(tmp_path):
     project = make_project(tmp_path / "new")
     (project.folder / ".cryptoml").rmdir()
-    done = project.run("train", "--data", "no.csv", *QUICK)
+    done = project.run("train", "--data", "no.csv", *QUICK, environ={"PYTHONPROFILEIMPORTTIME": "1"})
     assert (done.code, done.out) == (4, "")
+    assert "cryptoml.workflows.train" in done.err
+    assert "mlflow" not in done.err, "a name typed wrong is answered before anything heavy is loaded"
+    assert "pandas" not in done.err
     assert not (project.folder / ".cryptoml").exists()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from cryptoml.config import LoadedConfig, load_config
 from cryptoml.data.candles import read_candles, write_candles
 from cryptoml.data.processed import read_processed
 from cryptoml.data.simulate import simulate
-from cryptoml.errors import CryptomlError
+from cryptoml.errors import CryptomlError, DataError
 from cryptoml.models.zoo import MODELS
 from cryptoml.settings import Settings
-from cryptoml.workflows.inputs import find_data
+from cryptoml.workflows.inputs import find_data, read_any
 from cryptoml.workflows.train import TrainRequest, train
 from cryptoml.workflows.transform import transform
 
@@ -27,8 +29,9 @@ QUICK = (
 TIMES = ("training_time_seconds", "prediction_latency_ms")
 
 
-def quick() -> LoadedConfig:
-    return load_config(None, model_params={key: spec.params for key, spec in MODELS.items()}, overrides=QUICK)
+def quick(*overrides: str) -> LoadedConfig:
+    params = {key: spec.params for key, spec in MODELS.items()}
+    return load_config(None, model_params=params, overrides=[*QUICK, *overrides])
 
 
 @pytest.fixture
@@ -48,6 +51,39 @@ def test_its_candles_are_those_of_the_raw_file(raw, tmp_path):
     assert (stored.symbol, stored.interval) == (read.symbol, read.interval)
     assert stored.report.breaks == read.report.breaks
     assert made.candles == 1480
+
+
+def test_a_data_set_of_another_market_than_the_one_named_is_refused(raw, tmp_path):
+    made = transform(raw, tmp_path / "out.parquet", quick().config).path
+    for override, words in (
+        ("data.symbol=ETH/USDT", "holds BTCUSDT, not ETHUSDT"),
+        ("data.interval=4h", "are 1h apart, not 4h"),
+    ):
+        with pytest.raises(DataError, match=words):
+            read_any(made, quick(override).config)
+    same = quick("data.symbol=btc/usdt", "data.interval=60m").config
+    assert read_any(made, same).symbol == "BTCUSDT"
+
+
+def test_a_damaged_data_set_is_refused_and_not_trained_on(raw, tmp_path):
+    made = transform(raw, tmp_path / "out.parquet", quick().config).path
+    whole = made.read_bytes()
+    table = pq.read_table(made)
+    about = json.loads(table.schema.metadata[b"cryptoml.processed"])
+    group = pq.read_metadata(made).row_group(0)
+    close = next(one for one in map(group.column, range(9)) if one.path_in_schema == "close")
+    at = close.data_page_offset + close.total_compressed_size // 2
+    made.write_bytes(whole[:at] + bytes(9) + whole[at + 9 :])
+    with pytest.raises(DataError, match=r"out.parquet: is damaged: .*cryptoml transform-data"):
+        read_processed(made)
+    for wrong in (table.drop_columns(["close"]), table):
+        changed = {key: value for key, value in about.items() if key != "quality"} if wrong is table else about
+        pq.write_table(wrong.replace_schema_metadata({b"cryptoml.processed": json.dumps(changed)}), made)
+        with pytest.raises(DataError, match=r"is damaged|another version of cryptoml"):
+            read_processed(made)
+    pq.write_table(table.replace_schema_metadata({b"cryptoml.processed": b"{"}), made)
+    with pytest.raises(DataError, match="make it again with cryptoml transform-data"):
+        read_processed(made)
 
 
 def test_training_gives_the_same_digits(raw, tmp_path):

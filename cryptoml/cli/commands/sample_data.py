@@ -12,7 +12,7 @@ def sample_data(
     output: Annotated[Path, typer.Option("-o", "--output", help="CSV, CSV.gz or Parquet file to write.")],
     symbol: Annotated[str, typer.Option(help="Symbol written into the file.")] = "SIM",
     interval: Annotated[str, typer.Option(help="Length of a candle: 1m, 15m, 1h, 1d ...")] = "1h",
-    years: Annotated[float, typer.Option(min=0.01, max=50, help="Years of candles.")] = 5.0,
+    years: Annotated[float, typer.Option(min=0.01, max=20, help="Years of candles.")] = 5.0,
     signal: Annotated[
         float,
         typer.Option(min=0.0, max=0.5, help="Best possible R2 on next-candle returns; 0 is a random walk."),

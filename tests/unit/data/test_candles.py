@@ -294,7 +294,7 @@ def test_text_in_a_price_names_line_and_column(tmp_path):
     frame = market()
     text = text_of(frame, iso(frame)).splitlines()
     text[7] = text[7].replace(text[7].split(",")[2], "n.a. yet")
-    with pytest.raises(DataError, match=r"column high: 1 values are not numbers: line 8: 'n.a. yet'"):
+    with pytest.raises(DataError, match=r"column high: 1 x not a number: line 8: 'n.a. yet'"):
         read_candles(write(tmp_path / "x.csv", "\n".join(text)))
 
 

@@ -8,6 +8,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cryptoml.data.candles import read_candles, write_candles
 from cryptoml.data.symbols import plain_symbol, symbol_of_name
@@ -74,6 +76,28 @@ def test_dates_by_their_shape(read, form):
     check(read(text_of(frame, list(frame.index.strftime(form)))), frame)
 
 
+@pytest.mark.parametrize(
+    "form",
+    ["%Y-%m-%d %H:%M:%S{}:30", "%Y-%m-%dT%H:%M{}30", "%Y/%m/%d %H:%M {}:30", "%d.%m.%Y %H:%M:%S.000 GMT{}30"],
+)
+@pytest.mark.parametrize("offset", ["+05", "-03"])
+def test_offsets_by_their_shape(read, form, offset):
+    frame = market("2021-03-15")
+    local = frame.index.tz_convert(f"{offset}:30").strftime(form.format(offset))
+    check(read(text_of(frame, list(local))), frame)
+
+
+@pytest.mark.parametrize(
+    "date", ["2021-02-29 10:00", "2021-13-01 10:00", "2021-04-31", "29/02/2021 10:00", "2021-03-01 24:00"]
+)
+def test_a_day_or_hour_that_is_none_is_refused(read, date):
+    frame = market()
+    times = iso(frame)
+    times[7] = date
+    with pytest.raises(DataError, match=f"1 x not a time: line 9: '{date}'"):
+        read(text_of(frame, times))
+
+
 def test_digits_without_leading_zeros_and_midnights_without_a_clock(read):
     frame = market("2021-03-11")
     check(read(text_of(frame, [f"{t.day}/{t.month}/{t.year} {t.hour}:00" for t in frame.index])), frame)
@@ -81,21 +105,32 @@ def test_digits_without_leading_zeros_and_midnights_without_a_clock(read):
     check(read(text_of(frame, cut)), frame)
 
 
-@pytest.mark.parametrize("form", ["%d-%m-%y %H:%M", "%m-%d-%y %H:%M"])
-def test_steps_settle_which_of_day_and_month_comes_first(read, form):
-    frame = market("2021-06-01", 12 * 24)
+@pytest.mark.parametrize("form", ["%d-%m-%y %H:%M", "%m-%d-%y %H:%M", "%y-%m-%d %H:%M"])
+@pytest.mark.parametrize("days", [3, 12, 200])
+def test_steps_settle_which_of_day_month_and_year_comes_first(read, form, days):
+    frame = market("2021-06-01", days * 24)
     check(read(text_of(frame, list(frame.index.strftime(form)))), frame)
 
 
-def test_one_day_alone_settles_nothing(read):
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ("%d-%m-%y %H:%M", r"day first and month first and year first \(06-12-21 00:00\)"),
+        ("%d-%m-%Y %H:%M", r"day first and month first \(06-12-2021 00:00\)"),
+        ("%y-%m-%d %H:%M", r"day first and year first \(21-12-06 00:00\)"),
+    ],
+)
+def test_one_day_alone_settles_nothing(read, form, words):
     frame = market("2021-12-06", 24)
-    with pytest.raises(DataError, match=r"day first and month first \(06-12-21 00:00\)"):
-        read(text_of(frame, list(frame.index.strftime("%d-%m-%y %H:%M"))))
+    with pytest.raises(DataError, match=words):
+        read(text_of(frame, list(frame.index.strftime(form))))
 
 
 def test_an_epoch_however_rough_settles_it(read):
     frame = market("2021-12-06", 24)
     lines = [f"{t.timestamp() * 1000:.5E},{t:%d-%m-%y},{t:%H:%M:%S}" for t in frame.index]
+    check(read(text_of(frame, lines, "unix,date,time,open,high,low,close,volume")), frame)
+    lines = [f"{t.timestamp() * 1000:.5E},{t:%y-%m-%d},{t:%H:%M:%S}" for t in frame.index]
     check(read(text_of(frame, lines, "unix,date,time,open,high,low,close,volume")), frame)
 
 
@@ -205,6 +240,24 @@ def test_named_columns_stand_above_a_header(read):
         read(shown, columns=NAMES[:5])
 
 
+@pytest.mark.parametrize("name", ["Close", "close"])
+def test_two_columns_of_one_name_that_differ_are_refused_until_named(read, name):
+    frame = market()
+    text = text_of(frame.assign(other=frame["close"] + 0.01), iso(frame), f"{HEADER},{name}")
+    with pytest.raises(DataError, match=r"columns close and (Close|close\.7) cannot be told apart.*data\.columns"):
+        read(text)
+    check(read(text, columns=[*NAMES, "other"]), frame)
+    check(read(text, columns={"close": "close"}), frame)
+    check(read(text_of(frame.assign(other=frame["close"]), iso(frame), f"{HEADER},{name}")), frame)
+
+
+def test_a_time_said_to_be_utc_counts_before_a_local_one(read):
+    frame = market()
+    times = [f"{t.tz_convert('Asia/Tokyo'):%Y-%m-%d %H:%M},{t:%Y-%m-%d %H:%M}" for t in frame.index]
+    for local, utc in (("date", "date_utc"), ("Local time", "Gmt time"), ("timestamp", "timestamp (UTC)")):
+        check(read(text_of(frame, times, f"{local},{utc},open,high,low,close,volume")), frame)
+
+
 def test_an_index_without_a_name_holds_the_time_or_counts_rows(read):
     frame = market()
     check(read(text_of(frame, iso(frame), ",open,high,low,close,volume")), frame)
@@ -246,13 +299,66 @@ def test_other_separators_and_quotes(read, sign):
     check(read(quoted), frame)
 
 
+def test_decimal_commas_beside_another_separator(read):
+    frame = market()
+    text = text_of(frame, iso(frame)).replace(",", ";").replace(".", ",")
+    check(read(text), frame)
+    check(read(text.partition("\n")[2], columns=NAMES), frame)
+
+
+def test_a_long_preamble_does_not_hide_the_header(read):
+    frame = market()
+    check(read("\n" * 9 + "# made by; hand, twice\n" * 9 + text_of(frame, iso(frame))), frame)
+
+
+def test_the_three_header_lines_of_yfinance(read):
+    frame = market(freq="D")
+    header = "Price,Close,High,Low,Open,Volume\nTicker,BTC-USD,BTC-USD,BTC-USD,BTC-USD,BTC-USD\nDate,,,,,"
+    shown = frame[["close", "high", "low", "open", "volume"]]
+    check(read(text_of(shown, list(frame.index.strftime("%Y-%m-%d")), header)), frame)
+    with pytest.raises(DataError, match="x not a number: line 9: "):
+        read(text_of(shown.astype(object).replace({"open": {shown["open"].iloc[5]: "?"}}), iso(frame), header))
+
+
+def test_the_open_time_counts_where_a_file_has_the_close_time_too(read):
+    frame = market(freq="D")
+    times = [f"{t:%Y-%m-%dT%H:%M:%S.000Z},{t:%Y-%m-%d}T23:59:59.999Z" for t in frame.index]
+    check(read(text_of(frame, times, "timeOpen,timestamp,open,high,low,close,volume")), frame)
+    check(read(text_of(frame, times, "open_time,time,open,high,low,close,volume")), frame)
+
+
+@pytest.mark.parametrize("name", ["time", "datetime"])
+def test_a_date_with_a_time_of_day_counts_beside_one_without(read, name):
+    frame = market()
+    times = [f"{t:%Y-%m-%d},{t:%Y-%m-%d %H:%M:%S}" for t in frame.index]
+    check(read(text_of(frame, times, f"date,{name},open,high,low,close,volume")), frame)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"PK\x03\x04", "zip archive or a spreadsheet"),
+        (b"\xfd7zXZ\x00\x00", "compressed with xz"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "pointer of Git LFS.*git lfs pull"),
+        (b"outs:\n- md5: 1\n", "pointer of DVC.*cryptoml pull-data"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b"[[%b,1,1,1,1,1],[1,1,1,1,1,1]]" % (b"9" * 400), "only 1 usable row is left"),
+        (b"<!DOCTYPE html>", "these are not candles.*<!DOCTYPE html>"),
+        (bytes(range(256)), "is not a text file"),
+    ],
+)
+def test_other_files_are_known_for_what_they_are(read, content, words):
+    with pytest.raises(DataError, match=words):
+        read(content)
+
+
 def test_line_numbers_count_title_and_blank_lines(read):
     frame = market()
     lines = ["My title", *text_of(frame, iso(frame)).splitlines()]
     lines.insert(5, "")
     lines.insert(9, "")
     lines[20] = lines[20].replace(lines[20].split(",")[3], "n.a. yet")
-    with pytest.raises(DataError, match=r"column low: 1 values are not numbers: line 21: 'n\.a\. yet'"):
+    with pytest.raises(DataError, match=r"column low: 1 x not a number: line 21: 'n\.a\. yet'"):
         read("\n".join(lines))
     text = ["My title", *text_of(frame, iso(frame)).splitlines()]
     ragged = [*text[:3], text[3] + ",9", *text[4:-1], text[-1][:12]]
@@ -378,3 +484,77 @@ def test_writing_elsewhere_is_refused_in_words(tmp_path):
     with pytest.raises(DataError, match="cannot be written"):
         write_candles(market(), tmp_path / "file" / "x.csv")
     assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["file"]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_zone_that_is_not_known_is_not_taken_for_utc(read):
+    frame = market()
+    times = list(frame.index.strftime("%d %b %Y %H:%M:%S CET"))
+    with pytest.raises(DataError, match=r"60 x not a time: line 2: '01 Mar 2021 00:00:00 CET'"):
+        read(text_of(frame, times))
+
+
+def test_letters_of_another_encoding_in_any_column(read):
+    frame = market()
+    text = text_of(frame.assign(symbol="BTCUSDT"), iso(frame), HEADER + ",symbol")
+    check(read(text.replace("BTCUSDT", "B\u00dcCUSDT").encode("latin-1")), frame)
+    with pytest.raises(DataError, match="1 x not a time: line 2"):
+        read(text.replace("2021-03-01T00", "2021-03-\u00fc1T00").encode("latin-1"))
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_beyond_any_time_are_no_times(read):
+    frame = market()
+    times = [1e20 if at in (3, 30) else one for at, one in enumerate(seconds(frame))]
+    candles = read(text_of(frame, times, "unix,open,high,low,close,volume"))
+    check(candles, frame.drop(frame.index[[3, 30]]))
+    assert kinds(candles) == {"row without a time": 2}
+    texts = ["1.5e121200", *map(str, seconds(frame)[1:])]
+    rows = [[time, *map(float, row)] for time, row in zip(texts, frame.to_numpy(), strict=True)]
+    check(read(json.dumps(rows), "x.json"), frame[1:])
+
+
+def test_a_columnar_file_whose_description_is_damaged(tmp_path, files):
+    (tmp_path / "x.feather").write_bytes(files["x.feather"].replace(b"pandas_type", b"pandas_typo"))
+    with pytest.raises(DataError, match="is damaged"):
+        read_candles(tmp_path / "x.feather")
+
+
+PIECES = [
+    b"", b"NaN", b"inf", b"-1", b"1e400", b'"', b"\n", b";", b"\x00", b"\xff", b"2021-13-45", b"9999-12-31T00:00:00Z",
+    b"1e18", b"99999999999999999999", b"1.5e1212", b"null", b"[]", b"{}", b"\r", b"Jan", b"0001-01-01",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, bytes]:
+    """One file of each kind, sound."""
+    folder, frame = tmp_path_factory.mktemp("sound"), market()
+    named = frame.reset_index()
+    frame.to_parquet(folder / "x.parquet")
+    named.to_feather(folder / "x.feather")
+    epochs = [f"{one},{t:%d-%m-%y},{t:%H:%M}" for one, t in zip(seconds(frame), frame.index, strict=True)]
+    (folder / "x.csv").write_text(text_of(frame, epochs, "unix,date,time,open,high,low,close,volume"))
+    (folder / "y.csv").write_text(text_of(frame.assign(q=frame["volume"] * frame["close"]), iso(frame), HEADER + ",q"))
+    (folder / "x.json").write_text(json.dumps([[one, 1, 2, 1, 2, 3] for one in seconds(frame)]))
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.filterwarnings("error")
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_file_with_anything_in_it_is_read_or_refused_in_words(tmp_path, files, data):
+    name = data.draw(st.sampled_from(sorted(files)))
+    content = bytearray(files[name])
+    for _ in range(data.draw(st.integers(1, 5))):
+        at = data.draw(st.integers(0, len(content)))
+        content[at : at + data.draw(st.integers(0, 30))] = data.draw(st.sampled_from(PIECES) | st.binary(max_size=2))
+    (tmp_path / name).write_bytes(content)
+    try:
+        frame = read_candles(tmp_path / name).frame
+    except DataError:
+        return
+    assert frame.index.is_monotonic_increasing
+    assert frame.index.is_unique
+    assert np.isfinite(frame.to_numpy()).all()
+    assert (frame[NAMES[1:5]] > 0).all(axis=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -109,6 +110,39 @@ def test_three_forms_of_one_candle_leave_the_best(read):
     assert kinds(candles) == {"rows out of order": 2, "exact copy of another row": 1, "rounded copy of another row": 2}
 
 
+def test_what_two_equally_precise_rows_differ_by_is_no_rounding(read):
+    frame = market()
+    with pytest.raises(DataError, match="contradict each other"):
+        read(pd.concat([frame, row(frame, 9, close=frame["close"].iloc[9] + 0.01)]))
+
+
+@pytest.mark.parametrize(("share", "agree"), [(0.995, True), (0.95, False)])
+def test_a_rounded_copy_may_have_counted_a_little_less_volume(read, share, agree):
+    frame = market().assign(close=lambda one: (one["close"] + 0.00125).round(5))
+    # With an open of its own, so that it cannot be taken for the candle's beginning.
+    copy = row(frame, 9).round(2).assign(volume=lambda one: (one["volume"] * share).round(2))
+    shown = pd.concat([frame, copy.assign(open=copy["open"] + 0.05)])
+    if agree:
+        check(read(shown), frame)
+    else:
+        with pytest.raises(DataError, match="contradict each other"):
+            read(shown)
+
+
+def test_the_order_of_the_file_decides_nothing_about_copies(read):
+    frame = market()
+    whole = row(frame, 9)
+    early = row(frame, 9, volume=1.0, high=whole["high"] - 0.2)
+    later = row(frame, 9, volume=2.0, low=whole["low"] + 0.2)
+    outcomes = set()
+    for forms in permutations([whole, early, later]):
+        try:
+            outcomes.add(str(read(pd.concat([frame.drop(frame.index[9]), *forms])).frame.to_numpy().tolist()))
+        except DataError:
+            outcomes.add("refused")
+    assert len(outcomes) == 1
+
+
 MISPRINTS = {
     "low near zero": {"low": 0.01},
     "close in cents": {"open": 1.06, "high": 1.06, "low": 1.06, "close": 1.06},
@@ -140,6 +174,23 @@ def test_two_misprints_in_a_row_are_both_caught(read):
     shown = market()
     shown.iloc[20, 2] = shown.iloc[21, 2] = 1.0
     assert kinds(read(shown)) == {"spike that its neighbours refute": 2}
+
+
+def test_two_whole_candles_of_misprints_do_not_vouch_for_each_other(read):
+    frame = market()
+    shown = frame.copy()
+    shown.iloc[[20, 22], :4] = 1.06
+    check(read(shown), frame.drop(frame.index[[20, 22]]))
+
+
+@pytest.mark.parametrize(("fall", "kept"), [(0.25, True), (0.35, False)])
+def test_in_a_calm_market_too_a_flash_crash_is_kept_and_a_misprint_is_not(read, fall, kept):
+    frame = market()
+    # Ranges of a twentieth: what is usual here would call a fall of 1 % a misprint.
+    frame[VALUES[:4]] = (100 + (frame[VALUES[:4]] - 100) / 20).round(4)
+    shown = frame.copy()
+    shown.iloc[30, 2] = round(frame["close"].iloc[29] * (1 - fall), 4)
+    check(read(shown), shown if kept else frame.drop(frame.index[30]))
 
 
 @pytest.mark.parametrize("drop", [0.2, 0.5, 0.9])
@@ -228,10 +279,12 @@ def test_the_clock_may_have_no_zone_and_the_policy_holds_for_the_last_candle(rea
         read(frame, now=now, on_bad_rows="fail")
 
 
-def test_off_the_grid_goes_by_policy(read):
+@pytest.mark.parametrize("phase", ["0min", "30min"])
+def test_off_the_grid_goes_by_policy(read, phase):
     frame = market()
+    frame.index += pd.Timedelta(phase)
     index = frame.index.to_list()
-    index[12] += pd.Timedelta("28min14s")
+    index[12] = index[12].floor("h") + pd.Timedelta("28min14s")
     shown = frame.set_axis(pd.DatetimeIndex(index, name="timestamp"))
     check(read(shown), frame.drop(frame.index[12]))
     with pytest.raises(DataError, match=r"1 x candle off the grid: line 14: 2021-03-01 12:28 UTC"):
@@ -290,3 +343,38 @@ def test_order_copies_and_time_format_change_nothing_and_every_row_is_accounted_
     assert report.missing_candles == whole - len(good) == sum(gap.candles for gap in report.breaks)
     assert QualityReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report
     assert len(report.summary()) == 1 + bool(report.missing_candles) + len(report.findings)
+
+
+def test_columns_taken_for_others_are_no_bad_rows(read):
+    frame = market()
+    wrong = frame.rename(columns={"high": "close", "close": "low", "low": "high"})
+    with pytest.raises(DataError, match=r"in \d\d of 60 rows high and low do not bracket.*columns in order, --set"):
+        read(wrong)
+    few = frame.assign(high=frame["high"].where(np.arange(60) >= 12, 1.0))
+    assert kinds(read(few)) == {"high or low that does not bracket open and close": 12}
+
+
+@pytest.mark.parametrize(("freq", "asked"), [("5min", None), ("15min", "15m"), ("3h", None), ("D", "1h")])
+@pytest.mark.parametrize("rows", [25, 100])
+def test_candles_of_two_lengths_are_refused(read, freq, asked, rows):
+    hours = market(120)
+    other = market(rows, freq=freq)
+    other.index = other.index + pd.Timedelta(days=40)
+    with pytest.raises(DataError, match=r"holds candles of \w+ and of \w+, such as the \d+ from line \d+ \(2021.*spli"):
+        read(pd.concat([hours, other]), interval=asked)
+
+
+def test_gaps_of_one_length_are_no_other_interval(read):
+    frame = market(24 * 40)
+    weekdays = frame[(frame.index.dayofweek < 5) & (frame.index.hour < 20)]
+    check(read(weekdays), weekdays)
+    thin = frame.iloc[np.r_[0:200, 200:240:2, 240:960]]
+    check(read(thin), thin)
+
+
+@pytest.mark.parametrize("stray", ["1971-01-01", "2009-01-01 13:00"])
+def test_a_time_far_off_all_others_is_named(read, stray):
+    frame = market()
+    far = frame.set_axis(frame.index[:30].union(frame.index[30:]).delete(0).insert(0, pd.Timestamp(stray, tz="UTC")))
+    with pytest.raises(DataError, match=rf"60 candles where .* between line 2 \({stray[:10]}.* and line 3 \(2021-03"):
+        read(far)

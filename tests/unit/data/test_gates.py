@@ -52,7 +52,7 @@ def test_age_is_asked_only_when_it_is_limited():
 
 def test_a_fact_says_how_many_and_how_many_are_allowed():
     answer = check_quality(report(missing=100), QualitySection(), age_intervals=0)[0]
-    assert answer.fact == "100 of 1,000 candles are missing (10%), at most 5% are allowed"
+    assert answer.fact == "100 of 1,000 candles are missing (10%), at most 5% are allowed (quality.max_missing_share)"
 
 
 def test_age_counts_from_the_end_of_the_newest_candle():

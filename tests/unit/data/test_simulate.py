@@ -85,6 +85,8 @@ def test_tails_are_fat_and_volatility_clusters():
     frame = simulate(years=5, seed=5).frame
     returns = np.log(frame["close"]).diff().dropna()
     assert returns.kurt() > 3
+    # Clustering alone makes tails; the shocks have some of their own (3 in theory).
+    assert pd.Series(market.draw_shocks(200_000, np.random.default_rng(5))).kurt() > 1.5
     size = returns.abs()
     assert size.autocorr(1) > 0.15
     assert size.autocorr(24 * 5) > 0.03
@@ -102,9 +104,14 @@ def test_volatility_and_volume_follow_the_hour_and_the_weekend():
 
 
 def test_volume_follows_volatility():
-    frame = simulate(years=2, seed=6).frame
+    simulation = simulate(years=2, seed=6)
+    frame = simulation.frame
     width = np.log(frame["high"] / frame["low"])
     assert width.corr(frame["volume"], method="spearman") > 0.5
+    # At equal volatility, a larger move has more volume, too.
+    volatility = simulation.truth["volatility"].shift()
+    surprise = np.log(frame["close"]).diff().abs() / volatility
+    assert surprise.corr(frame["volume"] / volatility**1.2, method="spearman") > 0.3
     assert (frame["volume"] > 0).all()
 
 

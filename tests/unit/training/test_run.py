@@ -148,3 +148,13 @@ def test_tasks_come_back_with_their_errors():
     found = dict(run_tasks([1, 2, 3], work, workers=2))
     assert (found[1], found[3]) == (1, 9)
     assert isinstance(found[2], ValueError)
+
+
+def test_a_price_that_stands_still_in_a_fold_gives_results_all_the_same(candles):
+    frame = candles.frame.copy()
+    frame.iloc[:1500, :4] = 100.0
+    done = train(build_dataset(candles_of(frame), PIPELINE, horizon=1), CHOICES[:2])
+    for one in done.values():
+        assert np.isnan(one.metrics["cv_r2_score_std"])
+        assert np.isfinite(one.metrics["cv_rmse_mean"])
+        assert np.isfinite(one.metrics["test_rmse"])
