@@ -24,7 +24,7 @@ CRYPTOML = [sys.executable, "-m", "cryptoml"]
 
 def estimator_params(key: str, params: dict[str, object], seed: int) -> dict[str, object]:
     """What the model's own class takes for our parameters."""
-    given = {name: value for name, value in params.items() if name != "implementation"}
+    given = {name: value for name, value in params.items() if name not in ("implementation", "max_tree_rows")}
     if key == "gbm":
         given["max_iter"] = given.pop("n_estimators")
         return {**given, "max_bins": 64, "early_stopping": False, "random_state": seed}

@@ -58,7 +58,7 @@ def fit(
     clip = float(clip_sigma * np.std(y))
     target = np.clip(y, -clip, clip) if clip > 0 else y
     implementation = spec.implementation(params, len(y))
-    estimator = spec.make(params, seed, implementation)
+    estimator = spec.make(params, seed, implementation, len(y))
     with threadpool_limits(limits=1):
         scaler = None
         if scaling_method == "standard":

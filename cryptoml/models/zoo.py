@@ -22,7 +22,7 @@ Params = Mapping[str, Any]
 class ModelSpec:
     """A model: its short key, the name runs carry, its parameters, and how an estimator is made of them.
 
-    make(params, seed, implementation) gives an unfitted estimator with scikit-learn's interface, one thread.
+    make(params, seed, implementation, n_rows) gives an unfitted estimator with scikit-learn's interface, one thread.
     implementation(params, n_rows) says which code will fit it. storage is how it is saved: skops or xgboost.
     """
 
@@ -30,7 +30,7 @@ class ModelSpec:
     long_name: str
     doc: str
     params: Mapping[str, ParamSpec]
-    make: Callable[[Params, int, str], Any]
+    make: Callable[[Params, int, str, int], Any]
     implementation: Callable[[Params, int], str]
     storage: str = "skops"
     requirements: tuple[str, ...] = ("scikit-learn", "skops")
@@ -47,10 +47,11 @@ def get_model(key: str) -> ModelSpec:
     raise UsageError(f"{key}: there is no such model.", mend=f"use {hint}")
 
 
-def _forest(params: Params, seed: int, implementation: str) -> Any:
+def _forest(params: Params, seed: int, implementation: str, n_rows: int) -> Any:
     from sklearn.ensemble import RandomForestRegressor
 
-    given = {name: value for name, value in params.items() if name != "implementation"}
+    given = {name: value for name, value in params.items() if name not in ("implementation", "max_tree_rows")}
+    given["max_samples"] = min(params["max_samples"], params["max_tree_rows"] / n_rows)
     return RandomForestRegressor(**given, random_state=seed, n_jobs=1)
 
 
@@ -62,7 +63,7 @@ def _forest_code(params: Params, n_rows: int) -> str:
     return "sklearnex" if accelerator_installed() else "sklearn"
 
 
-def _boosting(params: Params, seed: int, implementation: str) -> Any:
+def _boosting(params: Params, seed: int, implementation: str, n_rows: int) -> Any:
     if implementation == "exact":
         from sklearn.ensemble import GradientBoostingRegressor
 
@@ -96,13 +97,13 @@ def _boosting_code(params: Params, n_rows: int) -> str:
     return "exact" if n_rows <= EXACT_BOOSTING_ROWS else "hist"
 
 
-def _ridge(params: Params, seed: int, implementation: str) -> Any:
+def _ridge(params: Params, seed: int, implementation: str, n_rows: int) -> Any:
     from sklearn.linear_model import Ridge
 
     return Ridge(alpha=params["alpha"], solver="cholesky")
 
 
-def _xgboost(params: Params, seed: int, implementation: str) -> Any:
+def _xgboost(params: Params, seed: int, implementation: str, n_rows: int) -> Any:
     from xgboost import XGBRegressor
 
     return XGBRegressor(
@@ -110,7 +111,7 @@ def _xgboost(params: Params, seed: int, implementation: str) -> Any:
     )
 
 
-def _persistence(params: Params, seed: int, implementation: str) -> Any:
+def _persistence(params: Params, seed: int, implementation: str, n_rows: int) -> Any:
     from sklearn.dummy import DummyRegressor
 
     return DummyRegressor(strategy="constant", constant=0.0)
@@ -154,6 +155,13 @@ MODELS: dict[str, ModelSpec] = {
                 ),
                 "max_samples": ParamSpec(
                     0.5, "share of rows a tree sees; less is quicker and smoother", low=0.01, high=1.0
+                ),
+                "max_tree_rows": ParamSpec(
+                    50_000,
+                    "rows a tree sees at most; keeps years of minutes quick and their forests small",
+                    kind=int,
+                    low=100,
+                    high=100_000_000,
                 ),
                 "implementation": ParamSpec(
                     "auto",

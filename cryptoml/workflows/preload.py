@@ -35,8 +35,8 @@ def preload(choices: Sequence[ModelChoice]) -> None:
         import_module(name)
     for choice in choices:
         implementation = choice.spec.implementation(choice.params, 1)
-        choice.spec.make(choice.params, 0, implementation)
+        choice.spec.make(choice.params, 0, implementation, 1)
         if implementation == "sklearnex":
             import_module("sklearnex.ensemble")
         if choice.spec.key == "gbm":
-            choice.spec.make(choice.params, 0, "hist")
+            choice.spec.make(choice.params, 0, "hist", 1)

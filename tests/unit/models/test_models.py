@@ -148,6 +148,17 @@ def test_boosting_is_exact_on_few_rows():
     assert spec.implementation(params_of("gbm", implementation="exact"), 10**6) == "exact"
 
 
+@pytest.mark.parametrize("implementation", ["sklearn", "auto"])
+def test_a_tree_sees_a_share_of_the_rows_and_no_more_than_its_most(rows, implementation):
+    def seen(**more: object) -> set[float]:
+        forest = make("rf", {"implementation": implementation, "max_samples": 0.5, **more}, rows).estimator
+        return {float(tree.tree_.weighted_n_node_samples[0]) for tree in forest.estimators_}
+
+    half = len(rows[0]) // 2
+    assert seen() == {half}
+    assert seen(max_tree_rows=150) == {150}
+
+
 @pytest.mark.parametrize(("asked", "nearest"), [("ridg", "ridge"), ("xgboost", "xgb"), ("random_forest", "rf")])
 def test_an_unknown_model_names_the_nearest(asked, nearest):
     with pytest.raises(UsageError, match="there is no such model") as caught:
