@@ -134,12 +134,17 @@ def test_unknown_versions_models_and_reasons_that_are_too_long(lab: Lab, config:
     assert move(lab, config, "v1", "staging", reason=None).entries[0].reason == "none given"
 
 
-def test_nothing_to_roll_back_to(lab: Lab, config: Config) -> None:
+def test_nothing_to_roll_back_to(lab: Lab, config: Config, store: Store) -> None:
     with pytest.raises(AnswerIsNoError, match="no other version was ever in production"):
         rollback(lab.settings, config)
     move(lab, config, "v1", "production")
     with pytest.raises(AnswerIsNoError, match="no other version was ever in production"):
         rollback(lab.settings, config)
+    move(lab, config, "v3", "production")
+    store.client.delete_model_version(config.registry.model_name, "1")
+    with pytest.raises(AnswerIsNoError, match="v1 is no longer in the registry"):
+        rollback(lab.settings, config)
+    assert places(store, config) == {"production": "3"}
 
 
 @contextmanager
