@@ -219,4 +219,5 @@ def clock(context: Context) -> Iterator[Finding]:
             "set the clock: timedatectl set-ntp true",
         )
     else:
-        yield ok("it does" if skew is not None else "the server does not tell its time")
+        near = f"within {SKEW_S:g} s of the server's"
+        yield ok(near if skew is not None else "the server does not tell its time")

@@ -19,6 +19,7 @@ from cryptoml.workflows.snapshot import Snapshot
 
 REMOTE = "dagshub"
 NOTHING = "-"
+SHARED = (".dvc", ".dvcignore", ".gitignore")
 IGNORED = (".env", ".env.bak", "/.cryptoml/", "/mlflow.db*", "/mlartifacts/", ".*.lock")
 
 
@@ -107,6 +108,7 @@ class _Setup:
             self._dvc_remote(dvc_project.LOCAL_REMOTE, str(self.folder / dvc_project.LOCAL_STORE), None)
             self._ignore()
             self._mlflow_proof(self.request.settings)
+        self._tell_uncommitted()
         return SetupResult("this machine", self.dry, tuple(self.parts), tuple(self.notes))
 
     def dagshub(self) -> SetupResult:
@@ -145,6 +147,7 @@ class _Setup:
         if self.request.push and not self.dry:
             self._push(name)
         self._warn_about_environment(at)
+        self._tell_uncommitted()
         return SetupResult(at.page, self.dry, tuple(self.parts), tuple(self.notes))
 
     def _slug(self, login: str, host: str) -> str:
@@ -318,6 +321,14 @@ class _Setup:
             git_remote.push(self.folder, remote, branch, branch, track=branch == current)
             pushed.append(branch)
         self.parts.append(Part("push", NOTHING, ", ".join(pushed), f"git push {remote}"))
+
+    def _tell_uncommitted(self) -> None:
+        """A clone knows the DVC remote and what to ignore only once they are committed."""
+        shared = [name for name in SHARED if (self.folder / name).exists()]
+        if not self.dry and shared and git.ask(self.folder, "status", "--porcelain", "--", *shared):
+            self.notes.append(
+                f'a clone has this once it is committed: git add {" ".join(shared)} && git commit -m "Set up DVC"'
+            )
 
     def _warn_about_environment(self, at: Addresses) -> None:
         wanted = {"MLFLOW_TRACKING_URI": at.mlflow, "DAGSHUB_REPO": at.slug}

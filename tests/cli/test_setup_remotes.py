@@ -56,6 +56,10 @@ def test_it_connects_everything_and_a_second_time_changes_nothing(hub: Hub) -> N
     assert any(method == "POST" and path.startswith(".dvc/files/md5/") for method, path in asked)
     assert any(path.endswith("/experiments/delete") for _, path in asked)
 
+    share = "git add .dvc .dvcignore .gitignore"
+    assert [share in str(note) for note in first.json()["notes"]] == [True]  # type: ignore[attr-defined]
+    hub.git(*share.split()[1:])
+    hub.git("commit", "--quiet", "-m", "Set up DVC")
     before = snapshot(hub.folder)
     # Without the environment: what was written is enough.
     names = ("DAGSHUB_CLIENT_HOST", "DAGSHUB_USERNAME", "DAGSHUB_REPO", "DAGSHUB_TOKEN")
@@ -63,6 +67,7 @@ def test_it_connects_everything_and_a_second_time_changes_nothing(hub: Hub) -> N
     second = bare.run("setup-remotes", "--json")
     assert second.code == 0, second.err
     assert second.json()["changed"] is False
+    assert second.json()["notes"] == []
     assert snapshot(hub.folder) == before
     told = bare.run("setup-remotes")
     assert "nothing had to be changed" in told.out
