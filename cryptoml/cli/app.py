@@ -110,7 +110,12 @@ def run(arguments: list[str]) -> int:
         return READER_GONE
     except Exception as error:  # noqa: BLE001 - the last catcher: a bug gets exit code 1 and a short line
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):
-            _say(f"cryptoml: {error.format_message()} Mend: cryptoml --help")
+            at = getattr(error, "ctx", None)
+            message = error.format_message()
+            if message.startswith("Usage:"):
+                _say(message)
+            else:
+                _say(f"cryptoml: {message}\nMend: {at.command_path if at else 'cryptoml'} --help")
             return int(error.exit_code)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             _say(f"cryptoml: {error.filename or 'the output'}: the disk is full. Mend: free some space")
@@ -120,7 +125,7 @@ def run(arguments: list[str]) -> int:
             return 130
         if "-v" in arguments or "--verbose" in arguments:
             traceback.print_exc()
-        _say(f"cryptoml: a bug: {type(error).__name__}: {error}. Run again with -v for the traceback.")
+        _say(f"cryptoml: a bug: {type(error).__name__}: {error}. For the traceback: cryptoml -v COMMAND ...")
         return 1
 
 

@@ -1,0 +1,29 @@
+"""A command line that cannot be understood: exit code 2, what is wrong, and whose help to read."""
+
+from __future__ import annotations
+
+import pytest
+
+from cryptoml.cli.app import run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fact", "mend"),
+    [
+        (["nonsense"], "No such command 'nonsense'.", "cryptoml --help"),
+        (["train", "-v"], "No such option: -v", "cryptoml train --help"),
+        (["compare", "--last", "0"], "Invalid value for '--last'", "cryptoml compare --help"),
+    ],
+)
+def test_what_is_wrong_and_whose_help_to_read(arguments, fact, mend, capsys):
+    assert run(arguments) == 2
+    told = capsys.readouterr()
+    first, second = told.err.splitlines()
+    assert first.startswith(f"cryptoml: {fact}")
+    assert second == f"Mend: {mend}"
+    assert told.out == ""
+
+
+def test_without_a_command_the_help_is_shown_and_nothing_else(capsys):
+    assert run([]) == 2
+    assert capsys.readouterr().err.startswith("Usage: cryptoml")
