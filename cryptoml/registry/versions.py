@@ -105,7 +105,11 @@ def get_version(store: Store, model_name: str, version: str) -> Version:
             return _view(store.client.get_model_version(model_name, version))
         except MlflowException as error:
             if is_missing(error):
-                raise UsageError(f"{masked(store.uri)}: {model_name} has no version {version}.") from None
+                known = ", ".join(f"v{one.version}" for one in list_versions(store, model_name)[:5])
+                raise UsageError(
+                    f"{masked(store.uri)}: {model_name} has no version {version}.",
+                    mend=f"the newest are {known}" if known else "cryptoml train registers one, or cryptoml register",
+                ) from None
             raise
 
 

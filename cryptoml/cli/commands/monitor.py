@@ -43,10 +43,10 @@ def _show(done: MonitorResult) -> None:
     from cryptoml.cli.numbers import price
 
     words = {
-        "beats": "better than persistence",
-        "ties": "not to be told from persistence",
-        "worse": "worse than persistence",
-        "unknown": "no verdict yet",
+        "beats": "is better than persistence",
+        "ties": "is not to be told from persistence",
+        "worse": "is worse than persistence",
+        "unknown": "has no verdict yet",
     }
     print_lines([f"{done.model}: {done.scored:,} forecasts, made from {done.start} to {done.end} UTC"])
     print_table(
@@ -60,7 +60,7 @@ def _show(done: MonitorResult) -> None:
     )
     print_lines(
         [
-            f"{done.model} is {words[done.word]} (p = {done.p_value:.3g})",
+            f"{done.model} {words[done.word]} (p = {done.p_value:.3g})",
             *([f"waiting for their outcome: {done.waiting:,}"] if done.waiting else []),
             *(["features: no scaler to compare with"] if done.drift is None else []),
             *(f"note: {one}" for one in done.warnings),
