@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptoml.config import Config, load_config
 from cryptoml.models.zoo import MODELS
 from cryptoml.settings import Settings, load_settings
+from cryptoml.tracking.store import Store
+from cryptoml.workflows.stored_models import Chosen, load
 from tests.conftest import Project, make_project
 
 MODELS_TRAINED = ("ridge", "xgb", "gbm")
@@ -62,3 +67,17 @@ def make_lab(folder: Path, *, signal: float = 0.05) -> Lab:
         {one["model_type"]: one["run_id"] for one in models},
         {one["model_type"]: one["run_name"] for one in models},
     )
+
+
+@contextmanager
+def turned_around(lab: Lab, store: Store, model: str) -> Iterator[None]:
+    """The stored model forecasts the opposite, three times over."""
+    load(store, lab.settings, Chosen(lab.runs[model], model))
+    folder = lab.settings.project_dir / ".cryptoml" / "models" / lab.runs[model] / "data" / "forecaster"
+    file = folder / "forecaster.json"
+    kept = file.read_text()
+    file.write_text(json.dumps(json.loads(kept) | {"shrinkage": -3.0}))
+    try:
+        yield
+    finally:
+        file.write_text(kept)

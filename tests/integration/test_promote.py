@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,8 @@ from cryptoml.tracking.store import Store
 from cryptoml.workflows import promote as workflow
 from cryptoml.workflows.promote import Promoted, PromoteRequest, promote, read_history, rollback
 from cryptoml.workflows.register import RegisterRequest, register
-from cryptoml.workflows.stored_models import Chosen, load
 from cryptoml.workflows.tracker import open_project_store
-from tests.lab import Lab, config_of
+from tests.lab import Lab, config_of, turned_around
 
 
 @pytest.fixture
@@ -145,20 +143,6 @@ def test_nothing_to_roll_back_to(lab: Lab, config: Config, store: Store) -> None
     with pytest.raises(AnswerIsNoError, match="v1 is no longer in the registry"):
         rollback(lab.settings, config)
     assert places(store, config) == {"production": "3"}
-
-
-@contextmanager
-def turned_around(lab: Lab, store: Store, model: str) -> Iterator[None]:
-    """The stored model forecasts the opposite, three times over."""
-    load(store, lab.settings, Chosen(lab.runs[model], model))
-    folder = lab.settings.project_dir / ".cryptoml" / "models" / lab.runs[model] / "data" / "forecaster"
-    file = folder / "forecaster.json"
-    kept = file.read_text()
-    file.write_text(json.dumps(json.loads(kept) | {"shrinkage": -3.0}))
-    try:
-        yield
-    finally:
-        file.write_text(kept)
 
 
 def test_candles_of_another_market_or_too_few_are_refused(lab: Lab, config: Config, tmp_path: Path) -> None:

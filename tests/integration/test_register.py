@@ -15,7 +15,7 @@ from cryptoml.tracking.records import Status
 from cryptoml.workflows.promote import PromoteRequest, promote
 from cryptoml.workflows.register import RegisterRequest, RegisterResult, register
 from cryptoml.workflows.tracker import open_project_store
-from tests.lab import Lab, config_of
+from tests.lab import Lab, config_of, turned_around
 
 
 @pytest.fixture
@@ -122,3 +122,14 @@ def test_it_meets_the_version_in_production(lab: Lab, config: Config) -> None:
     few = config_of(config.registry.model_name, gate={"min_skill": -1}, promotion={"min_candles": 100000})
     done = enter(lab, few, lab.runs["gbm"])
     assert any("candles are new to both" in warning for warning in done.warnings)
+
+
+def test_one_that_is_worse_than_the_version_in_production_stays_out(lab: Lab, config: Config) -> None:
+    enter(lab, config, lab.runs["ridge"])
+    promote(PromoteRequest(lab.settings, config, "1", "production", reason="first"))
+    with (
+        open_project_store(lab.settings) as store,
+        turned_around(lab, store, "xgb"),
+        pytest.raises(AnswerIsNoError, match="significantly worse than version 1 in production"),
+    ):
+        enter(lab, config, lab.runs["xgb"])
