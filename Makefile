@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help setup airflow-setup lint browser test test-airflow quick demo bench truth lock lock-airflow clean
+.PHONY: help setup airflow-setup lint browser test test-airflow quick demo bench faults truth lock lock-airflow clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ demo: setup ## simulated candles, four models, the comparison: no account, no ne
 
 bench: setup ## the textbook script against cryptoml train, one machine, one run
 	$(BIN)/python -m benchmarks.run
+
+faults: setup ## a hundred promotions at once, sixteen first starts at once: the full form of short tests
+	CRYPTOML_FULL=1 $(BIN)/python -m pytest tests/integration/test_promote.py tests/integration/test_store.py -k "at_once or one_by_one" --durations=5
 
 truth: setup ## verdicts on 2 x 100 simulated markets whose truth is known (an hour)
 	$(BIN)/python -m benchmarks.truth --markets 100

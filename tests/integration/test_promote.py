@@ -306,7 +306,7 @@ def _promote_again_and_again(folder: str, name: str, version: str, rounds: int, 
 @pytest.mark.timeout(1800)
 def test_two_processes_that_promote_at_once(lab: Lab, config: Config, store: Store) -> None:
     """After every round exactly one is in production, and the ledger tells every move of both."""
-    rounds = int(os.environ.get("CRYPTOML_PROMOTIONS", "8"))
+    rounds = 100 if os.environ.get("CRYPTOML_FULL") else 8
     context = multiprocessing.get_context("spawn")
     barrier, outcomes = context.Barrier(3), context.Queue()
     name = config.registry.model_name

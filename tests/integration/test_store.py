@@ -104,7 +104,7 @@ def test_sixteen_processes_at_once_in_an_empty_folder_give_sixteen_runs(tmp_path
     check_herd(folder, done.stdout)
 
 
-@pytest.mark.skipif(not FULL, reason="minutes long; set CRYPTOML_FULL=1")
+@pytest.mark.skipif(not FULL, reason="minutes long: make faults")
 @pytest.mark.timeout(900)
 def test_sixteen_processes_started_one_by_one_give_sixteen_runs(tmp_path: Path) -> None:
     folder = tmp_path / "project"
