@@ -35,6 +35,8 @@ def clean_environ(home: Path) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "COLUMNS": "200",
         "NO_COLOR": "1",
+        # The dvc command tells its makers of each call otherwise, by a process and a file in the temporary folder.
+        "DVC_NO_ANALYTICS": "1",
     }
 
 
