@@ -109,7 +109,7 @@ def _cells(done: RunComparison, row: ComparedRun, *, mark: str = "*") -> list[st
     run = row.run
     numbers = []
     for name in METRICS:
-        text = _text(name, run.metrics.get(name)) if not (row.is_baseline and name in _NOT_OF_BASELINE) else ""
+        text = _text(name, run.metrics.get(name)) if not (row.is_baseline and name in _SHARES) else ""
         numbers.append(f"{mark}{text}" if run.run_id in done.best.get(name, ()) else text)
     verdict = "" if row.is_baseline else run.tags.get("verdict", run.status.lower())
     p = run.metrics.get("dm_p_value")
@@ -124,8 +124,8 @@ def _cells(done: RunComparison, row: ComparedRun, *, mark: str = "*") -> list[st
     ]
 
 
-_NOT_OF_BASELINE = ("skill", "directional_accuracy")
-_IN_PERCENT = ("skill", "directional_accuracy")
+# Shares, shown in percent; the forecast "no change" has none.
+_SHARES = ("skill", "directional_accuracy")
 
 
 def _text(name: str, value: float | None) -> str:
@@ -205,9 +205,9 @@ def _page(done: RunComparison) -> str:
     for row in done.runs:
         cells = _cells(done, row, mark="")
         metrics = {
-            name: 100 * value if name in _IN_PERCENT else value
+            name: 100 * value if name in _SHARES else value
             for name, value in row.run.metrics.items()
-            if name in METRICS and not (row.is_baseline and name in _NOT_OF_BASELINE)
+            if name in METRICS and not (row.is_baseline and name in _SHARES)
         }
         p = row.run.metrics.get("dm_p_value")
         details = row.details
