@@ -64,7 +64,7 @@ truth: setup ## verdicts on 2 x 100 simulated markets whose truth is known (an h
 
 lock: ## choose versions anew, write requirements.lock
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv; }
-	$(BIN)/uv pip compile --universal --generate-hashes --group dev --upgrade \
+	$(BIN)/uv pip compile --universal --generate-hashes --group dev --extra postgres --extra mysql --extra s3 --upgrade \
 	  --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 
 # Without config: the overrides in pyproject.toml are for the project's own libraries.
