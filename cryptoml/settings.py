@@ -12,10 +12,13 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cryptoml.dotenv_file import encoding_of, expanded, read_variables
 from cryptoml.errors import ConfigError
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PROJECT_MARKS = (".cryptoml", ".dvc", ".git")
+# Settings in which ~, $NAME and ${NAME} are replaced.
+PLACES = ("dagshub_host", "tracking_uri", "artifact_root", "exchange_url")
 
 
 class Settings(BaseSettings):
@@ -51,6 +54,11 @@ class Settings(BaseSettings):
     )
     experiment_name: str = Field(
         "crypto-price-prediction", alias="MLFLOW_EXPERIMENT_NAME", description="MLflow experiment"
+    )
+    artifact_root: str | None = Field(
+        None,
+        alias="CRYPTOML_ARTIFACT_ROOT",
+        description="folder or bucket (s3://bucket/folder) for artifacts of new experiments in a database store",
     )
     project_dir: Path = Field(
         Path(),
@@ -129,14 +137,22 @@ def load_settings(*, cwd: Path | None = None) -> Settings:
     """Read the settings; raises ConfigError naming each wrong variable, never its value."""
     folder = find_project(environ=os.environ, cwd=cwd)
     _refuse_unknown(folder)
+    dotenv = folder / ".env"
     try:
-        found = Settings(_env_file=folder / ".env")
+        encoding = encoding_of(dotenv) if dotenv.is_file() else "utf-8"
+        found = Settings(_env_file=dotenv, _env_file_encoding=encoding)
     except ValidationError as error:
         words = [f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()]
         raise ConfigError("; ".join(words) + ".", mend="correct it in the environment or in .env") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{folder / '.env'}: cannot be read: {error}.") from None
-    return found.model_copy(update={"project_dir": folder})
+    variables = {**read_dotenv(folder), **os.environ}
+    places = {
+        name: expanded(value, variables, name=str(Settings.model_fields[name].alias))
+        for name in PLACES
+        if (value := getattr(found, name))
+    }
+    return found.model_copy(update={**places, "project_dir": folder})
 
 
 def known_variables() -> dict[str, str]:
@@ -159,7 +175,7 @@ def find_project(*, environ: Mapping[str, str], cwd: Path | None = None) -> Path
     """The project folder, absolute: CRYPTOML_PROJECT_DIR, else the nearest marked one, else `cwd`."""
     named = environ.get("CRYPTOML_PROJECT_DIR")
     if named:
-        folder = Path(named).expanduser().resolve()
+        folder = Path(expanded(named, environ, name="CRYPTOML_PROJECT_DIR")).resolve()
         if not folder.is_dir():
             raise ConfigError(f"CRYPTOML_PROJECT_DIR: {folder} is not a folder.")
         return folder
@@ -174,7 +190,4 @@ def find_project(*, environ: Mapping[str, str], cwd: Path | None = None) -> Path
 
 def read_dotenv(folder: Path) -> dict[str, str | None]:
     """The variables of `.env` in `folder`, or none when there is no such file."""
-    from dotenv import dotenv_values
-
-    path = folder / ".env"
-    return dict(dotenv_values(path, interpolate=False)) if path.is_file() else {}
+    return read_variables(folder / ".env")

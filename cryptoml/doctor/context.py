@@ -126,6 +126,6 @@ def read_context(*, cwd: Path | None = None, timeout_s: float = 5.0) -> Context:
             folder = (cwd or Path.cwd()).resolve()
     try:
         dotenv = read_dotenv(folder)
-    except (OSError, UnicodeDecodeError):
+    except (OSError, CryptomlError):
         dotenv = {}
     return Context(folder, dict(os.environ), dotenv, settings, failure, timeout_s)

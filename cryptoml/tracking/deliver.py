@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cryptoml import events
 from cryptoml.errors import AccessError, CryptomlError, DataError, UnavailableError
 from cryptoml.tracking import limits, numbers
+from cryptoml.tracking.bucket_errors import OF_ONE_EXPERIMENT
 from cryptoml.tracking.entries import Delivery, JournalEntry
 from cryptoml.tracking.files import locked
 from cryptoml.tracking.journal import Journal
@@ -75,16 +76,16 @@ def deliver(
             on_event(
                 events.Warned(f"{record.run_name}: {record.damaged_lines} damaged line(s) of its journal are left out.")
             )
-        here = past if past and past.store == store.uri else None
+        here = past if past and past.store in (store.address, store.uri) else None
         run = _find(store, record, here) if past else None
         if run is None:
             # From here on the run may be in the store, whatever becomes of this process.
-            entry.mark(Delivery(store.uri))
+            entry.mark(Delivery(store.address))
             made, settled = _create(store, record), None
         else:
             made, settled = run, here.size if here else -1
         mark = Delivery(
-            store.uri, made.info.run_id, versions=here.versions if here else (), run_name=made.info.run_name
+            store.address, made.info.run_id, versions=here.versions if here else (), run_name=made.info.run_name
         )
         entry.mark(mark)
         if made.info.lifecycle_stage == "deleted":
@@ -131,7 +132,7 @@ def deliver_pending(
         except CryptomlError as error:
             first_error = first_error or error
             left.append(entry)
-            if isinstance(error, (UnavailableError, AccessError)):
+            if isinstance(error, (UnavailableError, AccessError)) and not isinstance(error, OF_ONE_EXPERIMENT):
                 left.extend(waiting[place + 1 :])
                 break
             on_event(events.Warned(f"a run stays in the journal: {error.fact}"))

@@ -132,8 +132,7 @@ class Replay:
             if path.exists() and (path.stat().st_size != artifact.size or _sha256(path) != artifact.sha256):
                 self._warn(f"the staged artifact {artifact.path} is damaged and stays out.")
                 path.unlink()
-        with self.store.uploading():
-            self.store.client.log_artifacts(run.info.run_id, str(staging))
+        self.store.upload_folder(run.info.run_id, staging)
 
     def _warn(self, sentence: str) -> None:
         self.on_event(events.Warned(f"{self.record.run_name}: {sentence}"))

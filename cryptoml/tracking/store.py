@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cryptoml.errors import ConfigError
-from cryptoml.tracking import probe, sqlite_store
+from cryptoml.errors import ConfigError, CryptomlError, UnavailableError
+from cryptoml.tracking import artifact_access, artifact_roots, database_store, probe, sqlite_store
+from cryptoml.tracking.artifact_roots import ArtifactRoots
 from cryptoml.tracking.quiet import import_mlflow
 from cryptoml.tracking.translate import masked, store_in_words
 
@@ -24,20 +25,28 @@ if TYPE_CHECKING:
 
 ARTIFACTS_FOLDER = "mlartifacts"
 UPLOAD_TIMEOUT_S = 60
-_DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 @dataclass(frozen=True)
 class Store:
     """An open store. `close` (or `with`) puts back the environment variables that mlflow reads its limits from.
 
-    `artifacts_root` is None where the server decides where artifacts go.
+    `artifacts_root` is the URI below which new experiments keep their artifacts; on a server, which decides that
+    itself, the folder or bucket that this machine shares with it, or None.
     """
 
     client: MlflowClient
-    uri: str
-    artifacts_root: Path | None
+    uri: str = field(repr=False)
+    artifacts_root: str | None
+    roots: ArtifactRoots | None = None
+    timeout_s: float = 5.0
     _saved: dict[str, str | None] = field(default_factory=dict, repr=False)
+    _checked: set[str] = field(default_factory=set, repr=False)
+
+    @property
+    def address(self) -> str:
+        """`uri` without user and password: what may be shown and kept."""
+        return masked(self.uri)
 
     @property
     def is_remote(self) -> bool:
@@ -60,23 +69,30 @@ class Store:
     def experiment_id(self, name: str) -> str:
         """The id of the experiment, which is made when it is not there; others may be making it too.
 
-        Raises ConfigError when it was deleted.
+        Raises ConfigError when it was deleted, and what `artifact_access.check_location` raises when this machine
+        cannot write artifacts where the experiment keeps them.
         """
         found = self._find_experiment(name)
         if found is None:
             found = self._make_experiment(name)
-        identifier, stage = found
+        identifier, stage, location = found
         if stage == "deleted":
             raise ConfigError(
                 f"{masked(self.uri)}: the experiment {name} was deleted.",
                 mend=f"mlflow experiments restore -x {identifier}, or choose another MLFLOW_EXPERIMENT_NAME",
             )
+        self._check_location(location, name)
         return identifier
 
     def find_experiment_id(self, name: str) -> str | None:
         """The id of the experiment, or None when it is not there or was deleted."""
         found = self._find_experiment(name)
         return found[0] if found and found[1] != "deleted" else None
+
+    def artifact_location(self, name: str) -> str | None:
+        """Where the experiment keeps its artifacts, or None when it is not there."""
+        found = self._find_experiment(name)
+        return found[2] if found else None
 
     @contextmanager
     def uploading(self) -> Iterator[None]:
@@ -98,26 +114,79 @@ class Store:
         with self.uploading():
             return Path(self._artifacts(run_id).download_artifacts(path, str(target)))
 
-    def _artifacts(self, run_id: str) -> ArtifactRepository:
+    def upload_folder(self, run_id: str, folder: Path, path: str | None = None) -> None:
+        """Store all files of the folder as artifacts of the run, below `path`."""
+        with self.uploading():
+            self._artifacts(run_id, for_writing=True).log_artifacts(str(folder), path)
+
+    def _artifacts(self, run_id: str, *, for_writing: bool = False) -> ArtifactRepository:
         # The client's own methods also look for logged models, which servers before MLflow 3 do not know.
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        run = self.client.get_run(run_id)
-        return get_artifact_repository(run.info.artifact_uri, tracking_uri=self.uri, registry_uri=self.uri)
+        location = self.client.get_run(run_id).info.artifact_uri
+        if self.roots is not None:
+            location = self.roots.current(location) if for_writing else self.roots.readable(location)
+        return get_artifact_repository(location, tracking_uri=self.uri, registry_uri=self.uri)
 
-    def _find_experiment(self, name: str) -> tuple[str, str] | None:
+    def _check_location(self, location: str, experiment: str) -> None:
+        current = self.roots.current(location) if self.roots is not None else location
+        if current in self._checked:
+            return
+        artifact_access.check_location(
+            current,
+            store_uri=self.uri,
+            experiment=experiment,
+            artifacts_root=self.artifacts_root,
+            timeout_s=self.timeout_s,
+        )
+        self._checked.add(current)
+
+    def _find_experiment(self, name: str) -> tuple[str, str, str] | None:
         with store_in_words(self.uri, f"look up the experiment {name}"):
             found = self.client.get_experiment_by_name(name)
-        return (found.experiment_id, found.lifecycle_stage) if found else None
+        return (found.experiment_id, found.lifecycle_stage, found.artifact_location) if found else None
 
-    def _make_experiment(self, name: str) -> tuple[str, str]:
+    def _new_location(self, name: str) -> str | None:
+        """Where a new experiment is to keep its artifacts; None where the server decides."""
+        if self.is_remote:
+            # An experiment keeps its location for good, so none is made that could not be written to.
+            default = self._default_location()
+            if default is not None:
+                self._check_location(default, name)
+            return None
+        if self.artifacts_root is None:
+            raise ConfigError(
+                f"{self.address}: a database says nothing about where artifacts of new experiments go.",
+                mend="set CRYPTOML_ARTIFACT_ROOT to a bucket (s3://bucket/folder) or to a folder that all users share",
+            )
+        folder = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "experiment"
+        location = f"{self.artifacts_root}/{folder}"
+        self._check_location(location, name)
+        return location
+
+    def _default_location(self) -> str | None:
+        """Where MLflow's default experiment keeps artifacts, which shows what the server was started with."""
         from mlflow.exceptions import MlflowException
 
-        folder = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "experiment"
-        location = None if self.artifacts_root is None else (self.artifacts_root / folder).as_uri()
+        try:
+            with store_in_words(self.uri, "look up MLflow's default experiment"):
+                return str(self.client.get_experiment("0").artifact_location)
+        except CryptomlError as error:
+            # Some servers have none, or do not show it.
+            if isinstance(error.__cause__, MlflowException) and not isinstance(error, UnavailableError):
+                return None
+            raise
+
+    def _make_experiment(self, name: str) -> tuple[str, str, str]:
+        from mlflow.exceptions import MlflowException
+
+        location = self._new_location(name)
         with store_in_words(self.uri, f"make the experiment {name}"):
             try:
-                return self.client.create_experiment(name, artifact_location=location), "active"
+                identifier = self.client.create_experiment(name, artifact_location=location)
+                if location is None:
+                    location = str(self.client.get_experiment(identifier).artifact_location)
+                return identifier, "active", location
             except MlflowException:
                 found = self._find_experiment(name)
                 if found is None:
@@ -131,36 +200,44 @@ def open_store(
     timeout_s: float = 5.0,
     username: str | None = None,
     password: str | None = None,
-    artifacts_root: Path | None = None,
+    artifacts_root: str | None = None,
+    on_relocation: Callable[[str], None] | None = None,
 ) -> Store:
     """Open the store at `tracking_uri`: `sqlite:////abs/mlflow.db`, an http(s) server, or another database.
 
-    A SQLite store is made when it is not there; its artifacts go to `artifacts_root`, by default `mlartifacts`
-    beside it. Raises UnavailableError, AccessError or ConfigError within a few times `timeout_s`.
+    A SQLite store is made when it is not there; its artifacts go to the URI `artifacts_root`, by default `mlartifacts`
+    beside it. With `on_relocation`, artifact locations of a store that was moved are rewritten to where it is now, and
+    it gets a sentence about that; without it they are resolved in memory. Raises UnavailableError, AccessError or
+    ConfigError within a few times `timeout_s`.
     """
     scheme = urlsplit(tracking_uri).scheme.partition("+")[0]
     if scheme == "sqlite":
         path = sqlite_store.database_path(tracking_uri)
-        root = artifacts_root or path.parent / ARTIFACTS_FOLDER
-        sqlite_store.prepare(path, artifacts_root=root, timeout_s=timeout_s)
-        return _store(sqlite_store.database_uri(path), root, {})
+        root = artifacts_root or (path.parent / ARTIFACTS_FOLDER).as_uri()
+        local = artifact_roots.local_path(root) or path.parent / ARTIFACTS_FOLDER
+        sqlite_store.prepare(path, artifacts_root=local, timeout_s=timeout_s)
+        roots = artifact_roots.follow(path, tell=on_relocation) if on_relocation else artifact_roots.read_roots(path)
+        return _store(sqlite_store.database_uri(path), root, {}, timeout_s, roots)
     if scheme in ("http", "https"):
         uri = tracking_uri.rstrip("/")
         credentials = (username, password) if username and password else None
         bearer = bool(os.environ.get("MLFLOW_TRACKING_TOKEN"))
         probe.check_address(uri, with_credentials=credentials is not None or bearer)
         probe.probe_http(uri, timeout_s=timeout_s, credentials=credentials)
-        return _store(uri, None, _limits(timeout_s) | _credentials(credentials))
-    if scheme in _DATABASE_PORTS:
-        probe.probe_tcp(tracking_uri, timeout_s=timeout_s, default_port=_DATABASE_PORTS[scheme])
-        return _store(tracking_uri, artifacts_root, {})
+        return _store(uri, artifacts_root, _limits(timeout_s) | _credentials(credentials), timeout_s)
+    if scheme in database_store.PORTS:
+        uri = database_store.prepare(tracking_uri, timeout_s=timeout_s, artifacts_root=artifacts_root)
+        return _store(uri, artifacts_root, {}, timeout_s)
     raise ConfigError(
         f"{masked(tracking_uri)}: this kind of store is not supported.",
-        mend="use sqlite:////folder/mlflow.db or an http(s) address in MLFLOW_TRACKING_URI",
+        mend="use sqlite:////folder/mlflow.db, an http(s) address, or postgresql://USER:PASSWORD@HOST/DATABASE in "
+        "MLFLOW_TRACKING_URI",
     )
 
 
-def _store(uri: str, root: Path | None, wanted: Mapping[str, str]) -> Store:
+def _store(
+    uri: str, root: str | None, wanted: Mapping[str, str], timeout_s: float, roots: ArtifactRoots | None = None
+) -> Store:
     mlflow = import_mlflow()
     saved = _set(wanted)
     try:
@@ -169,7 +246,7 @@ def _store(uri: str, root: Path | None, wanted: Mapping[str, str]) -> Store:
     except BaseException:
         _restore(saved)
         raise
-    return Store(client, uri, root, saved)
+    return Store(client, uri, root, roots, timeout_s, saved)
 
 
 def _limits(timeout_s: float) -> dict[str, str]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
+from cryptoml.tracking.bucket_errors import foreign_errors, translated
 from cryptoml.tracking.files import os_error
 
 TOKEN_MEND = "check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (for DagsHub: DAGSHUB_TOKEN)"
@@ -17,11 +17,11 @@ URI_MEND = "check MLFLOW_TRACKING_URI; DagsHub's ends in .mlflow: https://dagshu
 
 
 def masked(uri: str) -> str:
-    """`uri` without user and password, for messages."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return urlunsplit(parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}"))
+    """`uri` without user and password, for messages; passwords among its options (?password=) are hidden as well."""
+    uri = re.sub(r"(?i)([?&][a-z_]*(?:password|passwd|pwd|token|secret)=)[^&#]*", r"\1***", uri)
+    # A database's password may hold any character, the slash and the at sign included, where it was not escaped.
+    inside = r"[^/?#]*" if uri.startswith(("http://", "https://")) else ".*"
+    return re.sub(rf"^([\w+.-]+://){inside}@", r"\1***@", uri)
 
 
 @contextmanager
@@ -47,6 +47,8 @@ def store_in_words(uri: str, doing: str) -> Iterator[None]:
         raise _database_error(str(error), uri, doing) from error
     except OSError as error:
         raise os_error(error, Path(error.filename or masked(uri))) from error
+    except foreign_errors() as error:
+        raise translated(error, f"{masked(uri)}: could not {doing}: the place of the artifacts") from error
 
 
 def http_error(status: int, text: str, uri: str, doing: str) -> CryptomlError:

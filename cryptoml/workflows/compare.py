@@ -15,6 +15,7 @@ from cryptoml.registry.versions import list_versions
 from cryptoml.settings import Settings
 from cryptoml.tracking.runs import RunView, search_runs
 from cryptoml.tracking.store import Store
+from cryptoml.tracking.translate import masked
 from cryptoml.workflows.registration import BASELINE
 from cryptoml.workflows.run_details import RunDetails, fetch_details
 from cryptoml.workflows.tracker import open_project_store
@@ -146,7 +147,7 @@ def compare(request: CompareRequest) -> RunComparison:
             pairs = _pairs(store, rows, places, notes)
     return RunComparison(
         experiment=settings.experiment_name,
-        tracking_uri=settings.mlflow_uri(),
+        tracking_uri=masked(settings.mlflow_uri()),
         sort=request.sort,
         runs=tuple(rows),
         best=_best(rows),

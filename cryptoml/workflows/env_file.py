@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from cryptoml.dotenv_file import encoding_of
 from cryptoml.errors import AccessError, ConfigError
 
 
@@ -36,7 +37,7 @@ def changed_text(text: str, values: Mapping[str, str]) -> str:
 def read_text(path: Path) -> str:
     """The file's text, empty when there is none; raises ConfigError where it is no text."""
     try:
-        return path.read_text(encoding="utf-8-sig") if path.exists() else ""
+        return path.read_text(encoding=encoding_of(path)) if path.exists() else ""
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}.", mend="move it away; it is written anew") from None
 

@@ -95,7 +95,7 @@ def promote(request: PromoteRequest, *, on_event: events.OnEvent = events.ignore
     if not request.reason and config.promotion.require_reason:
         raise UsageError("a promotion needs a reason here (promotion.require_reason).", mend='add --reason "..."')
     name = config.registry.model_name
-    with open_project_store(settings) as store:
+    with open_project_store(settings, on_event=on_event) as store:
         version = get_version(store, name, number)
         run = get_run(store, version.run_id)
         move = Move(

@@ -34,12 +34,13 @@ def sync(settings: Settings, *, on_event: events.OnEvent = events.ignore) -> Syn
     """Deliver all pending runs, doubling nothing; raises CryptomlError when the store cannot be opened."""
     from cryptoml.registry.versions import registrar
     from cryptoml.tracking.deliver import deliver_pending
+    from cryptoml.tracking.translate import masked
     from cryptoml.workflows.tracker import journal_of, open_project_store
 
     journal = journal_of(settings)
     if not journal.pending():
-        return SyncResult(settings.mlflow_uri(), (), 0, None)
-    with open_project_store(settings) as store:
+        return SyncResult(masked(settings.mlflow_uri()), (), 0, None)
+    with open_project_store(settings, on_event=on_event) as store:
         report = deliver_pending(journal, store, register=registrar(store), on_event=on_event)
     done = tuple(Synced(one.run_name, one.run_id, one.status, one.created, one.versions) for one in report.delivered)
-    return SyncResult(settings.mlflow_uri(), done, len(report.left), report.error)
+    return SyncResult(store.address, done, len(report.left), report.error)

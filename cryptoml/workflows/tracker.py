@@ -22,12 +22,35 @@ def journal_of(settings: Settings) -> Journal:
     return Journal(settings.project_dir / ".cryptoml" / "journal")
 
 
-def open_project_store(settings: Settings) -> Store:
-    """The store in use, opened; raises CryptomlError within seconds."""
+def open_project_store(settings: Settings, *, on_event: events.OnEvent | None = None) -> Store:
+    """The store in use, opened; raises CryptomlError within seconds.
+
+    With `on_event`, for commands that write runs or show files, a store that was moved is adapted to its new place.
+    """
+    from cryptoml.tracking.artifact_access import root_uri
     from cryptoml.tracking.store import open_store
 
     user, password = settings.mlflow_credentials() or (None, None)
-    return open_store(settings.mlflow_uri(), timeout_s=settings.store_timeout_s, username=user, password=password)
+    root = settings.artifact_root
+    return open_store(
+        settings.mlflow_uri(),
+        timeout_s=settings.store_timeout_s,
+        username=user,
+        password=password,
+        artifacts_root=root_uri(root, base=settings.project_dir) if root else None,
+        on_relocation=None if on_event is None else lambda sentence: on_event(events.Info(sentence)),
+    )
+
+
+def open_store_for_runs(settings: Settings, *, on_event: events.OnEvent) -> Store:
+    """The store in use, once it is certain that runs of the experiment and their artifacts can be written there."""
+    store = open_project_store(settings, on_event=on_event)
+    try:
+        store.experiment_id(settings.experiment_name)
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 class Tracker:
@@ -44,7 +67,7 @@ class Tracker:
         self.undelivered: str | None = None
         self._on_event = on_event
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._store: Future[Store] = self._pool.submit(open_project_store, settings)
+        self._store: Future[Store] = self._pool.submit(open_store_for_runs, settings, on_event=on_event)
         self._pool.submit(self._deliver_orphans)
         self._deliveries: dict[str, Future[Delivered]] = {}
 
@@ -59,9 +82,8 @@ class Tracker:
             self._store.result().close()
 
     def check(self) -> None:
-        """Raise what makes the store unusable, if that is known by now; an absent store is only told."""
-        if self._store.done():
-            self.store()
+        """Wait for the store and raise what makes it unusable; a store that is away is only reported."""
+        self.store()
 
     def store(self) -> Store | None:
         """The store, waited for; None when it is away."""

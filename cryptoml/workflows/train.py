@@ -16,6 +16,7 @@ from cryptoml import events
 from cryptoml.config import LoadedConfig
 from cryptoml.errors import CryptomlError, StoppedError, UsageError
 from cryptoml.settings import Settings
+from cryptoml.tracking.translate import masked
 from cryptoml.workflows import recording, registration
 from cryptoml.workflows.champion import duel_for_gate
 from cryptoml.workflows.inputs import TrainingData, read_training_data
@@ -208,7 +209,7 @@ class _Training:
         return TrainResult(
             training_id=self.context.training_id,
             experiment=self.context.experiment,
-            tracking_uri=settings.mlflow_uri(),
+            tracking_uri=masked(settings.mlflow_uri()),
             dataset_version=self.context.dataset_version,
             source=self.context.source,
             symbol=self.data.dataset.symbol,

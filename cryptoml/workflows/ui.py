@@ -10,9 +10,9 @@ import time
 import webbrowser
 from collections.abc import Callable
 
+from cryptoml import events
 from cryptoml.errors import UnavailableError, UsageError
 from cryptoml.settings import Settings
-from cryptoml.tracking.store import ARTIFACTS_FOLDER
 from cryptoml.tracking.translate import masked
 from cryptoml.workflows.tracker import open_project_store
 
@@ -28,16 +28,23 @@ def open_pages(settings: Settings, *, port: int, browser: bool, tell: Callable[[
         if browser:
             webbrowser.open(uri)
         return
+
+    def report(event: events.Event) -> None:
+        if isinstance(event, (events.Info, events.Warned)):
+            tell(event.text)
+
     if not _free(port):
         raise UsageError(f"port {port} is in use.", mend=f"choose another: cryptoml ui --port {port + 1}")
-    with open_project_store(settings) as store:
-        root = store.artifacts_root or settings.project_dir / ARTIFACTS_FOLDER
+    with open_project_store(settings, on_event=report) as store:
+        root = store.artifacts_root or "mlflow-artifacts:/"
+        # A database's address may hold a password, and a command line is there for all users to read.
+        address_of_store = {"MLFLOW_BACKEND_STORE_URI": store.uri}
     # One worker: people look at pages one at a time, and each worker takes 400 MB.
     command = [
-        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root", root.as_uri(),
+        sys.executable, "-m", "mlflow", "server", "--default-artifact-root", root,
         "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
     ]  # fmt: skip
-    environ = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environ = {**os.environ, **address_of_store, "MLFLOW_DISABLE_TELEMETRY": "true"}
     process = subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True)  # fmt: skip
     try:

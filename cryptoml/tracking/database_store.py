@@ -1,0 +1,214 @@
+"""A PostgreSQL or MySQL database as the store: driver, rights and schema are checked before MLflow opens it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
+from cryptoml.tracking import probe
+from cryptoml.tracking.quiet import import_mlflow
+from cryptoml.tracking.sqlite_store import known_revisions
+from cryptoml.tracking.translate import masked, store_in_words
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL, Connection
+
+PORTS = {"postgresql": 5432, "postgres": 5432, "mysql": 3306, "mssql": 1433}
+INSTALL = {
+    "postgresql": "pip install 'cryptoml[postgres]'",
+    "mysql": "pip install 'cryptoml[mysql]'",
+    "mssql": "pip install pymssql",
+}
+LOCK_NAME = "cryptoml-mlflow-schema"
+# The same number in every process: PostgreSQL's advisory locks are named by integers.
+LOCK_NUMBER = 0x63727970746F
+LOCK_WAIT_S = 120
+
+
+def prepare(uri: str, *, timeout_s: float, artifacts_root: str | None) -> str:
+    """Check the database at `uri` and create MLflow's tables in an empty one; the address that MLflow is to use.
+
+    Tables are created under a lock of the database, so that many processes can start at once on an empty one. An older
+    schema is not migrated, because other clients and servers may still need it. Raises ConfigError for a missing
+    driver, database or schema, AccessError for refused credentials or rights, UnavailableError where nothing answers.
+    """
+    url = _url(uri)
+    family = url.get_backend_name()
+    _need_driver(url, family)
+    probe.probe_tcp(uri, timeout_s=timeout_s, default_port=PORTS[family])
+    text = url.render_as_string(hide_password=False)
+    with _in_words(text), store_in_words(text, "open the database"):
+        try:
+            probe.within(max(timeout_s, LOCK_WAIT_S), lambda: _check_schema(url, text, timeout_s, artifacts_root))
+        except TimeoutError:
+            raise UnavailableError(
+                f"{masked(text)}: the database does not answer.", mend="check the server; cryptoml doctor mlflow"
+            ) from None
+    return text
+
+
+def _url(uri: str) -> URL:
+    """The parsed address, with the driver that is installed where the address names none."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(uri)
+    except (ArgumentError, ValueError):
+        raise ConfigError(
+            f"{masked(uri)}: this is not a database address.",
+            mend="use postgresql://USER:PASSWORD@HOST:5432/DATABASE, with special characters of the password as %XX",
+        ) from None
+    if not url.database:
+        raise ConfigError(
+            f"{masked(uri)}: the address names no database.", mend=f"add one: {masked(uri).rstrip('/')}/mlflow"
+        )
+    # Some services hand out postgres://, which SQLAlchemy does not know.
+    if url.drivername == "postgres":
+        url = url.set(drivername="postgresql")
+    # SQLAlchemy's default for MySQL is mysqlclient, which needs a compiler; the extra brings PyMySQL.
+    if url.drivername == "mysql" and not _has_driver(url):
+        url = url.set(drivername="mysql+pymysql")
+    return url
+
+
+def _has_driver(url: URL) -> bool:
+    try:
+        url.get_dialect().import_dbapi()
+    except ImportError:
+        return False
+    return True
+
+
+def _need_driver(url: URL, family: str) -> None:
+    from sqlalchemy.exc import NoSuchModuleError
+
+    try:
+        found = _has_driver(url)
+    except NoSuchModuleError:
+        found = False
+    if not found:
+        raise ConfigError(
+            f"{masked(str(url))}: the driver for {family} is not installed.",
+            mend=f"{INSTALL[family]}, or name another driver: {family}+DRIVER://...",
+        )
+
+
+def _check_schema(url: URL, text: str, timeout_s: float, artifacts_root: str | None) -> None:
+    import sqlalchemy
+
+    wait = {"psycopg2": "connect_timeout", "psycopg": "connect_timeout", "pymysql": "connect_timeout"}
+    name = wait.get(url.get_driver_name())
+    engine = sqlalchemy.create_engine(url, connect_args={name: max(2, round(timeout_s))} if name else {})
+    try:
+        with engine.connect() as connection:
+            if _is_ready(connection, text):
+                return
+            with _schema_lock(connection, text):
+                if not _is_ready(connection, text):
+                    _create(text, artifacts_root)
+    finally:
+        engine.dispose()
+
+
+def _is_ready(connection: Connection, uri: str) -> bool:
+    """Whether MLflow's tables are there and current; False for an empty database."""
+    import sqlalchemy
+
+    connection.rollback()
+    tables = set(sqlalchemy.inspect(connection).get_table_names())
+    revisions: set[str] = set()
+    if "alembic_version" in tables:
+        rows = connection.execute(sqlalchemy.text("SELECT version_num FROM alembic_version"))
+        revisions = {str(row[0]) for row in rows}
+        connection.rollback()
+    if not tables - {"alembic_version"} and not revisions:
+        return False
+    head, known = known_revisions()
+    if revisions == {head} and "experiments" in tables:
+        return True
+    if not revisions & known:
+        if "experiments" in tables and revisions:
+            raise ConfigError(
+                f"{masked(uri)}: a newer MLflow made this database (schema {', '.join(sorted(revisions))}).",
+                mend="update mlflow here, or name another database in MLFLOW_TRACKING_URI",
+            )
+        raise ConfigError(
+            f"{masked(uri)}: the database holds tables of another application and none of MLflow's.",
+            mend="create a database for MLflow alone: CREATE DATABASE mlflow",
+        )
+    raise ConfigError(
+        f"{masked(uri)}: the database has an older schema ({', '.join(sorted(revisions))}) than this MLflow's "
+        f"({head}). It is not migrated here, because other clients and servers may still need it.",
+        mend='with their agreement and a backup: mlflow db upgrade "$MLFLOW_TRACKING_URI"',
+    )
+
+
+@contextmanager
+def _schema_lock(connection: Connection, uri: str) -> Iterator[None]:
+    """Hold a lock that the database keeps for this connection; it goes with the connection."""
+    import sqlalchemy
+
+    if connection.dialect.name == "postgresql":
+        connection.execute(sqlalchemy.text(f"SET lock_timeout = '{LOCK_WAIT_S}s'"))
+        connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({LOCK_NUMBER})"))
+        release = f"SELECT pg_advisory_unlock({LOCK_NUMBER})"
+    elif connection.dialect.name in ("mysql", "mariadb"):
+        held = connection.execute(sqlalchemy.text(f"SELECT GET_LOCK('{LOCK_NAME}', {LOCK_WAIT_S})")).scalar()
+        if held != 1:
+            raise UnavailableError(f"{masked(uri)}: another process is creating the tables.", mend="try again")
+        release = f"SELECT RELEASE_LOCK('{LOCK_NAME}')"
+    else:
+        yield
+        return
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.execute(sqlalchemy.text(release))
+        connection.commit()
+
+
+def _create(uri: str, artifacts_root: str | None) -> None:
+    import_mlflow()
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    # Opening makes the tables, and MLflow's default experiment with its artifacts below the root.
+    SqlAlchemyStore(uri, artifacts_root or "mlflow-artifacts:/").engine.dispose()
+
+
+@contextmanager
+def _in_words(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except CryptomlError as error:
+        raise _sharper(error, uri) from error.__cause__
+
+
+def _sharper(error: CryptomlError, uri: str) -> CryptomlError:
+    """The error with the cause that the database server's own words give away."""
+    said: Any = error.__cause__
+    text = " ".join(str(said or "").split())
+    where = masked(uri)
+    name = urlsplit(uri).path.strip("/")
+    if re.search(r"password authentication failed|no password supplied|Access denied for user .*@|pg_hba\.conf", text):
+        return AccessError(
+            f"{where}: the database does not let this user in.",
+            mend="check user and password in MLFLOW_TRACKING_URI; special characters of the password as %XX",
+        )
+    if re.search(r"role \"?[^ ]+\"? does not exist", text):
+        return AccessError(f"{where}: there is no such user.", mend="check the user in MLFLOW_TRACKING_URI")
+    if re.search(r"database \"?[^ ]+\"? does not exist|Unknown database", text):
+        return ConfigError(f"{where}: there is no such database.", mend=f"create it: CREATE DATABASE {name}")
+    if re.search(r"permission denied|Access denied for user .* to database|command denied", text):
+        return AccessError(
+            f"{where}: this user may not create or use MLflow's tables there.",
+            mend=f"let the owner grant it: GRANT ALL ON SCHEMA public TO the user (MySQL: GRANT ALL ON {name}.*)",
+        )
+    if "lock timeout" in text:
+        return UnavailableError(f"{where}: another process is creating the tables.", mend="try again")
+    return error
