@@ -130,7 +130,8 @@ class Settings(BaseSettings):
     def _absolute(self, uri: str) -> str:
         if uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
             return f"sqlite:///{self.project_dir / uri.removeprefix('sqlite:///')}"
-        return uri
+        # Copied from a browser, a server's address ends in the page that was open: http://host:5000/#/experiments/1.
+        return uri.partition("/#")[0] if uri.startswith(("http://", "https://")) else uri
 
 
 def load_settings(*, cwd: Path | None = None) -> Settings:

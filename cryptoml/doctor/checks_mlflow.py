@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from cryptoml.doctor.checks_stores import moved_project
 from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import Finding, check, error, ok, warning
 from cryptoml.errors import AccessError, CryptomlError, UnavailableError
 from cryptoml.remotes.http import Answer, ask
 
 PROOF_BYTES = 256 * 1024
-NO_ROOM = ("507", "413", "storage", "no room", "quota")
+NO_ROOM = ("(507)", "(413)", "storage", "no room", "quota")
 
 
 def is_remote(context: Context) -> bool:
@@ -48,6 +49,7 @@ def mlflow(context: Context) -> Iterator[Finding]:
     name = context.config.experiment_name
     there = store.find_experiment_id(name) is not None
     yield ok(f"open; experiment {name} {'is there' if there else 'is made by the first training'}")
+    yield from moved_project(store)
 
 
 @check("mlflow-write", needs=("mlflow",), network=is_remote)
@@ -58,7 +60,7 @@ def mlflow_write(context: Context) -> Iterator[Finding]:
     try:
         done = prove(context.store(), size=PROOF_BYTES)
     except CryptomlError as fault:
-        if any(sign in fault.fact.lower() for sign in NO_ROOM):
+        if isinstance(fault, UnavailableError) and any(sign in fault.fact.lower() for sign in NO_ROOM):
             yield error(
                 f"the storage is full: {fault.fact.rstrip('.')}", "free or buy room; deleting runs does not free it"
             )

@@ -9,14 +9,22 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from cryptoml import events
-from cryptoml.doctor import checks_airflow, checks_dagshub, checks_data, checks_git, checks_local, checks_mlflow
+from cryptoml.doctor import (
+    checks_airflow,
+    checks_dagshub,
+    checks_data,
+    checks_git,
+    checks_local,
+    checks_mlflow,
+    checks_stores,
+)
 from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import CHECKS, CheckSpec, Finding, named
 from cryptoml.errors import CryptomlError, UsageError
 
 DEADLINE_S = 13.0
 # The order in which people read them. Importing the modules has registered their checks.
-MODULES = (checks_local, checks_git, checks_data, checks_dagshub, checks_mlflow, checks_airflow)
+MODULES = (checks_local, checks_git, checks_data, checks_dagshub, checks_mlflow, checks_stores, checks_airflow)
 
 
 @dataclass(frozen=True)

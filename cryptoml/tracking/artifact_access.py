@@ -68,12 +68,14 @@ def check_location(
 
 def server_folder_error(store_uri: str, what: str, location: str) -> ConfigError:
     """The error for a server that hands out a path of its own machine."""
-    path = local_path(location) or location
+    path = local_path(location)
+    root = path.parent if path else location
     return ConfigError(
-        f"{masked(store_uri)}: the server does not proxy artifacts: {what} at {path}, a folder of the server's machine; a "
-        "client would write to a folder of that name on its own.",
-        mend=f"start the server with: mlflow server --serve-artifacts --artifacts-destination {path}; then "
-        f"{NEW_EXPERIMENT}. If this machine shares that folder with the server: CRYPTOML_ARTIFACT_ROOT={path}",
+        f"{masked(store_uri)}: the server does not proxy artifacts here: {what} at {path or location}, a folder of the "
+        "server's machine. A client would write to a folder of that name on its own.",
+        mend=f"start the server with: mlflow server --serve-artifacts --artifacts-destination {root} and without "
+        f"--default-artifact-root; for an experiment that was there before, {NEW_EXPERIMENT}. If this machine shares "
+        f"that folder with the server: CRYPTOML_ARTIFACT_ROOT={root}",
     )
 
 

@@ -20,7 +20,11 @@ def database_path(uri: str) -> Path:
     """The file behind `sqlite:///...`, absolute; raises ConfigError for one that cannot serve several processes."""
     text = uri.removeprefix(PREFIX)
     if text == uri or not text or ":memory:" in text or text.startswith("file:"):
-        raise ConfigError(f"{uri}: the store must be a file.", mend="use sqlite:////folder/mlflow.db")
+        raise ConfigError(
+            f"{uri}: the store must be a file.",
+            mend="with three slashes in the project folder: sqlite:///mlflow.db; with four anywhere: "
+            "sqlite:////folder/mlflow.db",
+        )
     path = Path(text)
     plain = Path(unquote(text))
     # An address copied from elsewhere has %20 and the like; a folder of that very name goes first.

@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cryptoml.errors import ConfigError, CryptomlError, UnavailableError
+from cryptoml.errors import ConfigError, CryptomlError
 from cryptoml.tracking import artifact_access, artifact_roots, database_store, probe, sqlite_store
+from cryptoml.tracking.addresses import unsupported
 from cryptoml.tracking.artifact_roots import ArtifactRoots
 from cryptoml.tracking.quiet import import_mlflow
 from cryptoml.tracking.translate import masked, store_in_words
@@ -149,10 +150,6 @@ class Store:
     def _new_location(self, name: str) -> str | None:
         """Where a new experiment is to keep its artifacts; None where the server decides."""
         if self.is_remote:
-            # An experiment keeps its location for good, so none is made that could not be written to.
-            default = self._default_location()
-            if default is not None:
-                self._check_location(default, name)
             return None
         if self.artifacts_root is None:
             raise ConfigError(
@@ -164,18 +161,19 @@ class Store:
         self._check_location(location, name)
         return location
 
-    def _default_location(self) -> str | None:
-        """Where MLflow's default experiment keeps artifacts, which shows what the server was started with."""
-        from mlflow.exceptions import MlflowException
+    def _location_by_server(self, identifier: str, name: str) -> str:
+        """Where the server lets the experiment keep its artifacts, which was made just now.
 
+        An experiment keeps its location for good, so one that cannot be used here is removed, and its name is free.
+        """
+        location = str(self.client.get_experiment(identifier).artifact_location)
         try:
-            with store_in_words(self.uri, "look up MLflow's default experiment"):
-                return str(self.client.get_experiment("0").artifact_location)
-        except CryptomlError as error:
-            # Some servers have none, or do not show it.
-            if isinstance(error.__cause__, MlflowException) and not isinstance(error, UnavailableError):
-                return None
+            self._check_location(location, name)
+        except CryptomlError:
+            self.client.rename_experiment(identifier, f"{name} (no artifacts, {identifier})")
+            self.client.delete_experiment(identifier)
             raise
+        return location
 
     def _make_experiment(self, name: str) -> tuple[str, str, str]:
         from mlflow.exceptions import MlflowException
@@ -184,9 +182,7 @@ class Store:
         with store_in_words(self.uri, f"make the experiment {name}"):
             try:
                 identifier = self.client.create_experiment(name, artifact_location=location)
-                if location is None:
-                    location = str(self.client.get_experiment(identifier).artifact_location)
-                return identifier, "active", location
+                return identifier, "active", location or self._location_by_server(identifier, name)
             except MlflowException:
                 found = self._find_experiment(name)
                 if found is None:
@@ -228,11 +224,7 @@ def open_store(
     if scheme in database_store.PORTS:
         uri = database_store.prepare(tracking_uri, timeout_s=timeout_s, artifacts_root=artifacts_root)
         return _store(uri, artifacts_root, {}, timeout_s)
-    raise ConfigError(
-        f"{masked(tracking_uri)}: this kind of store is not supported.",
-        mend="use sqlite:////folder/mlflow.db, an http(s) address, or postgresql://USER:PASSWORD@HOST/DATABASE in "
-        "MLFLOW_TRACKING_URI",
-    )
+    raise unsupported(tracking_uri)
 
 
 def _store(
