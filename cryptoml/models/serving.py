@@ -59,8 +59,9 @@ def candles_of(table: pd.DataFrame) -> pd.DataFrame:
             f"The candles lack {', '.join(missing)}; they have {', '.join(map(str, table.columns))}.",
             mend=f"send the columns {', '.join(COLUMNS)}",
         )
+    _refuse_wrong_types(table)
     try:
-        index = pd.DatetimeIndex(pd.to_datetime(table["timestamp"], utc=True), name="timestamp")
+        index = pd.DatetimeIndex(pd.to_datetime(table["timestamp"], utc=True, format="ISO8601"), name="timestamp")
         frame = table[list(COLUMNS[1:])].astype("float64").set_index(index)
     except (ValueError, TypeError) as error:
         raise DataError(f"The candles cannot be read: {error}.", mend="send ISO times and numbers") from error
@@ -71,6 +72,26 @@ def candles_of(table: pd.DataFrame) -> pd.DataFrame:
         double = frame.index[frame.index.duplicated()][0]
         raise DataError(f"There are two candles for {double:%Y-%m-%d %H:%M} UTC.", mend="send each once")
     return frame
+
+
+def _refuse_wrong_types(table: pd.DataFrame) -> None:
+    """Raise DataError for text among prices and volumes, and for numbers as timestamps, whose unit nobody states."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if is_numeric_dtype(table["timestamp"]):
+        raise DataError(
+            f"The timestamps are numbers ({table['timestamp'].dtype}), and their unit is unknown.",
+            mend="send ISO text in UTC, 2024-11-27T00:00:00Z, or datetimes: pandas.to_datetime(x, unit='s', utc=True)",
+        )
+    for name in COLUMNS[1:]:
+        column = table[name]
+        wrong = [value for value in column if isinstance(value, (str, bytes, bool))] if column.dtype == object else []
+        if is_bool_dtype(column.dtype) or (not is_numeric_dtype(column.dtype) and column.dtype != object) or wrong:
+            example = wrong[0] if wrong else column.iloc[0] if len(column) else column.dtype
+            raise DataError(
+                f"The candles' {name} is not numbers: {example!r} ({column.dtype}).",
+                mend=f"convert it first: candles['{name}'] = candles['{name}'].astype(float)",
+            )
 
 
 def _load_pyfunc(path: str) -> ServedForecaster:

@@ -61,14 +61,18 @@ def write_model_folder(
 
 
 def model_signature(output_columns: Sequence[str] = OUTPUT_COLUMNS) -> Any:
-    """Raw candles in, one row of forecasts a candle out; timestamps are ISO text, all else double."""
+    """Raw candles in, one row of forecasts a candle out.
+
+    Inputs are named and not typed: MLflow refuses integers for a column of doubles and datetimes for one of text. The
+    served model checks types itself (`serving.candles_of`).
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import AnyType
 
-    def schema(columns: Sequence[str]) -> Any:
-        return Schema([ColSpec(DataType.string, "timestamp"), *(ColSpec(DataType.double, name) for name in columns)])
-
-    return ModelSignature(inputs=schema(PRICE_COLUMNS), outputs=schema(output_columns))
+    outputs = [ColSpec(DataType.string, "timestamp"), *(ColSpec(DataType.double, name) for name in output_columns)]
+    inputs = [ColSpec(AnyType(), name) for name in ("timestamp", *PRICE_COLUMNS)]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
 
 
 def pinned(names: set[str]) -> list[str]:

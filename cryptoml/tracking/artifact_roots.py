@@ -80,7 +80,7 @@ def read_roots(database: Path) -> ArtifactRoots:
     folder = database.parent
     with _database_errors(database), closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
         recorded = _recorded(connection)
-        found = recorded if recorded is not None else _inferred(connection, folder)
+        found = recorded if recorded is not None else _inferred(connection, folder, database.name)
     return ArtifactRoots(folder, tuple(old for old in found if not _is_same(old, folder)))
 
 
@@ -140,11 +140,11 @@ def _recorded(connection: sqlite3.Connection) -> list[Path] | None:
     return [Path(text) for (text,) in connection.execute(f"SELECT folder FROM {RECORD_TABLE}")]
 
 
-def _inferred(connection: sqlite3.Connection, folder: Path) -> list[Path]:
+def _inferred(connection: sqlite3.Connection, folder: Path, name: str) -> list[Path]:
     """The former folder that the experiments' locations tell of, if any: their roots lay beside the database.
 
     A root elsewhere was chosen by somebody and stays; so it counts as moved only if a root of that name lies beside the
-    database now, or is gone there.
+    database now, or is gone there, or has a database of this name beside it, of which this one is a copy.
     """
     if "experiments" not in _tables(connection):
         return []
@@ -154,7 +154,8 @@ def _inferred(connection: sqlite3.Connection, folder: Path) -> list[Path]:
         if path is None or path.parent.name not in ROOT_NAMES:
             continue
         root = path.parent
-        if not _is_same(root.parent, folder) and ((folder / root.name).is_dir() or not root.exists()):
+        is_moved = (folder / root.name).is_dir() or not root.exists() or (root.parent / name).is_file()
+        if is_moved and not _is_same(root.parent, folder):
             former[root.parent] += 1
     return [path for path, _ in former.most_common(1)]
 

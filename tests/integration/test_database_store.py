@@ -1,0 +1,182 @@
+"""PostgreSQL and MariaDB as the store, artifacts in a bucket: real servers, and what they refuse in words."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cryptoml.errors import AccessError, ConfigError, CryptomlError
+from cryptoml.tracking.store import open_store
+from cryptoml.tracking.translate import masked
+from tests.conftest import Project
+from tests.services import ESCAPED, PASSWORD, mariadb, postgresql, s3_server
+
+PROCESSES = 4
+# One process imports mlflow; its children, let go at once, all find an empty database.
+HERD = f"""
+import os, sys
+from cryptoml.tracking.quiet import import_mlflow
+from cryptoml.tracking.store import open_store
+import_mlflow()
+import mlflow.store.tracking.sqlalchemy_store
+gate, opener = os.pipe()
+for number in range({PROCESSES}):
+    if os.fork() == 0:
+        os.close(opener)
+        os.read(gate, 1)
+        with open_store(sys.argv[1], timeout_s=30, artifacts_root=sys.argv[2]) as store:
+            store.client.create_run(store.experiment_id("coins"), run_name=str(number))
+        os._exit(0)
+os.close(opener)
+sys.exit(any([os.wait()[1] for _ in range({PROCESSES})]))
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[int]:
+    with postgresql() as port:
+        yield port
+
+
+def sql(port: int, statement: str, database: str = "postgres") -> None:
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(address(port, database), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(statement))
+    engine.dispose()
+
+
+def address(port: int, database: str, user: str = "owner", password: str = ESCAPED) -> str:
+    return f"postgresql://{user}:{password}@127.0.0.1:{port}/{database}"
+
+
+def herd(uri: str, root: Path) -> None:
+    command = [sys.executable, "-c", HERD, uri, root.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    with open_store(uri, timeout_s=30, artifacts_root=root.as_uri()) as store:
+        assert len(store.client.search_runs([store.experiment_id("coins")])) == PROCESSES
+
+
+@pytest.fixture(scope="module")
+def database(server: int, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database with MLflow's tables, made by several processes at once."""
+    sql(server, "CREATE DATABASE mlflow")
+    uri = address(server, "mlflow")
+    herd(uri, tmp_path_factory.mktemp("root"))
+    return uri
+
+
+def test_processes_that_start_at_once_on_an_empty_database_share_it(database: str) -> None:
+    with open_store(database, timeout_s=30) as store:
+        assert len(store.client.search_runs([store.experiment_id("coins")])) == PROCESSES
+        with pytest.raises(ConfigError, match="where artifacts of new experiments go") as caught:
+            store.experiment_id("another")
+        assert "CRYPTOML_ARTIFACT_ROOT" in caught.value.mend
+        assert PASSWORD not in repr(store)
+        assert ESCAPED not in repr(store) + store.address
+
+
+def test_a_training_on_it_with_a_bucket_leaves_no_password_anywhere(
+    database: str, project: Project, tmp_path: Path
+) -> None:
+    made = project.run("sample-data", "--years", 0.3, "--seed", 7, "-o", "data/raw/sim.csv")
+    assert made.code == 0, made.err
+    with s3_server(tmp_path / "s3") as bucket:
+        # Some services hand out the short scheme; the password comes from another variable.
+        short = database.replace("postgresql:", "postgres:").replace(ESCAPED, "${PGPASSWORD_ESCAPED}")
+        environ = {
+            **bucket,
+            "PGPASSWORD_ESCAPED": ESCAPED,
+            "MLFLOW_TRACKING_URI": short,
+            "CRYPTOML_ARTIFACT_ROOT": "s3://models/$TEAM/",
+            "TEAM": "quants",
+            "MLFLOW_EXPERIMENT_NAME": "with a bucket",
+            "CRYPTOML_STORE_TIMEOUT_S": "30",
+        }
+        done = project.run(
+            "train", "--models", "ridge", "--set", "tracking.profile_report=false", "--json", environ=environ
+        )
+        assert done.code == 0, done.err
+        best = done.json()["best"]
+        assert isinstance(best, dict)
+        checked = project.run("doctor", "mlflow-write", "mlflow-artifacts", "settings", environ=environ)
+        assert checked.code == 0, checked.out
+        predicted = project.run("predict", "--model", best["run_id"], "--stale-ok", environ=environ)
+        assert predicted.code == 0, predicted.err
+    assert list((tmp_path / "s3" / "objects" / "models" / "quants" / "with-a-bucket").rglob("MLmodel"))
+    kept = [path.read_bytes() for path in project.folder.rglob("*") if path.is_file()]
+    kept += [path.read_bytes() for path in (tmp_path / "s3" / "objects").rglob("*") if path.is_file()]
+    said = "".join((done.out, done.err, checked.out, checked.err, predicted.out, predicted.err))
+    for secret in (PASSWORD, ESCAPED, bucket["AWS_SECRET_ACCESS_KEY"]):
+        assert secret not in said
+        assert not [data for data in kept if secret.encode() in data]
+
+
+@pytest.mark.parametrize(
+    ("change", "user", "password", "name", "error", "words"),
+    [
+        ("", "owner", "wrong", "mlflow", AccessError, "does not let this user in"),
+        ("", "nobody", "wrong", "mlflow", AccessError, "does not let this user in"),
+        ("", "owner", ESCAPED, "missing", ConfigError, "no such database"),
+        ("CREATE DATABASE empty", "guest", "guest", "empty", AccessError, "may not create or use MLflow's tables"),
+        ("CREATE DATABASE songs", "owner", ESCAPED, "songs", ConfigError, "another application"),
+        ("CREATE DATABASE older TEMPLATE mlflow", "owner", ESCAPED, "older", ConfigError, "older schema"),
+        ("CREATE DATABASE newer TEMPLATE mlflow", "owner", ESCAPED, "newer", ConfigError, "a newer MLflow"),
+    ],
+)
+def test_what_the_database_refuses_is_told(
+    server: int, database: str, change: str, user: str, password: str, name: str, error: type[CryptomlError], words: str
+) -> None:
+    if change:
+        sql(server, change)
+    if user == "guest":
+        sql(server, "CREATE USER guest PASSWORD 'guest'")
+    if name == "songs":
+        sql(server, "CREATE TABLE songs (title text)", "songs")
+    if name in ("older", "newer"):
+        revision = "cc1f77228345" if name == "older" else "ffffffffffff"
+        sql(server, f"UPDATE alembic_version SET version_num = '{revision}'", name)
+    with pytest.raises(error, match=words) as caught:
+        open_store(address(server, name, user, password), timeout_s=10, artifacts_root="s3://models/x")
+    assert caught.value.mend
+    assert ESCAPED not in str(caught.value)
+    assert PASSWORD not in str(caught.value)
+
+
+def test_mariadb_by_the_short_address(tmp_path: Path) -> None:
+    with mariadb() as port:
+        herd(f"mysql://owner:{ESCAPED}@127.0.0.1:{port}/mlflow", tmp_path / "root")
+        with pytest.raises(AccessError, match="does not let this user in"):
+            open_store(f"mysql://owner:wrong@127.0.0.1:{port}/mlflow", timeout_s=10)
+        with pytest.raises(ConfigError, match=r"no such database|may not create"):
+            open_store(f"mysql://owner:{ESCAPED}@127.0.0.1:{port}/missing", timeout_s=10)
+
+
+@pytest.mark.parametrize(
+    ("uri", "package"),
+    [("mssql+pymssql://u:s3cret@127.0.0.1/x", "pymssql"), ("postgresql+nodriver://u:s3cret@127.0.0.1/x", "postgres")],
+)
+def test_a_missing_driver_is_told_before_anything_else(uri: str, package: str) -> None:
+    with pytest.raises(ConfigError, match="is not installed") as caught:
+        open_store(uri)
+    assert package in caught.value.mend
+    assert "s3cret" not in str(caught.value)
+
+
+def test_passwords_are_masked_in_every_form() -> None:
+    for uri in (
+        "postgresql://u:p/a@s#s?w@h:5432/d",
+        "mysql+pymysql://u:p@h/d?ssl_key_password=p/a@s",
+        "postgresql://h/d?user=u&password=p/a@s",
+        "https://u:p@h/x.mlflow",
+    ):
+        shown = masked(uri)
+        assert "p/a" not in shown, shown
+        assert ":p@" not in shown, shown
+    assert masked("https://h/a@b.mlflow") == "https://h/a@b.mlflow"
