@@ -3,7 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help setup airflow-setup lint browser test test-airflow quick demo bench faults truth lock lock-airflow clean
+# Versions of MLflow's server that cryptoml is tested with; each has a lock below tests/compat.
+SERVERS := 2.9 2.22 3
+
+.PHONY: help setup airflow-setup compat-setup lint browser services test test-airflow quick demo bench faults truth lock lock-airflow lock-compat clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -26,6 +29,13 @@ airflow/.venv/.stamp: airflow/requirements.lock | setup
 	VIRTUAL_ENV=airflow/.venv $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes airflow/requirements.lock
 	@touch $@
 
+compat-setup: $(SERVERS:%=tests/compat/.venv-%/.stamp) ## install the MLflow servers of other versions, each in its own environment
+
+tests/compat/.venv-%/.stamp: tests/compat/mlflow-%.lock | setup
+	test -x $(@D)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(@D)
+	VIRTUAL_ENV=$(@D) $(BIN)/uv pip sync --quiet --require-hashes $<
+	@touch $@
+
 lint: setup ## style, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,7 +49,13 @@ browser: ## install the headless browser that tests of pages need, if there is n
 	  run=; [ "$$(id -u)" = 0 ] || run=sudo; \
 	  $$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; }
 
-test: lint browser ## everything: lint, then every test, those of Airflow last
+services: ## install the database servers that tests need, if they are missing
+	@{ command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 && { command -v mariadbd || test -x /usr/sbin/mariadbd; } >/dev/null || { \
+	  command -v apt-get >/dev/null || { echo "Install PostgreSQL and MariaDB: the tests of database stores need them."; exit 3; }; \
+	  run=; [ "$$(id -u)" = 0 ] || run=sudo; \
+	  $$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq --no-install-recommends postgresql mariadb-server >/dev/null; }
+
+test: lint browser services compat-setup ## everything: lint, then every test, those of Airflow last
 	$(BIN)/python -m pytest --ignore=tests/airflow --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations=40
 	$(MAKE) test-airflow
 
@@ -72,5 +88,9 @@ lock-airflow: ## the same for Airflow's environment
 	$(BIN)/uv pip compile --no-config --universal --generate-hashes --upgrade --python-version 3.11 \
 	  --no-header --no-emit-index-url --no-emit-find-links --output-file airflow/requirements.lock airflow/requirements.in
 
+lock-compat: ## the same for the MLflow servers of other versions
+	for version in $(SERVERS); do $(BIN)/uv pip compile --no-config --universal --generate-hashes --upgrade --python-version 3.11 \
+	  --no-header --no-emit-index-url --no-emit-find-links --output-file tests/compat/mlflow-$$version.lock tests/compat/mlflow-$$version.in || exit; done
+
 clean: ## remove what make and the demo made
-	rm -rf .venv airflow/.venv .cryptoml mlflow.db* mlartifacts data/raw/sim.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv airflow/.venv tests/compat/.venv-* .cryptoml mlflow.db* mlartifacts data/raw/sim.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
