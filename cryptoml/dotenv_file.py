@@ -27,13 +27,13 @@ def encoding_of(path: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}.") from None
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    if encoding == "utf-8" and b"\0" in data:
+        raise ConfigError(f"{path}: this is UTF-16 or UTF-32 text without a byte-order mark.", mend=_SAVE_AS)
     try:
-        text = data.decode(encoding)
+        data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}, line {line}: this is not {encoding.upper()} text.", mend=_SAVE_AS) from None
-    if "\0" in text:
-        raise ConfigError(f"{path}: this is UTF-16 or UTF-32 text without a byte-order mark.", mend=_SAVE_AS)
     return encoding
 
 

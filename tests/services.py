@@ -103,7 +103,8 @@ def mariadb() -> Iterator[int]:
         )  # fmt: skip
         first = folder / "first.sql"
         first.write_text(
-            f"CREATE DATABASE mlflow; CREATE USER 'owner'@'%' IDENTIFIED BY '{PASSWORD}'; "
+            # One statement a line: the server reads the file so.
+            f"CREATE DATABASE mlflow;\nCREATE USER 'owner'@'%' IDENTIFIED BY '{PASSWORD}';\n"
             "GRANT ALL ON mlflow.* TO 'owner'@'%';\n"
         )
         first.chmod(0o644)

@@ -23,6 +23,8 @@ INSTALL = {
     "mysql": "pip install 'cryptoml[mysql]'",
     "mssql": "pip install pymssql",
 }
+# Drivers that are tried, in this order, for an address that names none.
+DRIVERS = {"postgresql": ("psycopg", "psycopg2"), "mysql": ("pymysql", "mysqldb")}
 LOCK_NAME = "cryptoml-mlflow-schema"
 # The same number in every process: PostgreSQL's advisory locks are named by integers.
 LOCK_NUMBER = 0x63727970746F
@@ -70,9 +72,11 @@ def _url(uri: str) -> URL:
     # Some services hand out postgres://, which SQLAlchemy does not know.
     if url.drivername == "postgres":
         url = url.set(drivername="postgresql")
-    # SQLAlchemy's default for MySQL is mysqlclient, which needs a compiler; the extra brings PyMySQL.
-    if url.drivername == "mysql" and not _has_driver(url):
-        url = url.set(drivername="mysql+pymysql")
+    # SQLAlchemy's defaults differ by its version and need not be what is installed: any driver will do.
+    for driver in DRIVERS.get(url.drivername, ()):
+        named = url.set(drivername=f"{url.drivername}+{driver}")
+        if _has_driver(named):
+            return named
     return url
 
 
@@ -106,7 +110,8 @@ def _check_schema(url: URL, text: str, timeout_s: float, artifacts_root: str | N
     engine = sqlalchemy.create_engine(url, connect_args={name: max(2, round(timeout_s))} if name else {})
     try:
         with engine.connect() as connection:
-            if _is_ready(connection, text):
+            # While another process creates the tables, what is there looks like an older schema or somebody else's.
+            if _has_current_schema(connection):
                 return
             with _schema_lock(connection, text):
                 if not _is_ready(connection, text):
@@ -115,8 +120,8 @@ def _check_schema(url: URL, text: str, timeout_s: float, artifacts_root: str | N
         engine.dispose()
 
 
-def _is_ready(connection: Connection, uri: str) -> bool:
-    """Whether MLflow's tables are there and current; False for an empty database."""
+def _look(connection: Connection) -> tuple[set[str], set[str]]:
+    """The names of all tables, and the revisions of the schema."""
     import sqlalchemy
 
     connection.rollback()
@@ -125,7 +130,18 @@ def _is_ready(connection: Connection, uri: str) -> bool:
     if "alembic_version" in tables:
         rows = connection.execute(sqlalchemy.text("SELECT version_num FROM alembic_version"))
         revisions = {str(row[0]) for row in rows}
-        connection.rollback()
+    connection.rollback()
+    return tables, revisions
+
+
+def _has_current_schema(connection: Connection) -> bool:
+    tables, revisions = _look(connection)
+    return "experiments" in tables and revisions == {known_revisions()[0]}
+
+
+def _is_ready(connection: Connection, uri: str) -> bool:
+    """Whether MLflow's tables are there and current; False for an empty database. Raises for all other states."""
+    tables, revisions = _look(connection)
     if not tables - {"alembic_version"} and not revisions:
         return False
     head, known = known_revisions()

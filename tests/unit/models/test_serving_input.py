@@ -1,0 +1,63 @@
+"""What callers send to a served model: integers, decimals and datetimes are read, ambiguous forms are refused."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cryptoml.errors import DataError
+from cryptoml.models.serving import candles_of
+
+TIMES = ["2024-11-27T00:00:00Z", "2024-11-27T01:00:00Z"]
+
+
+def table(**columns: object) -> pd.DataFrame:
+    values = {"timestamp": TIMES, **{name: [1.5, 2.5] for name in ("open", "high", "low", "close", "volume")}}
+    return pd.DataFrame({**values, **columns})
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        np.array([1000, 2000], dtype="int64"),
+        np.array([100, 200], dtype="uint8"),
+        pd.array([1000, 2000], dtype="Int64"),
+        [Decimal(1000), Decimal("2000.5")],
+        np.array([1000, 2000], dtype="float32"),
+    ],
+)
+def test_every_kind_of_number_is_read(volume: object) -> None:
+    frame = candles_of(table(volume=volume))
+    assert frame["volume"].dtype == "float64"
+    assert frame["volume"].iloc[0] in (1000.0, 100.0)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        TIMES,
+        pd.to_datetime(TIMES),
+        pd.to_datetime(TIMES).tz_localize(None),
+        pd.to_datetime(TIMES).tz_convert("Asia/Tokyo"),
+        ["2024-11-27", "2024-11-27 01:00"],
+        [pd.Timestamp(text).to_pydatetime() for text in TIMES],
+    ],
+)
+def test_iso_text_and_datetimes_are_read(times: object) -> None:
+    assert list(candles_of(table(timestamp=times)).index) == list(pd.to_datetime(TIMES))
+
+
+@pytest.mark.parametrize("volume", [["1000", "2000"], [1.0, "2000"], [True, False], [b"1", b"2"], TIMES])
+def test_what_is_no_number_is_refused(volume: object) -> None:
+    with pytest.raises(DataError, match="volume is not numbers") as caught:
+        candles_of(table(volume=volume))
+    assert "astype(float)" in caught.value.mend
+
+
+@pytest.mark.parametrize("times", [[1732665600, 1732669200], [1.7326656e12, 1.7326692e12]])
+def test_numbers_as_timestamps_are_refused(times: object) -> None:
+    with pytest.raises(DataError, match="their unit is unknown"):
+        candles_of(table(timestamp=times))
