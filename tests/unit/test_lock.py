@@ -25,7 +25,14 @@ def test_what_is_installed_is_what_the_lock_pins():
     assert {pin.name: f"=={version(pin.name)}" for pin in wanted} == {pin.name: str(pin.specifier) for pin in wanted}
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "airflow/requirements.lock"])
+@pytest.mark.parametrize(
+    "lock",
+    [
+        "requirements.lock",
+        "airflow/requirements.lock",
+        *(f"tests/compat/mlflow-{version}.lock" for version in ("2.9", "2.22", "3")),
+    ],
+)
 def test_locks_carry_hashes_and_no_addresses(lock: str):
     text = (REPOSITORY / lock).read_text()
     entries = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
