@@ -211,7 +211,9 @@ def _sharper(error: CryptomlError, uri: str) -> CryptomlError:
     text = " ".join(str(said or "").split())
     where = masked(uri)
     name = urlsplit(uri).path.strip("/")
-    if re.search(r"password authentication failed|no password supplied|Access denied for user .*@|pg_hba\.conf", text):
+    if re.search(
+        r"password authentication failed|no password supplied|Access denied for user \S+ \(using|pg_hba\.conf", text
+    ):
         return AccessError(
             f"{where}: the database does not let this user in.",
             mend="check user and password in MLFLOW_TRACKING_URI; special characters of the password as %XX",
