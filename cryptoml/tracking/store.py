@@ -118,7 +118,11 @@ class Store:
     def upload_folder(self, run_id: str, folder: Path, path: str | None = None) -> None:
         """Store all files of the folder as artifacts of the run, below `path`."""
         with self.uploading():
-            self._artifacts(run_id, for_writing=True).log_artifacts(str(folder), path)
+            if self.roots is not None and self.roots.former:
+                # The client would write to where the run's location says, which is the former folder.
+                self._artifacts(run_id, for_writing=True).log_artifacts(str(folder), path)
+            else:
+                self.client.log_artifacts(run_id, str(folder), path)
 
     def _artifacts(self, run_id: str, *, for_writing: bool = False) -> ArtifactRepository:
         # The client's own methods also look for logged models, which servers before MLflow 3 do not know.
