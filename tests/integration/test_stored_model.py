@@ -120,6 +120,17 @@ def test_writing_is_quick(parts: dict[str, Path], candles: pd.DataFrame) -> None
     assert best < 1.0
 
 
+def test_mlflow_lets_integers_and_datetimes_through(parts: dict[str, Path], candles: pd.DataFrame) -> None:
+    target = write(parts, candles)
+    import_mlflow()
+    import mlflow.pyfunc
+
+    rows = candles.reset_index()
+    assert rows["volume"].dtype == "int64"
+    forecasts = mlflow.pyfunc.load_model(str(target)).predict(rows)
+    assert list(forecasts["forecast_price"]) == [102.5, 103.5, 104.5]
+
+
 @pytest.mark.slow
 def test_a_fresh_process_elsewhere_forecasts_with_it(
     parts: dict[str, Path], candles: pd.DataFrame, tmp_path: Path
