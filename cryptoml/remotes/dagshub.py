@@ -152,7 +152,7 @@ def refusal(status: int, what: str) -> CryptomlError:
 def check_token_form(token: str) -> None:
     """Raise ConfigError for a token that cannot be one: blanks, quotes, line ends. The token is not repeated."""
     if not token:
-        raise ConfigError("the DagsHub token is empty.", mend="set DAGSHUB_TOKEN in .env")
+        raise ConfigError("the DagsHub token is empty.", mend="put DAGSHUB_TOKEN into .env")
     if token != token.strip() or re.search(r"[\s'\"`]", token) or not token.isascii() or not token.isprintable():
         raise ConfigError(
             "the DagsHub token holds blanks, quotes or other characters that no token has.",

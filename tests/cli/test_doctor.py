@@ -108,7 +108,7 @@ def test_3_a_stale_variable_in_the_environment_is_named(connected: Hub) -> None:
     done = connected.run("doctor", "settings", "unknown-variables", "same-repository", "--json", environ=environ)
     found = complaint(done, "settings", "warning")
     assert "the environment counts" in found["text"]
-    assert found["mend"] == "unset MLFLOW_TRACKING_URI"
+    assert found["mend"] == "remove MLFLOW_TRACKING_URI from the environment"
     assert "ada/old" in complaint(done, "same-repository", "error")["text"]
     assert "CRYPTOML_AUTHOR" in complaint(done, "unknown-variables", "warning")["mend"]
 
