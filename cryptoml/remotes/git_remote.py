@@ -156,7 +156,7 @@ def git_error(text: str, doing: str) -> CryptomlError:
     low = text.lower()
     if "could not read username" in low or "could not read password" in low or "authentication failed" in low:
         return AccessError(f"git {doing}: no credentials, or wrong ones: {said}.", mend="cryptoml setup-remotes")
-    if "redirect" in low:
+    if "redirect" in low or re.search(r"error: 30[12378]\b", low):
         return AccessError(
             f"git {doing}: the server redirects to another address. Nothing was sent there.",
             mend="check the address: git remote -v",
