@@ -20,6 +20,8 @@ from cryptoml.hosts import DEFAULT_HOST, DOTENV, ENVIRONMENT, TRUST_VARIABLE, Or
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PROJECT_MARKS = (".cryptoml", ".dvc", ".git")
 BEARER = "MLFLOW_TRACKING_TOKEN"
+# With these, MLflow's client adds credentials of its own to each request.
+SIGNERS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4")
 MLFLOW_CREDENTIALS_FILE = Path("~/.mlflow/credentials")
 LOCAL_STORE = "sqlite:///mlflow.db"
 
@@ -116,6 +118,9 @@ class Settings(BaseSettings):
         uri = self.mlflow_uri()
         if not uri.startswith(("http://", "https://")):
             return None
+        for name in SIGNERS:
+            if name in self.origins.places:
+                self._check_tracking(name)
         if self.tracking_password is not None:
             self._check_tracking("MLFLOW_TRACKING_PASSWORD")
             password = self.tracking_password.get_secret_value()
@@ -231,9 +236,9 @@ def load_settings(*, cwd: Path | None = None) -> Settings:
         words = [f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()]
         raise ConfigError("; ".join(words) + ".", mend="correct it in the environment or in .env") from None
     settings = found.model_copy(update={"project_dir": folder})
-    # MLflow's client reads this one itself, from the environment only.
-    bearer = {BEARER} if BEARER in environ else set()
-    settings._origins = read_origins(environ, dotenv, {*known, *bearer}, trusted=environ.get(TRUST_VARIABLE, ""))
+    # MLflow's client reads these itself, from the environment only.
+    others = {name for name in (BEARER, *SIGNERS) if environ.get(name, "false").lower() not in ("false", "0")}
+    settings._origins = read_origins(environ, dotenv, {*known, *others}, trusted=environ.get(TRUST_VARIABLE, ""))
     return settings
 
 
