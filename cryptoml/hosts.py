@@ -28,7 +28,8 @@ def host_key(address: str) -> str:
         return ""
     if re.search(r"[\s\\\x00-\x1f]", url) or not _AUTHORITY.fullmatch(parts.netloc):
         return ""
-    return f"{(parts.hostname or '').lower()}:{port}"
+    host = (parts.hostname or "").lower()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def host_keys(addresses: Iterable[str]) -> frozenset[str]:
