@@ -229,7 +229,11 @@ def test_a_dead_server_costs_seconds_and_what_needs_it_is_skipped(connected: Hub
         silent.bind(("127.0.0.1", 0))
         silent.listen(64)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        environ = {"DAGSHUB_CLIENT_HOST": url, "MLFLOW_TRACKING_URI": f"{url}/{connected.slug}.mlflow"}
+        environ = {
+            "DAGSHUB_CLIENT_HOST": url,
+            "MLFLOW_TRACKING_URI": f"{url}/{connected.slug}.mlflow",
+            "CRYPTOML_TRUSTED_HOSTS": url,
+        }
         dvc_project.set_remote(connected.folder, "dagshub", f"{url}/{connected.slug}.dvc")
         began = time.monotonic()
         done = connected.run("doctor", "--json", environ=environ)
