@@ -1,6 +1,7 @@
 """Who and where: tokens, addresses, folders. What to do is `config.py`.
 
 An option of the command line > environment > `.env` of the project folder > default. Built once, at the edge.
+Values of `.env` count as written: nothing in them is expanded, so that no file can copy a variable of the environment.
 """
 
 import os
@@ -9,21 +10,27 @@ from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from cryptoml.errors import ConfigError
+from cryptoml import clones
+from cryptoml.errors import AccessError, ConfigError
+from cryptoml.hosts import DEFAULT_HOST, DOTENV, ENVIRONMENT, TRUST_VARIABLE, Origins, check_host, read_origins
 from cryptoml.names import experiment_name
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PROJECT_MARKS = (".cryptoml", ".dvc", ".git")
+BEARER = "MLFLOW_TRACKING_TOKEN"
+# With these, MLflow's client adds credentials of its own to each request.
+SIGNERS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4")
+MLFLOW_CREDENTIALS_FILE = Path("~/.mlflow/credentials")
+LOCAL_STORE = "sqlite:///mlflow.db"
 
 
 class Settings(BaseSettings):
     """The settings; secrets are SecretStr and print as stars."""
 
     model_config = SettingsConfigDict(
-        env_file_encoding="utf-8",
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
@@ -37,7 +44,7 @@ class Settings(BaseSettings):
         None, alias="DAGSHUB_REPO", description="the DagsHub repository: name, or owner/name"
     )
     dagshub_host: str = Field(
-        "https://dagshub.com",
+        DEFAULT_HOST,
         alias="DAGSHUB_CLIENT_HOST",
         description="where DagsHub is; for tests and proxies",
     )
@@ -79,6 +86,13 @@ class Settings(BaseSettings):
         description="another address for the exchange's interface: https, or http on this machine",
     )
 
+    trusted_hosts: str | None = Field(
+        None,
+        alias="CRYPTOML_TRUSTED_HOSTS",
+        description="hosts that may get any secret, HOST[:PORT] with commas; in the environment only, not in .env",
+    )
+    _origins: Origins | None = PrivateAttr(None)
+
     @field_validator("experiment_name")
     @classmethod
     def _storable(cls, name: str) -> str:
@@ -104,13 +118,94 @@ class Settings(BaseSettings):
     def mlflow_credentials(self) -> tuple[str, str] | None:
         """User and password for the MLflow store; both or none, as its client sends them only together.
 
-        DagsHub's token is for DagsHub alone: another host never gets to see it.
+        DagsHub's token is for DagsHub alone: another host never gets to see it. Raises AccessError where a secret
+        would go to a host that is named elsewhere, the bearer token and MLflow's own file included.
         """
-        password = self.tracking_password or (self.dagshub_token if self.store_is_dagshub() else None)
-        if password is None:
+        uri = self.mlflow_uri()
+        if not uri.startswith(("http://", "https://")):
             return None
-        user = self.tracking_username or self.dagshub_username or password.get_secret_value()
-        return user, password.get_secret_value()
+        for name in SIGNERS:
+            if name in self.origins.places:
+                self._check_tracking(name)
+        if self.tracking_password is not None:
+            self._check_tracking("MLFLOW_TRACKING_PASSWORD")
+            password = self.tracking_password.get_secret_value()
+        elif self.store_is_dagshub() and self.dagshub_token is not None:
+            password = self.dagshub_secret() or ""
+        else:
+            self._check_secrets_of_mlflow()
+            return None
+        if self.tracking_username is not None:
+            self._check_tracking("MLFLOW_TRACKING_USERNAME")
+        return self.tracking_username or self.dagshub_username or password, password
+
+    def dagshub_secret(self) -> str | None:
+        """DagsHub's token; raises AccessError where DagsHub's host is named elsewhere than the token."""
+        if self.dagshub_token is None:
+            return None
+        self.check_dagshub_host("DAGSHUB_TOKEN")
+        return self.dagshub_token.get_secret_value()
+
+    def check_dagshub_host(self, secret: str, *, places: frozenset[str] | None = None) -> None:
+        """Raise AccessError unless the secret, by default from its variable's places, may go to DagsHub's host."""
+        if self._origins is not None:
+            check_host(
+                self.dagshub_host,
+                secret=secret,
+                places=self._origins.of(secret) if places is None else places,
+                named_by=self._named("DAGSHUB_CLIENT_HOST"),
+                origins=self._origins,
+                hint="to use this host and write it beside the token into .env: cryptoml setup-remotes --trust-host",
+            )
+
+    def trusting(self, *addresses: str) -> "Settings":
+        """These settings with more hosts that may get any secret."""
+        copy = self.model_copy()
+        copy._origins = None if self._origins is None else self._origins.trusting(*addresses)
+        return copy
+
+    @property
+    def origins(self) -> Origins:
+        """Where the values come from; nothing is known of settings that were not read by `load_settings`."""
+        return self._origins or Origins()
+
+    def check_connected(self) -> None:
+        """Raise AccessError where a clone names DagsHub without credentials and a new local store would be made."""
+        default = f"sqlite:///{self.project_dir / 'mlflow.db'}"
+        if self.tracking_uri or self.mlflow_uri() != default or (self.project_dir / "mlflow.db").exists():
+            return
+        named = "DAGSHUB_REPO" if self.dagshub_repo else None
+        if named is None and DOTENV in self.origins.of("DAGSHUB_USERNAME"):
+            named = "DAGSHUB_USERNAME in .env"
+        named = named or clones.dagshub_remote(self.project_dir, self.dagshub_host)
+        if named is not None:
+            raise AccessError(
+                f"{self.project_dir}: {named} refers to DagsHub, but its credentials are not complete. "
+                "No local store was created instead.",
+                mend=f"cryptoml setup-remotes; or, to work locally, put MLFLOW_TRACKING_URI={LOCAL_STORE} into .env",
+            )
+
+    def _check_tracking(self, secret: str, *, places: frozenset[str] | None = None) -> None:
+        if self._origins is not None:
+            check_host(
+                self.mlflow_uri(),
+                secret=secret,
+                places=self._origins.of(secret) if places is None else places,
+                named_by=self._named("MLFLOW_TRACKING_URI" if self.tracking_uri else "DAGSHUB_CLIENT_HOST"),
+                origins=self._origins,
+                hint="name the address and the secret in one place, both in .env or both in the environment",
+            )
+
+    def _check_secrets_of_mlflow(self) -> None:
+        """What MLflow's client adds to its requests by itself, where it is given nothing."""
+        if BEARER in self.origins.places:
+            self._check_tracking(BEARER)
+        elif MLFLOW_CREDENTIALS_FILE.expanduser().is_file():
+            self._check_tracking(str(MLFLOW_CREDENTIALS_FILE), places=frozenset({ENVIRONMENT}))
+
+    def _named(self, variable: str) -> str:
+        places = self.origins.of(variable)
+        return f"{variable} in {' and '.join(sorted(places))}" if places else f"the default of {variable}"
 
     def store_is_dagshub(self) -> bool:
         """Whether the MLflow store in use is at DagsHub's host."""
@@ -134,15 +229,28 @@ class Settings(BaseSettings):
 def load_settings(*, cwd: Path | None = None) -> Settings:
     """Read the settings; raises ConfigError naming each wrong variable, never its value."""
     folder = find_project(environ=os.environ, cwd=cwd)
-    _refuse_unknown(folder)
     try:
-        found = Settings(_env_file=folder / ".env")
+        written = read_dotenv(folder)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{folder / '.env'}: cannot be read: {error}.") from None
+    _refuse_unknown(folder, written)
+    environ, dotenv = _given(os.environ), _given(written)
+    known = known_variables()
+    try:
+        found = Settings(**{name: text for name in known if (text := environ.get(name) or dotenv.get(name))})  # type: ignore[arg-type]  # texts are parsed by pydantic
     except ValidationError as error:
         words = [f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()]
         raise ConfigError("; ".join(words) + ".", mend="correct it in the environment or in .env") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{folder / '.env'}: cannot be read: {error}.") from None
-    return found.model_copy(update={"project_dir": folder})
+    settings = found.model_copy(update={"project_dir": folder})
+    # MLflow's client reads these itself, from the environment only.
+    others = {name for name in (BEARER, *SIGNERS) if environ.get(name, "false").lower() not in ("false", "0")}
+    settings._origins = read_origins(environ, dotenv, {*known, *others}, trusted=environ.get(TRUST_VARIABLE, ""))
+    return settings
+
+
+def _given(source: Mapping[str, str | None]) -> dict[str, str]:
+    """The values that are not empty, by upper-case names; a name written in upper case wins."""
+    return {name.upper(): text for name, text in sorted(source.items(), key=lambda one: one[0].isupper()) if text}
 
 
 def known_variables() -> dict[str, str]:
@@ -150,11 +258,14 @@ def known_variables() -> dict[str, str]:
     return {str(field.alias): field.description or "" for field in Settings.model_fields.values()}
 
 
-def _refuse_unknown(folder: Path) -> None:
+def _refuse_unknown(folder: Path, written: Mapping[str, str | None]) -> None:
     known = list(known_variables())
-    unknown = [
-        name for name in read_dotenv(folder) if name.startswith("CRYPTOML_") and "__" not in name and name not in known
-    ]
+    if written.get(TRUST_VARIABLE):
+        raise ConfigError(
+            f"{folder / '.env'}: {TRUST_VARIABLE} counts in the environment only: a clone cannot declare trust.",
+            mend=f"remove the line, and give {TRUST_VARIABLE} to the process that runs cryptoml",
+        )
+    unknown = [name for name in written if name.startswith("CRYPTOML_") and "__" not in name and name not in known]
     if unknown:
         near = get_close_matches(unknown[0], known, n=1)
         hint = f"did you mean {near[0]}?" if near else "see .env.example"
@@ -183,4 +294,4 @@ def read_dotenv(folder: Path) -> dict[str, str | None]:
     from dotenv import dotenv_values
 
     path = folder / ".env"
-    return dict(dotenv_values(path, interpolate=False)) if path.is_file() else {}
+    return dict(dotenv_values(path, interpolate=False, encoding="utf-8-sig")) if path.is_file() else {}

@@ -56,7 +56,7 @@ def same_repository(context: Context) -> Iterator[Finding]:
         words = ", ".join(f"{place}: {slug}" for place, slug in seen.items())
         yield error(
             f"they mean different repositories: {words}",
-            "decide for one: cryptoml setup-remotes --repo owner/name --force; unset stale variables",
+            "choose one: cryptoml setup-remotes --repo owner/name --force; remove stale variables",
         )
     else:
         yield ok(f"all mean {next(iter(seen.values()))}" if seen else "none is at DagsHub")

@@ -114,7 +114,7 @@ def dvc_credentials(context: Context) -> Iterator[Finding]:
         )
     else:
         yield error(
-            "they are missing on this machine: pull and push get 401", f"set DAGSHUB_TOKEN in .env, then {SETUP}"
+            "they are missing on this machine: pull and push get 401", f"put DAGSHUB_TOKEN into .env, then {SETUP}"
         )
 
 

@@ -62,7 +62,9 @@ def settings(context: Context) -> Iterator[Finding]:
         outside, inside = context.environ.get(name), context.dotenv.get(name)
         if outside and inside and outside != inside:
             what = "another value than .env" if SECRET_NAMES.search(name) else f"{outside}, and .env says {inside}"
-            yield warning(f"{name} in the environment is {what}; the environment counts", f"unset {name}")
+            yield warning(
+                f"{name} in the environment is {what}; the environment counts", f"remove {name} from the environment"
+            )
 
 
 @check("unknown-variables")
@@ -78,7 +80,7 @@ def unknown_variables(context: Context) -> Iterator[Finding]:
         near = get_close_matches(name, known, n=1)
         yield warning(
             f"{name} in the environment is no setting and does nothing",
-            f"did you mean {near[0]}?" if near else f"unset {name}",
+            f"did you mean {near[0]}?" if near else f"remove {name} from the environment",
         )
     if not unknown:
         yield ok("every CRYPTOML_* variable is known")

@@ -28,7 +28,8 @@ def mlflow_address(context: Context) -> Iterator[Finding]:
     if context.config.store_is_dagshub() and not uri.rstrip("/").endswith(".mlflow"):
         yield error(
             f"{uri} does not end in .mlflow: DagsHub answers with a web page, or with 404",
-            f"set MLFLOW_TRACKING_URI={uri.rstrip('/').removesuffix('.git')}.mlflow",
+            f"correct MLFLOW_TRACKING_URI ({context.origin_of('MLFLOW_TRACKING_URI')}): "
+            f"{uri.rstrip('/').removesuffix('.git')}.mlflow",
         )
     else:
         yield ok(f"{uri} ({context.origin_of('MLFLOW_TRACKING_URI')})")
@@ -147,7 +148,7 @@ def command(context: Context) -> Iterator[Finding]:
     if found is None:
         yield warning(
             "cryptoml is not on the PATH: a scheduler would not find it",
-            f'export PATH="{Path(sys.executable).parent}:$PATH"',
+            f"add {Path(sys.executable).parent} to the PATH",
         )
     else:
         yield ok(found)

@@ -61,9 +61,10 @@ class Context:
         from cryptoml.errors import AccessError
         from cryptoml.remotes.dagshub import DagsHub
 
-        if self.config.dagshub_token is None:
-            raise AccessError("no DagsHub token is known.", mend="set DAGSHUB_TOKEN in .env: cryptoml setup-remotes")
-        return DagsHub(self.config.dagshub_host, self.config.dagshub_token.get_secret_value(), timeout_s=self.timeout_s)
+        token = self.config.dagshub_secret()
+        if token is None:
+            raise AccessError("no DagsHub token is known.", mend="put DAGSHUB_TOKEN into .env: cryptoml setup-remotes")
+        return DagsHub(self.config.dagshub_host, token, timeout_s=self.timeout_s)
 
     def store(self) -> Store:
         """The tracking store, opened once."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from cryptoml.errors import UsageError
+from cryptoml.evaluation.figures import only_finite
 from cryptoml.registry import ledger as ledgers
 from cryptoml.registry.ledger import Entry, Ledger
 from cryptoml.registry.mutex import exclusive
@@ -111,7 +112,7 @@ class Registry:
             kind=move.kind,
             forced=move.forced,
             displaced=displaced,
-            metrics=dict(move.metrics or {}),
+            metrics=only_finite(move.metrics or {}),
             git_commit=move.git_commit,
             dataset_version=move.dataset_version,
         )

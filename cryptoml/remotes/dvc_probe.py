@@ -6,23 +6,53 @@ from dataclasses import replace
 from pathlib import Path
 
 from cryptoml.errors import ConfigError, DataError
+from cryptoml.hosts import ENVIRONMENT, check_host
 from cryptoml.remotes.dagshub import refusal
-from cryptoml.remotes.dvc_project import DvcRemote
+from cryptoml.remotes.dvc_project import DvcRemote, own_options
 from cryptoml.remotes.http import ask, check_secret_address
 from cryptoml.settings import Settings
 
 TIMEOUT_S = 10.0
 NO_FILE = "0" * 32
+SECRET_OPTIONS = ("password", "access_key_id", "secret_access_key", "session_token", "token", "sas_token")
 
 
 def with_credentials(remote: DvcRemote, settings: Settings) -> DvcRemote:
-    """The remote with its own credentials, else with the settings' token where it is at DagsHub's host."""
+    """The remote with its own credentials, else with the settings' token where it is at DagsHub's host.
+
+    Raises AccessError where either would go to a host that is named elsewhere than the secret.
+    """
+    _check_own_secret(remote, settings)
     if remote.credentials or not remote.is_http or settings.dagshub_token is None:
         return remote
     if not remote.url.startswith(f"{settings.dagshub_host.rstrip('/')}/"):
         return remote
-    token = settings.dagshub_token.get_secret_value()
+    token = settings.dagshub_secret()
     return replace(remote, user=settings.dagshub_username or token, password=token)
+
+
+def _check_own_secret(remote: DvcRemote, settings: Settings) -> None:
+    """A secret in a config that is not committed stays off a host that only the committed config names."""
+    if remote.is_folder:
+        return
+    own, committed = own_options(settings.project_dir, remote.name)
+    secret = next((name for name in SECRET_OPTIONS if own.get(name)), None)
+    address = "endpointurl" if "endpointurl" in {**committed, **own} else "url"
+    url = str(own.get(address) or committed.get(address) or "")
+    if secret is None or address in own or url.startswith("s3:"):
+        return
+    token = settings.dagshub_token.get_secret_value() if settings.dagshub_token else None
+    if own[secret] == token and remote.url.startswith(f"{settings.dagshub_host.rstrip('/')}/"):
+        settings.check_dagshub_host("DAGSHUB_TOKEN")
+        return
+    check_host(
+        url,
+        secret=f"the {secret} of DVC remote {remote.name} in .dvc/config.local",
+        places={ENVIRONMENT},
+        named_by=".dvc/config, which is committed",
+        origins=settings.origins,
+        hint=f"if {url} is right, name it beside the {secret}: dvc remote modify --local {remote.name} {address} {url}",
+    )
 
 
 def probe(remote: DvcRemote, md5: str, *, what: str, timeout_s: float = TIMEOUT_S) -> None:

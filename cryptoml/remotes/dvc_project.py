@@ -89,6 +89,17 @@ def remotes(folder: Path) -> tuple[DvcRemote, ...]:
     return tuple(sorted(found, key=lambda one: (not one.is_default, one.name)))
 
 
+def own_options(folder: Path, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The remote's options in the configs of this machine and user, and those in the committed config."""
+    from dvc.config import Config
+
+    with in_dvc_words(folder):
+        config = Config(dvc_dir=str(folder / ".dvc"))
+        levels = {level: (config.read(level).get("remote") or {}).get(name) or {} for level in Config.LEVELS}
+    committed = levels.pop("repo", {})
+    return {key: text for options in levels.values() for key, text in options.items()}, committed
+
+
 def default_remote(folder: Path) -> DvcRemote:
     """The remote in use; raises ConfigError when there is none."""
     found = remotes(folder)

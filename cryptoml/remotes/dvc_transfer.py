@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.errors import DataError, UnavailableError
+from cryptoml.errors import CryptomlError, DataError, UnavailableError
 from cryptoml.remotes.dagshub import refusal
 from cryptoml.remotes.dvc_project import DvcRemote, in_dvc_words
 from cryptoml.remotes.md5 import md5_of
+from cryptoml.remotes.redirects import same_host_only
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -63,14 +64,14 @@ def push(folder: Path, pins: Sequence[Pin], remote: DvcRemote, *, on_done: Calla
     Raises AccessError where the remote refuses, UnavailableError where it is away or full.
     """
     with opened(folder, remote) as repo:
-        cache, far = repo.cache.local, repo.cloud.get_remote_odb(remote.name)
+        cache, far = repo.cache.local, same_host_only(repo.cloud.get_remote_odb(remote.name))
         return _transfer(cache, far, pins, f"{remote.url}: could not be written", on_done=on_done, verify=False)
 
 
 def fetch(folder: Path, pins: Sequence[Pin], remote: DvcRemote, *, on_done: Callable[[int], None]) -> int:
     """Copy what the cache lacks from the remote; how many objects came. What came before an interruption stays."""
     with opened(folder, remote) as repo:
-        cache, far = repo.cache.local, repo.cloud.get_remote_odb(remote.name)
+        cache, far = repo.cache.local, same_host_only(repo.cloud.get_remote_odb(remote.name))
         return _transfer(far, cache, pins, f"{remote.url}: could not be read", on_done=on_done, verify=True)
 
 
@@ -125,10 +126,12 @@ def prove(folder: Path, remote: DvcRemote) -> None:
 
         source, back = Path(text) / "there", Path(text) / "back"
         source.write_bytes(PROBE_TEXT)
-        far = repo.cloud.get_remote_odb(remote.name)
+        far = same_host_only(repo.cloud.get_remote_odb(remote.name))
         try:
             far.add(str(source), LocalFileSystem(), md5, check_exists=False)
             far.fs.get_file(far.oid_to_path(md5), str(back))
+        except CryptomlError:
+            raise
         except Exception as error:
             # DVC's file systems raise whatever their transport raises; over http it has a status.
             status = getattr(error, "status", None)
@@ -158,6 +161,9 @@ def _transfer(
         done = transfer(source, target, wanted, jobs=JOBS, verify=verify, shallow=False, callback=Told())
     if not done.failed:
         return len(done.transferred)
+    for fault in faults:
+        if isinstance(fault, CryptomlError):
+            raise fault
     status = next((fault.status for fault in faults if isinstance(getattr(fault, "status", None), int)), None)
     if status is not None:
         raise refusal(status, failing)

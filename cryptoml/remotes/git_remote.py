@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
 
 TIMEOUT_S = 60
+# git follows the redirect of a first request by default, and then sends pushes to the other host.
+NO_REDIRECTS = ("-c", "http.followRedirects=false")
 # Never ask: there may be nobody at the terminal, and a question would look like a hang.
 NO_PROMPT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": "", "LC_ALL": "C"}
 
@@ -20,7 +22,7 @@ def run(folder: Path, *arguments: str, stdin: str = "", timeout_s: float = TIMEO
     """Run git in `folder`; its output. Raises ConfigError without git, and what git complains about, in words."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
+            ["git", "-C", str(folder), *NO_REDIRECTS, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
@@ -154,6 +156,11 @@ def git_error(text: str, doing: str) -> CryptomlError:
     low = text.lower()
     if "could not read username" in low or "could not read password" in low or "authentication failed" in low:
         return AccessError(f"git {doing}: no credentials, or wrong ones: {said}.", mend="cryptoml setup-remotes")
+    if "redirect" in low or re.search(r"error: 30[12378]\b", low):
+        return AccessError(
+            f"git {doing}: the server redirects to another address. Nothing was sent there.",
+            mend="check the address: git remote -v",
+        )
     if "403" in low:
         return AccessError(f"git {doing}: the token may not do that (403).", mend="ask the owner for write permission")
     if "not found" in low and "repository" in low:

@@ -173,7 +173,7 @@ def _store(uri: str, root: Path | None, wanted: Mapping[str, str]) -> Store:
 
 
 def _limits(timeout_s: float) -> dict[str, str]:
-    """Three tries within seconds; what the user set himself stays."""
+    """Three tries within seconds, where the user set nothing else; never a redirect, which could lead elsewhere."""
     wanted = {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, math.ceil(timeout_s))),
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -183,7 +183,9 @@ def _limits(timeout_s: float) -> dict[str, str]:
         # Ending a run would print its address to standard output, where results go.
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
-    return {name: text for name, text in wanted.items() if name not in os.environ}
+    # MLflow's client would send the body of a request on to the host that it is redirected to.
+    no_redirects = {"MLFLOW_ALLOW_HTTP_REDIRECTS": "false"}
+    return {name: text for name, text in wanted.items() if name not in os.environ} | no_redirects
 
 
 def _credentials(credentials: tuple[str, str] | None) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cryptoml import events
 from cryptoml.config import Config
 from cryptoml.errors import AnswerIsNoError, DataError, UsageError
+from cryptoml.evaluation.figures import figure
 from cryptoml.registry.ledger import Entry
 from cryptoml.registry.stages import Stage, parse_stage, parse_version, path
 from cryptoml.registry.transitions import Move, Registry, history, opened
@@ -247,10 +248,12 @@ def _score(
     elif own.word == "worse":
         reasons.append(
             f"on {own.candles:,} newest candles it is significantly worse than persistence "
-            f"(RMSE {own.rmse:.6g} against {own.baseline_rmse:.6g}, p = {own.p_value:.3g})"
+            f"(RMSE {figure(own.rmse, '.6g')} against {figure(own.baseline_rmse, '.6g')}, p = {own.p_value:.3g})"
         )
     elif own.word == "ties":
-        warnings.append(f"on {own.candles:,} newest candles it ties with persistence (p = {own.p_value:.3g})")
+        warnings.append(
+            f"on {own.candles:,} newest candles it ties with persistence (p = {figure(own.p_value, '.3g')})"
+        )
     if found.duel is not None:
         duel = found.duel
         metrics |= {
@@ -263,11 +266,15 @@ def _score(
         if duel.decided and not duel.candidate_better and duel.p_value < config.training.significance_level:
             reasons.append(
                 f"on the same {duel.candidate.candles:,} newest candles it is significantly worse than "
-                f"v{found.champion} in production (RMSE {duel.candidate.rmse:.6g} against {duel.champion.rmse:.6g}, "
+                f"v{found.champion} in production (RMSE {figure(duel.candidate.rmse, '.6g')} against "
+                f"{figure(duel.champion.rmse, '.6g')}, "
                 f"p = {duel.p_value:.3g})"
             )
     on_event(
-        events.Info(f"validated on {own.candles:,} newest candles of {source.name}: skill {100 * own.skill:+.3f} %")
+        events.Info(
+            f"validated on {own.candles:,} newest candles of {source.name}: "
+            f"skill {figure(100 * own.skill, '+.3f', unit=' %')}"
+        )
     )
     return Validation(found.champion, metrics, tuple(reasons), tuple(warnings))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptoml.config import Config
+from cryptoml.evaluation.figures import figure
 
 if TYPE_CHECKING:
     from cryptoml.data.quality import QualityReport
@@ -108,15 +109,15 @@ def version_texts(run: RunFacts) -> tuple[str, dict[str, str]]:
         f"{get_model(tags['model_type']).long_name} ({tags['implementation']}) for {params['symbol']} "
         f"{params['interval']}, {params['prediction_horizon']} candle(s) ahead. Trained on {run.source} "
         f"({params['start_date'][:10]} to {params['end_date'][:10]}, data set {tags['dataset_version']}). "
-        f"It {tags['verdict']} persistence: hold-out skill {100 * metrics['skill']:+.3f} %, "
-        f"p {metrics['dm_p_value']:.3g}; cv RMSE {metrics['cv_rmse_mean']:.6g}, "
-        f"hold-out RMSE {metrics['test_rmse']:.6g}. Run {run.run_name}."
+        f"It {tags['verdict']} persistence: hold-out skill {figure(100 * metrics['skill'], '+.3f', unit=' %')}, "
+        f"p {figure(metrics['dm_p_value'], '.3g')}; cv RMSE {figure(metrics['cv_rmse_mean'], '.6g')}, "
+        f"hold-out RMSE {figure(metrics['test_rmse'], '.6g')}. Run {run.run_name}."
     )
     return description, {
         **{name: tags[name] for name in ("model_type", "training_id", "dataset_version", "git_commit", "author")},
         **{name: params[name] for name in ("symbol", "interval", "prediction_horizon")},
         "run_name": run.run_name,
         "verdict": tags["verdict"],
-        "skill": f"{metrics['skill']:.6f}",
-        "cv_rmse_mean": f"{metrics['cv_rmse_mean']:.10g}",
+        "skill": figure(metrics["skill"], ".6f"),
+        "cv_rmse_mean": figure(metrics["cv_rmse_mean"], ".10g"),
     }

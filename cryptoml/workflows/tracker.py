@@ -26,6 +26,7 @@ def open_project_store(settings: Settings) -> Store:
     """The store in use, opened; raises CryptomlError within seconds."""
     from cryptoml.tracking.store import open_store
 
+    settings.check_connected()
     user, password = settings.mlflow_credentials() or (None, None)
     return open_store(settings.mlflow_uri(), timeout_s=settings.store_timeout_s, username=user, password=password)
 
@@ -39,6 +40,9 @@ class Tracker:
     """
 
     def __init__(self, settings: Settings, *, on_event: events.OnEvent) -> None:
+        # What is refused without asking the store is refused before any model is fitted.
+        settings.check_connected()
+        settings.mlflow_credentials()
         self.settings = settings
         self.journal = journal_of(settings)
         self.undelivered: str | None = None
