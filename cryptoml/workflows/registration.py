@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptoml.config import Config
+from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
+from cryptoml.registry.versions import MODEL_PATH
 
 if TYPE_CHECKING:
     from cryptoml.data.quality import QualityReport
@@ -82,6 +84,7 @@ def request_registration(
                 "dataset_version": context.dataset_version,
                 "git_commit": context.git_commit,
                 "author": context.author,
+                MODEL_SHA256: model_digest(run.entry.staging / MODEL_PATH),
             },
         )
     )
@@ -90,7 +93,10 @@ def request_registration(
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What is said of a run on its version; params, metrics and tags by the names that every run has."""
+    """What is said of a run on its version; params, metrics and tags by the names that every run has.
+
+    The tags include the digest of the run's model.
+    """
 
     run_name: str
     source: str
@@ -117,6 +123,7 @@ def version_texts(run: RunFacts) -> tuple[str, dict[str, str]]:
         **{name: params[name] for name in ("symbol", "interval", "prediction_horizon")},
         "run_name": run.run_name,
         "verdict": tags["verdict"],
+        MODEL_SHA256: tags[MODEL_SHA256],
         "skill": f"{metrics['skill']:.6f}",
         "cv_rmse_mean": f"{metrics['cv_rmse_mean']:.10g}",
     }
