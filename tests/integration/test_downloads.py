@@ -178,7 +178,8 @@ def test_endless_folders_are_refused(liar: Liar, store: Store, tmp_path: Path) -
 @pytest.mark.parametrize(
     "listing",
     [b"<html>", b"[]", b"3", b'{"files": 3}', b'{"files": [3]}', b'{"files": [{}]}',
-     b'{"files": [{"path": "a", "file_size": "x"}]}', b'{"files": [{"path": "a", "file_size": 1e999}]}', b'{"files": ' + b"[" * 100_000],
+     b'{"files": [{"path": "a", "file_size": "x"}]}',
+     b'{"files": [{"path": "a", "file_size": 1e999}]}', b'{"files": ' + b"[" * 100_000],
 )  # fmt: skip
 def test_another_answer_is_no_listing(listing: bytes, liar: Liar, store: Store, tmp_path: Path) -> None:
     liar.listings["m"] = listing
