@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptoml.config import Config
-from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
-from cryptoml.registry.versions import MODEL_PATH
+from cryptoml.registry.model_digest import MODEL_SHA256
 
 if TYPE_CHECKING:
     from cryptoml.data.quality import QualityReport
@@ -64,6 +63,7 @@ def request_registration(
 ) -> None:
     """Note in the journal that this run becomes a version; delivery does it, now or by a later sync."""
     dataset = data.dataset
+    record, _ = run.entry.read()
     description, tags = version_texts(
         RunFacts(
             run_name=run.run_name,
@@ -84,7 +84,8 @@ def request_registration(
                 "dataset_version": context.dataset_version,
                 "git_commit": context.git_commit,
                 "author": context.author,
-                MODEL_SHA256: model_digest(run.entry.staging / MODEL_PATH),
+                # From the journal: the files may have been delivered, and removed here, by now.
+                MODEL_SHA256: record.tags[MODEL_SHA256] if record is not None else "",
             },
         )
     )
