@@ -102,7 +102,7 @@ def _facts(about: dict[str, Any]) -> StoredFacts:
         pipeline=pipeline,
         horizon=_whole(about, "horizon", 1, MAX_HORIZON),
         symbol=_text(about, "symbol"),
-        max_no_trade_candles=_whole(about, "max_no_trade_candles", 0, 10**6),
+        max_no_trade_candles=_whole(about, "max_no_trade_candles", 0, 10**9),
         clip=_number(about, "clip", 0.0),
         shrinkage=_number(about, "shrinkage", -math.inf),
         interval_quantile=_number(about, "interval_quantile", 0.0),

@@ -1,18 +1,10 @@
-"""A replaced or damaged skops file is refused in words; no code that it names runs."""
+"""A skops file that names foreign code, or whose schema is damaged, is refused in words; no code that it names runs."""
 
 from __future__ import annotations
 
-import json
-import os
-import pickle
-import stat
-import subprocess
-import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from cryptoml.errors import AccessError, DataError
@@ -22,14 +14,10 @@ from tests.hostile import (
     call_node,
     copy_of,
     dict_node,
-    edit_array,
     edit_schema,
-    members,
     node,
-    node_arrays,
     text_node,
     tuple_node,
-    write_members,
 )
 
 
@@ -150,189 +138,6 @@ def test_a_damaged_schema_is_a_data_error(kind: str, tmp_path: Path) -> None:
         load_forecaster(folder)
 
 
-def _zip(*names: str, flag: int = 0, mode: int = 0, **more: object) -> Callable[[Path], None]:
-    def write(path: Path) -> None:
-        content = members(path)
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in content.items():
-                archive.writestr(name, data)
-            for name in names:
-                extra = zipfile.ZipInfo(name)
-                extra.external_attr = mode << 16
-                archive.writestr(extra, b"x")
-
-    return write
-
-
-def _encrypted(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[data.index(b"PK\x01\x02") + 8] |= 1
-    path.write_bytes(data)
-
-
-def _wrong_crc(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    at = data.rindex(b"PK\x01\x02")
-    data[at + 16] ^= 0xFF
-    path.write_bytes(data)
-
-
-def _bomb(path: Path) -> None:
-    content = members(path)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in content.items():
-            archive.writestr(name, data)
-        with archive.open("1.npy", "w") as member:
-            for _ in range(100):
-                member.write(bytes(2**20))
-
-
-def _declares_more(path: Path) -> None:
-    content = members(path)
-    name = next(one for one in content if one.endswith(".npy"))
-    header = content[name].replace(b"(32,)", b"(9999999999999,)", 1).replace(b"()", b"(9999999999999,)", 1)
-    write_members(path, {**content, name: header})
-
-
-def _objects(path: Path) -> None:
-    import io
-
-    content = members(path)
-    buffer = io.BytesIO()
-    np.save(buffer, np.array([{}], dtype=object), allow_pickle=True)
-    write_members(path, {**content, "1.npy": buffer.getvalue()})
-
-
-ARCHIVES: dict[str, tuple[type[Exception], Callable[[Path], object]]] = {
-    "empty": (DataError, lambda path: path.write_bytes(b"")),
-    "garbage": (DataError, lambda path: path.write_bytes(os.urandom(500))),
-    "pickle": (DataError, lambda path: path.write_bytes(pickle.dumps([1, 2, 3]))),
-    "truncated": (DataError, lambda path: path.write_bytes(path.read_bytes()[:-30])),
-    "cut in half": (DataError, lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])),
-    "wrong checksum": (DataError, _wrong_crc),
-    "missing": (DataError, lambda path: path.unlink()),
-    "folder": (DataError, lambda path: (path.unlink(), path.mkdir())),
-    "named pipe": (DataError, lambda path: (path.unlink(), os.mkfifo(path))),
-    "no schema": (DataError, lambda path: write_members(path, {"1.npy": b"x"})),
-    "schema of another kind": (DataError, lambda path: write_members(path, {"schema.json": b"[]"})),
-    "deep schema": (DataError, lambda path: write_members(path, {"schema.json": b"[" * 100_000})),
-    "array with a huge shape": (DataError, _declares_more),
-    "array of objects": (AccessError, _objects),
-    "zip in place of an array": (DataError, lambda path: write_members(path, {**members(path), "1.npy": b"PK\3\4"})),
-    "pickle in place of an array": (
-        DataError,
-        lambda path: write_members(path, {**members(path), "1.npy": pickle.dumps([1] * 100)}),
-    ),
-    "parent folder": (AccessError, _zip("../1.npy")),
-    "absolute": (AccessError, _zip("/tmp/1.npy")),
-    "backslash": (AccessError, _zip("..\\1.npy")),
-    "pickle beside": (AccessError, _zip("1.pkl")),
-    "symbolic link inside": (AccessError, _zip("1.npy", mode=stat.S_IFLNK | 0o777)),
-    "encrypted": (AccessError, _encrypted),
-    "bomb": (AccessError, _bomb),
-    "symbolic link": (AccessError, lambda path: path.rename(path.with_name("x")) and path.symlink_to("x")),
-    "dangling link": (AccessError, lambda path: (path.unlink(), path.symlink_to("nowhere"))),
-}
-
-
-@pytest.mark.parametrize("kind", ARCHIVES)
-def test_an_archive_that_skops_would_not_write_is_refused(kind: str, tmp_path: Path) -> None:
-    expected, damage = ARCHIVES[kind]
-    for file in ("estimator.skops", "scaler.skops"):
-        if (file, kind) == ("scaler.skops", "missing"):
-            continue  # A model may have no scaler.
-        folder = copy_of("ridge", tmp_path / file)
-        damage(folder / file)
-        with pytest.raises(expected) as caught:
-            load_forecaster(folder)
-        assert file in caught.value.fact  # type: ignore[attr-defined]
-
-
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_duplicate_members_are_refused(tmp_path: Path) -> None:
-    folder = copy_of("ridge", tmp_path)
-    _zip("schema.json")(folder / "estimator.skops")
-    with pytest.raises(AccessError, match="the same name"):
-        load_forecaster(folder)
-
-
-def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = copy_of("ridge", tmp_path)
-    _bomb(folder / "estimator.skops")
-
-    def unpack(*ignored: object, **more: object) -> bytes:
-        raise AssertionError("a member was unpacked")
-
-    monkeypatch.setattr(zipfile.ZipFile, "open", unpack)
-    with pytest.raises(AccessError, match="times as many"):
-        load_forecaster(folder)
-
-
-@pytest.mark.parametrize("name", ["rf-sklearn", "gbm-exact", "gbm-hist"])
-@pytest.mark.parametrize("case", ["beyond", "cycle", "negative", "feature", "empty"])
-def test_tree_indices_are_checked(name: str, case: str, tmp_path: Path) -> None:
-    folder = copy_of(name, tmp_path)
-    path = folder / "estimator.skops"
-    left, right, feature = ("left", "right", "feature_idx") if name == "gbm-hist" else (
-        "left_child", "right_child", "feature"
-    )  # fmt: skip
-
-    def edit(array: np.ndarray) -> np.ndarray | None:
-        if case == "beyond":
-            array[right][0] = 2**31 - 1
-        elif case == "cycle":
-            array[left][0] = 0
-        elif case == "negative":
-            array[left][0] = -5 if name != "gbm-hist" else 2**32 - 5
-        elif case == "feature":
-            array[feature][0] = 32
-        else:
-            return array[:0]
-        return None
-
-    edit_array(path, node_arrays(path)[-1], edit)
-    with pytest.raises(DataError):
-        load_forecaster(folder)
-
-
-@pytest.mark.parametrize("name", ["rf-sklearn", "gbm-exact", "gbm-hist"])
-def test_mutated_trees_never_end_the_process(name: str, tmp_path: Path) -> None:
-    """Random bytes of node arrays change; what still loads must forecast without reading foreign memory."""
-    copy_of(name, tmp_path)
-    script = """
-import random, sys, warnings
-from pathlib import Path
-import numpy as np
-from cryptoml.errors import DataError
-from cryptoml.models.forecaster import load_forecaster
-from tests.hostile import edit_array, members, node_arrays, write_members
-warnings.simplefilter("ignore")
-folder, rng = Path(sys.argv[1]), random.Random(1)
-path = folder / "estimator.skops"
-kept = members(path)
-rows = np.random.default_rng(0).normal(size=(50, 32)).astype("float32")
-refused = 0
-for _ in range(25):
-    write_members(path, kept)
-    def edit(array):
-        data = array.view("u1").reshape(-1)
-        for _ in range(2):
-            data[rng.randrange(len(data))] = rng.choice((0, 1, 127, 128, 255))
-    edit_array(path, rng.choice(node_arrays(path)), edit)
-    try:
-        load_forecaster(folder).raw_return(rows)
-    except DataError:
-        refused += 1
-print(refused)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / name)],
-        cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 2
-
-
 def test_a_model_of_pyfunc_runs_no_code_either(tmp_path: Path) -> None:
     from cryptoml.registry.stored_model import write_model_folder
     from cryptoml.tracking.quiet import import_mlflow
@@ -347,15 +152,3 @@ def test_a_model_of_pyfunc_runs_no_code_either(tmp_path: Path) -> None:
     with pytest.raises(AccessError, match="code that is not trusted"):
         mlflow.pyfunc.load_model(str(tmp_path / "model"))
     assert not canary.exists()
-
-
-def test_the_schema_limit_holds_for_the_largest_forest() -> None:
-    """5,000 trees, the most that rf may have, of which each takes what a tree of the example takes."""
-    from cryptoml.models.safe_archive import MAX_RATIO, MAX_SCHEMA_BYTES
-    from tests.hostile import EXAMPLES
-
-    with zipfile.ZipFile(EXAMPLES / "rf-sklearn" / "estimator.skops") as archive:
-        schema = archive.getinfo("schema.json")
-    trees = json.loads((EXAMPLES / "rf-sklearn" / "forecaster.json").read_text())["params"]["n_estimators"]
-    assert schema.file_size / trees * 5000 < MAX_SCHEMA_BYTES
-    assert schema.file_size / schema.compress_size < MAX_RATIO / 4
