@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cryptoml.errors import ConfigError
-from cryptoml.tracking import probe, sqlite_store
+from cryptoml.tracking import downloads, probe, sqlite_store
 from cryptoml.tracking.quiet import import_mlflow
 from cryptoml.tracking.translate import masked, store_in_words
 
@@ -90,13 +90,16 @@ class Store:
             _restore(saved)
 
     def list_files(self, run_id: str, folder: str) -> list[str]:
-        """The paths of the run's files directly in the folder."""
-        return [one.path for one in self._artifacts(run_id).list_artifacts(folder) if not one.is_dir]
+        """The paths of the run's files directly in the folder; raises AccessError for an unsafe path."""
+        return [one.path for one in downloads.list_folder(self._artifacts(run_id), folder) if not one.is_dir]
 
     def download(self, run_id: str, path: str, target: Path) -> Path:
-        """Fetch a file or a folder of the run into `target`, which is there; gives where it lies now."""
+        """Fetch a file or a folder of the run into `target`, which is there; gives where it lies now.
+
+        Raises AccessError for a listing with unsafe paths or absurd sizes.
+        """
         with self.uploading():
-            return Path(self._artifacts(run_id).download_artifacts(path, str(target)))
+            return downloads.fetch(self._artifacts(run_id), path, target)
 
     def _artifacts(self, run_id: str) -> ArtifactRepository:
         # The client's own methods also look for logged models, which servers before MLflow 3 do not know.

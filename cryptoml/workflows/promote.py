@@ -12,6 +12,7 @@ from cryptoml.config import Config
 from cryptoml.errors import AnswerIsNoError, DataError, UsageError
 from cryptoml.evaluation.figures import figure
 from cryptoml.registry.ledger import Entry
+from cryptoml.registry.model_digest import MODEL_SHA256
 from cryptoml.registry.stages import Stage, parse_stage, parse_version, path
 from cryptoml.registry.transitions import Move, Registry, history, opened
 from cryptoml.registry.versions import get_version
@@ -21,7 +22,7 @@ from cryptoml.tracking.runs import RunView, get_run
 from cryptoml.tracking.store import Store
 from cryptoml.workflows.champion import check_fit, compare_with_champion, grid_of
 from cryptoml.workflows.inputs import find_data, read_any
-from cryptoml.workflows.stored_models import Chosen, load
+from cryptoml.workflows.stored_models import load, of_version
 from cryptoml.workflows.tracker import open_project_store
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def rollback(settings: Settings, config: Config, *, reason: str | None = None) -
             gone = f"v{last} is no longer in the registry" if last else "no other version was ever in production"
             raise AnswerIsNoError(f"there is nothing to go back to: {gone}.", mend="cryptoml promote --history")
         found = registry.version(last)
-        load(store, settings, Chosen(found.run_id, f"v{last}", last))
+        load(store, settings, of_version(found))
         run = get_run(store, found.run_id)
         before = registry.stage_of(last)
         entry = registry.move(
@@ -183,9 +184,9 @@ def _validate(
     """Before production: the model is loaded back from the store, must forecast, and meets the champion."""
     if target != "production":
         return Validation(None, {}, (), ())
-    label, name = f"v{number}", request.config.registry.model_name
+    name = request.config.registry.model_name
     try:
-        candidate = load(store, request.settings, Chosen(run.run_id, label, number))
+        candidate = load(store, request.settings, of_version(get_version(store, name, number)))
         return _score(store, request, run, candidate, number, on_event)
     except (AnswerIsNoError, DataError) as error:
         if not request.force:
@@ -283,4 +284,5 @@ def _trained(run: RunView) -> dict[str, float | str]:
     """What training promised."""
     names = ("cv_rmse_mean", "test_rmse", "skill", "dm_p_value")
     found: dict[str, float | str] = {name: run.metrics[name] for name in names if name in run.metrics}
-    return {**found, "run_name": run.name, "verdict": run.tags.get("verdict", "")}
+    digest = {MODEL_SHA256: run.tags[MODEL_SHA256]} if MODEL_SHA256 in run.tags else {}
+    return {**found, **digest, "run_name": run.name, "verdict": run.tags.get("verdict", "")}

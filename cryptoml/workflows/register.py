@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from cryptoml.config import Config
 from cryptoml.errors import AnswerIsNoError, CryptomlError, UsageError
+from cryptoml.registry.model_digest import MODEL_SHA256
 from cryptoml.registry.versions import MODEL_PATH, Version, production_version, register_version, version_of_run
 from cryptoml.settings import Settings
 from cryptoml.tracking.runs import RunView, find_run, search_runs
@@ -18,7 +19,7 @@ from cryptoml.tracking.translate import store_in_words
 from cryptoml.workflows.champion import duel_for_gate
 from cryptoml.workflows.inputs import find_data, read_any
 from cryptoml.workflows.registration import BASELINE, RunFacts, judge, version_texts
-from cryptoml.workflows.stored_models import Chosen, load
+from cryptoml.workflows.stored_models import Chosen, fetched_digest, load, of_run
 from cryptoml.workflows.tracker import open_project_store
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ def register(request: RegisterRequest) -> RegisterResult:
                 f"{run.name} is not registered: {' '.join(decision.reasons)}",
                 mend="train a better one, or --force with a --reason",
             )
-        description, tags = version_texts(RunFacts(run.name, report.source, run.params, run.metrics, run.tags))
+        digest = run.tags.get(MODEL_SHA256) or fetched_digest(store, settings, Chosen(run.run_id, run.name))
+        run_tags = {**run.tags, MODEL_SHA256: digest}
+        description, tags = version_texts(RunFacts(run.name, report.source, run.params, run.metrics, run_tags))
         gate = {"gate": "passed" if decision.passed else " ".join(("forced:", *decision.reasons))[:5000]}
         if request.reason:
             gate["reason"] = request.reason[:5000]
@@ -169,7 +172,7 @@ def _champion(store: Store, request: RegisterRequest, run: RunView) -> tuple[Cha
         return None, ""
     try:
         data = request.data or find_data(settings.project_dir)
-        candidate = load(store, settings, Chosen(run.run_id, run.name))
+        candidate = load(store, settings, of_run(run))
         return duel_for_gate(store, settings, request.config, candidate, read_any(data, request.config))
     except CryptomlError as error:
         if request.data is not None:

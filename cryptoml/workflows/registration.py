@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cryptoml.config import Config
 from cryptoml.evaluation.figures import figure
+from cryptoml.registry.model_digest import MODEL_SHA256
 
 if TYPE_CHECKING:
     from cryptoml.data.quality import QualityReport
@@ -63,6 +64,7 @@ def request_registration(
 ) -> None:
     """Note in the journal that this run becomes a version; delivery does it, now or by a later sync."""
     dataset = data.dataset
+    record, _ = run.entry.read()
     description, tags = version_texts(
         RunFacts(
             run_name=run.run_name,
@@ -83,6 +85,8 @@ def request_registration(
                 "dataset_version": context.dataset_version,
                 "git_commit": context.git_commit,
                 "author": context.author,
+                # From the journal: the files may have been delivered, and removed here, by now.
+                MODEL_SHA256: record.tags[MODEL_SHA256] if record is not None else "",
             },
         )
     )
@@ -91,7 +95,10 @@ def request_registration(
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What is said of a run on its version; params, metrics and tags by the names that every run has."""
+    """What is said of a run on its version; params, metrics and tags by the names that every run has.
+
+    The tags include the digest of the run's model.
+    """
 
     run_name: str
     source: str
@@ -118,6 +125,7 @@ def version_texts(run: RunFacts) -> tuple[str, dict[str, str]]:
         **{name: params[name] for name in ("symbol", "interval", "prediction_horizon")},
         "run_name": run.run_name,
         "verdict": tags["verdict"],
+        MODEL_SHA256: tags[MODEL_SHA256],
         "skill": figure(metrics["skill"], ".6f"),
         "cv_rmse_mean": figure(metrics["cv_rmse_mean"], ".10g"),
     }
