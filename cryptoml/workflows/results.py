@@ -58,6 +58,7 @@ class TrainResult:
     registered: Registered | None
     undelivered: str | None
     seconds: float
+    undelivered_code: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -66,7 +67,7 @@ class TrainResult:
         if failed:
             return failed
         if self.undelivered:
-            return 5
+            return self.undelivered_code
         return 0 if self.gate_passed else 6
 
     def to_dict(self) -> dict[str, Any]:
