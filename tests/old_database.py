@@ -27,7 +27,8 @@ def make_old_database(path: Path) -> Path:
         database.execute("INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (7, 'old', 'active')")
         database.execute(
             "INSERT INTO runs (run_uuid, name, user_id, source_type, status, start_time, end_time, lifecycle_stage,"
-            " artifact_uri, experiment_id) VALUES ('r1', 'older', 'ada', 'LOCAL', 'FINISHED', 1, 2, 'active', '/tmp/a', 7)"
+            " artifact_uri, experiment_id)"
+            " VALUES ('r1', 'older', 'ada', 'LOCAL', 'FINISHED', 1, 2, 'active', '/tmp/a', 7)"
         )
         database.execute("INSERT INTO params (key, value, run_uuid) VALUES ('seed', '1', 'r1')")
         database.execute("INSERT INTO tags (key, value, run_uuid) VALUES ('mlflow.runName', 'older', 'r1')")

@@ -130,7 +130,7 @@ def _run(
     network = [spec for spec in specs if asks[spec.name]]
     _wait(done, local, began + DEADLINE_S)
     _wait(done, network, began + DEADLINE_S)
-    if not all(one.is_set() for one in done.values()) and (_unfinished(done, local) or is_busy()):
+    if not all(one.is_set() for one in done.values()) and (_at_work(done, local) or is_busy()):
         _wait(done, specs, began + SLOW_S)
     seconds = time.monotonic() - began
     on_event(events.StepFinished("doctor", seconds))
@@ -149,8 +149,9 @@ def _wait(done: Mapping[str, threading.Event], specs: Sequence[CheckSpec], until
         done[spec.name].wait(max(0.0, until - time.monotonic()))
 
 
-def _unfinished(done: Mapping[str, threading.Event], specs: Sequence[CheckSpec]) -> bool:
-    return any(not done[spec.name].is_set() for spec in specs)
+def _at_work(done: Mapping[str, threading.Event], specs: Sequence[CheckSpec]) -> bool:
+    """Whether one of the checks has begun and is not done."""
+    return any(not done[spec.name].is_set() and all(done[name].is_set() for name in spec.needs) for spec in specs)
 
 
 def _late(asks_network: bool, waits_for: str | None, seconds: float) -> Finding:

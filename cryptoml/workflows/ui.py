@@ -22,7 +22,7 @@ from cryptoml.workflows.opening import open_project_store
 
 # A server that lives is waited for: on a busy machine it starts in minutes.
 READY_WITHIN_S = 600.0
-REPORT_EVERY_S = 15.0
+REPORT_EVERY_S = 20.0
 POLL_S = 0.3
 LINES_KEPT = 20
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from cryptoml.tracking.journal import JournalRun
 from cryptoml.tracking.preflight import WRITE_TAG, check_training_store, check_write_access
 from cryptoml.tracking.store import open_store
 from cryptoml.workflows import opening, tracker
+from cryptoml.workflows.sync import sync
 from cryptoml.workflows.tracker import Tracker
 from tests.conftest import Hub
 
@@ -206,3 +208,27 @@ def test_a_server_of_this_machine_that_is_starting_is_waited_for(at_hub: Hub, mo
     with pytest.raises(UnavailableError, match="refused"):
         opening.open_project_store(load_settings())
     assert len(pauses) >= 1
+
+
+def test_sync_tries_a_server_that_is_away_again(at_hub: Hub) -> None:
+    seen = Seen()
+    at_hub.standin.state.set_mode("down-at")
+    with Tracker(load_settings(), on_event=seen) as work:
+        finished_run(work, "ridge_2024-11-27_001")
+    threading.Timer(2.0, at_hub.standin.state.set_mode, ["full"]).start()
+    done = sync(load_settings(), on_event=seen)
+    assert (len(done.delivered), done.left, done.error) == (1, 0, None)
+
+
+def test_sync_gives_a_server_up_after_some_tries(at_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = at_hub.standin.state
+    state.set_mode("down-at")
+    with Tracker(load_settings(), on_event=Seen()) as work:
+        finished_run(work, "ridge_2024-11-27_001")
+    time.sleep(0.5)
+    state.requests.clear()
+    monkeypatch.setattr("cryptoml.workflows.sync.PATIENCE_S", 4.0)
+    with pytest.raises(UnavailableError):
+        sync(load_settings())
+    assert 2 <= len(state.requests) <= 5
+    assert len(work.journal.pending()) == 1

@@ -173,7 +173,7 @@ def test_within_hands_errors_over() -> None:
         within(0.05, lambda: time.sleep(0.5))
 
 
-HALF = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n'
+HALF = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
 @contextmanager
