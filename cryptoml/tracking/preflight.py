@@ -90,7 +90,9 @@ def _check_server(server: Server, name: str) -> tuple[str, str] | None:
         elif found[1] != "deleted":
             _set_tag(server, found[0])
     except AccessError as error:
-        raise AccessError(error.fact, mend=f"{error.mend}; to train on this machine alone: {TRAIN_LOCALLY}") from error
+        if "(403)" not in error.fact:
+            raise
+        raise AccessError(error.fact, mend=f"{TRAIN_LOCALLY}  # on this machine alone; or {error.mend}") from error
     return found
 
 
