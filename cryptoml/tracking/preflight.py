@@ -63,6 +63,7 @@ def check_training_store(
     """
     if uri.startswith("sqlite:"):
         path = sqlite_store.database_path(uri)
+        sqlite_store.check_existing(path, lock_wait_s=SQLITE_WAIT_S)
         found = sqlite_store.read_experiment_stage(path, experiment, lock_wait_s=SQLITE_WAIT_S)
     elif uri.startswith(("http://", "https://")):
         found = _check_server(Server(uri.rstrip("/"), timeout_s, credentials), experiment)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -110,21 +111,29 @@ def _is_usable(path: Path, lock_wait_s: float, migrate: bool, on_event: events.O
     """Whether the database exists and has the newest schema; raises when it can be neither used nor migrated."""
     if not path.exists() or path.stat().st_size == 0:
         return False
-    if not os.access(path, os.W_OK):
-        raise AccessError(f"{path}: cannot be written.", mend="make the file writable for this user")
+    _check_permission(path)
     revision = _read_revision_patiently(path, lock_wait_s, migrate, on_event)
     head, known = known_revisions()
     if revision not in known:
-        raise ConfigError(
-            f"{path}: a newer MLflow wrote this database (schema {revision}).",
-            mend="update mlflow, or name another store in MLFLOW_TRACKING_URI",
-        )
+        raise _newer(path, revision)
     if revision != head and not migrate:
         raise ConfigError(
             f"{path}: an older MLflow wrote this database (schema {revision}, the installed MLflow needs {head}).",
             mend="cryptoml sync  # keeps a backup and migrates the database",
         )
     return revision == head
+
+
+def _check_permission(path: Path) -> None:
+    if not os.access(path, os.W_OK):
+        raise AccessError(f"{path}: cannot be written.", mend="make the file writable for this user")
+
+
+def _newer(path: Path, revision: str) -> ConfigError:
+    return ConfigError(
+        f"{path}: a newer MLflow wrote this database (schema {revision}).",
+        mend="update mlflow, or name another store in MLFLOW_TRACKING_URI",
+    )
 
 
 def _read_revision_patiently(path: Path, lock_wait_s: float, for_writing: bool, on_event: events.OnEvent) -> str:
@@ -159,6 +168,26 @@ def read_revision(path: Path, lock_wait_s: float, *, for_writing: bool = True) -
             f"{path}: this database is not MLflow's.", mend="move it away, or name another in MLFLOW_TRACKING_URI"
         )
     return str(row[0])
+
+
+def check_existing(path: Path, *, lock_wait_s: float) -> None:
+    """Raise for a database that cannot be used, without importing MLflow; one that does not exist passes."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return
+    _check_permission(path)
+    revision = read_revision(path, lock_wait_s, for_writing=False)
+    shipped = shipped_revisions()
+    if shipped and revision not in shipped:
+        raise _newer(path, revision)
+
+
+def shipped_revisions() -> frozenset[str]:
+    """The schema revisions that the installed MLflow knows, by the names of its migration files."""
+    found = find_spec("mlflow")
+    if found is None or not found.origin:
+        return frozenset()
+    folder = Path(found.origin).parent / "store" / "db_migrations" / "versions"
+    return frozenset(file.name.partition("_")[0] for file in folder.glob("[!_]*.py"))
 
 
 def read_experiment_stage(path: Path, name: str, *, lock_wait_s: float) -> tuple[str, str] | None:

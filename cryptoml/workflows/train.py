@@ -204,7 +204,7 @@ class _Training:
             done = self.delivered.get(self.runs[self.best].key)
             if done and done.versions:
                 registered = Registered(*done.versions[-1])
-        settings, trouble = self.request.settings, self.tracker.trouble
+        settings = self.request.settings
         return TrainResult(
             training_id=self.context.training_id,
             experiment=self.context.experiment,
@@ -221,8 +221,7 @@ class _Training:
             gate_warnings=self.gate_warnings,
             model_name=self.request.config.config.registry.model_name,
             registered=registered,
-            undelivered=trouble.fact if trouble else None,
-            undelivered_code=trouble.exit_code if trouble else 0,
+            trouble=self.tracker.trouble,
             seconds=seconds,
         )
 

@@ -160,7 +160,13 @@ def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     before = path.read_bytes()
     with told(ConfigError, "newer MLflow"):
         open_store(f"sqlite:///{path}")
+    with told(ConfigError, "newer MLflow"):
+        sqlite_store.check_existing(path, lock_wait_s=1)
     assert path.read_bytes() == before
+
+
+def test_revisions_are_known_without_importing_mlflow() -> None:
+    assert sqlite_store.shipped_revisions() == sqlite_store.known_revisions()[1]
 
 
 def test_a_lock_that_lasts_is_an_error(path: Path) -> None:
