@@ -227,6 +227,8 @@ import time
 from cryptoml.tracking.probe import within
 
 def work():
+    # By then the caller waits.
+    time.sleep(0.5)
     print("started", flush=True)
     for _ in range(20):
         time.sleep(0.05)
