@@ -232,3 +232,19 @@ def test_sync_gives_a_server_up_after_some_tries(at_hub: Hub, monkeypatch: pytes
         sync(load_settings())
     assert 2 <= len(state.requests) <= 5
     assert len(work.journal.pending()) == 1
+
+
+def test_sync_with_a_token_that_may_only_read_is_refused(at_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = at_hub.standin.state
+    check(at_hub, state.owner, "crypto-price-prediction")
+    state.set_mode("down-at")
+    with Tracker(load_settings(), on_event=Seen()) as work:
+        finished_run(work, "ridge_2024-11-27_001")
+        work.check()
+    state.set_mode("full")
+    monkeypatch.setenv("DAGSHUB_USERNAME", state.reader)
+    monkeypatch.setenv("DAGSHUB_REPO", at_hub.slug)
+    monkeypatch.setenv("DAGSHUB_TOKEN", state.token_of(state.reader))
+    with pytest.raises(AccessError, match="403"):
+        sync(load_settings())
+    assert len(work.journal.pending()) == 1
