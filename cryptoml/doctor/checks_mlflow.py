@@ -6,11 +6,19 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptoml.doctor.context import Context
-from cryptoml.doctor.findings import Finding, check, error, ok, warning
+from cryptoml.doctor.findings import Finding, check, error, ok, skipped, warning
 from cryptoml.errors import AccessError, CryptomlError, UnavailableError
 from cryptoml.remotes.http import Answer, ask
+from cryptoml.tracking.preflight import deleted_experiment
+from cryptoml.tracking.translate import store_in_words
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment
+
+    from cryptoml.tracking.store import Store
 
 PROOF_BYTES = 256 * 1024
 NO_ROOM = ("507", "413", "storage", "no room", "quota")
@@ -37,18 +45,36 @@ def mlflow_address(context: Context) -> Iterator[Finding]:
 
 @check("mlflow", needs=("mlflow-address", "credentials"), network=is_remote)
 def mlflow(context: Context) -> Iterator[Finding]:
-    """The store answers and lets us in."""
+    """The store answers and lets us in; the experiment in use is not deleted."""
     try:
         store = context.store()
     except UnavailableError as fault:
+        if not is_remote(context):
+            yield warning(fault.fact.rstrip("."), fault.mend)
+            yield skipped("its content was not looked at")
+            return
         yield error(
             f"{fault.fact.rstrip('.')} (a plain mlflow call would hang for 4 minutes; cryptoml keeps runs and goes on)",
             fault.mend,
         )
         return
     name = context.config.experiment_name
-    there = store.find_experiment_id(name) is not None
-    yield ok(f"open; experiment {name} {'is there' if there else 'is made by the first training'}")
+    found = _experiment(store, name)
+    if found is not None and found.lifecycle_stage == "deleted":
+        deleted = deleted_experiment(store.uri, name)
+        yield error(deleted.fact.rstrip("."), deleted.mend, lambda: _restore(store, found))
+        return
+    yield ok(f"open; experiment {name} {'is there' if found else 'is made by the first training'}")
+
+
+def _experiment(store: Store, name: str) -> Experiment | None:
+    with store_in_words(store.uri, f"look up the experiment {name}"):
+        return store.client.get_experiment_by_name(name)
+
+
+def _restore(store: Store, experiment: Experiment) -> None:
+    with store_in_words(store.uri, f"restore the experiment {experiment.name}"):
+        store.client.restore_experiment(experiment.experiment_id)
 
 
 @check("mlflow-write", needs=("mlflow",), network=is_remote)
@@ -67,6 +93,8 @@ def mlflow_write(context: Context) -> Iterator[Finding]:
             yield error(
                 f"runs are refused: {fault.fact.rstrip('.')}", "a token with write permission, or ask the owner"
             )
+        elif isinstance(fault, UnavailableError) and not is_remote(context):
+            yield warning(fault.fact.rstrip("."), fault.mend)
         else:
             yield error(fault.fact.rstrip("."), fault.mend)
         return
@@ -76,8 +104,6 @@ def mlflow_write(context: Context) -> Iterator[Finding]:
 @check("mlflow-registry", needs=("mlflow",), network=is_remote)
 def mlflow_registry(context: Context) -> Iterator[Finding]:
     """The model registry answers."""
-    from cryptoml.tracking.translate import store_in_words
-
     store = context.store()
     with store_in_words(store.uri, "ask the model registry"):
         names = [model.name for model in store.client.search_registered_models(max_results=5)]

@@ -13,8 +13,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from cryptoml import events
 from cryptoml.errors import ConfigError
 from cryptoml.tracking import downloads, probe, sqlite_store
+from cryptoml.tracking.preflight import deleted_experiment
 from cryptoml.tracking.quiet import import_mlflow
 from cryptoml.tracking.translate import masked, store_in_words
 
@@ -67,10 +69,7 @@ class Store:
             found = self._make_experiment(name)
         identifier, stage = found
         if stage == "deleted":
-            raise ConfigError(
-                f"{masked(self.uri)}: the experiment {name} was deleted.",
-                mend=f"mlflow experiments restore -x {identifier}, or choose another MLFLOW_EXPERIMENT_NAME",
-            )
+            raise deleted_experiment(self.uri, name)
         return identifier
 
     def find_experiment_id(self, name: str) -> str | None:
@@ -135,17 +134,22 @@ def open_store(
     username: str | None = None,
     password: str | None = None,
     artifacts_root: Path | None = None,
+    migrate: bool = True,
+    lock_wait_s: float = sqlite_store.LOCK_WAIT_S,
+    on_event: events.OnEvent = events.ignore,
 ) -> Store:
     """Open the store at `tracking_uri`: `sqlite:////abs/mlflow.db`, an http(s) server, or another database.
 
     A SQLite store is made when it is not there; its artifacts go to `artifacts_root`, by default `mlartifacts`
-    beside it. Raises UnavailableError, AccessError or ConfigError within a few times `timeout_s`.
+    beside it. One of an older MLflow is migrated after a backup, or refused when `migrate` is false; one that
+    another program has locked is waited for up to `lock_wait_s`. Raises UnavailableError, AccessError or
+    ConfigError; for a server within a few times `timeout_s`.
     """
     scheme = urlsplit(tracking_uri).scheme.partition("+")[0]
     if scheme == "sqlite":
         path = sqlite_store.database_path(tracking_uri)
         root = artifacts_root or path.parent / ARTIFACTS_FOLDER
-        sqlite_store.prepare(path, artifacts_root=root, timeout_s=timeout_s)
+        sqlite_store.prepare(path, artifacts_root=root, lock_wait_s=lock_wait_s, migrate=migrate, on_event=on_event)
         return _store(sqlite_store.database_uri(path), root, {})
     if scheme in ("http", "https"):
         uri = tracking_uri.rstrip("/")

@@ -22,8 +22,8 @@ from cryptoml.tracking.runs import RunView, get_run
 from cryptoml.tracking.store import Store
 from cryptoml.workflows.champion import check_fit, compare_with_champion, grid_of
 from cryptoml.workflows.inputs import find_data, read_any
+from cryptoml.workflows.opening import open_for_change, open_project_store
 from cryptoml.workflows.stored_models import load, of_version
-from cryptoml.workflows.tracker import open_project_store
 
 if TYPE_CHECKING:
     from cryptoml.models.forecaster import Forecaster
@@ -97,7 +97,7 @@ def promote(request: PromoteRequest, *, on_event: events.OnEvent = events.ignore
     if not request.reason and config.promotion.require_reason:
         raise UsageError("a promotion needs a reason here (promotion.require_reason).", mend='add --reason "..."')
     name = config.registry.model_name
-    with open_project_store(settings) as store:
+    with open_for_change(settings, on_event=on_event) as store:
         version = get_version(store, name, number)
         run = get_run(store, version.run_id)
         move = Move(
@@ -141,11 +141,16 @@ def _move(registry: Registry, move: Move, run: RunView, validation: Validation, 
     return Promoted(registry.model_name, move.version, now, move.to_stage, tuple(entries), tuple(warnings))
 
 
-def rollback(settings: Settings, config: Config, *, reason: str | None = None) -> Promoted:
+def rollback(
+    settings: Settings, config: Config, *, reason: str | None = None, on_event: events.OnEvent = events.ignore
+) -> Promoted:
     """Bring the version that was in production before back, after it was loaded; raises AnswerIsNoError without one."""
     name = config.registry.model_name
     _check_reason(reason)
-    with open_project_store(settings) as store, opened(store, name, mirror_of(settings, name)) as registry:
+    with (
+        open_for_change(settings, on_event=on_event) as store,
+        opened(store, name, mirror_of(settings, name)) as registry,
+    ):
         current = registry.aliases.get("production")
         last = registry.ledger.before_production(current)
         if last is None or last not in registry.versions:
@@ -173,7 +178,7 @@ def rollback(settings: Settings, config: Config, *, reason: str | None = None) -
 def read_history(settings: Settings, config: Config) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
     """Every transition, oldest first, and what does not agree with them."""
     name = config.registry.model_name
-    with open_project_store(settings) as store:
+    with open_project_store(settings, writes=False) as store:
         ledger, faults = history(store, name, mirror_of(settings, name))
     return ledger.entries, faults
 

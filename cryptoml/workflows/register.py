@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from cryptoml import events
 from cryptoml.config import Config
 from cryptoml.errors import AnswerIsNoError, CryptomlError, UsageError
 from cryptoml.registry.model_digest import MODEL_SHA256
@@ -18,9 +19,9 @@ from cryptoml.tracking.store import Store
 from cryptoml.tracking.translate import store_in_words
 from cryptoml.workflows.champion import duel_for_gate
 from cryptoml.workflows.inputs import find_data, read_any
+from cryptoml.workflows.opening import open_for_change
 from cryptoml.workflows.registration import BASELINE, RunFacts, judge, version_texts
 from cryptoml.workflows.stored_models import Chosen, fetched_digest, load, of_run
-from cryptoml.workflows.tracker import open_project_store
 
 if TYPE_CHECKING:
     from cryptoml.data.quality import QualityReport
@@ -67,13 +68,13 @@ class RegisterResult:
         }
 
 
-def register(request: RegisterRequest) -> RegisterResult:
+def register(request: RegisterRequest, *, on_event: events.OnEvent = events.ignore) -> RegisterResult:
     """Register a run; raises AnswerIsNoError with the gate's reasons, or for a run that cannot be registered."""
     if request.force and not request.reason:
         raise UsageError("a registration that is forced needs a reason.", mend='add --reason "..."')
     settings, config = request.settings, request.config
     name = config.registry.model_name
-    with open_project_store(settings) as store:
+    with open_for_change(settings, on_event=on_event) as store:
         run = _find(store, settings, request.run)
         already = version_of_run(store, name, run.run_id)
         if already is not None:

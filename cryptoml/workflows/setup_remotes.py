@@ -247,14 +247,14 @@ class _Setup:
 
     def _mlflow_proof(self, settings: Settings) -> None:
         from cryptoml.tracking.prove import prove
-        from cryptoml.workflows.tracker import open_project_store
+        from cryptoml.workflows.opening import open_project_store
 
         before = git_remote.without_secrets(self.request.settings.mlflow_uri())
         after = settings.mlflow_uri()
         if self.dry:
             self.parts.append(Part("mlflow", before, after))
             return
-        with open_project_store(settings) as store:
+        with open_project_store(settings, writes=not self.request.read_only, on_event=self.on_event) as store:
             if self.request.read_only:
                 store.find_experiment_id(settings.experiment_name)
                 self.parts.append(Part("mlflow", before, after, "experiments can be read"))

@@ -221,7 +221,7 @@ class _Training:
             gate_warnings=self.gate_warnings,
             model_name=self.request.config.config.registry.model_name,
             registered=registered,
-            undelivered=self.tracker.undelivered,
+            trouble=self.tracker.trouble,
             seconds=seconds,
         )
 

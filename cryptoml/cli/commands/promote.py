@@ -50,7 +50,7 @@ def promote(
     with listening() as listener:
         reason = reason or _ask()
         if rollback:
-            done = go_back(settings, loaded.config, reason=reason)
+            done = go_back(settings, loaded.config, reason=reason, on_event=listener)
         else:
             assert version is not None
             assert stage is not None
