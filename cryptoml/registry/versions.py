@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.errors import AnswerIsNoError, UnavailableError, UsageError
+from cryptoml.tracking.once import once
 from cryptoml.tracking.records import Registration
 from cryptoml.tracking.translate import exists_already, is_missing, masked, store_in_words
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
     from cryptoml.tracking.deliver import Register
     from cryptoml.tracking.store import Store
@@ -75,25 +76,27 @@ def register_version(
     source = f"runs:/{run_id}/{artifact_path}"
     with store_in_words(store.uri, f"register run {run_id}"):
         _make_model(store, model_name)
-        earlier = _of_run(store, model_name, run_id, artifact_path)
+        earlier = _keep_one(store, model_name, _of_run(store, model_name, run_id, artifact_path))
         if earlier:
-            return _complete(store, earlier[0])
+            return _complete(store, earlier)
         _check_run(store, run_id, artifact_path)
-        made = store.client.create_model_version(
-            model_name,
-            source,
-            run_id,
-            tags=dict(tags or {}),
-            description=description or None,
-            await_creation_for=0,
+        made = once(
+            store,
+            lambda: store.client.create_model_version(
+                model_name,
+                source,
+                run_id,
+                tags=dict(tags or {}),
+                description=description or None,
+                await_creation_for=0,
+            ),
+            lambda: _keep_one(store, model_name, _of_run(store, model_name, run_id, artifact_path)),
+            valid=lambda version: bool(version.version),
         )
         _wait_until_ready(store, made, ready_within_s)
-        first = _of_run(store, model_name, run_id, artifact_path)[0]
-        if first.version != made.version:
-            # Another process registered the same run at the same moment; the lower version stays, here as there.
-            store.client.delete_model_version(model_name, made.version)
-            return _complete(store, first)
-        return replace(_complete(store, made), is_new=True)
+        # Another process may have registered the same run at the same moment.
+        kept = _keep_one(store, model_name, _of_run(store, model_name, run_id, artifact_path)) or made
+        return replace(_complete(store, kept), is_new=str(kept.version) == str(made.version))
 
 
 def get_version(store: Store, model_name: str, version: str) -> Version:
@@ -148,16 +151,29 @@ def production_version(store: Store, model_name: str) -> Version | None:
 def _make_model(store: Store, model_name: str) -> None:
     from mlflow.exceptions import MlflowException
 
+    if _model_or_none(store, model_name) is not None:
+        return
     try:
-        store.client.get_registered_model(model_name)
+        once(
+            store,
+            lambda: store.client.create_registered_model(model_name),
+            lambda: _model_or_none(store, model_name),
+            valid=lambda made: bool(made.name),
+        )
     except MlflowException as error:
-        if not is_missing(error):
+        if not exists_already(error):
             raise
-        try:
-            store.client.create_registered_model(model_name)
-        except MlflowException as second:
-            if not exists_already(second):
-                raise
+
+
+def _model_or_none(store: Store, model_name: str) -> RegisteredModel | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return store.client.get_registered_model(model_name)
+    except MlflowException as error:
+        if is_missing(error):
+            return None
+        raise
 
 
 def _check_run(store: Store, run_id: str, artifact_path: str) -> None:
@@ -188,6 +204,24 @@ def _of_run(store: Store, model_name: str, run_id: str, artifact_path: str) -> l
     return sorted(found, key=lambda one: int(one.version))
 
 
+def _keep_one(store: Store, model_name: str, versions: list[ModelVersion]) -> ModelVersion | None:
+    """Of a run's versions, keep the lowest with an alias, or else the lowest; delete others that have no alias."""
+    from mlflow.exceptions import MlflowException
+
+    if len(versions) < 2:
+        return versions[0] if versions else None
+    aliased = {str(number) for number in (_aliases(store, model_name) or {}).values()}
+    kept = next((one for one in versions if str(one.version) in aliased), versions[0])
+    for one in versions:
+        if one is not kept and str(one.version) not in aliased:
+            try:
+                store.client.delete_model_version(model_name, one.version)
+            except MlflowException as error:
+                if not is_missing(error):
+                    raise
+    return kept
+
+
 def _search(store: Store, query: str) -> list[ModelVersion]:
     found: list[ModelVersion] = []
     token: str | None = None
@@ -201,14 +235,8 @@ def _search(store: Store, query: str) -> list[ModelVersion]:
 
 def _aliases(store: Store, model_name: str) -> Mapping[str, Any] | None:
     """Alias to version number, or None when there is no such model."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return dict(store.client.get_registered_model(model_name).aliases)
-    except MlflowException as error:
-        if is_missing(error):
-            return None
-        raise
+    model = _model_or_none(store, model_name)
+    return None if model is None else dict(model.aliases)
 
 
 def _wait_until_ready(store: Store, version: ModelVersion, within_s: float) -> None:
