@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,7 +18,7 @@ from cryptoml.registry.ledger import Entry, Ledger
 from cryptoml.registry.mutex import exclusive
 from cryptoml.registry.stages import Stage
 from cryptoml.registry.versions import Version, list_versions
-from cryptoml.tracking.once import once
+from cryptoml.tracking.once import once, repeat
 from cryptoml.tracking.quiet import stages_in_silence
 from cryptoml.tracking.store import Store
 from cryptoml.tracking.translate import is_missing, masked, store_in_words
@@ -172,13 +173,14 @@ class Registry:
         if version not in self.versions:
             return
         client = self.store.client
-        # These may be repeated by mlflow after a lost answer: the last value counts.
-        client.set_model_version_tag(self.model_name, version, STAGE_TAG, stage)
+        set_tag = partial(client.set_model_version_tag, self.model_name, version)
+        repeat(self.store, partial(set_tag, STAGE_TAG, stage))
         said = {"from": entry.from_stage, "to": stage, "reason": entry.reason, "who": entry.who, "when": entry.time}
-        client.set_model_version_tag(self.model_name, version, TRANSITION_TAG, json.dumps(said))
+        repeat(self.store, partial(set_tag, TRANSITION_TAG, json.dumps(said)))
         try:
             with stages_in_silence():
-                client.transition_model_version_stage(self.model_name, version, stage.capitalize())
+                move = partial(client.transition_model_version_stage, self.model_name, version, stage.capitalize())
+                repeat(self.store, move)
         except MlflowException as error:
             # Servers without stages answer 404 or 501; the alias is what counts.
             if error.get_http_status_code() not in (404, 405, 501) and "unsupported" not in str(error):

@@ -1,4 +1,4 @@
-"""Requests that must not be repeated blindly: sent once; after an unclear answer, the store is asked what it has."""
+"""What to do after an answer that leaves open whether a request was carried out: ask the store, or repeat it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 3
 # A gateway may answer 502 or 504 before the server behind it has finished.
 PAUSES_S = (0.3, 1.0, 2.0)
+REPEAT_PAUSES_S = (0.5, 1.5)
 T = TypeVar("T")
 
 
@@ -45,6 +46,23 @@ def once(
             if attempt == ATTEMPTS:
                 raise
         attempt += 1
+
+
+def repeat(store: Store, send: Callable[[], object]) -> None:
+    """Run `send`, which can be repeated without harm, again after an unclear answer."""
+    if not store.is_remote:
+        send()
+        return
+    for pause_s in (*REPEAT_PAUSES_S, None):
+        try:
+            # mlflow's own retries leave out answers that break off.
+            with store.without_retries():
+                send()
+            return
+        except answer_errors() as error:
+            if pause_s is None or not is_unclear(error):
+                raise
+            time.sleep(pause_s)
 
 
 def _look(find: Callable[[], T | None]) -> T | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cryptoml import events
@@ -15,7 +16,7 @@ from cryptoml.errors import UnavailableError
 from cryptoml.tracking import limits
 from cryptoml.tracking.artifacts import file_sha256, store_artifacts
 from cryptoml.tracking.entries import JournalEntry
-from cryptoml.tracking.once import once
+from cryptoml.tracking.once import once, repeat
 from cryptoml.tracking.records import MetricPoint, RunRecord, StagedArtifact
 from cryptoml.tracking.translate import masked
 
@@ -54,7 +55,7 @@ class Replay:
         if ended_ms is None:
             ended_ms = int(self.entry.path.stat().st_mtime * 1000)
         if status != "RUNNING" and (run.info.status, run.info.end_time) != (status, ended_ms):
-            self.store.client.set_terminated(run.info.run_id, status, ended_ms)
+            repeat(self.store, lambda: self.store.client.set_terminated(run.info.run_id, status, ended_ms))
         if self.store.is_remote:
             self._confirm(run.info.run_id, status, tags)
 
@@ -68,7 +69,8 @@ class Replay:
                 self._warn(f"the store has {there[key]!r} for the parameter {key}, the journal {text!r}.")
         new = [(key, text) for key, text in wanted.items() if key not in there]
         for part in limits.chunks(new, most=limits.PARAMS_A_REQUEST, size=limits.pair_size):
-            self.store.client.log_batch(run.info.run_id, params=[Param(key, text) for key, text in part])
+            params = [Param(key, text) for key, text in part]
+            repeat(self.store, partial(self.store.client.log_batch, run.info.run_id, params=params))
 
     def _tags(self, run: Run, tags: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
@@ -76,7 +78,8 @@ class Replay:
         wanted = limits.fit(tags, length=limits.TAG_LENGTH, what="tag", tell=self._warn)
         new = [(key, text) for key, text in wanted.items() if run.data.tags.get(key) != text]
         for part in limits.chunks(new, most=limits.PARAMS_A_REQUEST, size=limits.pair_size):
-            self.store.client.log_batch(run.info.run_id, tags=[RunTag(key, text) for key, text in part])
+            run_tags = [RunTag(key, text) for key, text in part]
+            repeat(self.store, partial(self.store.client.log_batch, run.info.run_id, tags=run_tags))
 
     def _metrics(self, run: Run, tags: dict[str, str], settled: int | None) -> None:
         """NaN goes as NaN; an infinity, which a store would turn into a huge number, goes into a tag."""

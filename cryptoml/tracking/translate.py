@@ -99,7 +99,7 @@ def is_unclear(error: BaseException) -> bool:
         if _in_transport(text):
             return not _NOT_SENT.search(text)
         status = _answered_status(error, text)
-        return "valid JSON format" in text or status in (408, 429) or status >= 500
+        return "valid JSON format" in text or status in (408, 429) or (status >= 500 and status != 501)
     if isinstance(error, (RequestException, ParseError, WrongServerError)):
         return True
     return isinstance(error, _SHAPE_ERRORS) and _raised_by_parser(error)

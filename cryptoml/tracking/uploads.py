@@ -57,11 +57,14 @@ class HttpFiles:
             futures = [pool.submit(self._upload_one, folder / path, path) for path in paths]
             try:
                 for future in as_completed(futures):
-                    future.result()
-            except BaseException:
-                self._stop.set()
+                    failure = future.exception()
+                    if failure is not None and not isinstance(failure, _StoppedError):
+                        raise failure
+            finally:
+                # After an error or Ctrl-C; otherwise nothing is left to stop.
                 pool.shutdown(wait=False, cancel_futures=True)
-                raise
+                if not all(future.done() for future in futures):
+                    self._stop.set()
 
     def digests(self, sizes: Mapping[str, int]) -> dict[str, str | None]:
         """The SHA-256 of what the server has at each path, None unless it sends exactly that many bytes."""
@@ -85,6 +88,13 @@ class HttpFiles:
         return digest.hexdigest() if got == size else None
 
     def _upload_one(self, file: Path, path: str) -> None:
+        try:
+            self._upload_with_retries(file, path)
+        except BaseException:
+            self._stop.set()
+            raise
+
+    def _upload_with_retries(self, file: Path, path: str) -> None:
         import requests
 
         for pause_s in (*RETRY_PAUSES_S, None):
