@@ -17,6 +17,7 @@ from cryptoml.registry import ledger as ledgers
 from cryptoml.registry.ledger import Entry, Ledger
 from cryptoml.registry.mutex import exclusive
 from cryptoml.registry.stages import Stage
+from cryptoml.registry.version_search import STAGE_TAG
 from cryptoml.registry.versions import Version, list_versions
 from cryptoml.tracking.once import once, repeat
 from cryptoml.tracking.quiet import stages_in_silence
@@ -26,7 +27,7 @@ from cryptoml.tracking.translate import is_missing, masked, store_in_words
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
 
-STAGE_TAG, TRANSITION_TAG = "cryptoml.stage", "cryptoml.transition"
+TRANSITION_TAG = "cryptoml.transition"
 ALIASED: tuple[Stage, ...] = ("staging", "production")
 
 

@@ -102,6 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.lossy.stop.wait(60)
         elif action == "forge" and rule:
             self.wfile.write(rule.raw)
+            self.close_connection = b"Connection: close" in rule.raw
         elif action == "late":
             self.wfile.write(answer("502 Bad Gateway"))
             time.sleep(LATE_S)

@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from cryptoml.errors import ConfigError, CryptomlError, UnavailableError
 from cryptoml.registry import mutex
 from cryptoml.registry.transitions import Move, history, opened
+from cryptoml.registry.version_search import STAGE_TAG
 from cryptoml.registry.versions import list_versions, production_version, register_version, registrar
 from cryptoml.tracking import once
 from cryptoml.tracking.deliver import deliver, deliver_pending
@@ -151,17 +152,18 @@ def test_duplicates_that_an_earlier_delivery_left_are_closed_by_the_next(
     check_once(store, name)
 
 
-def test_of_a_runs_versions_the_one_with_an_alias_is_kept(
+def test_of_a_runs_versions_those_with_an_alias_or_a_stage_are_kept(
     store: Store, journal: Journal, name: str, tmp_path: Path
 ) -> None:
     run_id = deliver(record(journal, name, tmp_path).entry, store).run_id
     store.client.create_registered_model(name)
-    for _ in range(4):
+    for _ in range(5):
         store.client.create_model_version(name, f"runs:/{run_id}/models/model", run_id)
+    store.client.set_model_version_tag(name, "5", STAGE_TAG, "archived")
     for alias, version in (("staging", "4"), ("production", "3")):
         store.client.set_registered_model_alias(name, alias, version)
     assert register_version(store, run_id=run_id, model_name=name).version == "3"
-    assert [one.version for one in list_versions(store, name)] == ["4", "3"]
+    assert [one.version for one in list_versions(store, name)] == ["5", "4", "3"]
 
 
 PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
