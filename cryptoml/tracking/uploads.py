@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote
 
 from cryptoml.errors import CryptomlError, UnavailableError
+from cryptoml.tracking.probe import check_address
 from cryptoml.tracking.translate import foreign_answer, http_error, masked
 
 if TYPE_CHECKING:
@@ -160,7 +161,10 @@ class _Body:
 
 @contextmanager
 def http_files(artifact_uri: str, uri: str) -> Iterator[HttpFiles | None]:
-    """The files at an http(s) address with mlflow's credentials; None where only mlflow's own client can sign in."""
+    """The files at an http(s) address with mlflow's credentials; None where only mlflow's own client can sign in.
+
+    Raises AccessError when the server names an address that would get the credentials over plain http.
+    """
     import requests
     from mlflow.environment_variables import MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD, MLFLOW_HTTP_REQUEST_TIMEOUT
     from mlflow.tracking.request_header.registry import resolve_request_headers
@@ -168,6 +172,7 @@ def http_files(artifact_uri: str, uri: str) -> Iterator[HttpFiles | None]:
     from requests.adapters import HTTPAdapter
 
     creds: MlflowHostCreds = get_default_host_creds(artifact_uri)
+    check_address(artifact_uri, with_credentials=bool(creds.password or creds.token))
     own = creds.use_databricks_sdk or creds.aws_sigv4 or creds.auth or os.environ.get("MLFLOW_WORKSPACE")
     if own or MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD.get():
         yield None

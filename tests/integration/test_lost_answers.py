@@ -166,6 +166,18 @@ def test_of_a_runs_versions_those_with_an_alias_or_a_stage_are_kept(
     assert [one.version for one in list_versions(store, name)] == ["5", "4", "3"]
 
 
+def test_a_live_run_that_somebody_ended_is_delivered_all_the_same(store: Store, journal: Journal, name: str) -> None:
+    run = journal.open_run(training_id="t", experiment=name, run_name="n")
+    first = deliver(run.entry, store)
+    store.client.set_terminated(first.run_id, "KILLED")
+    run.log_metrics({"rmse": 1.0})
+    assert deliver(run.entry, store).status == "RUNNING"
+    run.end("FINISHED")
+    assert deliver(run.entry, store).run_id == first.run_id
+    (view,) = search_runs(store, name)
+    assert (view.status, view.metrics["rmse"]) == ("FINISHED", 1.0)
+
+
 PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
 GARBAGE = {
     "reset": None,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
-from cryptoml.errors import CryptomlError, UnavailableError
+from cryptoml.errors import AccessError, CryptomlError, UnavailableError
 from cryptoml.registry.versions import list_versions, registrar
 from cryptoml.tracking import uploads
 from cryptoml.tracking.deliver import deliver, deliver_pending
@@ -199,6 +199,18 @@ def test_no_body_and_no_credentials_follow_a_redirect_to_another_host(
             deliver(run.entry, store)
         assert other.requests == []
         assert run.entry.staging.is_dir()
+
+
+def test_credentials_do_not_go_to_an_artifact_address_over_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
+    base = "/api/2.0/mlflow-artifacts/artifacts"
+    with (
+        pytest.raises(AccessError, match="plain http"),
+        uploads.http_files(f"http://elsewhere.example{base}", "https://server.example"),
+    ):
+        pass
+    with uploads.http_files(f"https://server.example{base}", "https://server.example") as files:
+        assert files is not None
 
 
 def test_a_local_file_that_did_not_arrive_whole_is_stored_again(
