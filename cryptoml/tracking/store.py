@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,9 +17,10 @@ from urllib.parse import urlsplit
 from cryptoml import events
 from cryptoml.errors import ConfigError
 from cryptoml.tracking import downloads, probe, sqlite_store
+from cryptoml.tracking.once import once
 from cryptoml.tracking.preflight import deleted_experiment
 from cryptoml.tracking.quiet import import_mlflow
-from cryptoml.tracking.translate import masked, store_in_words
+from cryptoml.tracking.translate import exists_already, foreign_answer, masked, store_in_words
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,7 +28,12 @@ if TYPE_CHECKING:
 
 ARTIFACTS_FOLDER = "mlartifacts"
 UPLOAD_TIMEOUT_S = 60
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+# mlflow reads its limits from the environment, which all threads share.
+_retries_guard = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,18 @@ class Store:
         finally:
             _restore(saved)
 
+    @contextmanager
+    def without_retries(self) -> Iterator[None]:
+        """Let mlflow send each request once, whatever the answer."""
+        with _retries_guard:
+            saved = _set({_RETRIES: "0"})
+            try:
+                yield
+            finally:
+                # `close` in another thread may have put the environment back meanwhile.
+                if os.environ.get(_RETRIES) == "0":
+                    _restore(saved)
+
     def list_files(self, run_id: str, folder: str) -> list[str]:
         """The paths of the run's files directly in the folder; raises AccessError for an unsafe path."""
         return [one.path for one in downloads.list_folder(self._artifacts(run_id), folder) if not one.is_dir]
@@ -110,6 +129,8 @@ class Store:
     def _find_experiment(self, name: str) -> tuple[str, str] | None:
         with store_in_words(self.uri, f"look up the experiment {name}"):
             found = self.client.get_experiment_by_name(name)
+            if found and not found.experiment_id:
+                raise foreign_answer(self.uri, f"look up the experiment {name}")
         return (found.experiment_id, found.lifecycle_stage) if found else None
 
     def _make_experiment(self, name: str) -> tuple[str, str]:
@@ -119,9 +140,14 @@ class Store:
         location = None if self.artifacts_root is None else (self.artifacts_root / folder).as_uri()
         with store_in_words(self.uri, f"make the experiment {name}"):
             try:
-                return self.client.create_experiment(name, artifact_location=location), "active"
-            except MlflowException:
-                found = self._find_experiment(name)
+                return once(
+                    self,
+                    lambda: (self.client.create_experiment(name, artifact_location=location), "active"),
+                    lambda: self._find_experiment(name),
+                    valid=lambda made: bool(made[0]),
+                )
+            except MlflowException as error:
+                found = self._find_experiment(name) if exists_already(error) or not self.is_remote else None
                 if found is None:
                     raise
                 return found
@@ -180,19 +206,20 @@ def _store(uri: str, root: Path | None, wanted: Mapping[str, str]) -> Store:
 
 
 def _limits(timeout_s: float) -> dict[str, str]:
-    """Three tries within seconds, where the user set nothing else; never a redirect, which could lead elsewhere."""
+    """Three tries within seconds and no redirects; other limits that the user set stay."""
     wanted = {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, math.ceil(timeout_s))),
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+        _RETRIES: "2",
         "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
         # A server may ask for an hour's patience; the journal waits instead.
         "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
         # Ending a run would print its address to standard output, where results go.
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
-    # MLflow's client would send the body of a request on to the host that it is redirected to.
-    no_redirects = {"MLFLOW_ALLOW_HTTP_REDIRECTS": "false"}
-    return {name: text for name, text in wanted.items() if name not in os.environ} | no_redirects
+    kept = {name: text for name, text in wanted.items() if name not in os.environ}
+    # Whatever the user set: a redirected request would carry its body to another host. `probe_http` refuses an
+    # address that redirects, so no working set-up needs them.
+    return kept | {"MLFLOW_ALLOW_HTTP_REDIRECTS": "false"}
 
 
 def _credentials(credentials: tuple[str, str] | None) -> dict[str, str]:

@@ -13,6 +13,7 @@ from cryptoml.cli.numbers import price
 from cryptoml.evaluation.figures import figure, only_finite
 from cryptoml.registry.gate import ChampionDuel, GateInput, decide
 from cryptoml.registry.ledger import TAG, Entry, read_ledger
+from cryptoml.registry.model_digest import MODEL_SHA256
 from cryptoml.workflows.registration import RunFacts, version_texts
 
 NAN_ENTRY = Entry(1, "", "2024-01-01T00:00:00Z", "ada", "h", "1", "none", "staging", "why", metrics={"skill": math.nan})
@@ -47,7 +48,8 @@ def test_an_old_entry_with_nan_still_verifies() -> None:
 
 def test_a_version_is_described_without_nan() -> None:
     names = ("symbol", "interval", "prediction_horizon", "start_date", "end_date")
-    tags = dict.fromkeys(("implementation", "verdict", "training_id", "dataset_version", "git_commit", "author"), "x")
+    kept = ("implementation", "verdict", "training_id", "dataset_version", "git_commit", "author", MODEL_SHA256)
+    tags = dict.fromkeys(kept, "x")
     metrics = dict.fromkeys(("skill", "dm_p_value", "cv_rmse_mean", "test_rmse"), math.nan)
     run = RunFacts("r", "a.csv", dict.fromkeys(names, "1"), metrics, {**tags, "model_type": "ridge"})
     description, written = version_texts(run)
