@@ -49,6 +49,8 @@ def dataset_version(path: Path) -> DatasetVersion:
 def version_text(md5: str, source: Path, recorded: str) -> str:
     """`<md5>@<revision>` of bytes that are pinned; `recorded`: the md5 that stands in the file `source`."""
     commit = git.commit_that_wrote(source.parent, source.resolve(), recorded)
+    if commit is None and git.problem(source.parent):
+        return f"{md5}@unknown"
     return f"{md5}@{commit[:12] if commit else 'uncommitted'}"
 
 

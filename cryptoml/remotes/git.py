@@ -63,6 +63,11 @@ def current_commit(folder: Path) -> str | None:
     return f"{commit}-dirty" if ask(folder, "status", "--porcelain", "--untracked-files=no") else commit
 
 
+def commit_tag(folder: Path) -> str:
+    """What a run's `git_commit` says: the hash, "none" without a commit, "unknown" where git refuses to tell."""
+    return current_commit(folder) or ("unknown" if problem(folder) else "none")
+
+
 def commit_that_wrote(folder: Path, path: Path, text: str) -> str | None:
     """The full hash of the newest commit, on any branch, that put `text` into `path`; None when it is in none."""
     # HEAD is asked too: it may be on no branch.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptoml.errors import CryptomlError, UsageError
+from cryptoml.errors import ConfigError, CryptomlError, UsageError
 from cryptoml.remotes import git, git_remote
 from cryptoml.remotes.dvc_session import load_dvc, opened, root_of
 from cryptoml.remotes.md5 import md5_of
@@ -110,6 +110,8 @@ def _commit_of(folder: Path, revision: str) -> str:
     unsafe = git.problem(folder)
     if unsafe is not None:
         raise unsafe
+    if not git_remote.is_repository(folder):
+        raise ConfigError(f"{folder}: is not a git repository, so it has no revisions.", mend="leave --rev out")
     try:
         return git_remote.run(
             folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptoml import events
 from cryptoml.errors import AnswerIsNoError, ConfigError, CryptomlError, DataError, UsageError
-from cryptoml.remotes import dvc_probe, dvc_transfer, git_remote, object_transfer
+from cryptoml.remotes import dvc_probe, dvc_transfer, git, git_remote, object_transfer
 from cryptoml.remotes.dvc_cache import Cache, cache_of, check_out, matches
 from cryptoml.remotes.dvc_project import DvcRemote
 from cryptoml.remotes.dvc_session import need_root
@@ -46,10 +46,10 @@ def pull_data(
     folder, remotes = settings.project_dir, Remotes(settings)
     need_root(folder)
     chosen = _chosen(folder, pins_at(folder, revision), paths, revision)
-    skipped = [one.pin for one in chosen if _why_not(folder, one)]
+    cache = cache_of(folder)
+    skipped = [one.pin for one in chosen if _why_not(folder, one, cache)]
     wanted = [one for one in chosen if one.pin not in skipped]
     here = {pin.path: pin.md5 for pin in pins_at(folder)}
-    cache = cache_of(folder)
     if not force:
         _refuse_to_overwrite(folder, [one.pin for one in wanted if not one.pin.is_folder], here, cache)
     came = _fetch(folder, [one.pin for one in wanted], cache, remotes, on_event)
@@ -103,10 +103,10 @@ def _chosen(folder: Path, pins: list[Pin], paths: Sequence[Path], revision: str 
     return list(found.values())
 
 
-def _why_not(folder: Path, one: Choice) -> str | None:
+def _why_not(folder: Path, one: Choice, cache: Cache) -> str | None:
     """Why a pin cannot be pulled; None where it can. Raises DataError where it was asked for by name."""
     pin = one.pin
-    if pin.md5 and pin.cached:
+    if pin.md5 and pin.cached and (pin.pushed or cache.has(pin) or matches(folder, pin)):
         return None
     if not pin.cached and (folder / pin.path).exists():
         return pin.not_on_remote
@@ -121,7 +121,7 @@ def _why_not(folder: Path, one: Choice) -> str | None:
 
 def _fetch(folder: Path, pins: Sequence[Pin], cache: Cache, remotes: Remotes, on_event: events.OnEvent) -> int:
     """Get the objects that the cache lacks; how many came."""
-    missing = [pin for pin in pins if not cache.has(pin)]
+    missing = [pin for pin in pins if not cache.has(pin) and not (pin.md5 and matches(folder, pin))]
     came = 0
     for pin in [pin for pin in missing if pin.origin and not _is_on_remote(folder, pin, remotes)]:
         dvc_transfer.fetch_import(folder, pin)
@@ -208,11 +208,11 @@ def _write_pins(folder: Path, pins: Sequence[Pin], revision: str, on_event: even
     for source in dict.fromkeys(pin.source for pin in pins):
         path = folder / source
         if path.name == "dvc.yaml":
+            lock = source.with_name("dvc.lock")
+            if git.ask(folder, "diff", "--quiet", revision, "--", str(source), str(lock)) is not None:
+                continue
             on_event(
-                events.Warned(
-                    f"{path.with_name('dvc.lock').relative_to(folder)} was left as it is: "
-                    f"git checkout {revision} -- '{source}' '{source.with_name('dvc.lock')}' restores it"
-                )
+                events.Warned(f"{lock} was left as it is: git checkout {revision} -- '{source}' '{lock}' restores it")
             )
             continue
         text = git_remote.run(folder, "show", f"{revision}:./{source.as_posix()}")
