@@ -111,8 +111,8 @@ def dvc_os_error(error: Exception, root: Path) -> CryptomlError:
         return UnavailableError(f"{where}: the disk is full.", mend="free some space, then run it again")
     if number in (errno.EACCES, errno.EPERM, errno.EROFS) or "readonly" in text or "unable to open database" in text:
         hint = f"make it accessible for this user: ls -ld '{where}'"
-        if "site" in str(where) or "/var/tmp" in str(where):
-            hint = "set DVC_SITE_CACHE_DIR to a folder that this user can write"
+        if not Path(where).is_relative_to(root):
+            hint = "make it accessible, or set DVC_SITE_CACHE_DIR (and dvc cache dir) to a folder of this user"
         return AccessError(f"{where}: DVC cannot use it: {text}.", mend=hint)
     if number in (errno.EXDEV, errno.EMLINK, errno.ENOTSUP):
         return ConfigError(f"{where}: DVC cannot link files there: {text}.", mend="dvc config cache.type copy")
@@ -131,8 +131,8 @@ def remote_error(error: BaseException, *, url: str, doing: str) -> CryptomlError
         chain.append(chain[-1].__cause__)
     names, text = " ".join(type(one).__name__ for one in chain), first_line(error)
     number = next((one.errno for one in chain if isinstance(one, OSError) and one.errno), None)
-    if isinstance(error, RemoteMissingDepsError):
-        return missing_driver(url, error.protocol)
+    if isinstance(error, RemoteMissingDepsError) or "is supported, but requires" in text:
+        return missing_driver(url, protocol)
     if number in (errno.ENOSPC, errno.EDQUOT):
         return UnavailableError(f"{url}: the disk is full; could not {doing}.", mend="free some space there")
     if number == errno.EROFS:

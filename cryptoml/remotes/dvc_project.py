@@ -85,7 +85,9 @@ def default_remote(folder: Path) -> DvcRemote:
     found = remotes(folder)
     if not found or not found[0].is_default:
         config = need_root(folder) / ".dvc" / "config"
-        missing = "names no default remote" + (f" (remotes: {', '.join(one.name for one in found)})" if found else "")
+        named = (_config(need_root(folder)).get("core") or {}).get("remote")
+        missing = f"the default remote {named!r} is not defined" if named else "names no default remote"
+        missing += f" (remotes: {', '.join(one.name for one in found)})" if found else ""
         mend = f"dvc remote default {found[0].name}" if found else NO_ROOT_MEND
         raise ConfigError(f"{config}: {missing}.", mend=mend)
     return found[0]

@@ -104,16 +104,18 @@ def quiet() -> Iterator[None]:
     """Keep DVC's advice out of standard output and its complaints out of the log; errors come as exceptions."""
     import logging
 
-    logger = logging.getLogger("dvc")
-    # Standard output and the logger belong to the whole process: one thread at a time.
+    loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
+    # Standard output and the loggers belong to the whole process: one thread at a time.
     with _STREAMS:
-        level = logger.level
-        logger.setLevel(logging.CRITICAL)
+        levels = [logger.level for logger in loggers]
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
         try:
             with redirect_stdout(io.StringIO()):
                 yield
         finally:
-            logger.setLevel(level)
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
 
 
 @contextmanager

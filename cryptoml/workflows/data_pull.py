@@ -127,8 +127,8 @@ def _fetch(folder: Path, pins: Sequence[Pin], cache: Cache, remotes: Remotes, on
         dvc_transfer.fetch_import(folder, pin)
         if not cache.has(pin):
             raise DataError(
-                f"{pin.path}: its source {pin.origin} no longer has the pinned version.",
-                mend=f"dvc update '{pin.source}' pins the present one",
+                f"{pin.path}: the pinned version is neither on the DVC remote nor at its source {pin.origin}.",
+                mend=f"dvc update '{pin.source}' imports the present version",
             )
         came += 1
     for remote, some in remotes.grouped(pin for pin in missing if not cache.has(pin)).items():
