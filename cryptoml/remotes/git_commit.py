@@ -10,6 +10,7 @@ from cryptoml.errors import AnswerIsNoError, ConfigError, CryptomlError, Unavail
 from cryptoml.remotes import git, git_remote
 
 LOCK_PATIENCE_S = 5.0
+IDENTITY_MEND = 'git config user.name "Your Name" && git config user.email you@example.org'
 # Each unfinished operation of git, the file in its folder that tells of it, and the command that ends it.
 UNFINISHED = {
     "MERGE_HEAD": "merge",
@@ -40,9 +41,6 @@ def check_can_commit(folder: Path) -> str | None:
     if git.ask(folder, "symbolic-ref", "--quiet", "HEAD") is None:
         return "HEAD is detached: the commit is on no branch; keep it with git switch -c NAME"
     return None
-
-
-IDENTITY_MEND = 'git config user.name "Your Name" && git config user.email you@example.org'
 
 
 def commit(folder: Path, names: Sequence[str], message: str) -> str | None:
