@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cryptoml.errors import ConfigError
+from cryptoml.names import experiment_name
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PROJECT_MARKS = (".cryptoml", ".dvc", ".git")
@@ -77,6 +78,11 @@ class Settings(BaseSettings):
         alias="CRYPTOML_EXCHANGE_URL",
         description="another address for the exchange's interface: https, or http on this machine",
     )
+
+    @field_validator("experiment_name")
+    @classmethod
+    def _storable(cls, name: str) -> str:
+        return experiment_name(name)
 
     @field_validator("exchange_url")
     @classmethod

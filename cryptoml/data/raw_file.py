@@ -57,7 +57,7 @@ def read_extent(path: Path, *, symbol: str, timeframe: Timeframe) -> Extent | No
     markets = sorted({plain_symbol(str(name)) for name in table.frame["symbol"].unique()})
     if markets != [plain_symbol(symbol)]:
         raise _foreign(path, f"it holds {', '.join(markets)}, not {plain_symbol(symbol)}")
-    times, _ = open_times(str(path), table)
+    times = open_times(str(path), table).times
     milliseconds = np.asarray(times, dtype=np.int64) // 1_000_000
     steps = np.diff(milliseconds)
     if (steps <= 0).any():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import stat
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from cryptoml.doctor.context import SECRET_NAMES, Context
 from cryptoml.doctor.findings import Finding, check, error, ok, warning
+from cryptoml.environment import is_writable
 from cryptoml.settings import known_variables
 
 # Distribution and what is imported from it; finding a module does not import it.
@@ -106,7 +106,7 @@ def secrets(context: Context) -> Iterator[Finding]:
 def disk(context: Context) -> Iterator[Finding]:
     """There is room for data and runs."""
     free = shutil.disk_usage(context.folder).free / 1e9
-    if not os.access(context.folder, os.W_OK):
+    if not is_writable(context.folder):
         yield error(f"{context.folder} cannot be written", "make the folder yours")
     elif free < LEAST_FREE_GB:
         yield error(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from cryptoml import proxies
 from cryptoml.errors import AccessError, ConfigError, UnavailableError
 from cryptoml.tracking.translate import URI_MEND, http_error, masked
 
@@ -83,7 +84,7 @@ def probe_http(uri: str, *, timeout_s: float, credentials: tuple[str, str] | Non
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader):
         raise ConfigError(f"{uri}: this address or its credentials cannot be sent.", mend=URI_MEND) from None
     except requests.exceptions.RequestException as error:
-        raise UnavailableError(
+        raise proxies.connection_error(uri, error, reason(error)) or UnavailableError(
             f"{uri}: could not {DOING}: {reason(error)}.", mend="check the address and the network"
         ) from None
     judge(status, text, uri)
@@ -102,7 +103,7 @@ def judge(status: int, text: str, uri: str) -> None:
         raise ConfigError(f"{uri}: what answers there is no MLflow server.", mend=URI_MEND)
     if status == 404 and spoken and document.get("error_code") == "RESOURCE_DOES_NOT_EXIST":
         return
-    raise http_error(status, text, uri, DOING)
+    raise proxies.status_error(uri, status) or http_error(status, text, uri, DOING)
 
 
 def probe_tcp(uri: str, *, timeout_s: float, default_port: int) -> None:

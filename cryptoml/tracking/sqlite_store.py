@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote
 
+from cryptoml.environment import is_writable
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
 from cryptoml.tracking.files import in_words, locked
 from cryptoml.tracking.quiet import import_mlflow
@@ -59,7 +59,7 @@ def prepare(path: Path, *, artifacts_root: Path, timeout_s: float) -> None:
         raise ConfigError(f"{path}: a folder stands where the database should be.", mend="move it away")
     if _is_current(path, timeout_s):
         return
-    if not os.access(path.parent, os.W_OK):
+    if not is_writable(path.parent):
         raise AccessError(f"{path.parent}: cannot be written.", mend="make the folder writable for this user")
     with in_words(path), locked(path.with_name(f".{path.name}.lock")):
         if _is_current(path, timeout_s):
@@ -84,7 +84,7 @@ def _is_current(path: Path, timeout_s: float) -> bool:
     """Whether the database is there and of the newest schema; raises when it can be neither used nor migrated."""
     if not path.exists() or path.stat().st_size == 0:
         return False
-    if not os.access(path, os.W_OK):
+    if not is_writable(path):
         raise AccessError(f"{path}: cannot be written.", mend="make the file writable for this user")
     revision = _read_revision(path, timeout_s)
     head, known = known_revisions()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import version
+import tomllib
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -34,3 +36,27 @@ def test_locks_carry_hashes_and_no_addresses(lock: str):
 def test_the_projects_overrides_stay_out_of_airflows_lock():
     assert "--override" in (REPOSITORY / "requirements.lock").read_text()
     assert "--override" not in (REPOSITORY / "airflow" / "requirements.lock").read_text()
+
+
+def test_installed_packages_agree_but_for_the_stated_overrides():
+    """What `pip check` reports, less the overrides in pyproject.toml, each of which has its reason beside it."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    overridden = {canonicalize_name(Requirement(text).name) for text in project["tool"]["uv"]["override-dependencies"]}
+    installed = {canonicalize_name(one.name): one for one in distributions()}
+    conflicts = []
+    for name, distribution in installed.items():
+        for text in distribution.requires or []:
+            wanted = Requirement(text)
+            needed = canonicalize_name(wanted.name)
+            if needed in overridden or (wanted.marker and not wanted.marker.evaluate({"extra": ""})):
+                continue
+            there = installed.get(needed)
+            if there is None or not wanted.specifier.contains(there.version, prereleases=True):
+                conflicts.append(f"{name} requires {text}; installed: {there.version if there else 'none'}")
+    assert conflicts == []
+
+
+def test_mlflow_can_load_its_graphql_schema():
+    from mlflow.server.graphql.graphql_schema_extensions import schema
+
+    assert "mlflowGetRun" in str(schema)
