@@ -48,6 +48,8 @@ def push_data(
     _refuse_what_stays_here(asked, before)
     for remote in remotes.grouped(owner or Pin(path, "") for path, owner in owners.items()):
         dvc_probe.check_writable(folder, remote)
+    named = [owner for one in asked if one.by_name and (owner := owners[one.path]) and owner.path != one.path]
+    _fetch_lists(folder, named, cache_of(folder), remotes)
     old = _old_files(folder, before)
     targets = _targets(folder, asked, before)
     if targets:
@@ -68,6 +70,9 @@ def push_data(
         made = _commit(folder, [pin for pin in stored if not pin.stage], message)
     rows = [row for pin in pins for row in _rows(folder, pin, cache, asked, old)]
     _refuse_unlisted(asked, rows)
+    gone = [row.path for row in rows if row.state == "removed"]
+    if gone:
+        on_event(events.Warned(f"{len(gone):,} file(s) are no longer in their pinned folder, such as {gone[0]}"))
     return DataResult(remotes.shown(), tuple(rows), sent, made)
 
 
@@ -75,7 +80,11 @@ def _asked(folder: Path, paths: Sequence[Path], pins: list[Pin]) -> list[Asked]:
     """Single paths; a folder stands for the data files below it and for what is pinned there."""
     found: dict[Path, bool] = {}
     for path in paths or [folder / "data"]:
-        place = inside(folder, Path(str(path).removesuffix(".dvc")) if path.suffix == ".dvc" else path)
+        place = inside(folder, path)
+        pinned = [pin.path for pin in pins if pin.source == place]
+        if pinned:
+            found |= dict.fromkeys(pinned, True)
+            continue
         whole = folder / place
         below = [pin.path for pin in pins if pin.path == place or place in pin.path.parents]
         if whole.is_dir():

@@ -39,14 +39,21 @@ def test_a_folder_pinned_as_a_whole_is_pushed_and_a_file_in_it_can_be_named(fold
     version = dataset_version(folder / "data/raw/b.csv").text
     assert version == f"{md5('two' + chr(10))}@{second.commit[:12]}"
     (folder / "data/raw/a.csv").unlink()
-    third = push_data(settings(folder), [folder / "data/raw"])
-    assert states(third) == {"data/raw": "changed", "data/raw/b.csv": "unchanged", "data/raw/a.csv": "removed"}
+    third = push_data(settings(folder), [folder / "data/raw.dvc"])
+    assert states(third) == {"data/raw": "changed", "data/raw/a.csv": "removed"}
     forget(folder)
     old = pull_data(settings(folder), [folder / "data/raw/a.csv"], revision="HEAD")
     assert states(old)["data/raw/a.csv"] == "pulled"
     assert (folder / "data/raw/a.csv").read_text() == "one\n"
     assert not (folder / "data/raw/b.csv").exists()
     assert states(pull_data(settings(folder)))["data/raw/b.csv"] == "pulled"
+    git(folder, "checkout", "--", "data/raw.dvc")
+    forget(folder)
+    put(folder, "data/raw/c.csv", "three\n")
+    push_data(settings(folder), [folder / "data/raw/c.csv"])
+    assert sorted(states(pull_data(settings(folder)))) == [
+        "data/raw", "data/raw/a.csv", "data/raw/b.csv", "data/raw/c.csv", "data/raw/sub/note.txt",
+    ]  # fmt: skip
 
 
 def test_a_file_that_the_pinned_folder_does_not_contain_fails_the_push(folder: Path) -> None:
