@@ -241,7 +241,7 @@ def test_an_object_with_another_size_on_the_remote_is_sent_again(folder: Path, t
     assert there.read_text() == "one\n"
 
 
-def test_a_server_that_swallows_uploads_fails_the_push_and_requests_are_bounded(hub: Hub) -> None:
+def test_the_requests_of_a_push_are_bounded_and_the_server_is_asked_each_time(hub: Hub) -> None:
     dvc_project.init_project(hub.folder)
     dvc_project.set_remote(hub.folder, "dagshub", f"{hub.url}.dvc")
     dvc_project.set_secret(hub.folder, "dagshub", user=hub.standin.state.owner, password=hub.token)
