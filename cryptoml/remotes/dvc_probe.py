@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
-from cryptoml.errors import ConfigError, DataError
+from cryptoml.errors import AccessError, ConfigError, DataError
 from cryptoml.hosts import ENVIRONMENT, check_host
 from cryptoml.remotes.dagshub import refusal
 from cryptoml.remotes.dvc_project import DvcRemote, own_options
 from cryptoml.remotes.http import ask, check_secret_address
+from cryptoml.remotes.object_transfer import absent, session
+from cryptoml.remotes.pins import Pin
 from cryptoml.settings import Settings
 
 TIMEOUT_S = 10.0
@@ -55,18 +58,27 @@ def _check_own_secret(remote: DvcRemote, settings: Settings) -> None:
     )
 
 
-def probe(remote: DvcRemote, md5: str, *, what: str, timeout_s: float = TIMEOUT_S) -> None:
-    """Ask the remote for one object; returns when it is there.
+def probe(folder: Path, remote: DvcRemote, pin: Pin, *, timeout_s: float = TIMEOUT_S) -> None:
+    """Ask the remote for the object of one pin; returns when it is there.
 
     Raises DataError when it was never pushed, AccessError when the credentials do not do, UnavailableError when
-    the server is away. Remotes that are neither http nor a folder are left to DVC.
+    the server is away, ConfigError when DVC lacks the driver for this kind of remote.
     """
-    place = f"files/md5/{md5[:2]}/{md5[2:]}"
+    what = str(pin.path)
+    place = ("" if pin.is_legacy else "files/md5/") + f"{pin.md5[:2]}/{pin.md5[2:]}"
     if remote.is_folder:
         if not Path(remote.url).is_dir():
-            raise DataError(f"{remote.url}: the folder of DVC remote {remote.name} is not there.", mend=PUSH_MEND)
+            raise DataError(
+                f"{remote.url}: the folder of DVC remote {remote.name} is not there.",
+                mend=f"mount it, or correct its address: dvc remote modify {remote.name} url FOLDER",
+            )
         if not (Path(remote.url) / place).is_file():
             raise _never_pushed(remote, what)
+        return
+    if not remote.is_http:
+        with session(folder, remote) as at:
+            if absent(at, [pin]):
+                raise _never_pushed(remote, what)
         return
     status = status_of(remote, place, timeout_s=timeout_s)
     if status == 404:
@@ -80,6 +92,29 @@ def check_access(remote: DvcRemote, *, timeout_s: float = TIMEOUT_S) -> None:
     status = status_of(remote, f"files/md5/{NO_FILE[:2]}/{NO_FILE[2:]}", timeout_s=timeout_s)
     if status is not None and status >= 300 and status != 404:
         raise refusal(status, f"{remote.url}: could not reach the DVC remote")
+
+
+def check_writable(folder: Path, remote: DvcRemote) -> None:
+    """Raise, before anything is hashed or sent, where the remote cannot be written or its driver is missing."""
+    if remote.is_http:
+        check_access(remote)
+    if not remote.is_folder:
+        with session(folder, remote) as at:
+            if not remote.is_http:
+                absent(at, [Pin(Path("a first request"), NO_FILE)])
+        return
+    place = Path(remote.url)
+    there = next(one for one in (place, *place.parents) if one.exists())
+    if not there.is_dir():
+        raise ConfigError(
+            f"{there}: is a file, and DVC remote {remote.name} needs a folder there.",
+            mend=f"dvc remote modify {remote.name} url FOLDER",
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise AccessError(
+            f"{there}: DVC remote {remote.name} cannot be written by this user.",
+            mend=f"make it writable: ls -ld '{there}'",
+        )
 
 
 def status_of(remote: DvcRemote, place: str, *, timeout_s: float) -> int | None:

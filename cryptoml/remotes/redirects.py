@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from cryptoml.errors import AccessError
 
 if TYPE_CHECKING:
     import aiohttp
 
-Odb = TypeVar("Odb", bound=Any)
-
 
 class RedirectRefusedError(AccessError):
     """A server answered with a redirect to another host. Not an aiohttp error: DVC would try those again."""
 
 
-def same_host_only(odb: Odb) -> Odb:
-    """Let the object database of an http remote refuse redirects to another host; others are given back as they are.
+def same_host_only(fs: Any) -> None:
+    """Let DVC's file system of an http remote refuse redirects to another host; others stay as they are.
 
     aiohttp sends a session's credentials to whatever host it is redirected to. To be called before the first request.
     """
     from dvc_http import HTTPFileSystem
 
-    if isinstance(odb.fs, HTTPFileSystem):
-        odb.fs.fs_args["client_kwargs"]["trace_configs"] = [_tracing()]
-    return odb
+    if isinstance(fs, HTTPFileSystem):
+        fs.fs_args["client_kwargs"]["trace_configs"] = [_tracing()]
 
 
 def _tracing() -> aiohttp.TraceConfig:
