@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from cryptoml.errors import AccessError, CryptomlError
-from cryptoml.remotes import dvc_project, dvc_transfer, git_remote
-from cryptoml.remotes.dvc_transfer import Pin
+from cryptoml.remotes import dvc_project, dvc_transfer, git_remote, object_transfer
 from cryptoml.remotes.http import ask
-from cryptoml.remotes.pins import pins_at
+from cryptoml.remotes.pins import Pin, pins_at
 from cryptoml.tracking.store import open_store
 from tests.conftest import Project
 from tests.recorder import Recorder
@@ -139,7 +138,7 @@ def test_dvc_sends_neither_password_nor_file_elsewhere(second: Recorder, clone: 
             dvc_transfer.prove(clone.folder, remote)
         pin = Pin(Path("data.csv"), "0123456789abcdef0123456789abcdef")
         with pytest.raises(AccessError, match="redirects to another host"):
-            dvc_transfer.fetch(clone.folder, [pin], remote, on_done=lambda count: None)
+            object_transfer.fetch(clone.folder, [pin], remote, on_done=lambda count: None)
         sent = base64.b64encode(f"ada:{SECRET}".encode()).decode()
         assert first.requests[0].headers["Authorization"] == f"Basic {sent}"
     assert second.requests == []
@@ -153,6 +152,6 @@ def test_dvc_pushes_no_file_elsewhere(second: Recorder, clone: Project) -> None:
         dvc_transfer.add(clone.folder, [file])
         pin = next(one for one in pins_at(clone.folder) if one.path == Path("mine.csv"))
         with pytest.raises(CryptomlError):
-            dvc_transfer.push(clone.folder, [pin], remote, on_done=lambda count: None)
+            object_transfer.send(clone.folder, [pin], remote, on_done=lambda count: None)
         assert any(one.method == "POST" for one in first.requests)
     assert second.requests == []
