@@ -52,7 +52,8 @@ class RunCopy:
     @property
     def name(self) -> str:
         """The name in the source."""
-        return self.run.info.run_name or self.run.info.run_id
+        name: str = self.run.info.run_name or self.run.info.run_id
+        return name
 
 
 def origin(source: Source, run: Run) -> str:

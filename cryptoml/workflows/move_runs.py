@@ -94,6 +94,14 @@ class RunMover:
             points = len(self._source.metric_points(run))
             amount = export.Exported(points, len(files or ()), sum(file.size for file in files or ()))
             return _moved(copy, "", copy.name, amount)
+        try:
+            return self._deliver(copy, arrival)
+        finally:
+            # One run at a time lies on the disk.
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _deliver(self, copy: export.RunCopy, arrival: Arrival | None) -> MovedRun:
+        old = copy.run.info.run_id
         entry = JournalEntry(self._folder / f"{old}.jsonl")
         amount = export.export(self._source, copy, entry)
         if arrival is not None:
@@ -103,7 +111,6 @@ class RunMover:
         self._complete(copy, done.run_id, done.run_name, arrival)
         self.mapping[old] = done.run_id
         self.notes.finish(old)
-        shutil.rmtree(self._folder)
         return _moved(copy, done.run_id, done.run_name, amount)
 
     def _identify(self, experiment: str, run: Run) -> tuple[str, Arrival | None]:

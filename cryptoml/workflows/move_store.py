@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from cryptoml import events
 from cryptoml.errors import CryptomlError, UnavailableError, UsageError
@@ -18,10 +17,9 @@ from cryptoml.settings import Settings
 from cryptoml.workflows.moved import MovedModel, MovedRun, MoveResult
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
     from cryptoml.registry.carry_over import ModelCopy
-    from cryptoml.tracking.credentials import User
     from cryptoml.tracking.source import Source
     from cryptoml.tracking.store import Store
 
@@ -51,11 +49,12 @@ def move_store(request: MoveRequest, *, on_event: events.OnEvent = events.ignore
     """
     from cryptoml.tracking.files import in_words, locked
     from cryptoml.tracking.opening import full_address, open_source
+    from cryptoml.workflows.move_ends import open_target, refuse_same_address, source_user
     from cryptoml.workflows.sync import sync
 
     settings = request.settings
     address = full_address(request.address, project_dir=settings.project_dir)
-    _refuse_same_address(address, settings.mlflow_uri())
+    refuse_same_address(address, settings.mlflow_uri())
     folder = settings.project_dir / ".cryptoml" / "moving"
     with in_words(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,8 +64,8 @@ def move_store(request: MoveRequest, *, on_event: events.OnEvent = events.ignore
             shutil.rmtree(leftover, ignore_errors=True)
         work_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix="work-")))
         # The target is opened first: the time limits of requests are then those of the store in use.
-        target = stack.enter_context(_open_target(settings, work_dir, dry_run=request.dry_run))
-        user = _user(settings, address)
+        target = stack.enter_context(open_target(settings, work_dir, dry_run=request.dry_run))
+        user = source_user(settings, address)
         source = stack.enter_context(
             open_source(address, work_dir=work_dir, timeout_s=settings.store_timeout_s, user=user)
         )
@@ -92,7 +91,7 @@ class _Move:
     def run(self) -> MoveResult:
         """Runs first, then the registered models that have a version of one of them."""
         experiments = self._experiments()
-        chosen = [(name, run) for identifier, name in experiments.items() for run in self.source.runs(identifier)]
+        chosen = [(one.name, run) for one in experiments for run in self.source.runs(one.experiment_id)]
         models = self._models({run.info.run_id for _, run in chosen})
         chosen += self._runs_behind(models, {run.info.run_id for _, run in chosen})
         runs: list[MovedRun] = []
@@ -102,6 +101,7 @@ class _Move:
             self._copy_runs(chosen, models, runs)
             if self.mover.error is None:
                 self._copy_models(models, moved)
+                self._copy_experiment_tags(experiments)
         except UnavailableError as away:
             error = away
         finally:
@@ -111,7 +111,7 @@ class _Move:
             source=self.request.address,
             tracking_uri=self.request.settings.mlflow_uri(),
             dry_run=self.request.dry_run,
-            experiments=tuple(experiments.values()),
+            experiments=tuple(one.name for one in experiments),
             runs=tuple(runs),
             there=self.mover.there,
             skipped=tuple(self.mover.skipped),
@@ -120,11 +120,11 @@ class _Move:
             error=self._with_hint(error or self.mover.error),
         )
 
-    def _experiments(self) -> dict[str, str]:
-        """Id and name of each experiment that is wanted; raises UsageError for one that the source does not have."""
-        known = {one.name: one.experiment_id for one in self.source.experiments()}
+    def _experiments(self) -> tuple[Experiment, ...]:
+        """The experiments that are wanted; raises UsageError for one that the source does not have."""
+        known = {one.name: one for one in self.source.experiments()}
         if self.request.all_experiments:
-            return {identifier: name for name, identifier in known.items()}
+            return tuple(known.values())
         wanted = self.request.experiments or (self.request.settings.experiment_name,)
         for name in wanted:
             if name not in known:
@@ -132,7 +132,20 @@ class _Move:
                     f"{self.request.address}: there is no experiment {name}.",
                     mend=f"name one with --experiment ({', '.join(sorted(known))}), or add --all-experiments",
                 )
-        return {known[name]: name for name in wanted}
+        return tuple(known[name] for name in dict.fromkeys(wanted))
+
+    def _copy_experiment_tags(self, experiments: Sequence[Experiment]) -> None:
+        """Tags and notes of experiments, where the target has none of that name."""
+        from cryptoml.tracking.translate import store_in_words
+
+        if self.request.dry_run:
+            return
+        with store_in_words(self.target.uri, "copy the tags of experiments"):
+            for one in experiments:
+                there = self.target.client.get_experiment_by_name(one.name)
+                for key, text in one.tags.items() if there is not None else ():
+                    if key not in there.tags:
+                        self.target.client.set_experiment_tag(there.experiment_id, key, text)
 
     def _models(self, run_ids: set[str]) -> list[ModelCopy]:
         from cryptoml.registry.carry_over import model_names, read_model
@@ -215,47 +228,3 @@ class _Move:
         ] * asked.all_experiments
         command = f"cryptoml sync --from {asked.address}{''.join(options)}"
         return UnavailableError(error.fact, mend=f"try again later, it resumes: {command}")
-
-
-def _refuse_same_address(address: str, target: str) -> None:
-    from cryptoml.tracking.opening import full_address
-
-    same = _plain(address) == _plain(
-        full_address(target, project_dir=Path()) if target.startswith("sqlite") else target
-    )
-    if same:
-        raise UsageError(
-            f"{address}: this is the store in use; there is nothing to copy.",
-            mend="set MLFLOW_TRACKING_URI to the new store, or name the old one with --from",
-        )
-
-
-def _plain(address: str) -> str:
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
-
-
-def _user(settings: Settings, address: str) -> User | None:
-    """Who asks the source: nobody, unless credentials are set for it; those of the store in use at the same host."""
-    from cryptoml.tracking.credentials import User
-
-    if urlsplit(address).netloc.lower() == urlsplit(settings.mlflow_uri()).netloc.lower():
-        return None
-    secret = settings.source_password
-    return User(settings.source_username, secret.get_secret_value() if secret else None)
-
-
-def _open_target(settings: Settings, work_dir: Path, *, dry_run: bool) -> Store:
-    from cryptoml.tracking.opening import open_copy
-    from cryptoml.tracking.sqlite_store import PREFIX, database_path
-    from cryptoml.tracking.store import open_store
-    from cryptoml.workflows.tracker import open_project_store
-
-    uri = settings.mlflow_uri()
-    if not dry_run or not uri.startswith(PREFIX):
-        return open_project_store(settings)
-    # Opening would make or migrate the database: a copy, or an empty one, shows the same.
-    path = database_path(uri)
-    if path.is_file() and path.stat().st_size:
-        return open_copy(path, work_dir / "target.db", settings.store_timeout_s)
-    return open_store(f"{PREFIX}{work_dir / 'target.db'}", timeout_s=settings.store_timeout_s)
