@@ -31,6 +31,13 @@ def full_address(address: str, *, project_dir: Path) -> str:
     return f"{sqlite_store.PREFIX}{path.resolve()}"
 
 
+def check_file(path: Path) -> None:
+    """Raise UsageError when there is no database file at `path`, or an empty one."""
+    if not path.is_file() or path.stat().st_size == 0:
+        fact = "this file is empty" if path.is_file() else "there is no such file"
+        raise UsageError(f"{path}: {fact}; there are no runs to copy.", mend=ADDRESS_HINT)
+
+
 @contextmanager
 def open_source(address: str, *, work_dir: Path, timeout_s: float, user: User | None = None) -> Iterator[Source]:
     """Open the store at a full address; `work_dir` is an existing folder of the caller for temporary files.
@@ -57,9 +64,7 @@ def open_source(address: str, *, work_dir: Path, timeout_s: float, user: User | 
 
 def open_copy(path: Path, copy: Path, timeout_s: float) -> Store:
     """Copy a database to `copy` and open that, migrated if need be. Raises as `open_source`."""
-    if not path.is_file() or path.stat().st_size == 0:
-        fact = "this file is empty" if path.is_file() else "there is no such file"
-        raise UsageError(f"{path}: {fact}; there are no runs to copy.", mend=ADDRESS_HINT)
+    check_file(path)
     _copy_database(path, copy, timeout_s)
     try:
         sqlite_store.prepare(copy, artifacts_root=path.parent / ARTIFACTS_FOLDER, timeout_s=timeout_s)

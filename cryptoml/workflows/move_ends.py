@@ -14,18 +14,19 @@ if TYPE_CHECKING:
     from cryptoml.tracking.store import Store
 
 
-def refuse_same_address(address: str, target: str) -> None:
-    """Raise UsageError when the full address `address` is the store in use."""
-    from cryptoml.tracking.opening import full_address
+def check_addresses(address: str, target: str) -> None:
+    """Raise UsageError when the full address `address` is the store in use, or a file that does not exist."""
+    from cryptoml.tracking.opening import check_file, full_address
+    from cryptoml.tracking.sqlite_store import PREFIX
 
-    same = _plain(address) == _plain(
-        full_address(target, project_dir=Path()) if target.startswith("sqlite") else target
-    )
-    if same:
+    in_use = full_address(target, project_dir=Path()) if target.startswith(PREFIX) else target
+    if _plain(address) == _plain(in_use):
         raise UsageError(
             f"{address}: this is the store in use; there is nothing to copy.",
             mend="set MLFLOW_TRACKING_URI to the new store, or name the old one with --from",
         )
+    if address.startswith(PREFIX):
+        check_file(Path(address.removeprefix(PREFIX)))
 
 
 def _plain(address: str) -> str:

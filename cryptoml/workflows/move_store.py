@@ -49,12 +49,12 @@ def move_store(request: MoveRequest, *, on_event: events.OnEvent = events.ignore
     """
     from cryptoml.tracking.files import in_words, locked
     from cryptoml.tracking.opening import full_address, open_source
-    from cryptoml.workflows.move_ends import open_target, refuse_same_address, source_user
+    from cryptoml.workflows.move_ends import check_addresses, open_target, source_user
     from cryptoml.workflows.sync import sync
 
     settings = request.settings
     address = full_address(request.address, project_dir=settings.project_dir)
-    refuse_same_address(address, settings.mlflow_uri())
+    check_addresses(address, settings.mlflow_uri())
     folder = settings.project_dir / ".cryptoml" / "moving"
     with in_words(folder):
         folder.mkdir(parents=True, exist_ok=True)
