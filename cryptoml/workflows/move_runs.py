@@ -79,6 +79,8 @@ class RunMover:
         if self._is_running(run, now_ms):
             return None
         files = self._files(run, has_model=has_model)
+        if files is None and not (arrival and (arrival.deleted or not arrival.without_artifacts)):
+            self._tell_lost(run)
         if arrival is not None and (arrival.deleted or self._is_complete(arrival, old, files)):
             self.mapping[old] = arrival.run_id
             self.there += 1
@@ -86,8 +88,6 @@ class RunMover:
                 self._inputs(run, arrival.run_id, has_inputs=arrival.has_inputs or arrival.deleted)
                 self.notes.finish(old)
             return None
-        if files is None:
-            self._tell_lost(run)
         copy = export.RunCopy(run, key, experiment, self._parent(run), files)
         if dry:
             self.mapping[old] = arrival.run_id if arrival else ""
