@@ -78,10 +78,12 @@ class RunMover:
         key, arrival = self._identify(experiment, run)
         if self._is_running(run, now_ms):
             return None
-        files = self._files(run, has_model=has_model)
-        if files is None and not (arrival and (arrival.deleted or not arrival.without_artifacts)):
+        finished = arrival is not None and arrival.ended and old not in self.notes.in_progress
+        complete = arrival is not None and (arrival.deleted or (finished and not arrival.without_artifacts))
+        files = () if complete else self._files(run, has_model=has_model)
+        if files is None:
             self._tell_lost(run)
-        if arrival is not None and (arrival.deleted or self._is_complete(arrival, old, files)):
+        if arrival is not None and (complete or (finished and files is None)):
             self.mapping[old] = arrival.run_id
             self.there += 1
             if not dry:
@@ -132,10 +134,6 @@ class RunMover:
             arrival = self._arrivals[experiment].get(key)
         self._keys.add(key)
         return key, arrival
-
-    def _is_complete(self, arrival: Arrival, old: str, files: Sequence[SourceFile] | None) -> bool:
-        found_again = arrival.without_artifacts and files is not None
-        return arrival.ended and old not in self.notes.in_progress and not found_again
 
     def _is_running(self, run: Run, now_ms: int) -> bool:
         """Whether the run may still be written to; it is then left out."""

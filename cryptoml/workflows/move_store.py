@@ -72,7 +72,9 @@ def move_store(request: MoveRequest, *, on_event: events.OnEvent = events.ignore
         if not request.dry_run:
             waiting = sync(settings, on_event=on_event)
             if waiting.error is not None:
-                on_event(events.Warned(f"{waiting.left} run(s) stay in the journal: {waiting.error.fact}"))
+                on_event(
+                    events.Warned(f"runs in the journal that were not delivered: {waiting.left}. {waiting.error.fact}")
+                )
         return _Move(request, source, target, work_dir, on_event).run()
 
 

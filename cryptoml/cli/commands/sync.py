@@ -118,7 +118,10 @@ def _lines(result: MoveResult) -> list[str]:
         _count(totals["aliases"], "alias", "aliases"),
         _count(totals["ledger_entries"], "ledger entry", "ledger entries"),
     ]
-    return [*lines, f"{verb} to {result.tracking_uri}: {', '.join(named)}; {result.there} run(s) were there already"]
+    return [
+        *lines,
+        f"{verb} to {result.tracking_uri}: {', '.join(named)}; there already: {_count(result.there, 'run')}",
+    ]
 
 
 def _count(number: int, word: str, words: str = "") -> str:
