@@ -84,7 +84,9 @@ class _Work:
             for key in entries:
                 if key not in tags:
                     self._tag(key, self.copy.raw_ledger[key])
-            self._tag(ledgers.DONE_TAG, self.copy.raw_ledger.get(ledgers.DONE_TAG, "0"))
+            finished = self.copy.raw_ledger.get(ledgers.DONE_TAG, "0")
+            if tags.get(ledgers.DONE_TAG) != finished:
+                self._tag(ledgers.DONE_TAG, finished)
             ledgers.write_mirror(self.mirror, self.copy.ledger.entries)
             return "moved"
         for key in entries:
@@ -128,7 +130,8 @@ class _Work:
                     f"cryptoml promote v{new} {alias}"
                 )
             else:
-                self.store.client.set_registered_model_alias(self.copy.name, alias, new)
+                if alias not in there:
+                    self.store.client.set_registered_model_alias(self.copy.name, alias, new)
                 done[alias] = new
         return done
 
