@@ -57,6 +57,12 @@ class Settings(BaseSettings):
     tracking_password: SecretStr | None = Field(
         None, alias="MLFLOW_TRACKING_PASSWORD", description="password or token at that store"
     )
+    source_username: str | None = Field(
+        None, alias="CRYPTOML_SOURCE_USERNAME", description="user at the server of cryptoml sync --from"
+    )
+    source_password: SecretStr | None = Field(
+        None, alias="CRYPTOML_SOURCE_PASSWORD", description="password or token at the server of cryptoml sync --from"
+    )
     experiment_name: str = Field(
         "crypto-price-prediction", alias="MLFLOW_EXPERIMENT_NAME", description="MLflow experiment"
     )
