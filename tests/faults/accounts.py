@@ -55,6 +55,10 @@ def check_runs(books: Books, project: Path, experiments: tuple[str, ...] = ()) -
     by_key: dict[str, list[Run]] = {}
     for experiment in {record.experiment for _, record in records} | set(experiments):
         for run in _runs(books, experiment):
+            if run.info.lifecycle_stage == "deleted":
+                # A run that a lost reply doubled may be deleted again; it must not stay open.
+                problems += [f"{run.info.run_name}: a deleted run is RUNNING"] if run.info.status == "RUNNING" else []
+                continue
             by_key.setdefault(run.data.tags.get(RUN_KEY_TAG, f"without a key: {run.info.run_name}"), []).append(run)
     if experiments:
         extra = set(by_key) - {record.run_key for _, record in records}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,6 +91,18 @@ def _status_after(status: int) -> Act:
     return act
 
 
+def _status_early(status: int, seconds: float) -> Act:
+    """The gateway gives up before the backend, which carries the request out all the same."""
+
+    def act(exchange: Exchange) -> bool:
+        timer = threading.Timer(seconds, exchange.forward)
+        timer.daemon = True
+        timer.start()
+        return exchange.answer(reply(status, b"the gateway waits no longer"))
+
+    return act
+
+
 def _captive(exchange: Exchange) -> bool:
     return exchange.answer(reply(200, PAGE, "text/html"))
 
@@ -167,6 +180,7 @@ FAULTS: dict[str, Fault] = {
     "504": Fault("504", _status(504)),
     "502-after": Fault("carried out, then 502", _status_after(502)),
     "504-after": Fault("carried out, then 504", _status_after(504)),
+    "504-early": Fault("504, carried out 0.8 s later", _status_early(504, 0.8)),
     "captive": Fault("200 with an HTML page", _captive),
     "302": Fault("302 to another host", _redirect(302)),
     "307": Fault("307 to another host", _redirect(307)),

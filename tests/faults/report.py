@@ -53,6 +53,7 @@ def write_json(path: Path, campaign: Campaign) -> None:
         for text, result in campaign.cases
     ]
     document = {"seed": campaign.seed, "seconds": campaign.seconds, "versions": versions(), "cases": cases}
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
