@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -83,6 +84,7 @@ class Benches:
     """As many proxies as cases run side by side."""
 
     def __init__(self, world: World, proxies: Sequence[Proxy]) -> None:
+        self._world = world
         self._free: Queue[Bench] = Queue()
         self._workers = len(proxies)
         for proxy in proxies:
@@ -115,6 +117,9 @@ class Benches:
             result = run_item(bench, item, name)
         finally:
             self._free.put(bench)
+        if not result.problems and item[0] != "promote":
+            # A promotion's project is used by the next one, too.
+            shutil.rmtree(self._world.root / name, ignore_errors=True)
         words = "; ".join(result.problems) or ("balanced" if result.reached else "not reached")
         print(f"{item[0]}:{item[1]} {list(result.codes)} {result.seconds:.0f} s: {words}", flush=True)
         return result

@@ -137,7 +137,7 @@ def drop_line(url: str) -> None:
 def _connected(world: World, url: str, name: str, slug: str) -> Project:
     """A copy of the project that has pushed, connected through the proxy to the repository `slug`."""
     source, old = world.pushed
-    project = world.project(name, url, like=source, slug=slug, repo="copy")
+    project = world.project(name, url, like=source, slug=slug, git=True)
     shutil.rmtree(project.folder / ".dvc" / "cache", ignore_errors=True)
     for file in (".dvc/config", ".dvc/config.local", ".git/config"):
         path = project.folder / file
@@ -188,7 +188,7 @@ def _pull(world: World, url: str, name: str) -> Case:
 
 def _setup(world: World, url: str, name: str) -> Case:
     slug = world.standin.state.new_repository(world.owner, name).slug
-    project = world.project(name, url, slug=slug, repo="new")
+    project = world.project(name, url, slug=slug, git=True)
     subprocess.run(["git", "init", "--quiet", "-b", "main", str(project.folder)], check=True)
     command = ("setup-remotes",)
 

@@ -7,10 +7,10 @@ import secrets
 import shutil
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from cryptoml.tracking.records import decode, encode
@@ -30,6 +30,23 @@ AWAY = "http://127.0.0.1:9"
 TIMEOUT_S = "4"
 
 
+T = TypeVar("T")
+
+
+def made_once(make: Callable[[World], T]) -> property:
+    """A property that is computed once, by whichever thread asks first."""
+
+    @wraps(make)
+    def get(world: World) -> T:
+        with world.making:
+            if make.__name__ not in world.made:
+                world.made[make.__name__] = make(world)
+            found: T = world.made[make.__name__]
+            return found
+
+    return property(get)
+
+
 class World:
     """Made once for a campaign; each case gets folders, experiments and registered models of its own."""
 
@@ -39,7 +56,8 @@ class World:
         self.owner = standin.state.owner
         self.token = standin.state.token_of(self.owner)
         self.slug = standin.state.new_repository(self.owner, f"faults-{secrets.token_hex(4)}").slug
-        self._making = threading.RLock()
+        self.making = threading.RLock()
+        self.made: dict[str, Any] = {}
         standin.mlflow.port()
 
     @property
@@ -49,7 +67,7 @@ class World:
         pairs = (f"{self.owner}:{token}", f"{token}:{token}")
         return (token.encode(), *(base64.b64encode(pair.encode()) for pair in pairs))
 
-    @cached_property
+    @made_once
     def client(self) -> MlflowClient:
         """A client of the MLflow server itself, past the stand-in and every proxy."""
         from mlflow import MlflowClient
@@ -79,70 +97,65 @@ class World:
             "MLFLOW_HTTP_REQUEST_TIMEOUT": TIMEOUT_S,
         }
 
-    def project(self, name: str, url: str, *, like: Path | None = None, slug: str = "", repo: str = "") -> Project:
+    def project(self, name: str, url: str, *, like: Path | None = None, slug: str = "", git: bool = False) -> Project:
         """A new project folder, a copy of `like`; `name` is its experiment, too."""
         folder = self.root / name / "work"
         if like is not None:
             shutil.copytree(like, folder, symlinks=True)
         (folder / ".cryptoml").mkdir(parents=True, exist_ok=True)
         environ = self.environ(self.root / name / "home", url, slug or self.slug, name)
-        if repo:
+        if git:
             self.use_git(environ)
         return Project(folder, environ)
 
-    @cached_property
+    @made_once
     def candles(self) -> Path:
         """A project folder with candles and nothing else."""
-        with self._making:
-            project = self.project("candles", AWAY)
-            succeed(project, "sample-data", "--years", 0.1, "--signal", 0.05, "--seed", 3, "-o", DATA)
-            return project.folder
+        project = self.project("candles", AWAY)
+        succeed(project, "sample-data", "--years", 0.1, "--signal", 0.05, "--seed", 3, "-o", DATA)
+        return project.folder
 
-    @cached_property
+    @made_once
     def with_sqlite(self) -> Path:
         """A project folder with candles and an empty SQLite store."""
         from cryptoml.tracking.store import open_store
 
-        with self._making:
-            project = self.project("with-sqlite", AWAY, like=self.candles)
-            with open_store(f"sqlite:///{project.folder / 'mlflow.db'}") as store:
-                assert store.find_experiment_id("none") is None
-            return project.folder
+        project = self.project("with-sqlite", AWAY, like=self.candles)
+        with open_store(f"sqlite:///{project.folder / 'mlflow.db'}") as store:
+            assert store.find_experiment_id("none") is None
+        return project.folder
 
-    @cached_property
+    @made_once
     def undelivered(self) -> Path:
         """A project whose training met no server: all of it waits in the journal."""
-        with self._making:
-            project = self.project("undelivered", AWAY, like=self.candles)
-            done = project.run("train", "--data", DATA, "--models", "ridge", *QUICK)
-            assert done.code == 5, done.err
-            return project.folder
+        project = self.project("undelivered", AWAY, like=self.candles)
+        done = project.run("train", "--data", DATA, "--models", "ridge", *QUICK)
+        assert done.code == 5, done.err
+        return project.folder
 
-    @cached_property
+    @made_once
     def trained(self) -> Mapping[str, str]:
         """Model type to run id of a delivered training; nothing of it is registered."""
-        with self._making:
-            project = self.project("trained", self.standin.url, like=self.candles)
-            done = project.run(
-                "train", "--data", DATA, "--models", "ridge,xgb", *QUICK, "--set", "registry.register_best=false",
-                "--json",
-            )  # fmt: skip
-            assert done.code == 0, done.err
-            models = done.json()["models"]
-            assert isinstance(models, list)
-            return {one["model_type"]: one["run_id"] for one in models}
+        project = self.project("trained", self.standin.url, like=self.candles)
+        done = project.run(
+            "train", "--data", DATA, "--models", "ridge,xgb", *QUICK, "--set", "registry.register_best=false",
+            "--json",
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        models = done.json()["models"]
+        assert isinstance(models, list)
+        return {one["model_type"]: one["run_id"] for one in models}
 
-    @cached_property
+    @made_once
     def pushed(self) -> tuple[Path, str]:
         """A project connected to a repository, and the repository's slug; three data files were pushed."""
-        with self._making:
-            slug = self.standin.state.new_repository(self.owner, f"data-{secrets.token_hex(4)}").slug
-            project = self.project("pushed", self.standin.url, slug=slug, repo="new")
-            subprocess.run(["git", "init", "--quiet", "-b", "main", str(project.folder)], check=True)
-            succeed(project, "setup-remotes")
-            write_data(project.folder, "pushed")
-            succeed(project, "push-data", "-m", "three files")
-            return project.folder, slug
+        slug = self.standin.state.new_repository(self.owner, f"data-{secrets.token_hex(4)}").slug
+        project = self.project("pushed", self.standin.url, slug=slug, git=True)
+        subprocess.run(["git", "init", "--quiet", "-b", "main", str(project.folder)], check=True)
+        succeed(project, "setup-remotes")
+        write_data(project.folder, "pushed")
+        succeed(project, "push-data", "-m", "three files")
+        return project.folder, slug
 
     def use_git(self, environ: Mapping[str, str]) -> None:
         """Give git a name and an address to commit with."""
