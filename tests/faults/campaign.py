@@ -104,12 +104,12 @@ class Benches:
     def _count(self, scenario: str) -> tuple[Counter[str], float]:
         bench = self._free.get()
         try:
-            seen, result = bench.count(scenario, f"plain-{scenario}")
+            seen, seconds, result = bench.count(scenario, f"plain-{scenario}")
         finally:
             self._free.put(bench)
         if result.problems:
             raise RuntimeError(f"{scenario} fails without a fault: {result.problems}\n{result.said}")
-        return Counter(one.kind for one in seen), result.seconds
+        return Counter(one.kind for one in seen), seconds
 
     def _one(self, item: Item, name: str) -> Result:
         bench = self._free.get()

@@ -55,14 +55,15 @@ class Bench:
         reached = any(one.fault for one in seen)
         return self.judge(name, scenario, plan.fault, plan.kind, reached, case, done, began)
 
-    def count(self, scenario: str, name: str) -> tuple[list[Seen], Result]:
-        """Run a scenario without a fault: its requests, and a result that must be without problems."""
+    def count(self, scenario: str, name: str) -> tuple[list[Seen], float, Result]:
+        """Run a scenario without a fault: its requests, its command's seconds, and a result without problems."""
         case = SCENARIOS[scenario](self.world, self.proxy.url, name)
         began = time.monotonic()
         self.proxy.arm()
         done = run(case, case.command)
+        seconds = time.monotonic() - began
         seen = self.proxy.disarm()
-        return seen, self.judge(name, scenario, "none", "none", True, case, done, began)
+        return seen, seconds, self.judge(name, scenario, "none", "none", True, case, done, began)
 
     def judge(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,6 +16,16 @@ from tests.faults.faults import FAULTS
 from tests.faults.kills import SIGNALS
 
 BEGIN, END = "<!-- campaign: begin -->", "<!-- campaign: end -->"
+# Columns, with the first words of their kinds of requests.
+AREAS = {
+    "experiments": ("experiment", "server"),
+    "runs": ("run", "log", "metric"),
+    "artifacts": ("artifact",),
+    "registered models": ("model",),
+    "versions": ("version",),
+    "DVC": ("dvc",),
+    "API, git": ("api", "git"),
+}
 LIBRARIES = ("cryptoml", "mlflow", "dvc", "requests")
 
 
@@ -72,7 +82,7 @@ def table(campaign: Campaign) -> str:
     lines = [
         f"{campaign.summary()}, {datetime.now(UTC):%Y-%m-%d}; {told}.",
         "",
-        *_rows("fault", faults, lambda one: FAULTS[one.what].says),
+        *_matrix(faults),
         *_rows("request", faults, lambda one: one.kind),
         *_rows("command", faults, lambda one: one.scenario),
         *_rows("killed command", kills, lambda one: f"{one.scenario}, SIG{one.what}"),
@@ -82,6 +92,19 @@ def table(campaign: Campaign) -> str:
         lines += [f"- `{text}`: {'; '.join(result.problems)[:300]}" for text, result in campaign.failed]
         lines.append("")
     return "\n".join(lines)
+
+
+def _matrix(results: Sequence[Result]) -> list[str]:
+    """Faults down, kinds of requests across; a cell: cases that balance / all cases."""
+    lines = [f"| fault \\ request | {' | '.join(AREAS)} |", f"|---|{'---|' * len(AREAS)}"]
+    for name, fault in FAULTS.items():
+        cells = []
+        for kinds in AREAS.values():
+            found = [one for one in results if one.what == name and one.kind.split("-")[0] in kinds]
+            cells.append(f"{sum(not one.problems for one in found)} / {len(found)}" if found else "")
+        if any(cells):
+            lines.append(f"| {fault.says} | {' | '.join(cells)} |")
+    return [*lines, ""] if results else []
 
 
 def _rows(title: str, results: Iterable[Result], group: Callable[[Result], str]) -> list[str]:
