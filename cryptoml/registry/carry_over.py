@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cryptoml.registry import ledger as ledgers
 from cryptoml.registry.ledger import Ledger
+from cryptoml.registry.version_search import model_or_none
 from cryptoml.registry.versions import MODEL_PATH, Version, list_versions
+from cryptoml.tracking.once import once
 from cryptoml.tracking.translate import exists_already, is_missing, store_in_words
 
 if TYPE_CHECKING:
@@ -155,21 +157,36 @@ class _Versions:
         if self._preserving():
             self._fill(int(old.version) - 1, source=source, run_id=run_id)
         created = datetime.fromtimestamp(old.created_ms / 1000, UTC)
-        made = self.store.client.create_model_version(
-            self.copy.name,
-            source,
-            run_id,
-            tags={
-                **old.tags,
-                CREATED_TAG: old.tags.get(CREATED_TAG, f"{created:%Y-%m-%dT%H:%M:%SZ}"),
-                MOVED_FROM_TAG: f"{self.fingerprint}/{self.copy.name}/{old.version}",
-            },
-            description=old.description or None,
-            await_creation_for=0,
-        )
-        self.highest = max(self.highest, int(made.version))
-        self.mapping[old.version] = str(made.version)
+        origin = f"{self.fingerprint}/{self.copy.name}/{old.version}"
+        tags = {
+            **old.tags,
+            CREATED_TAG: old.tags.get(CREATED_TAG, f"{created:%Y-%m-%dT%H:%M:%SZ}"),
+            MOVED_FROM_TAG: origin,
+        }
+        made = self._create(source, run_id, tags, old.description, lambda one: one.tags.get(MOVED_FROM_TAG) == origin)
+        self.highest = max(self.highest, made)
+        self.mapping[old.version] = str(made)
         self.added.append(old.version)
+
+    def _create(
+        self, source: str, run_id: str, tags: Mapping[str, str], description: str, same: Callable[[Version], bool]
+    ) -> int:
+        """Create a version, once even where the answer is lost; its number. `same` recognises it in the target."""
+        made = once(
+            self.store,
+            lambda: int(
+                self.store.client.create_model_version(
+                    self.copy.name,
+                    source,
+                    run_id,
+                    tags=dict(tags),
+                    description=description or None,
+                    await_creation_for=0,
+                ).version
+            ),
+            lambda: next((int(one.version) for one in list_versions(self.store, self.copy.name) if same(one)), None),
+        )
+        return int(made)
 
     def _preserving(self) -> bool:
         return self.numbers().kept
@@ -180,11 +197,15 @@ class _Versions:
             version = self.store.client.get_model_version(self.copy.name, known)
             source, run_id = version.source, version.run_id
         while self.highest < last:
-            made = self.store.client.create_model_version(
-                self.copy.name, source, run_id, tags={PLACEHOLDER_TAG: "true"}, await_creation_for=0
+            above = self.highest
+            self.highest = self._create(
+                source,
+                run_id,
+                {PLACEHOLDER_TAG: "true"},
+                "",
+                lambda one, above=above: PLACEHOLDER_TAG in one.tags and int(one.version) > above,  # type: ignore[misc]
             )
-            self.highest = int(made.version)
-            self.placeholders.append(str(made.version))
+            self.placeholders.append(str(self.highest))
 
     def _match(self, old: Version, free: Mapping[str, Version], *, by_number: bool) -> str | None:
         run_id, path = self.runs.get(old.run_id), model_path(old)
@@ -234,7 +255,11 @@ def _make_model(store: Store, copy: ModelCopy) -> None:
             if not is_missing(error):
                 raise
             try:
-                store.client.create_registered_model(copy.name, description=copy.description or None)
+                once(
+                    store,
+                    lambda: store.client.create_registered_model(copy.name, description=copy.description or None),
+                    lambda: model_or_none(store, copy.name),
+                )
             except MlflowException as second:
                 if not exists_already(second):
                     raise

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from cryptoml.registry import ledger as ledgers
 from cryptoml.registry.carry_over import MOVED_FROM_TAG, ModelCopy, Numbers
 from cryptoml.registry.mutex import exclusive
-from cryptoml.registry.transitions import ALIASED, STAGE_TAG
+from cryptoml.registry.transitions import ALIASED
+from cryptoml.registry.version_search import STAGE_TAG
 from cryptoml.tracking.quiet import stages_in_silence
 from cryptoml.tracking.translate import store_in_words
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptoml.tracking.deliver import RUN_KEY_TAG
+from cryptoml.tracking.duplicates import RUN_KEY_TAG
 from cryptoml.tracking.export import MOVED_FROM_TAG, WITHOUT_ARTIFACTS_TAG
 from cryptoml.tracking.files import in_words, write_atomically
 from cryptoml.tracking.source import all_runs

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.tracking.deliver import RUN_KEY_TAG
+from cryptoml.tracking.duplicates import RUN_KEY_TAG
 from cryptoml.tracking.entries import JournalEntry
 from cryptoml.tracking.files import in_words, write_atomically
 from cryptoml.tracking.limits import METRICS_A_REQUEST

@@ -67,7 +67,7 @@ def open_copy(path: Path, copy: Path, timeout_s: float) -> Store:
     check_file(path)
     _copy_database(path, copy, timeout_s)
     try:
-        sqlite_store.prepare(copy, artifacts_root=path.parent / ARTIFACTS_FOLDER, timeout_s=timeout_s)
+        sqlite_store.prepare(copy, artifacts_root=path.parent / ARTIFACTS_FOLDER, lock_wait_s=timeout_s)
         return open_store(f"{sqlite_store.PREFIX}{copy}", timeout_s=timeout_s)
     except ConfigError as error:
         raise ConfigError(error.fact.replace(str(copy), str(path)), mend="name another store with --from") from None

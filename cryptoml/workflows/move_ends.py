@@ -43,9 +43,10 @@ def source_user(settings: Settings, address: str) -> User | None:
 
     if urlsplit(address).netloc.lower() == urlsplit(settings.mlflow_uri()).netloc.lower():
         return None
-    token = settings.dagshub_token
-    if token and not settings.source_password and address.startswith(f"{settings.dagshub_host.rstrip('/')}/"):
-        return User(settings.dagshub_username or token.get_secret_value(), token.get_secret_value())
+    if not settings.source_password and address.startswith(f"{settings.dagshub_host.rstrip('/')}/"):
+        token = settings.dagshub_secret()
+        if token is not None:
+            return User(settings.dagshub_username or token, token)
     secret = settings.source_password
     return User(settings.source_username, secret.get_secret_value() if secret else None)
 
@@ -55,11 +56,11 @@ def open_target(settings: Settings, work_dir: Path, *, dry_run: bool) -> Store:
     from cryptoml.tracking.opening import open_copy
     from cryptoml.tracking.sqlite_store import PREFIX, database_path
     from cryptoml.tracking.store import open_store
-    from cryptoml.workflows.tracker import open_project_store
+    from cryptoml.workflows.opening import open_for_change
 
     uri = settings.mlflow_uri()
     if not dry_run or not uri.startswith(PREFIX):
-        return open_project_store(settings)
+        return open_for_change(settings)
     # Opening the database itself would make or migrate it.
     path = database_path(uri)
     if path.is_file() and path.stat().st_size:

@@ -12,7 +12,8 @@ from cryptoml.errors import AccessError, CryptomlError, UnavailableError, UsageE
 from cryptoml.settings import Settings
 from cryptoml.tracking import export
 from cryptoml.tracking.arrivals import Arrival, MoveNotes, arrivals
-from cryptoml.tracking.deliver import RUN_KEY_TAG, deliver
+from cryptoml.tracking.deliver import deliver
+from cryptoml.tracking.duplicates import RUN_KEY_TAG
 from cryptoml.tracking.entries import Delivery, JournalEntry
 from cryptoml.tracking.process import SILENCE_S
 from cryptoml.tracking.translate import masked, store_in_words

@@ -39,12 +39,6 @@ def overridden(at: Addresses, token: str) -> Iterator[str]:
             yield f"{name} in the environment is {shown} and overrides .env: remove {name} from the environment"
 
 
-def local_runs(folder: Path) -> Iterator[str]:
-    """Runs that were tracked on this machine before DagsHub was connected."""
-    if (folder / "mlflow.db").exists():
-        yield "the runs in mlflow.db stay on this machine"
-
-
 def read_only() -> Iterator[str]:
     """What a member who may only read can and cannot do."""
     yield "read-only: pull-data, compare and predict work; push-data, register, promote and git push are refused (403)"

@@ -14,6 +14,7 @@ from cryptoml.remotes import dvc_probe, dvc_project, dvc_transfer, git, git_remo
 from cryptoml.remotes.dagshub import Addresses, DagsHub, Repository
 from cryptoml.settings import LOCAL_STORE, Settings, read_dotenv
 from cryptoml.workflows import env_file, setup_notes
+from cryptoml.workflows.local_runs import local_runs_note
 from cryptoml.workflows.setup_login import AskToken, choose_slug, log_in
 from cryptoml.workflows.setup_result import NOTHING, Part, SetupResult
 from cryptoml.workflows.snapshot import Snapshot
@@ -115,7 +116,7 @@ class _Setup:
         if asked.read_only:
             self.notes += setup_notes.read_only()
         if not self.dry:
-            self.notes += setup_notes.local_runs(self.folder)
+            self.notes += filter(None, [local_runs_note(connected)])
             self.notes += setup_notes.uncommitted(self.folder)
         return SetupResult(at.page, self.dry, tuple(self.parts), tuple(self.notes))
 

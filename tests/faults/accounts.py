@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.tracking.deliver import RUN_KEY_TAG
+from cryptoml.tracking.duplicates import RUN_KEY_TAG
 from cryptoml.tracking.entries import JournalEntry
 from cryptoml.tracking.journal import Journal
 
