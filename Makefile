@@ -72,8 +72,13 @@ demo: setup ## simulated candles, four models, the comparison: no account, no ne
 bench: setup ## the textbook script against cryptoml train, one machine, one run
 	$(BIN)/python -m benchmarks.run
 
-faults: setup ## a hundred promotions at once, sixteen first starts at once: the full form of short tests
+# Another seed: make faults SEED=2. One case: python -m tests.faults.campaign --case sync:run-create:lost-reply:1:1
+SEED ?= 1
+
+faults: setup ## 440 faults and kills, many processes at once; writes the table of docs/reliability.md
 	CRYPTOML_FULL=1 $(BIN)/python -m pytest tests/integration/test_promote.py tests/integration/test_store.py -k "at_once or one_by_one" --durations=5
+	$(BIN)/python -m pytest tests/faults/test_at_once.py
+	$(BIN)/python -m tests.faults.campaign --seed $(SEED) --faults 220 --kills 220 --json .cryptoml/faults.json --table docs/reliability.md
 
 truth: setup ## verdicts on 2 x 100 simulated markets whose truth is known (an hour)
 	$(BIN)/python -m benchmarks.truth --markets 100

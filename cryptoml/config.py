@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from cryptoml.errors import ConfigError
+from cryptoml.names import model_name
 
 ENV_PREFIX = "CRYPTOML_"
 
@@ -61,8 +62,23 @@ def _as_list(value: object) -> object:
 
 
 # YAML makes a date of 2019-01-01.
+
+
+def _zone(text: str) -> str:
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        ZoneInfo(text)
+    except (OSError, ValueError, LookupError):
+        near = get_close_matches(text, available_timezones(), n=1, cutoff=0.4)
+        raise ValueError(f"{text!r} is no time zone" + (f"; did you mean {near[0]}?" if near else "")) from None
+    return text
+
+
 Date = Annotated[str, BeforeValidator(str)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Zone = Annotated[str, AfterValidator(_zone)]
+ModelName = Annotated[str, BeforeValidator(str), AfterValidator(model_name)]
 Windows = Annotated[tuple[Annotated[int, Field(ge=1, le=100_000)], ...], BeforeValidator(_as_list)]
 
 
@@ -72,6 +88,9 @@ class DataSection(_Section):
     symbol: str | None = Field(None, description="symbol, when neither a column nor the file's name tells it")
     interval: str | None = Field(None, description="interval, when the steps of the file do not tell it")
     columns: Names | None = Field(None, description="the file's columns in order, when its header does not tell them")
+    timezone: Zone | None = Field(
+        None, description="time zone of dates that name none, such as Europe/Berlin; else UTC"
+    )
     on_bad_rows: Literal["drop", "fail"] = Field("drop", description="what happens to rows that cannot be true")
     max_no_trade_candles: int | None = Field(
         None, ge=0, description="longest gap read as 'no trade'; by interval when not given"
@@ -152,7 +171,7 @@ class TrackingSection(_Section):
 class RegistrySection(_Section):
     """Where the best run goes."""
 
-    model_name: str = Field("crypto-price-predictor", description="name in the registry")
+    model_name: ModelName = Field("crypto-price-predictor", description="name in the registry")
     register_best: bool = Field(True, description="register the best run when the gate lets it in")
 
 

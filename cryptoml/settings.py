@@ -1,6 +1,8 @@
 """Who and where: tokens, addresses, folders. What to do is `config.py`.
 
 An option of the command line > environment > `.env` of the project folder > default. Built once, at the edge.
+Values of `.env` count as written. In addresses and folders (PLACES) variables are replaced, but none that may be a
+secret from elsewhere, so that no file can copy a token of the environment into an address.
 """
 
 import os
@@ -9,23 +11,30 @@ from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from cryptoml.dotenv_file import encoding_of, expanded, read_variables
-from cryptoml.errors import ConfigError
+from cryptoml import clones
+from cryptoml.dotenv_file import place_values, read_variables
+from cryptoml.errors import AccessError, ConfigError
+from cryptoml.hosts import DEFAULT_HOST, DOTENV, ENVIRONMENT, TRUST_VARIABLE, Origins, check_host, read_origins
+from cryptoml.names import experiment_name
+from cryptoml.project_folder import find_project
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-PROJECT_MARKS = (".cryptoml", ".dvc", ".git")
+BEARER = "MLFLOW_TRACKING_TOKEN"
+# With these, MLflow's client adds credentials of its own to each request.
+SIGNERS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4")
+MLFLOW_CREDENTIALS_FILE = Path("~/.mlflow/credentials")
+LOCAL_STORE = "sqlite:///mlflow.db"
 # Settings in which ~, $NAME and ${NAME} are replaced.
-PLACES = ("dagshub_host", "tracking_uri", "artifact_root", "exchange_url")
+PLACES = ("DAGSHUB_CLIENT_HOST", "MLFLOW_TRACKING_URI", "CRYPTOML_ARTIFACT_ROOT", "CRYPTOML_EXCHANGE_URL")
 
 
 class Settings(BaseSettings):
     """The settings; secrets are SecretStr and print as stars."""
 
     model_config = SettingsConfigDict(
-        env_file_encoding="utf-8",
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
@@ -39,18 +48,26 @@ class Settings(BaseSettings):
         None, alias="DAGSHUB_REPO", description="the DagsHub repository: name, or owner/name"
     )
     dagshub_host: str = Field(
-        "https://dagshub.com",
+        DEFAULT_HOST,
         alias="DAGSHUB_CLIENT_HOST",
         description="where DagsHub is; for tests and proxies",
     )
     tracking_uri: str | None = Field(
         None,
         alias="MLFLOW_TRACKING_URI",
+        # A database's address may hold a password.
+        repr=False,
         description="MLflow store; by default DagsHub's when its three values are set, else mlflow.db here",
     )
     tracking_username: str | None = Field(None, alias="MLFLOW_TRACKING_USERNAME", description="user at that store")
     tracking_password: SecretStr | None = Field(
         None, alias="MLFLOW_TRACKING_PASSWORD", description="password or token at that store"
+    )
+    source_username: str | None = Field(
+        None, alias="CRYPTOML_SOURCE_USERNAME", description="user at the server of cryptoml sync --from"
+    )
+    source_password: SecretStr | None = Field(
+        None, alias="CRYPTOML_SOURCE_PASSWORD", description="password or token at the server of cryptoml sync --from"
     )
     experiment_name: str = Field(
         "crypto-price-prediction", alias="MLFLOW_EXPERIMENT_NAME", description="MLflow experiment"
@@ -86,6 +103,18 @@ class Settings(BaseSettings):
         description="another address for the exchange's interface: https, or http on this machine",
     )
 
+    trusted_hosts: str | None = Field(
+        None,
+        alias="CRYPTOML_TRUSTED_HOSTS",
+        description="hosts that may get any secret, HOST[:PORT] with commas; in the environment only, not in .env",
+    )
+    _origins: Origins | None = PrivateAttr(None)
+
+    @field_validator("experiment_name")
+    @classmethod
+    def _storable(cls, name: str) -> str:
+        return experiment_name(name)
+
     @field_validator("exchange_url")
     @classmethod
     def _safe_address(cls, url: str | None) -> str | None:
@@ -106,13 +135,94 @@ class Settings(BaseSettings):
     def mlflow_credentials(self) -> tuple[str, str] | None:
         """User and password for the MLflow store; both or none, as its client sends them only together.
 
-        DagsHub's token is for DagsHub alone: another host never gets to see it.
+        DagsHub's token is for DagsHub alone: another host never gets to see it. Raises AccessError where a secret
+        would go to a host that is named elsewhere, the bearer token and MLflow's own file included.
         """
-        password = self.tracking_password or (self.dagshub_token if self.store_is_dagshub() else None)
-        if password is None:
+        uri = self.mlflow_uri()
+        if not uri.startswith(("http://", "https://")):
             return None
-        user = self.tracking_username or self.dagshub_username or password.get_secret_value()
-        return user, password.get_secret_value()
+        for name in SIGNERS:
+            if name in self.origins.places:
+                self._check_tracking(name)
+        if self.tracking_password is not None:
+            self._check_tracking("MLFLOW_TRACKING_PASSWORD")
+            password = self.tracking_password.get_secret_value()
+        elif self.store_is_dagshub() and self.dagshub_token is not None:
+            password = self.dagshub_secret() or ""
+        else:
+            self._check_secrets_of_mlflow()
+            return None
+        if self.tracking_username is not None:
+            self._check_tracking("MLFLOW_TRACKING_USERNAME")
+        return self.tracking_username or self.dagshub_username or password, password
+
+    def dagshub_secret(self) -> str | None:
+        """DagsHub's token; raises AccessError where DagsHub's host is named elsewhere than the token."""
+        if self.dagshub_token is None:
+            return None
+        self.check_dagshub_host("DAGSHUB_TOKEN")
+        return self.dagshub_token.get_secret_value()
+
+    def check_dagshub_host(self, secret: str, *, places: frozenset[str] | None = None) -> None:
+        """Raise AccessError unless the secret, by default from its variable's places, may go to DagsHub's host."""
+        if self._origins is not None:
+            check_host(
+                self.dagshub_host,
+                secret=secret,
+                places=self._origins.of(secret) if places is None else places,
+                named_by=self._named("DAGSHUB_CLIENT_HOST"),
+                origins=self._origins,
+                hint="to use this host and write it beside the token into .env: cryptoml setup-remotes --trust-host",
+            )
+
+    def trusting(self, *addresses: str) -> "Settings":
+        """These settings with more hosts that may get any secret."""
+        copy = self.model_copy()
+        copy._origins = None if self._origins is None else self._origins.trusting(*addresses)
+        return copy
+
+    @property
+    def origins(self) -> Origins:
+        """Where the values come from; nothing is known of settings that were not read by `load_settings`."""
+        return self._origins or Origins()
+
+    def check_connected(self) -> None:
+        """Raise AccessError where a clone names DagsHub without credentials and a new local store would be made."""
+        default = f"sqlite:///{self.project_dir / 'mlflow.db'}"
+        if self.tracking_uri or self.mlflow_uri() != default or (self.project_dir / "mlflow.db").exists():
+            return
+        named = "DAGSHUB_REPO" if self.dagshub_repo else None
+        if named is None and DOTENV in self.origins.of("DAGSHUB_USERNAME"):
+            named = "DAGSHUB_USERNAME in .env"
+        named = named or clones.dagshub_remote(self.project_dir, self.dagshub_host)
+        if named is not None:
+            raise AccessError(
+                f"{self.project_dir}: {named} refers to DagsHub, but its credentials are not complete. "
+                "No local store was created instead.",
+                mend=f"cryptoml setup-remotes; or, to work locally, put MLFLOW_TRACKING_URI={LOCAL_STORE} into .env",
+            )
+
+    def _check_tracking(self, secret: str, *, places: frozenset[str] | None = None) -> None:
+        if self._origins is not None:
+            check_host(
+                self.mlflow_uri(),
+                secret=secret,
+                places=self._origins.of(secret) if places is None else places,
+                named_by=self._named("MLFLOW_TRACKING_URI" if self.tracking_uri else "DAGSHUB_CLIENT_HOST"),
+                origins=self._origins,
+                hint="name the address and the secret in one place, both in .env or both in the environment",
+            )
+
+    def _check_secrets_of_mlflow(self) -> None:
+        """What MLflow's client adds to its requests by itself, where it is given nothing."""
+        if BEARER in self.origins.places:
+            self._check_tracking(BEARER)
+        elif MLFLOW_CREDENTIALS_FILE.expanduser().is_file():
+            self._check_tracking(str(MLFLOW_CREDENTIALS_FILE), places=frozenset({ENVIRONMENT}))
+
+    def _named(self, variable: str) -> str:
+        places = self.origins.of(variable)
+        return f"{variable} in {' and '.join(sorted(places))}" if places else f"the default of {variable}"
 
     def store_is_dagshub(self) -> bool:
         """Whether the MLflow store in use is at DagsHub's host."""
@@ -137,23 +247,21 @@ class Settings(BaseSettings):
 def load_settings(*, cwd: Path | None = None) -> Settings:
     """Read the settings; raises ConfigError naming each wrong variable, never its value."""
     folder = find_project(environ=os.environ, cwd=cwd)
-    _refuse_unknown(folder)
-    dotenv = folder / ".env"
+    written = read_dotenv(folder)
+    _refuse_unknown(folder, written)
+    environ = place_values(os.environ, PLACES)
+    dotenv = place_values(written, PLACES, environ=os.environ, overridden=environ)
+    known = known_variables()
     try:
-        encoding = encoding_of(dotenv) if dotenv.is_file() else "utf-8"
-        found = Settings(_env_file=dotenv, _env_file_encoding=encoding)
+        found = Settings(**{name: text for name in known if (text := environ.get(name) or dotenv.get(name))})  # type: ignore[arg-type]  # texts are parsed by pydantic
     except ValidationError as error:
         words = [f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()]
         raise ConfigError("; ".join(words) + ".", mend="correct it in the environment or in .env") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{folder / '.env'}: cannot be read: {error}.") from None
-    variables = {**read_dotenv(folder), **os.environ}
-    places = {
-        name: expanded(value, variables, name=str(Settings.model_fields[name].alias))
-        for name in PLACES
-        if (value := getattr(found, name))
-    }
-    return found.model_copy(update={**places, "project_dir": folder})
+    settings = found.model_copy(update={"project_dir": folder})
+    # MLflow's client reads these itself, from the environment only.
+    others = {name for name in (BEARER, *SIGNERS) if environ.get(name, "false").lower() not in ("false", "0")}
+    settings._origins = read_origins(environ, dotenv, {*known, *others}, trusted=environ.get(TRUST_VARIABLE, ""))
+    return settings
 
 
 def known_variables() -> dict[str, str]:
@@ -161,32 +269,18 @@ def known_variables() -> dict[str, str]:
     return {str(field.alias): field.description or "" for field in Settings.model_fields.values()}
 
 
-def _refuse_unknown(folder: Path) -> None:
+def _refuse_unknown(folder: Path, written: Mapping[str, str | None]) -> None:
     known = list(known_variables())
-    unknown = [
-        name for name in read_dotenv(folder) if name.startswith("CRYPTOML_") and "__" not in name and name not in known
-    ]
+    if written.get(TRUST_VARIABLE):
+        raise ConfigError(
+            f"{folder / '.env'}: {TRUST_VARIABLE} counts in the environment only: a clone cannot declare trust.",
+            mend=f"remove the line, and give {TRUST_VARIABLE} to the process that runs cryptoml",
+        )
+    unknown = [name for name in written if name.startswith("CRYPTOML_") and "__" not in name and name not in known]
     if unknown:
         near = get_close_matches(unknown[0], known, n=1)
         hint = f"did you mean {near[0]}?" if near else "see .env.example"
         raise ConfigError(f"{folder / '.env'}: there is no setting {', '.join(unknown)}.", mend=hint)
-
-
-def find_project(*, environ: Mapping[str, str], cwd: Path | None = None) -> Path:
-    """The project folder, absolute: CRYPTOML_PROJECT_DIR, else the nearest marked one, else `cwd`."""
-    named = environ.get("CRYPTOML_PROJECT_DIR")
-    if named:
-        folder = Path(expanded(named, environ, name="CRYPTOML_PROJECT_DIR")).resolve()
-        if not folder.is_dir():
-            raise ConfigError(f"CRYPTOML_PROJECT_DIR: {folder} is not a folder.")
-        return folder
-    here = (cwd or Path.cwd()).resolve()
-    home = Path.home().resolve()
-    for folder in (here, *here.parents):
-        # A marked home folder (dotfiles under git) is not the project of everything below it.
-        if (folder != home or folder == here) and any((folder / mark).exists() for mark in PROJECT_MARKS):
-            return folder
-    return here
 
 
 def read_dotenv(folder: Path) -> dict[str, str | None]:

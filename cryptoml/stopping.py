@@ -1,4 +1,4 @@
-"""Ending on SIGTERM or SIGINT: within seconds, whatever is going on, with 128 + the signal's number.
+"""Ending on SIGTERM, SIGINT, SIGHUP and the like: within seconds, whatever is going on, with 128 + the signal's number.
 
 A command runs in a child process; its parent does nothing but pass signals on and count the seconds. The child gets
 StoppedError and cleans up on its way out. Where it cannot (native code may hold Python's lock for a whole fit, and
@@ -19,7 +19,12 @@ from cryptoml.errors import StoppedError
 
 LIMIT_S = 3.5
 STOPPED = "cryptoml: stopped by a signal."
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Ctrl-C, `kill`, a closed terminal, Ctrl-\\, and what cluster schedulers send before a time limit.
+SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+    if hasattr(signal, name)
+)
 _PR_SET_PDEATHSIG = 1
 
 _command_pid: int | None = None
@@ -58,7 +63,7 @@ def _listen() -> None:
 
 
 def _wanted() -> list[signal.Signals]:
-    # A shell starts background jobs with SIGINT ignored; that is a wish to be left alone.
+    # A shell starts background jobs with SIGINT ignored, nohup ignores SIGHUP; both mean: leave this process alone.
     return [one for one in SIGNALS if one == signal.SIGTERM or signal.getsignal(one) is not signal.SIG_IGN]
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from cryptoml.config import Config, load_config
 from cryptoml.models.zoo import MODELS
+from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
 from cryptoml.settings import Settings, load_settings
 from cryptoml.tracking.store import Store
-from cryptoml.workflows.stored_models import Chosen, load
 from tests.conftest import Project, make_project
 
 MODELS_TRAINED = ("ridge", "xgb", "gbm")
@@ -71,13 +71,31 @@ def make_lab(folder: Path, *, signal: float = 0.05) -> Lab:
 
 @contextmanager
 def turned_around(lab: Lab, store: Store, model: str) -> Iterator[None]:
-    """The stored model forecasts the opposite, three times over."""
-    load(store, lab.settings, Chosen(lab.runs[model], model))
-    folder = lab.settings.project_dir / ".cryptoml" / "models" / lab.runs[model] / "data" / "forecaster"
-    file = folder / "forecaster.json"
+    """The stored model forecasts the opposite, three times over; its recorded digests are those of the new files."""
+    folder = stored_model(lab, store, model)
+    file = folder / "data" / "forecaster" / "forecaster.json"
     kept = file.read_text()
     file.write_text(json.dumps(json.loads(kept) | {"shrinkage": -3.0}))
+    _record_digest(store, lab.runs[model], model_digest(folder))
     try:
         yield
     finally:
         file.write_text(kept)
+        _record_digest(store, lab.runs[model], model_digest(folder))
+
+
+def stored_model(lab: Lab, store: Store, model: str) -> Path:
+    """The folder of a run's model in the store."""
+    root = store.client.get_run(lab.runs[model]).info.artifact_uri.removeprefix("file://")
+    return Path(root) / "models" / "model"
+
+
+def kept_model(lab: Lab, model: str) -> Path:
+    """The folder in which a run's model is kept once it was loaded."""
+    return lab.settings.project_dir / ".cryptoml" / "models" / lab.runs[model]
+
+
+def _record_digest(store: Store, run_id: str, digest: str) -> None:
+    store.client.set_tag(run_id, MODEL_SHA256, digest)
+    for version in store.client.search_model_versions(f"run_id = '{run_id}'"):
+        store.client.set_model_version_tag(version.name, version.version, MODEL_SHA256, digest)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from cryptoml import __version__, stopping
+from cryptoml import __version__, environment, stopping
 from cryptoml.cli.commands import (
     compare,
     data_versions,
@@ -75,6 +75,11 @@ def root(
 def main() -> NoReturn:
     """Run the command line and leave with the promised exit code."""
     open_streams()
+    try:
+        environment.prepare()
+    except CryptomlError as error:
+        _tell(error)
+        leave(error.exit_code)
     stopping.run_stoppable(_run_and_leave, on_signal=_note_signal)
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from cryptoml import events
@@ -153,6 +154,14 @@ def print_result_lines(lines: Sequence[str]) -> None:
 def print_json_last(document: Mapping[str, Any]) -> None:
     """One JSON document in one line, written when the command is over: nothing comes after it.
 
-    Airflow merges both streams and takes the last line.
+    Airflow merges both streams and takes the last line. A number that is not finite becomes null.
     """
-    say_last(json.dumps(document, default=str, allow_nan=False) + "\n")
+    say_last(json.dumps(_finite(document), default=str, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value

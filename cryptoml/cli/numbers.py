@@ -7,6 +7,10 @@ def price(value: float) -> str:
     """Five figures, whatever the size of the price, and no exponent."""
     from math import floor, isfinite, log10
 
-    if not isfinite(value) or value == 0:
-        return f"{value:g}"
+    from cryptoml.evaluation.figures import NOT_AVAILABLE
+
+    if not isfinite(value):
+        return NOT_AVAILABLE
+    if value == 0:
+        return "0"
     return f"{value:,.{max(0, 4 - floor(log10(abs(value))))}f}"

@@ -48,13 +48,15 @@ def read_candles(
     columns: Mapping[str, str] | Sequence[str] | None = None,
     on_bad_rows: OnBadRows = "drop",
     max_no_trade_candles: int | None = None,
+    timezone: str | None = None,
     now: pd.Timestamp | None = None,
 ) -> Candles:
     """Read candles from CSV, CSV.gz, Parquet, Feather or JSON in the forms people really have.
 
     symbol: the market, and of a file with several the one to read. columns: the file's columns in order, or a
-    mapping from our names to the file's. now: the time against which the last candle is unfinished (the clock's,
-    when not given). Raises DataError with file, line and mend.
+    mapping from our names to the file's. timezone: the zone (IANA name) of dates that carry none, by default UTC.
+    now: the time against which the last candle is unfinished (the clock's, when not given). Raises DataError with
+    file, line and hint.
     """
     import numpy as np
     import pandas as pd
@@ -68,15 +70,16 @@ def read_candles(
     source = str(path)
     table = read_table(path, columns)
     market, others = _market(table, path, symbol)
-    times, repaired = open_times(source, table)
+    opened = open_times(source, table, timezone=timezone)
+    times = opened.times
     has_volume = "volume" in table.frame
     values = {name: _numbers(source, table, name) for name in (*PRICES, *(["volume"] if has_volume else []))}
     values.setdefault("volume", np.zeros(len(times)))
     frame = pd.DataFrame({"time": times, "row": np.arange(len(times)), **values}, copy=False)
     rows = repair.Rows(source, frame, table.where, on_bad_rows)
-    for kind, mask in repaired.items():
+    for kind, mask in opened.repaired.items():
         rows.note(kind, "repaired", mask)
-    for text in table.notes:
+    for text in (*table.notes, *opened.notes):
         rows.findings.append(Finding(text, "noted", len(frame)))
     if not has_volume:
         rows.findings.append(Finding("no volume column, 0 used", "noted", len(frame)))

@@ -31,6 +31,7 @@ _CLOCK = (
 )
 _ZONE = r" ?(?:Z|UTC|GMT)| ?(?:UTC|GMT)?(?P<sign>[+-])(?P<off_hour>99):?(?P<off_minute>99)"
 _SHAPE = re.compile(rf"(?:{_DATE})(?:(?:T|,? +)(?:{_CLOCK}))?(?:{_ZONE})?")
+_ZONE_AT_END = re.compile(r"(?:Z|UTC|GMT|[+-]99:?99)$")
 _EPOCH = re.compile(r"9{9,19}(\.9+)?")
 _MONTHS = re.compile(r"JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC")
 _CAPITALS = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -46,11 +47,11 @@ def read_dates(
     *,
     epochs: Callable[[pd.Series[str]], Times],
     near: Times | None = None,
-) -> Times:
-    """Nanoseconds since 1970, UTC; NOT_A_TIME where the text is empty.
+) -> tuple[Times, NDArray[np.bool_]]:
+    """Nanoseconds since 1970 (NOT_A_TIME where the text is empty), and which dates have neither zone nor offset.
 
-    A date without an offset is UTC. near: times known from another column, however rough; they tell day from
-    month. Raises DataError where a date cannot be read, or can be read in two ways.
+    A date with an offset comes in UTC, one without as if it were UTC. near: times known from another column,
+    however rough; they tell day from month. Raises DataError where a date cannot be read, or can be read in two ways.
     """
     import numpy as np
     import pandas as pd
@@ -63,6 +64,7 @@ def read_dates(
     codes = coded.indices.to_numpy(zero_copy_only=False)
     readings = {order: np.full(len(text), NOT_A_TIME, dtype=np.int64) for order in _ORDERS}
     open_order = np.zeros(len(text), dtype=bool)
+    naive = np.zeros(len(text), dtype=bool)
     for code, shape in enumerate(coded.dictionary.to_pylist()):
         rows = np.flatnonzero(codes == code)
         part = plain if len(rows) == len(plain) else plain.take(pa.array(rows))
@@ -83,6 +85,7 @@ def read_dates(
             found = dict.fromkeys(_ORDERS, parsed.to_numpy(dtype="datetime64[ns]").astype(np.int64))
         else:
             continue
+        naive[rows] = not (_EPOCH.fullmatch(shape) or _ZONE_AT_END.search(shape))
         for order, times in found.items():
             readings[order][rows] = times
     filled = pc.not_equal(plain, "").to_numpy(zero_copy_only=False)
@@ -92,9 +95,9 @@ def read_dates(
         shown = ", ".join(f"{where(int(row))}: {str(text.iloc[int(row)]).strip()[:40]!r}" for row in bad[:5])
         raise DataError(f"{source}: {len(bad):,} x not a time: {shown}.", mend=_WRITE)
     if not open_order.any():
-        return readings[_ORDERS[0]]
+        return readings[_ORDERS[0]], naive & filled
     whole = {order: times for order, times in readings.items() if (times[filled] != NOT_A_TIME).all()}
-    return _settle(source, whole, str(text[open_order].iloc[0]), filled, near)
+    return _settle(source, whole, str(text[open_order].iloc[0]), filled, near), naive & filled
 
 
 def _translated(text: pa.Array, table: bytes) -> pa.Array:

@@ -108,6 +108,8 @@ def open_exchange(source: SourceSpec, *, url: str | None, on_event: events.OnEve
         {
             "enableRateLimit": True,
             "enableLastJsonResponse": True,
+            # Otherwise the client ignores HTTPS_PROXY and the like.
+            "requests_trust_env": True,
             "timeout": int(TIMEOUT_S * 1000),
             "options": dict(source.options),
         }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cryptoml import events
 from cryptoml.errors import AccessError, CryptomlError, UnavailableError
+from cryptoml.proxies import proxy_of
 
 if TYPE_CHECKING:
     from ccxt.base.exchange import Exchange
@@ -100,7 +101,8 @@ def _fault(client: Exchange, error: Exception) -> str:
         )
     if isinstance(error, errors.RequestTimeout):
         return f"no answer within {client.timeout / 1000:g} s"
-    return "no connection, or it broke off"
+    proxy = proxy_of(str(client.last_request_url or ""))
+    return f"no connection through the proxy {proxy}" if proxy else "no connection, or it broke off"
 
 
 def _status(error: Exception) -> int | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,14 +48,16 @@ def read_extent(path: Path, *, symbol: str, timeframe: Timeframe) -> Extent | No
         return None
     if _head(path)[:1] != [HEADER]:
         raise _foreign(path, "it was not written by extract-data")
-    torn = _drop_torn_line(path)
+    torn = _torn_at(path) is not None
+    if torn:
+        _drop_torn_line(path)
     if len(_head(path)) < 2:
         return None
     table = read_table(path)
     markets = sorted({plain_symbol(str(name)) for name in table.frame["symbol"].unique()})
     if markets != [plain_symbol(symbol)]:
         raise _foreign(path, f"it holds {', '.join(markets)}, not {plain_symbol(symbol)}")
-    times, _ = open_times(str(path), table)
+    times = open_times(str(path), table).times
     milliseconds = np.asarray(times, dtype=np.int64) // 1_000_000
     steps = np.diff(milliseconds)
     if (steps <= 0).any():
@@ -79,23 +82,13 @@ def append_candles(path: Path, candles: Sequence[Candle], *, symbol: str) -> Non
         return
     text = _frame(candles, symbol).to_csv(header=False, date_format="%Y-%m-%dT%H:%M:%SZ", lineterminator="\n")
     data = text.encode()
-    # Always the same name, so that the next call writes over what a kill -9 left; there is one writer at a time.
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        try:
-            shutil.copyfile(path, partial)
-            with partial.open("ab") as file:
-                # A second gzip member reads on where the first ends.
-                file.write(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be written: {error.strerror}.", mend="choose a folder that is yours, with room left"
-        ) from error
+    with _replacing(path) as partial:
+        shutil.copyfile(path, partial)
+        with partial.open("ab") as file:
+            # A second gzip member reads on where the first ends.
+            file.write(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _frame(candles: Sequence[Candle], symbol: str) -> pd.DataFrame:
@@ -119,19 +112,40 @@ def _head(path: Path) -> list[str]:
         raise _foreign(path, "it cannot be read") from error
 
 
-def _drop_torn_line(path: Path) -> bool:
-    """Cut off a last line without an end, as a crash of another program leaves it; whether there was one."""
+def _torn_at(path: Path) -> int | None:
+    """Where a last line without an end begins, as a crash of another program leaves it; None without one."""
     if path.suffix == ".gz" or not path.is_file() or path.stat().st_size == 0:
-        return False
-    with path.open("rb+") as file:
-        size = file.seek(0, os.SEEK_END)
-        start = max(0, size - 4096)
+        return None
+    with path.open("rb") as file:
+        start = max(0, file.seek(0, os.SEEK_END) - 4096)
         file.seek(start)
         tail = file.read()
-        if tail.endswith(b"\n") or b"\n" not in tail:
-            return False
-        file.truncate(start + tail.rindex(b"\n") + 1)
-    return True
+    return None if tail.endswith(b"\n") or b"\n" not in tail else start + tail.rindex(b"\n") + 1
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Replace the file by one without its torn last line."""
+    end = _torn_at(path)
+    with _replacing(path) as partial:
+        shutil.copyfile(path, partial)
+        os.truncate(partial, end or 0)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A file to write that takes the place of `path` in the end; a link is replaced, not written through."""
+    # Always the same name, so that the next call writes over what a kill -9 left; there is one writer at a time.
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        try:
+            yield partial
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written: {error.strerror}.", mend="choose a folder that is yours, with room left"
+        ) from error
 
 
 def _foreign(path: Path, fact: str) -> DataError:

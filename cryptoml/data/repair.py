@@ -35,6 +35,7 @@ TORN_AT_MOST = 0.2
 # An hour with less than this part of the least volume of the day before was cut short: the file was made in it.
 UNFINISHED_VOLUME = 0.5
 UNFINISHED_CANDLES = 24
+AHEAD_OF_CLOCK = "candle later than this machine's clock (the clock is behind, or the times are not UTC)"
 
 
 @dataclass
@@ -221,7 +222,10 @@ def drop_unfinished(rows: Rows, interval_seconds: int, *, now: pd.Timestamp) -> 
 
     clock = now.tz_localize("UTC") if now.tzinfo is None else now
     times = rows.frame["time"].to_numpy()
-    rows.drop_or_fail("unfinished last candle", times + interval_seconds * NANOSECONDS > clock.as_unit("ns").value)
+    late: Mask = times + interval_seconds * NANOSECONDS > clock.as_unit("ns").value
+    # Only one candle can be unfinished: several say that the clock is behind, or that the times are not UTC.
+    kind = "unfinished last candle" if late.sum() == 1 else AHEAD_OF_CLOCK
+    rows.drop_or_fail(kind, late)
     volume = rows.frame["volume"].to_numpy()
     if interval_seconds < 3600 or len(volume) <= UNFINISHED_CANDLES:
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.data.dates import NOT_A_TIME, read_dates
@@ -25,19 +27,30 @@ _SECOND = 10**9
 _LATEST_EPOCH = 9e18
 
 
-def open_times(source: str, table: Table) -> tuple[Times, dict[str, Mask]]:
-    """Nanoseconds since 1970, UTC, a row (NOT_A_TIME where there is none), and which rows were how repaired.
+@dataclass(frozen=True)
+class OpenTimes:
+    """Nanoseconds since 1970, UTC, a row (NOT_A_TIME where there is none); which rows were how repaired; notes."""
 
-    An epoch and a date that disagree: the epoch counts, unless a spreadsheet rounded it.
+    times: Times
+    repaired: Mapping[str, Mask] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def open_times(source: str, table: Table, *, timezone: str | None = None) -> OpenTimes:
+    """The open time of each row.
+
+    timezone: the zone of dates that carry none; UTC when it is not given. An epoch and a date that disagree: the
+    epoch counts, unless a spreadsheet rounded it.
     """
     import numpy as np
 
     frame = table.frame
     epoch = _epoch(frame["epoch"]) if "epoch" in frame else None
-    date = _dates(source, table, near=epoch) if "date" in frame else None
+    dates = _dates(source, table, near=epoch, timezone=timezone) if "date" in frame else None
     if epoch is None:
-        assert date is not None
-        return date, {}
+        assert dates is not None
+        return dates
+    date = None if dates is None else dates.times
     known = epoch != NOT_A_TIME
     if date is None:
         # Cut to six digits, epochs of hours and minutes fall together in steps of 10,000 s.
@@ -46,18 +59,17 @@ def open_times(source: str, table: Table) -> tuple[Times, dict[str, Mask]]:
                 f"{source}: a spreadsheet rounded the epochs, and no other column has the time.",
                 mend="get the file again and keep it out of spreadsheets",
             )
-        return epoch, {}
+        return OpenTimes(epoch)
     both = known & (date != NOT_A_TIME)
     whole_days = bool((date[both] % _DAY == 0).all()) and bool((epoch[both] % _DAY != 0).any())
     if whole_days and not _ruined(epoch, date, both).any():
         # The date column holds no time of day: it can only be compared by the day.
-        return np.where(known, epoch, date), _where(
-            "date disagrees with the epoch, epoch used", both & _days_apart(epoch, date)
-        )
+        apart = both & _days_apart(epoch, date)
+        return OpenTimes(np.where(known, epoch, date), _where("date disagrees with the epoch, epoch used", apart))
     ruined = _ruined(epoch, date, both)
     repaired = _where("epoch rounded by a spreadsheet, date used", ruined)
     repaired |= _where("date disagrees with the epoch, epoch used", both & ~ruined & (epoch != date))
-    return np.where(ruined | ~known, date, epoch), repaired
+    return OpenTimes(np.where(ruined | ~known, date, epoch), repaired)
 
 
 def _where(kind: str, mask: Mask) -> dict[str, Mask]:
@@ -115,7 +127,7 @@ def _ruined(epoch: Times, date: Times, both: Mask) -> Mask:
     return found
 
 
-def _dates(source: str, table: Table, *, near: Times | None) -> Times:
+def _dates(source: str, table: Table, *, near: Times | None, timezone: str | None) -> OpenTimes:
     import numpy as np
     import pandas as pd
 
@@ -123,16 +135,40 @@ def _dates(source: str, table: Table, *, near: Times | None) -> Times:
     clock = table.frame.get("clock")
     if pd.api.types.is_datetime64_any_dtype(column):
         times: Times = pd.to_datetime(column, utc=True).to_numpy(dtype="datetime64[ns]").astype(np.int64)
-        known = times[times != NOT_A_TIME]
-        if clock is None or (known % _DAY != 0).any():
-            return times
+        known = times != NOT_A_TIME
+        if clock is None or (times[known] % _DAY != 0).any():
+            naive = known & (not isinstance(column.dtype, pd.DatetimeTZDtype))
+            return _in_utc(source, table, times, naive, near=near, timezone=timezone)
         column = column.dt.strftime("%Y-%m-%d")
     if pd.api.types.is_numeric_dtype(column):
         column = column.astype("Int64")
     text = column.astype("string[pyarrow]")
     if clock is not None and not text.str.contains(r":|[AaPp][Mm]\s*$", regex=True).any():
         text = text + " " + _clock_text(clock)
-    return read_dates(source, text, table.where, epochs=_epoch, near=near)
+    times, naive = read_dates(source, text, table.where, epochs=_epoch, near=near)
+    return _in_utc(source, table, times, naive, near=near, timezone=timezone)
+
+
+def _in_utc(
+    source: str, table: Table, times: Times, naive: Mask, *, near: Times | None, timezone: str | None
+) -> OpenTimes:
+    """Dates without a zone are those of `timezone`, or of UTC; what looks like another zone is refused or noted."""
+    import numpy as np
+
+    from cryptoml.data.local_time import likeness, to_utc
+
+    if timezone is not None:
+        places = np.flatnonzero(naive)
+        times = times.copy()
+        times[places] = to_utc(source, times[places], timezone, lambda at: table.where(int(places[at])))
+        return OpenTimes(times)
+    found = likeness(times[naive]) if near is None and naive.any() else None
+    if found is None:
+        return OpenTimes(times)
+    hint = f"--set data.timezone={found.zone}"
+    if found.is_certain:
+        raise DataError(f"{source}: {found.sentence()}.", mend=f"add {hint}, or the zone where the file was written")
+    return OpenTimes(times, notes=(f"{found.sentence()}; read as UTC, unless {hint} is given",))
 
 
 def _clock_text(clock: pd.Series[Any]) -> pd.Series[str]:

@@ -44,7 +44,7 @@ def airflow(context: Context) -> Iterator[Finding]:
     if files and looked_at.resolve() != folder.resolve() and not (looked_at / files[0].name).exists():
         yield warning(
             f"Airflow looks for DAGs in {looked_at}, ours are in {folder}",
-            f"export AIRFLOW__CORE__DAGS_FOLDER={folder}",
+            f"AIRFLOW__CORE__DAGS_FOLDER={folder} in the environment of Airflow, or [core] dags_folder in airflow.cfg",
         )
     if shutil.which("cryptoml") is None:
         yield error("a worker started from here does not find cryptoml", "put its environment's bin folder on the PATH")

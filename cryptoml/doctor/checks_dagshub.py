@@ -9,12 +9,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import Finding, check, error, ok, warning
 from cryptoml.errors import CryptomlError
+from cryptoml.proxies import proxy_of
 from cryptoml.remotes import git_remote
+from cryptoml.remotes.http import ask
 from cryptoml.tracking.probe import within
 
 SKEW_S = 60.0
@@ -55,7 +56,7 @@ def same_repository(context: Context) -> Iterator[Finding]:
         words = ", ".join(f"{place}: {slug}" for place, slug in seen.items())
         yield error(
             f"they mean different repositories: {words}",
-            "decide for one: cryptoml setup-remotes --repo owner/name --force; unset stale variables",
+            "choose one: cryptoml setup-remotes --repo owner/name --force; remove stale variables",
         )
     else:
         yield ok(f"all mean {next(iter(seen.values()))}" if seen else "none is at DagsHub")
@@ -112,13 +113,23 @@ def network(context: Context) -> Iterator[Finding]:
     places = sorted({_place(one) for one in addresses if one.startswith(("http://", "https://"))})
     if not places:
         yield ok("no server is used")
-    proxies = getproxies()
     for scheme, host, port in places:
-        proxy = proxies.get(scheme)
-        if proxy and not proxy_bypass(host):
-            yield ok(f"{host}: through the proxy {git_remote.without_secrets(proxy)}")
-            continue
-        yield _connection(scheme, host, port, context.timeout_s)
+        url = f"{scheme}://{host}:{port}"
+        proxy = proxy_of(url)
+        yield (
+            _connection(scheme, host, port, context.timeout_s)
+            if proxy is None
+            else _by_proxy(url, proxy, context.timeout_s)
+        )
+
+
+def _by_proxy(url: str, proxy: str, timeout_s: float) -> Finding:
+    """Whether the proxy lets a request for `url` through; any answer of the server will do."""
+    try:
+        answer = ask("HEAD", url, timeout_s=timeout_s)
+    except CryptomlError as fault:
+        return error(fault.fact.rstrip("."), fault.mend)
+    return ok(f"{url.partition('//')[2]}: through the proxy {proxy}, answer {answer.status}")
 
 
 def _place(url: str) -> tuple[str, str, int]:

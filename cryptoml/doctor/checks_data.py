@@ -8,9 +8,10 @@ from pathlib import Path
 from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import Finding, check, error, ok, warning
 from cryptoml.errors import CryptomlError, DataError, UsageError
-from cryptoml.remotes import dvc_probe
-from cryptoml.remotes.md5 import md5_of
-from cryptoml.remotes.pins import pins_at
+from cryptoml.remotes import dvc_probe, dvc_project
+from cryptoml.remotes.dvc_cache import cache_of, matches
+from cryptoml.remotes.dvc_project import DvcRemote
+from cryptoml.remotes.pins import Pin, pins_at
 from cryptoml.workflows.inputs import find_data
 
 STALE_INTERVALS = 48
@@ -57,17 +58,20 @@ def _read(context: Context, path: Path) -> Iterator[Finding]:
 @check("data-versions")
 def data_versions(context: Context) -> Iterator[Finding]:
     """Pinned data files are here with the bytes that are pinned."""
-    pins = [pin for pin in pins_at(context.folder) if not pin.is_folder][:MOST_PINS]
-    if not pins:
+    pinned = [pin for pin in pins_at(context.folder) if pin.md5 and pin.cached]
+    if not pinned:
         yield ok("no data file is pinned by DVC")
         return
-    absent = [pin for pin in pins if not (context.folder / pin.path).is_file()]
+    cache = cache_of(context.folder)
+    lists = [pin for pin in pinned if pin.is_folder and not cache.has(pin)]
+    pins = [one for pin in pinned if pin not in lists for one in cache.files_of(pin)][:MOST_PINS]
+    absent = [pin for pin in [*pins, *lists] if not (context.folder / pin.path).is_file()]
     changed = [
         pin
         for pin in pins
         if pin not in absent
         and (context.folder / pin.path).stat().st_size <= 4 * MOST_BYTES
-        and md5_of(context.folder / pin.path) != pin.md5
+        and not matches(context.folder, pin)
     ]
     if absent:
         yield warning(f"{len(absent)} pinned file(s) are not here, such as {absent[0].path}", "cryptoml pull-data")
@@ -75,23 +79,45 @@ def data_versions(context: Context) -> Iterator[Finding]:
         yield warning(
             f"{len(changed)} pinned file(s) were changed here, such as {changed[0].path}", "cryptoml push-data --commit"
         )
-    if not absent and not changed:
+    added = [] if changed else _added(context.folder, [pin for pin in pinned if pin not in lists], pins)
+    if added:
+        yield warning(
+            f"{len(added)} file(s) in pinned folders are in no version, such as {added[0]}",
+            "cryptoml push-data --commit",
+        )
+    if not absent and not changed and not added:
         yield ok(f"{len(pins)} pinned file(s) are here as pinned")
+
+
+def _added(folder: Path, pinned: list[Pin], files: list[Pin]) -> list[Path]:
+    """Files in pinned folders that are in no version."""
+    if len(files) >= MOST_PINS:
+        return []
+    known = {pin.path for pin in files}
+    there = [path for pin in pinned if pin.is_folder for path in sorted((folder / pin.path).rglob("*"))]
+    names = [path.relative_to(folder) for path in there if path.is_file() and not path.name.startswith(".")]
+    return [name for name in names if name not in known]
 
 
 @check("data-pushed", needs=("dvc-access", "data-versions"), network=True)
 def data_pushed(context: Context) -> Iterator[Finding]:
     """Pinned data files are on the remote, where others can get them."""
-    remote, pins = context.dvc_remote, pins_at(context.folder)
-    if remote is None or not pins:
+    pins = [pin for pin in pins_at(context.folder) if pin.not_on_remote is None]
+    if not pins:
         yield ok("nothing is pinned")
         return
-    if context.settings:
-        remote = dvc_probe.with_credentials(remote, context.settings)
     for pin in pins[:5]:
         try:
-            dvc_probe.probe(remote, pin.md5, what=str(pin.path), timeout_s=context.timeout_s)
+            dvc_probe.probe(context.folder, _remote_of(context, pin), pin, timeout_s=context.timeout_s)
         except DataError as fault:
             yield error(f'{fault.fact.rstrip(".")}; dvc pull would only say "is your cache up to date?"', fault.mend)
             return
     yield ok(f"the remote has {'all' if len(pins) <= 5 else 'the first 5 of'} {len(pins)} pinned file(s)")
+
+
+def _remote_of(context: Context, pin: Pin) -> DvcRemote:
+    if pin.remote:
+        remote = dvc_project.named_remote(context.folder, pin.remote, needed_by=str(pin.source))
+    else:
+        remote = dvc_project.default_remote(context.folder)
+    return dvc_probe.with_credentials(remote, context.settings) if context.settings else remote

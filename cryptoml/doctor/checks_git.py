@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import Finding, check, error, ok, warning
 from cryptoml.errors import CryptomlError
-from cryptoml.remotes import dvc_probe, dvc_project, git, git_remote
+from cryptoml.remotes import dvc_probe, dvc_project, git, git_commit, git_remote
 
 SETUP = "cryptoml setup-remotes"
 # Where a token is most often committed; their whole history is searched.
@@ -24,8 +24,8 @@ def git_repository(context: Context) -> Iterator[Finding]:
     branch = git.ask(context.folder, "symbolic-ref", "--short", "HEAD") or "no branch"
     remotes = ", ".join(f"{name} {git_remote.without_secrets(url)}" for name, url in context.git_urls.items())
     yield ok(f"branch {branch}, remotes: {remotes or 'none'}")
-    if not git.ask(context.folder, "config", "user.name"):
-        yield warning("git does not know your name for commits", 'git config user.name "Your Name"')
+    if git.ask(context.folder, "var", "GIT_AUTHOR_IDENT") is None:
+        yield warning("git does not know your name or e-mail address for commits", git_commit.IDENTITY_MEND)
 
 
 @check("committed-secrets", needs=("git",))
@@ -114,7 +114,7 @@ def dvc_credentials(context: Context) -> Iterator[Finding]:
         )
     else:
         yield error(
-            "they are missing on this machine: pull and push get 401", f"set DAGSHUB_TOKEN in .env, then {SETUP}"
+            "they are missing on this machine: pull and push get 401", f"put DAGSHUB_TOKEN into .env, then {SETUP}"
         )
 
 
@@ -126,7 +126,10 @@ def dvc_access(context: Context) -> Iterator[Finding]:
     remote = context.dvc_remote
     if context.settings:
         remote = dvc_probe.with_credentials(remote, context.settings)
-    dvc_probe.check_access(remote, timeout_s=context.timeout_s)
+    if remote.is_http:
+        dvc_probe.check_access(remote, timeout_s=context.timeout_s)
+    else:
+        dvc_probe.check_writable(context.folder, remote)
     yield ok(f"{remote.url} answers" if remote.is_http else f"{remote.url}")
 
 

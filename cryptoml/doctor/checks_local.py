@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import stat
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from cryptoml.doctor.context import SECRET_NAMES, Context
 from cryptoml.doctor.findings import Finding, check, error, ok, warning
+from cryptoml.environment import is_writable
 from cryptoml.settings import known_variables
 
 # Distribution and what is imported from it; finding a module does not import it.
@@ -62,7 +62,9 @@ def settings(context: Context) -> Iterator[Finding]:
         outside, inside = context.environ.get(name), context.dotenv.get(name)
         if outside and inside and outside != inside:
             what = "another value than .env" if SECRET_NAMES.search(name) else f"{outside}, and .env says {inside}"
-            yield warning(f"{name} in the environment is {what}; the environment counts", f"unset {name}")
+            yield warning(
+                f"{name} in the environment is {what}; the environment counts", f"remove {name} from the environment"
+            )
 
 
 @check("unknown-variables")
@@ -78,7 +80,7 @@ def unknown_variables(context: Context) -> Iterator[Finding]:
         near = get_close_matches(name, known, n=1)
         yield warning(
             f"{name} in the environment is no setting and does nothing",
-            f"did you mean {near[0]}?" if near else f"unset {name}",
+            f"did you mean {near[0]}?" if near else f"remove {name} from the environment",
         )
     if not unknown:
         yield ok("every CRYPTOML_* variable is known")
@@ -106,7 +108,7 @@ def secrets(context: Context) -> Iterator[Finding]:
 def disk(context: Context) -> Iterator[Finding]:
     """There is room for data and runs."""
     free = shutil.disk_usage(context.folder).free / 1e9
-    if not os.access(context.folder, os.W_OK):
+    if not is_writable(context.folder):
         yield error(f"{context.folder} cannot be written", "make the folder yours")
     elif free < LEAST_FREE_GB:
         yield error(

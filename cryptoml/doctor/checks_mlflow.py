@@ -6,12 +6,20 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptoml.doctor.checks_stores import moved_project
 from cryptoml.doctor.context import Context
-from cryptoml.doctor.findings import Finding, check, error, ok, warning
+from cryptoml.doctor.findings import Finding, check, error, ok, skipped, warning
 from cryptoml.errors import AccessError, CryptomlError, UnavailableError
 from cryptoml.remotes.http import Answer, ask
+from cryptoml.tracking.preflight import deleted_experiment
+from cryptoml.tracking.translate import masked, store_in_words
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment
+
+    from cryptoml.tracking.store import Store
 
 PROOF_BYTES = 256 * 1024
 NO_ROOM = ("(507)", "(413)", "storage", "no room", "quota")
@@ -29,27 +37,46 @@ def mlflow_address(context: Context) -> Iterator[Finding]:
     if context.config.store_is_dagshub() and not uri.rstrip("/").endswith(".mlflow"):
         yield error(
             f"{uri} does not end in .mlflow: DagsHub answers with a web page, or with 404",
-            f"set MLFLOW_TRACKING_URI={uri.rstrip('/').removesuffix('.git')}.mlflow",
+            f"correct MLFLOW_TRACKING_URI ({context.origin_of('MLFLOW_TRACKING_URI')}): "
+            f"{uri.rstrip('/').removesuffix('.git')}.mlflow",
         )
     else:
-        yield ok(f"{uri} ({context.origin_of('MLFLOW_TRACKING_URI')})")
+        yield ok(f"{masked(uri)} ({context.origin_of('MLFLOW_TRACKING_URI')})")
 
 
 @check("mlflow", needs=("mlflow-address", "credentials"), network=is_remote)
 def mlflow(context: Context) -> Iterator[Finding]:
-    """The store answers and lets us in."""
+    """The store answers and lets us in; the experiment in use is not deleted."""
     try:
         store = context.store()
     except UnavailableError as fault:
+        if not is_remote(context):
+            yield warning(fault.fact.rstrip("."), fault.mend)
+            yield skipped("its content was not looked at")
+            return
         yield error(
             f"{fault.fact.rstrip('.')} (a plain mlflow call would hang for 4 minutes; cryptoml keeps runs and goes on)",
             fault.mend,
         )
         return
     name = context.config.experiment_name
-    there = store.find_experiment_id(name) is not None
-    yield ok(f"open; experiment {name} {'is there' if there else 'is made by the first training'}")
+    found = _experiment(store, name)
+    if found is not None and found.lifecycle_stage == "deleted":
+        deleted = deleted_experiment(store.uri, name)
+        yield error(deleted.fact.rstrip("."), deleted.mend, lambda: _restore(store, found))
+        return
+    yield ok(f"open; experiment {name} {'is there' if found else 'is made by the first training'}")
     yield from moved_project(store)
+
+
+def _experiment(store: Store, name: str) -> Experiment | None:
+    with store_in_words(store.uri, f"look up the experiment {name}"):
+        return store.client.get_experiment_by_name(name)
+
+
+def _restore(store: Store, experiment: Experiment) -> None:
+    with store_in_words(store.uri, f"restore the experiment {experiment.name}"):
+        store.client.restore_experiment(experiment.experiment_id)
 
 
 @check("mlflow-write", needs=("mlflow",), network=is_remote)
@@ -68,6 +95,8 @@ def mlflow_write(context: Context) -> Iterator[Finding]:
             yield error(
                 f"runs are refused: {fault.fact.rstrip('.')}", "a token with write permission, or ask the owner"
             )
+        elif isinstance(fault, UnavailableError) and not is_remote(context):
+            yield warning(fault.fact.rstrip("."), fault.mend)
         else:
             yield error(fault.fact.rstrip("."), fault.mend)
         return
@@ -77,8 +106,6 @@ def mlflow_write(context: Context) -> Iterator[Finding]:
 @check("mlflow-registry", needs=("mlflow",), network=is_remote)
 def mlflow_registry(context: Context) -> Iterator[Finding]:
     """The model registry answers."""
-    from cryptoml.tracking.translate import store_in_words
-
     store = context.store()
     with store_in_words(store.uri, "ask the model registry"):
         names = [model.name for model in store.client.search_registered_models(max_results=5)]
@@ -149,7 +176,7 @@ def command(context: Context) -> Iterator[Finding]:
     if found is None:
         yield warning(
             "cryptoml is not on the PATH: a scheduler would not find it",
-            f'export PATH="{Path(sys.executable).parent}:$PATH"',
+            f"add {Path(sys.executable).parent} to the PATH",
         )
     else:
         yield ok(found)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml.errors import CryptomlError
+from cryptoml.project_folder import find_project
 from cryptoml.remotes import dvc_project, git_remote
-from cryptoml.settings import Settings, find_project, load_settings, read_dotenv
+from cryptoml.settings import Settings, load_settings, read_dotenv
 
 if TYPE_CHECKING:
     from cryptoml.remotes.dagshub import DagsHub
@@ -61,19 +62,20 @@ class Context:
         from cryptoml.errors import AccessError
         from cryptoml.remotes.dagshub import DagsHub
 
-        if self.config.dagshub_token is None:
-            raise AccessError("no DagsHub token is known.", mend="set DAGSHUB_TOKEN in .env: cryptoml setup-remotes")
-        return DagsHub(self.config.dagshub_host, self.config.dagshub_token.get_secret_value(), timeout_s=self.timeout_s)
+        token = self.config.dagshub_secret()
+        if token is None:
+            raise AccessError("no DagsHub token is known.", mend="put DAGSHUB_TOKEN into .env: cryptoml setup-remotes")
+        return DagsHub(self.config.dagshub_host, token, timeout_s=self.timeout_s)
 
     def store(self) -> Store:
         """The tracking store, opened once."""
         if self._store is None:
-            from cryptoml.workflows.tracker import open_project_store
+            from cryptoml.workflows.opening import open_project_store
 
             limited = self.config.model_copy(
                 update={"store_timeout_s": min(self.timeout_s, self.config.store_timeout_s)}
             )
-            self._store = open_project_store(limited)
+            self._store = open_project_store(limited, writes=False, lock_wait_s=self.timeout_s)
         return self._store
 
     def close(self) -> None:

@@ -82,6 +82,11 @@ def error(text: str, mend: str = "", fix: Callable[[], object] | None = None) ->
     return Finding("error", text, mend, fix)
 
 
+def skipped(text: str) -> Finding:
+    """Not looked at; neither are the checks that need it."""
+    return Finding("skipped", text)
+
+
 def named(finding: Finding, check_name: str, mask: Callable[[str], str]) -> Finding:
     """The finding with its check's name and without secrets."""
     return replace(finding, check=check_name, text=mask(finding.text), mend=mask(finding.mend))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -20,9 +20,13 @@ from cryptoml.doctor import (
 )
 from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import CHECKS, CheckSpec, Finding, named
+from cryptoml.doctor.preload import preload
 from cryptoml.errors import CryptomlError, UsageError
 
 DEADLINE_S = 13.0
+SLOW_S = 60.0
+# A machine is busy when work of SAMPLE_S of computing takes BUSY_FACTOR times as long.
+SAMPLE_S, BUSY_FACTOR = 0.1, 1.5
 # The order in which people read them. Importing the modules has registered their checks.
 MODULES = (checks_local, checks_git, checks_data, checks_dagshub, checks_mlflow, checks_stores, checks_airflow)
 
@@ -56,9 +60,8 @@ def diagnose(
     on_event: events.OnEvent = events.ignore,
 ) -> Diagnosis:
     """Run the named checks with what they need, or all. With `fix`, mend what is safe and look again."""
-    began = time.monotonic()
     wanted = _chosen(names)
-    findings = _run(context, wanted, offline=offline, on_event=on_event)
+    findings, seconds = _run(context, wanted, offline=offline, on_event=on_event)
     fixed: list[str] = []
     if fix:
         for finding in findings:
@@ -73,10 +76,11 @@ def diagnose(
 
             context.close()
             context = read_context(cwd=context.folder, timeout_s=context.timeout_s)
-            findings = _run(context, wanted, offline=offline, on_event=on_event)
+            findings, again = _run(context, wanted, offline=offline, on_event=on_event)
+            seconds += again
     context.close()
     asked = tuple(one for one in findings if not names or one.check in names)
-    return Diagnosis(asked, time.monotonic() - began, tuple(fixed))
+    return Diagnosis(asked, seconds, tuple(fixed))
 
 
 def _chosen(names: Sequence[str]) -> list[CheckSpec]:
@@ -100,15 +104,21 @@ def _chosen(names: Sequence[str]) -> list[CheckSpec]:
 
 def _run(
     context: Context, specs: Sequence[CheckSpec], *, offline: bool, on_event: events.OnEvent
-) -> tuple[Finding, ...]:
-    """Each check in a thread of its own, which waits for those it needs."""
+) -> tuple[tuple[Finding, ...], float]:
+    """Each check in a thread of its own, which waits for those it needs; the findings, and the seconds without imports.
+
+    A check that asks the network has DEADLINE_S; one that works on this machine, or any while the machine is busy,
+    has SLOW_S and is then reported as slow, which is no error.
+    """
+    asks = {spec.name: spec.asks_network(context) and not offline for spec in specs}
+    preload(context, {spec.name for spec in specs if not offline or not spec.asks_network(context)})
     done = {spec.name: threading.Event() for spec in specs}
     found: dict[str, list[Finding]] = {}
-    deadline = time.monotonic() + DEADLINE_S
+    began = time.monotonic()
 
     def work(spec: CheckSpec) -> None:
         for name in spec.needs:
-            done[name].wait(max(0.0, deadline - time.monotonic()))
+            done[name].wait(max(0.0, began + SLOW_S - time.monotonic()))
         broken = [name for name in spec.needs if not _went_well(found.get(name))]
         if broken:
             result = [Finding("skipped", f"not looked at, as {broken[0]} did not go well")]
@@ -121,15 +131,53 @@ def _run(
         on_event(events.StepAdvanced("doctor", spec.name))
 
     on_event(events.StepStarted("doctor", len(specs)))
-    began = time.monotonic()
     # Daemons: a look-up that hangs must not keep the process from ending.
     for spec in specs:
         threading.Thread(target=work, args=(spec,), name=f"check-{spec.name}", daemon=True).start()
+    local = [spec for spec in specs if not asks[spec.name]]
+    network = [spec for spec in specs if asks[spec.name]]
+    _wait(done, local, began + DEADLINE_S)
+    _wait(done, network, began + DEADLINE_S)
+    if not all(one.is_set() for one in done.values()) and (_at_work(done, local) or is_busy()):
+        _wait(done, specs, began + SLOW_S)
+    seconds = time.monotonic() - began
+    on_event(events.StepFinished("doctor", seconds))
+    findings: list[Finding] = []
     for spec in specs:
-        done[spec.name].wait(max(0.0, deadline - time.monotonic()))
-    on_event(events.StepFinished("doctor", time.monotonic() - began))
-    late = Finding("error", f"no answer within {DEADLINE_S:g} s", "try again; cryptoml doctor NAME looks at one thing")
-    return tuple(finding for spec in specs for finding in found.get(spec.name, [named(late, spec.name, context.mask)]))
+        result = found.get(spec.name)
+        if result is None:
+            waits_for = next((name for name in spec.needs if name not in found), None)
+            result = [named(_late(asks[spec.name], waits_for, seconds), spec.name, context.mask)]
+        findings += result
+    return tuple(findings), seconds
+
+
+def _wait(done: Mapping[str, threading.Event], specs: Sequence[CheckSpec], until: float) -> None:
+    for spec in specs:
+        done[spec.name].wait(max(0.0, until - time.monotonic()))
+
+
+def _at_work(done: Mapping[str, threading.Event], specs: Sequence[CheckSpec]) -> bool:
+    """Whether one of the checks has begun and is not done."""
+    return any(not done[spec.name].is_set() and all(done[name].is_set() for name in spec.needs) for spec in specs)
+
+
+def _late(asks_network: bool, waits_for: str | None, seconds: float) -> Finding:
+    """The finding for a check that is not done: silence is the network's fault, slowness this machine's."""
+    if waits_for is not None:
+        return Finding("skipped", f"not looked at, as {waits_for} is not done")
+    mend = "try again; cryptoml doctor NAME looks at one thing"
+    if asks_network and seconds < SLOW_S:
+        return Finding("error", f"no answer within {seconds:.0f} s", mend)
+    return Finding("warning", f"slow: not done within {seconds:.0f} s, as this machine is busy", mend)
+
+
+def is_busy() -> bool:
+    """Whether this thread gets much less of a core than it could use."""
+    began, used = time.monotonic(), time.thread_time()
+    while time.thread_time() - used < SAMPLE_S:
+        pass
+    return time.monotonic() - began > BUSY_FACTOR * SAMPLE_S
 
 
 def _went_well(findings: list[Finding] | None) -> bool:

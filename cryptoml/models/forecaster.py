@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.errors import AccessError, DataError
 from cryptoml.features.pipeline import FeaturePipeline
-from cryptoml.models.zoo import ModelSpec, get_model
+from cryptoml.models.zoo import SCALER, SCALER_TYPES, ModelSpec, get_model
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
     from threadpoolctl import ThreadpoolController
-
-FORMAT = 1
-_TRUSTED = ("numpy.", "sklearn.preprocessing.", "sklearn.linear_model.", "sklearn.dummy.", "builtins.")
 
 
 @dataclass(frozen=True)
@@ -188,6 +184,8 @@ class Forecaster:
 
         import skops.io
 
+        from cryptoml.models.stored_facts import FORMAT
+
         folder.mkdir(parents=True, exist_ok=True)
         about = {
             "format": FORMAT,
@@ -216,49 +214,25 @@ class Forecaster:
 
 
 def load_forecaster(folder: Path) -> Forecaster:
-    """Read what `save` wrote; raises DataError for anything else, AccessError for a file that asks for foreign code."""
-    try:
-        about = json.loads((folder / "forecaster.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{folder}: holds no forecaster ({error}).", mend="name a folder that cryptoml saved"
-        ) from error
-    if about.get("format") != FORMAT:
-        raise DataError(
-            f"{folder}: the forecaster has format {about.get('format')}, this version reads {FORMAT}.",
-            mend="install the version of cryptoml that saved it",
-        )
-    spec = get_model(about["model_type"])
-    scaler_path = folder / "scaler.skops"
+    """Read what `save` wrote, running no code that the files name.
+
+    Raises DataError for files that are damaged or no forecaster, AccessError for those that ask for foreign code.
+    """
+    from cryptoml.models.stored_facts import read_facts
+    from cryptoml.models.stored_parts import check_one_forecast, load_booster, load_skops
+
+    facts = read_facts(folder)
+    spec, n_features = get_model(facts.model_type), len(facts.pipeline.feature_names)
     if spec.storage == "xgboost":
-        from xgboost import XGBRegressor
-
-        estimator = XGBRegressor(n_jobs=1)
-        estimator.load_model(folder / "estimator.ubj")
-        estimator.set_params(n_jobs=1)
+        estimator = load_booster(folder / "estimator.ubj", n_features)
     else:
-        estimator = _load_skops(folder / "estimator.skops", spec.trusted)
-    names = (
-        "model_type", "implementation", "params", "horizon", "symbol", "max_no_trade_candles", "clip", "shrinkage",
-        "interval_quantile", "interval_level", "unseen_from",
-    )  # fmt: skip
-    return Forecaster(
-        **{name: about[name] for name in names},
-        pipeline=FeaturePipeline.from_dict(about["pipeline"]),
-        scaler=_load_skops(scaler_path, ()) if scaler_path.exists() else None,
-        estimator=estimator,
+        expected = spec.estimators[facts.implementation]
+        estimator = load_skops(folder / "estimator.skops", expected, spec.stored_types, n_features)
+    scaler_path, scaler = folder / "scaler.skops", None
+    if scaler_path.is_symlink() or scaler_path.exists():
+        scaler = load_skops(scaler_path, SCALER, SCALER_TYPES, n_features)
+    forecaster = Forecaster(
+        **{one.name: getattr(facts, one.name) for one in fields(facts)}, scaler=scaler, estimator=estimator
     )
-
-
-def _load_skops(path: Path, prefixes: tuple[str, ...]) -> Any:
-    import skops.io
-
-    allowed = (*_TRUSTED, *prefixes)
-    asked = skops.io.get_untrusted_types(file=path)
-    foreign = [name for name in asked if not name.startswith(allowed)]
-    if foreign:
-        raise AccessError(
-            f"{path}: asks for code that is not trusted: {', '.join(foreign[:5])}.",
-            mend="use only models from a store you trust",
-        )
-    return skops.io.load(path, trusted=asked)
+    check_one_forecast(folder, forecaster.raw_return, n_features)
+    return forecaster

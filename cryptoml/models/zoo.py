@@ -7,7 +7,7 @@ short boosting, a strong penalty.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
@@ -24,6 +24,8 @@ class ModelSpec:
 
     make(params, seed, implementation, n_rows) gives an unfitted estimator with scikit-learn's interface, one thread.
     implementation(params, n_rows) says which code will fit it. storage is how it is saved: skops or xgboost.
+    estimators: `module.class` of the fitted estimator by implementation, for skops. stored_types: pairs of skops'
+    loader and `module.class`, which alone a stored estimator may hold beside the plain ones of `safe_schema`.
     """
 
     key: str
@@ -34,7 +36,8 @@ class ModelSpec:
     implementation: Callable[[Params, int], str]
     storage: str = "skops"
     requirements: tuple[str, ...] = ("scikit-learn", "skops")
-    trusted: tuple[str, ...] = ()
+    estimators: Mapping[str, str] = field(default_factory=dict)
+    stored_types: frozenset[tuple[str, str]] = frozenset()
 
 
 def get_model(key: str) -> ModelSpec:
@@ -121,7 +124,25 @@ def _plainly(name: str) -> Callable[[Params, int], str]:
     return lambda params, n_rows: name
 
 
-_TREES = ("sklearn.tree.", "sklearn.ensemble.")
+_DUMMY = "sklearn.dummy.DummyRegressor"
+_RIDGE = "sklearn.linear_model._ridge.Ridge"
+_FOREST = "sklearn.ensemble._forest.RandomForestRegressor"
+_EXACT = "sklearn.ensemble._gb.GradientBoostingRegressor"
+_HISTOGRAM = "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingRegressor"
+_TREE_TYPES = frozenset(
+    {("ObjectNode", "sklearn.tree._classes.DecisionTreeRegressor"), ("TreeNode", "sklearn.tree._tree.Tree")}
+)
+_LOSS_TYPES = frozenset(
+    {
+        ("LossNode", "sklearn._loss._loss.CyHalfSquaredError"),
+        ("ObjectNode", "sklearn._loss.link.IdentityLink"),
+        ("ObjectNode", "sklearn._loss.link.Interval"),
+        ("ObjectNode", "sklearn._loss.loss.HalfSquaredError"),
+    }
+)
+# The scaler of every model, and the types its file may hold.
+SCALER = "sklearn.preprocessing._data.StandardScaler"
+SCALER_TYPES = frozenset({("ObjectNode", SCALER)})
 
 MODELS: dict[str, ModelSpec] = {
     spec.key: spec
@@ -133,6 +154,8 @@ MODELS: dict[str, ModelSpec] = {
             params={},
             make=_persistence,
             implementation=_plainly("constant"),
+            estimators={"constant": _DUMMY},
+            stored_types=frozenset({("ObjectNode", _DUMMY)}),
         ),
         ModelSpec(
             key="rf",
@@ -172,7 +195,8 @@ MODELS: dict[str, ModelSpec] = {
             },
             make=_forest,
             implementation=_forest_code,
-            trusted=_TREES,
+            estimators={"sklearn": _FOREST, "sklearnex": _FOREST},
+            stored_types=_TREE_TYPES | {("ObjectNode", _FOREST)},
         ),
         ModelSpec(
             key="gbm",
@@ -200,7 +224,19 @@ MODELS: dict[str, ModelSpec] = {
             },
             make=_boosting,
             implementation=_boosting_code,
-            trusted=(*_TREES, "sklearn._loss."),
+            estimators={"exact": _EXACT, "hist": _HISTOGRAM},
+            stored_types=_TREE_TYPES
+            | _LOSS_TYPES
+            | {
+                ("NdArrayNode of objects", "numpy.ndarray"),
+                ("ObjectNode", _DUMMY),
+                ("ObjectNode", _EXACT),
+                ("ObjectNode", _HISTOGRAM),
+                ("ObjectNode", "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper"),
+                ("ObjectNode", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"),
+                ("RandomGeneratorNode", "numpy.random._generator.Generator"),
+                ("RandomStateNode", "numpy.random.mtrand.RandomState"),
+            },
         ),
         ModelSpec(
             key="ridge",
@@ -209,6 +245,8 @@ MODELS: dict[str, ModelSpec] = {
             params={"alpha": ParamSpec(10_000.0, "penalty; more pulls the coefficients to zero", low=0.0, high=1e12)},
             make=_ridge,
             implementation=_plainly("cholesky"),
+            estimators={"cholesky": _RIDGE},
+            stored_types=frozenset({("ObjectNode", _RIDGE)}),
         ),
         ModelSpec(
             key="xgb",

@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from cryptoml.evaluation.figures import figure
+
 Word = Literal["beats", "ties", "worse"]
 
 
@@ -73,7 +75,7 @@ def decide(candidate: GateInput, thresholds: GateThresholds | None = None) -> Ga
 
 
 def _against_persistence(candidate: GateInput, asked: GateThresholds) -> list[str]:
-    p = f"p = {candidate.p_value:.3g}"
+    p = f"p = {figure(candidate.p_value, '.3g')}"
     if candidate.verdict == "worse":
         return [f"The forecasts are significantly worse than persistence, the forecast of no change ({p})."]
     if candidate.verdict == "ties" and asked.require == "beats":
@@ -82,8 +84,8 @@ def _against_persistence(candidate: GateInput, asked: GateThresholds) -> list[st
 
 
 def _skill(candidate: GateInput, asked: GateThresholds) -> list[str]:
-    if math.isnan(candidate.skill):
-        return ["The hold-out skill is not a number."]
+    if not math.isfinite(candidate.skill):
+        return ["The hold-out skill is not a finite number."]
     if candidate.skill < asked.min_skill:
         return [f"The hold-out skill of {candidate.skill:.3%} is below the least allowed, {asked.min_skill:.3%}."]
     return []
@@ -92,7 +94,7 @@ def _skill(candidate: GateInput, asked: GateThresholds) -> list[str]:
 def _finite(candidate: GateInput) -> list[str]:
     if math.isfinite(candidate.cv_rmse_mean):
         return []
-    return [f"The cross-validated RMSE is {candidate.cv_rmse_mean}, which is no usable number."]
+    return ["The cross-validated RMSE is not a finite number."]
 
 
 def _against_champion(candidate: GateInput, asked: GateThresholds) -> list[str]:
@@ -101,7 +103,8 @@ def _against_champion(candidate: GateInput, asked: GateThresholds) -> list[str]:
         return []
     return [
         f"On the same candles it is significantly worse than version {duel.version} in production: "
-        f"RMSE {duel.candidate_rmse:.6g} against {duel.champion_rmse:.6g} (p = {duel.p_value:.3g})."
+        f"RMSE {figure(duel.candidate_rmse, '.6g')} against {figure(duel.champion_rmse, '.6g')} "
+        f"(p = {duel.p_value:.3g})."
     ]
 
 
@@ -109,6 +112,6 @@ def _warnings(candidate: GateInput) -> list[str]:
     if candidate.verdict != "ties":
         return []
     return [
-        f"The forecasts tie with persistence (p = {candidate.p_value:.3g}): "
+        f"The forecasts tie with persistence (p = {figure(candidate.p_value, '.3g')}): "
         "they are not shown to be better than the forecast of no change."
     ]

@@ -16,8 +16,8 @@ TAG, DONE_TAG = "cryptoml.ledger.", "cryptoml.ledger-done"
 class Entry:
     """One transition, or a refusal of one.
 
-    displaced: the version that had to make room and where it went; metrics: the figures behind the decision;
-    previous: the hash of the entry before, empty for the first. Times are ISO, UTC.
+    displaced: the version that had to make room and where it went; metrics: the figures behind the decision, all
+    finite in new entries; previous: the hash of the entry before, empty for the first. Times are ISO, UTC.
     """
 
     number: int

@@ -7,14 +7,21 @@ import os
 import random
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptoml.errors import UnavailableError
 from cryptoml.tracking.files import locked
+from cryptoml.tracking.once import once
 from cryptoml.tracking.store import Store
 from cryptoml.tracking.translate import exists_already, is_missing, masked, store_in_words
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import RegisteredModel
 
 WAIT_S = 60.0
 # A holder needs a second or two; a lock that stands unchanged for longer was left by a process that died.
@@ -30,56 +37,101 @@ def exclusive(store: Store, model_name: str, *, wait_s: float = WAIT_S, stale_s:
             yield
             return
         # Making a registered model is the one thing that MLflow's interface lets exactly one caller do.
-        name = f"{model_name}.lock"
-        _acquire(store, name, wait_s=wait_s, stale_s=stale_s)
+        lock = _Lock(store, f"{model_name}.lock", f"held while a version is promoted; owner {uuid.uuid4().hex}")
+        lock.acquire(wait_s=wait_s, stale_s=stale_s)
         try:
             yield
         finally:
             with suppress(UnavailableError):
-                _delete(store, name)
+                lock.release()
 
 
-def _acquire(store: Store, name: str, *, wait_s: float, stale_s: float) -> None:
-    from mlflow.exceptions import MlflowException
+@dataclass(frozen=True)
+class _Lock:
+    """A registered model that serves as a lock; `owner`, its description, is different for each holder."""
 
-    deadline = time.monotonic() + wait_s
-    seen: int | None = None
-    since = time.monotonic()
-    while True:
-        with store_in_words(store.uri, "take the registry's lock"):
-            try:
-                store.client.create_registered_model(name, description="held while a version is promoted")
+    store: Store
+    name: str
+    owner: str
+
+    def acquire(self, *, wait_s: float, stale_s: float) -> None:
+        deadline = time.monotonic() + wait_s
+        seen: tuple[int, str] | None = None
+        since = time.monotonic()
+        while True:
+            if self._create():
                 return
+            model = self._read()
+            if model is None:
+                continue
+            if model.description == self.owner:
+                # The answer to an earlier request was lost.
+                return
+            holder = (model.creation_timestamp, model.description or "")
+            if holder != seen:
+                seen, since = holder, time.monotonic()
+            elif time.monotonic() - since > stale_s:
+                self._delete(model.description or "")
+                continue
+            if time.monotonic() > deadline:
+                raise UnavailableError(
+                    f"{masked(self.store.uri)}: another promotion holds the registry's lock.",
+                    mend="try again in a minute",
+                )
+            time.sleep(_POLL_S * (0.5 + random.random()))
+
+    def release(self) -> None:
+        self._delete(self.owner)
+
+    def _create(self) -> bool:
+        """Whether the lock is ours now; False when it exists already."""
+        from mlflow.exceptions import MlflowException
+
+        def ours() -> bool | None:
+            model = self._read()
+            return None if model is None else model.description == self.owner
+
+        def create() -> bool:
+            self.store.client.create_registered_model(self.name, description=self.owner)
+            return True
+
+        with store_in_words(self.store.uri, "take the registry's lock"):
+            try:
+                return once(self.store, create, ours)
             except MlflowException as error:
                 if not exists_already(error):
                     raise
+                return False
+
+    def _read(self) -> RegisteredModel | None:
+        from mlflow.exceptions import MlflowException
+
+        with store_in_words(self.store.uri, "read the registry's lock"):
             try:
-                made = store.client.get_registered_model(name).creation_timestamp
+                return self.store.client.get_registered_model(self.name)
+            except MlflowException as error:
+                if is_missing(error):
+                    return None
+                raise
+
+    def _delete(self, owner: str) -> None:
+        """Delete the lock of that owner. Sent once: after a lost answer, the next lock may be another holder's."""
+        from mlflow.exceptions import MlflowException
+
+        def delete() -> bool:
+            self.store.client.delete_registered_model(self.name)
+            return True
+
+        def deleted() -> bool | None:
+            model = self._read()
+            return True if model is None or (model.description or "") != owner else None
+
+        with store_in_words(self.store.uri, "release the registry's lock"):
+            try:
+                once(self.store, delete, deleted)
             except MlflowException as error:
                 if not is_missing(error):
                     raise
-                continue
-        if made != seen:
-            seen, since = made, time.monotonic()
-        elif time.monotonic() - since > stale_s:
-            _delete(store, name)
-            continue
-        if time.monotonic() > deadline:
-            raise UnavailableError(
-                f"{masked(store.uri)}: another promotion holds the registry's lock.", mend="try again in a minute"
-            )
-        time.sleep(_POLL_S * (0.5 + random.random()))
-
-
-def _delete(store: Store, name: str) -> None:
-    from mlflow.exceptions import MlflowException
-
-    with store_in_words(store.uri, "release the registry's lock"):
-        try:
-            store.client.delete_registered_model(name)
-        except MlflowException as error:
-            if not is_missing(error):
-                raise
 
 
 def _lock_file(uri: str, model_name: str) -> Path:

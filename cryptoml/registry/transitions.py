@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from cryptoml.errors import UsageError
+from cryptoml.evaluation.figures import only_finite
 from cryptoml.registry import ledger as ledgers
 from cryptoml.registry.ledger import Entry, Ledger
 from cryptoml.registry.mutex import exclusive
 from cryptoml.registry.stages import Stage
+from cryptoml.registry.version_search import STAGE_TAG
 from cryptoml.registry.versions import Version, list_versions
+from cryptoml.tracking.once import once, repeat
 from cryptoml.tracking.quiet import stages_in_silence
 from cryptoml.tracking.store import Store
 from cryptoml.tracking.translate import is_missing, masked, store_in_words
@@ -24,7 +28,7 @@ from cryptoml.tracking.translate import is_missing, masked, store_in_words
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
 
-STAGE_TAG, TRANSITION_TAG = "cryptoml.stage", "cryptoml.transition"
+TRANSITION_TAG = "cryptoml.transition"
 ALIASED: tuple[Stage, ...] = ("staging", "production")
 
 
@@ -111,14 +115,14 @@ class Registry:
             kind=move.kind,
             forced=move.forced,
             displaced=displaced,
-            metrics=dict(move.metrics or {}),
+            metrics=only_finite(move.metrics or {}),
             git_commit=move.git_commit,
             dataset_version=move.dataset_version,
         )
 
     def _write(self, entry: Entry) -> None:
         with store_in_words(self.store.uri, "write the ledger"):
-            self.store.client.set_registered_model_tag(self.model_name, ledgers.tag_name(entry.number), entry.to_json())
+            self._set_tag(ledgers.tag_name(entry.number), entry.to_json())
         self.ledger = Ledger((*self.ledger.entries, entry), self.ledger.done, self.ledger.faults)
         ledgers.write_mirror(self.mirror, self.ledger.entries)
 
@@ -127,18 +131,42 @@ class Registry:
         client, name = self.store.client, self.model_name
         with store_in_words(self.store.uri, f"move version {entry.version} to {entry.to_stage}"):
             if entry.to_stage in ALIASED:
-                client.set_registered_model_alias(name, entry.to_stage, entry.version)
+                self._do(
+                    lambda: client.set_registered_model_alias(name, entry.to_stage, entry.version),
+                    lambda model: str(dict(model.aliases).get(entry.to_stage)) == entry.version,
+                )
                 self.aliases[entry.to_stage] = entry.version
             for alias in ALIASED:
                 if alias != entry.to_stage and self.aliases.get(alias) == entry.version:
-                    client.delete_registered_model_alias(name, alias)
+                    self._delete_alias(alias)
                     self.aliases.pop(alias)
             if entry.displaced is not None:
                 self._show(entry.displaced[0], cast("Stage", entry.displaced[1]), entry)
             self._show(entry.version, cast("Stage", entry.to_stage), entry)
-            client.set_registered_model_tag(name, ledgers.DONE_TAG, str(entry.number))
+            self._set_tag(ledgers.DONE_TAG, str(entry.number))
         self.ledger = Ledger(self.ledger.entries, entry.number, self.ledger.faults)
         self.versions = {one.version: one for one in list_versions(self.store, name)}
+
+    def _set_tag(self, tag: str, text: str) -> None:
+        self._do(
+            lambda: self.store.client.set_registered_model_tag(self.model_name, tag, text),
+            lambda model: dict(model.tags).get(tag) == text,
+        )
+
+    def _delete_alias(self, alias: str) -> None:
+        self._do(
+            lambda: self.store.client.delete_registered_model_alias(self.model_name, alias),
+            lambda model: alias not in dict(model.aliases),
+        )
+
+    def _do(self, change: Callable[[], None], is_done: Callable[[RegisteredModel], bool]) -> None:
+        """Change the registered model; after a lost answer, see whether the change was made before repeating it."""
+
+        def send() -> bool:
+            change()
+            return True
+
+        once(self.store, send, lambda: is_done(_model(self.store, self.model_name)) or None)
 
     def _show(self, version: str, stage: Stage, entry: Entry) -> None:
         """What pages show: tags, and the stage field where the server still has it."""
@@ -147,12 +175,14 @@ class Registry:
         if version not in self.versions:
             return
         client = self.store.client
-        client.set_model_version_tag(self.model_name, version, STAGE_TAG, stage)
+        set_tag = partial(client.set_model_version_tag, self.model_name, version)
+        repeat(self.store, partial(set_tag, STAGE_TAG, stage))
         said = {"from": entry.from_stage, "to": stage, "reason": entry.reason, "who": entry.who, "when": entry.time}
-        client.set_model_version_tag(self.model_name, version, TRANSITION_TAG, json.dumps(said))
+        repeat(self.store, partial(set_tag, TRANSITION_TAG, json.dumps(said)))
         try:
             with stages_in_silence():
-                client.transition_model_version_stage(self.model_name, version, stage.capitalize())
+                move = partial(client.transition_model_version_stage, self.model_name, version, stage.capitalize())
+                repeat(self.store, move)
         except MlflowException as error:
             # Servers without stages answer 404 or 501; the alias is what counts.
             if error.get_http_status_code() not in (404, 405, 501) and "unsupported" not in str(error):

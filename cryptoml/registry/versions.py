@@ -5,9 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cryptoml.errors import AnswerIsNoError, UnavailableError, UsageError
+from cryptoml.registry.version_search import (
+    aliases_of,
+    keep_one,
+    model_or_none,
+    quoted,
+    search_versions,
+    versions_of_run,
+)
+from cryptoml.tracking.once import once
 from cryptoml.tracking.records import Registration
 from cryptoml.tracking.translate import exists_already, is_missing, masked, store_in_words
 
@@ -75,25 +84,27 @@ def register_version(
     source = f"runs:/{run_id}/{artifact_path}"
     with store_in_words(store.uri, f"register run {run_id}"):
         _make_model(store, model_name)
-        earlier = _of_run(store, model_name, run_id, artifact_path)
+        earlier = keep_one(store, model_name, versions_of_run(store, model_name, run_id, artifact_path))
         if earlier:
-            return _complete(store, earlier[0])
+            return _complete(store, earlier)
         _check_run(store, run_id, artifact_path)
-        made = store.client.create_model_version(
-            model_name,
-            source,
-            run_id,
-            tags=dict(tags or {}),
-            description=description or None,
-            await_creation_for=0,
+        made = once(
+            store,
+            lambda: store.client.create_model_version(
+                model_name,
+                source,
+                run_id,
+                tags=dict(tags or {}),
+                description=description or None,
+                await_creation_for=0,
+            ),
+            lambda: keep_one(store, model_name, versions_of_run(store, model_name, run_id, artifact_path)),
+            valid=lambda version: bool(version.version),
         )
         _wait_until_ready(store, made, ready_within_s)
-        first = _of_run(store, model_name, run_id, artifact_path)[0]
-        if first.version != made.version:
-            # Another process registered the same run at the same moment; the lower version stays, here as there.
-            store.client.delete_model_version(model_name, made.version)
-            return _complete(store, first)
-        return replace(_complete(store, made), is_new=True)
+        # Another process may have registered the same run at the same moment.
+        kept = keep_one(store, model_name, versions_of_run(store, model_name, run_id, artifact_path)) or made
+        return replace(_complete(store, kept), is_new=str(kept.version) == str(made.version))
 
 
 def get_version(store: Store, model_name: str, version: str) -> Version:
@@ -116,7 +127,7 @@ def get_version(store: Store, model_name: str, version: str) -> Version:
 def version_of_run(store: Store, model_name: str, run_id: str) -> Version | None:
     """The version that the run's model is, or None."""
     with store_in_words(store.uri, f"look up the versions of run {run_id}"):
-        found = _of_run(store, model_name, run_id, MODEL_PATH)
+        found = versions_of_run(store, model_name, run_id, MODEL_PATH)
         return _view(found[0]) if found else None
 
 
@@ -124,10 +135,10 @@ def list_versions(store: Store, model_name: str) -> tuple[Version, ...]:
     """All versions of a model with their aliases, newest first; none when there is no such model."""
     found: list[Version] = []
     with store_in_words(store.uri, f"list the versions of {model_name}"):
-        aliases = _aliases(store, model_name)
+        aliases = aliases_of(store, model_name)
         if aliases is None:
             return ()
-        for entity in _search(store, f"name = '{_quoted(model_name)}'"):
+        for entity in search_versions(store, f"name = '{quoted(model_name)}'"):
             names = {name for name, number in aliases.items() if str(number) == str(entity.version)}
             found.append(replace(_view(entity), aliases=tuple(sorted(names))))
     return tuple(sorted(found, key=lambda one: int(one.version), reverse=True))
@@ -136,7 +147,7 @@ def list_versions(store: Store, model_name: str) -> tuple[Version, ...]:
 def version_at(store: Store, model_name: str, alias: str) -> Version | None:
     """The version that the alias points to, or None."""
     with store_in_words(store.uri, f"read the alias {alias} of {model_name}"):
-        number = (_aliases(store, model_name) or {}).get(alias)
+        number = (aliases_of(store, model_name) or {}).get(alias)
         return None if number is None else _view(store.client.get_model_version(model_name, str(number)))
 
 
@@ -148,16 +159,18 @@ def production_version(store: Store, model_name: str) -> Version | None:
 def _make_model(store: Store, model_name: str) -> None:
     from mlflow.exceptions import MlflowException
 
+    if model_or_none(store, model_name) is not None:
+        return
     try:
-        store.client.get_registered_model(model_name)
+        once(
+            store,
+            lambda: store.client.create_registered_model(model_name),
+            lambda: model_or_none(store, model_name),
+            valid=lambda made: bool(made.name),
+        )
     except MlflowException as error:
-        if not is_missing(error):
+        if not exists_already(error):
             raise
-        try:
-            store.client.create_registered_model(model_name)
-        except MlflowException as second:
-            if not exists_already(second):
-                raise
 
 
 def _check_run(store: Store, run_id: str, artifact_path: str) -> None:
@@ -175,40 +188,6 @@ def _check_run(store: Store, run_id: str, artifact_path: str) -> None:
         )
     if f"{artifact_path}/MLmodel" not in store.list_files(run_id, artifact_path):
         raise AnswerIsNoError(f"run {run.info.run_name or run_id} has no model at {artifact_path}.")
-
-
-def _of_run(store: Store, model_name: str, run_id: str, artifact_path: str) -> list[ModelVersion]:
-    def same_model(source: str) -> bool:
-        # Registered by other means, the same folder may be named by where it lies.
-        return not source or source.rstrip("/").endswith(f"/{artifact_path}")
-
-    found = [
-        one for one in _search(store, f"run_id = '{run_id}'") if one.name == model_name and same_model(one.source or "")
-    ]
-    return sorted(found, key=lambda one: int(one.version))
-
-
-def _search(store: Store, query: str) -> list[ModelVersion]:
-    found: list[ModelVersion] = []
-    token: str | None = None
-    while True:
-        page = store.client.search_model_versions(query, max_results=200, page_token=token)
-        found += page
-        token = page.token
-        if not token:
-            return found
-
-
-def _aliases(store: Store, model_name: str) -> Mapping[str, Any] | None:
-    """Alias to version number, or None when there is no such model."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return dict(store.client.get_registered_model(model_name).aliases)
-    except MlflowException as error:
-        if is_missing(error):
-            return None
-        raise
 
 
 def _wait_until_ready(store: Store, version: ModelVersion, within_s: float) -> None:
@@ -244,7 +223,3 @@ def _view(entity: ModelVersion) -> Version:
         tags=dict(entity.tags or {}),
         created_ms=entity.creation_timestamp or 0,
     )
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")

@@ -13,6 +13,10 @@ TIMEOUT_S = 10.0
 TOKEN_MEND = "make a new token in DagsHub's settings under Tokens, then: cryptoml setup-remotes"
 
 
+class TokenRefusedError(AccessError):
+    """DagsHub does not know the token; another one may do."""
+
+
 @dataclass(frozen=True)
 class Addresses:
     """Where the parts of a DagsHub repository are; `slug` is owner/name."""
@@ -65,7 +69,7 @@ class DagsHub:
         """The user that the token belongs to; raises AccessError when DagsHub does not know it."""
         answer = self._ask("GET", "/api/v1/user")
         if answer.status == 401:
-            raise AccessError(f"{self.host}: the token is wrong or has expired (401).", mend=TOKEN_MEND)
+            raise TokenRefusedError(f"{self.host}: the token is wrong or has expired (401).", mend=TOKEN_MEND)
         document = self._document(answer, "check the token")
         name = document.get("username") or document.get("login")
         if not isinstance(name, str) or not name:
@@ -148,7 +152,7 @@ def refusal(status: int, what: str) -> CryptomlError:
 def check_token_form(token: str) -> None:
     """Raise ConfigError for a token that cannot be one: blanks, quotes, line ends. The token is not repeated."""
     if not token:
-        raise ConfigError("the DagsHub token is empty.", mend="set DAGSHUB_TOKEN in .env")
+        raise ConfigError("the DagsHub token is empty.", mend="put DAGSHUB_TOKEN into .env")
     if token != token.strip() or re.search(r"[\s'\"`]", token) or not token.isascii() or not token.isprintable():
         raise ConfigError(
             "the DagsHub token holds blanks, quotes or other characters that no token has.",

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cryptoml.errors import ConfigError
+from cryptoml.remotes.dvc_session import NO_ROOT_MEND, in_dvc_words, load_dvc, need_root, root_of
 
 LOCAL_REMOTE, LOCAL_STORE = "local", Path(".cryptoml/dvc")
-_STREAMS = threading.RLock()
-SETUP_MEND = "cryptoml setup-remotes --local (no account), or cryptoml setup-remotes"
 
 
 @dataclass(frozen=True)
@@ -48,20 +45,15 @@ class DvcRemote:
 
 
 def is_project(folder: Path) -> bool:
-    """Whether `folder` is the root of a DVC project."""
-    return (folder / ".dvc" / "config").is_file()
-
-
-def need_project(folder: Path) -> None:
-    """Raise ConfigError where `folder` is no DVC project."""
-    if not is_project(folder):
-        raise ConfigError(f"{folder}: is not a DVC project.", mend=SETUP_MEND)
+    """Whether `folder` is a DVC project or lies in one."""
+    return root_of(folder) is not None
 
 
 def init_project(folder: Path) -> bool:
     """Make `folder` a DVC project; whether that was needed."""
     if is_project(folder):
         return False
+    load_dvc()
     from dvc.repo import Repo
 
     with in_dvc_words(folder):
@@ -73,8 +65,7 @@ def init_project(folder: Path) -> bool:
 
 def remotes(folder: Path) -> tuple[DvcRemote, ...]:
     """The project's remotes with their secrets, the default one first; raises ConfigError for a broken config."""
-    need_project(folder)
-    config = _config(folder)
+    config = _config(need_root(folder))
     default = (config.get("core") or {}).get("remote")
     found = [
         DvcRemote(
@@ -89,12 +80,41 @@ def remotes(folder: Path) -> tuple[DvcRemote, ...]:
     return tuple(sorted(found, key=lambda one: (not one.is_default, one.name)))
 
 
+def own_options(folder: Path, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The remote's options in the configs of this machine and user, and those in the committed config."""
+    from dvc.config import Config
+
+    with in_dvc_words(folder):
+        config = Config(dvc_dir=str(folder / ".dvc"))
+        levels = {level: (config.read(level).get("remote") or {}).get(name) or {} for level in Config.LEVELS}
+    committed = levels.pop("repo", {})
+    return {key: text for options in levels.values() for key, text in options.items()}, committed
+
+
 def default_remote(folder: Path) -> DvcRemote:
     """The remote in use; raises ConfigError when there is none."""
     found = remotes(folder)
     if not found or not found[0].is_default:
-        raise ConfigError(f"{folder / '.dvc' / 'config'}: names no default remote.", mend=SETUP_MEND)
+        config = need_root(folder) / ".dvc" / "config"
+        named = (_config(need_root(folder)).get("core") or {}).get("remote")
+        missing = f"the default remote {named!r} is not defined" if named else "names no default remote"
+        missing += f" (remotes: {', '.join(one.name for one in found)})" if found else ""
+        mend = f"dvc remote default {found[0].name}" if found else NO_ROOT_MEND
+        raise ConfigError(f"{config}: {missing}.", mend=mend)
     return found[0]
+
+
+def named_remote(folder: Path, name: str, *, needed_by: str) -> DvcRemote:
+    """The remote of that name; raises ConfigError, naming who needs it, where there is none."""
+    found = remotes(folder)
+    for one in found:
+        if one.name == name:
+            return one
+    known = ", ".join(one.name for one in found) or "none"
+    raise ConfigError(
+        f"{needed_by}: names DVC remote {name!r}, which the configuration does not have (it has {known}).",
+        mend=f"dvc remote add {name} ADDRESS",
+    )
 
 
 def set_remote(folder: Path, name: str, url: str) -> None:
@@ -111,7 +131,7 @@ def set_remote(folder: Path, name: str, url: str) -> None:
 
 def set_secret(folder: Path, name: str, *, user: str, password: str) -> None:
     """Write user and password of an http remote into `.dvc/config.local`, mode 0600."""
-    path = folder / ".dvc" / "config.local"
+    path = need_root(folder) / ".dvc" / "config.local"
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     path.chmod(0o600)
     with _edit(folder, "local") as config:
@@ -119,45 +139,8 @@ def set_secret(folder: Path, name: str, *, user: str, password: str) -> None:
         options.update(auth="basic", user=user, password=password)
 
 
-@contextmanager
-def in_dvc_words(folder: Path) -> Iterator[None]:
-    """Call DVC in silence; its errors become ConfigError with what it said."""
-    from dvc.config import ConfigError as DvcConfigError
-    from dvc.exceptions import DvcException
-
-    try:
-        with quiet():
-            yield
-    except DvcConfigError as error:
-        _refuse_conflict(folder)
-        raise ConfigError(f"{folder / '.dvc'}: {_first_line(error)}.", mend="correct .dvc/config") from error
-    except DvcException as error:
-        if "git-ignored" in str(error):
-            raise ConfigError(
-                f"{folder}: git ignores the .dvc files, which must be committed.",
-                mend="in .gitignore, replace /data/ by /data/**, !/data/**/, !/data/**/*.dvc, !/data/**/.gitignore",
-            ) from error
-        raise ConfigError(f"{folder}: DVC: {_first_line(error)}.", mend="dvc status tells more") from error
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep DVC's advice out of standard output and its complaints out of the log; errors come as exceptions."""
-    import logging
-
-    logger = logging.getLogger("dvc")
-    # Standard output and the logger belong to the whole process: one thread at a time.
-    with _STREAMS:
-        level = logger.level
-        logger.setLevel(logging.CRITICAL)
-        try:
-            with redirect_stdout(io.StringIO()):
-                yield
-        finally:
-            logger.setLevel(level)
-
-
 def _config(folder: Path) -> Mapping[str, Any]:
+    load_dvc()
     from dvc.config import Config
 
     with in_dvc_words(folder):
@@ -167,27 +150,13 @@ def _config(folder: Path) -> Mapping[str, Any]:
 
 @contextmanager
 def _edit(folder: Path, level: str) -> Iterator[dict[str, Any]]:
+    load_dvc()
     from dvc.config import Config
 
-    with in_dvc_words(folder), Config(dvc_dir=str(folder / ".dvc")).edit(level) as config:
+    root = need_root(folder)
+    with in_dvc_words(root), Config(dvc_dir=str(root / ".dvc")).edit(level) as config:
         yield config
-
-
-def _refuse_conflict(folder: Path) -> None:
-    for name in ("config", "config.local"):
-        path = folder / ".dvc" / name
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-        marks = [number for number, line in enumerate(lines, 1) if line.startswith(("<<<<<<<", "=======", ">>>>>>>"))]
-        if marks:
-            raise ConfigError(
-                f"{path}, line {marks[0]}: holds a merge conflict.",
-                mend="choose one side, remove the marks, git add it",
-            )
 
 
 def _inside_git(folder: Path) -> bool:
     return any((place / ".git").exists() for place in (folder, *folder.parents))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,21 +9,25 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
+from cryptoml.remotes import git
 
 TIMEOUT_S = 60
+# git follows the redirect of a first request by default, and then sends pushes to the other host.
+NO_REDIRECTS = ("-c", "http.followRedirects=false")
 # Never ask: there may be nobody at the terminal, and a question would look like a hang.
-NO_PROMPT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": "", "LC_ALL": "C"}
+NO_PROMPT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": ""}
 
 
 def run(folder: Path, *arguments: str, stdin: str = "", timeout_s: float = TIMEOUT_S) -> str:
     """Run git in `folder`; its output. Raises ConfigError without git, and what git complains about, in words."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
+            ["git", "-C", str(folder), *NO_REDIRECTS, *arguments],
             input=stdin,
             capture_output=True,
-            text=True,
-            env={**os.environ, **NO_PROMPT},
+            encoding="utf-8",
+            errors="surrogateescape",
+            env={**git.environment(), **NO_PROMPT},
             timeout=timeout_s,
             check=False,
         )
@@ -40,11 +43,11 @@ def run(folder: Path, *arguments: str, stdin: str = "", timeout_s: float = TIMEO
 
 
 def is_repository(folder: Path) -> bool:
-    """Whether `folder` is inside a git work tree; raises ConfigError without git."""
+    """Whether `folder` is inside a git work tree; raises ConfigError without git, or where git does not trust it."""
     try:
         return run(folder, "rev-parse", "--is-inside-work-tree").strip() == "true"
     except ConfigError as error:
-        if "not installed" in error.fact:
+        if "not installed" in error.fact or "dubious ownership" in error.fact:
             raise
         return False
 
@@ -154,6 +157,23 @@ def git_error(text: str, doing: str) -> CryptomlError:
     low = text.lower()
     if "could not read username" in low or "could not read password" in low or "authentication failed" in low:
         return AccessError(f"git {doing}: no credentials, or wrong ones: {said}.", mend="cryptoml setup-remotes")
+    if "redirect" in low or re.search(r"error: 30[12378]\b", low):
+        return AccessError(
+            f"git {doing}: the server redirects to another address. Nothing was sent there.",
+            mend="check the address: git remote -v",
+        )
+    if "dubious ownership" in low:
+        place = re.search(r"dubious ownership in repository at '([^']+)'", text)
+        name = place[1] if place else "FOLDER"
+        return ConfigError(
+            f"{name}: git does not read this repository: it belongs to another user (dubious ownership).",
+            mend=f"git config --global --add safe.directory '{name}'",
+        )
+    if "index.lock" in low:
+        return UnavailableError(
+            f"git {doing}: another git process holds the index: {said}.",
+            mend="wait until it has ended; if none is running, remove that index.lock",
+        )
     if "403" in low:
         return AccessError(f"git {doing}: the token may not do that (403).", mend="ask the owner for write permission")
     if "not found" in low and "repository" in low:

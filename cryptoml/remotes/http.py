@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from cryptoml import proxies
 from cryptoml.errors import AccessError, ConfigError, UnavailableError
 from cryptoml.tracking.probe import is_loopback, reason, within
 
@@ -81,7 +82,7 @@ def ask(
         return Answer(response.status_code, response.text[:BODY_LIMIT], dict(response.headers.items()))
 
     try:
-        return within(timeout_s + 1.0, send)
+        answer = within(timeout_s + 1.0, send)
     except (TimeoutError, httpx.TimeoutException):
         raise UnavailableError(
             f"{_host(url)} does not answer within {timeout_s:g} s.", mend="check the network, or try again later"
@@ -93,7 +94,13 @@ def ask(
             raise ConfigError(
                 f"{_host(url)}: the certificate is not trusted.", mend="name your authority's file in SSL_CERT_FILE"
             ) from None
-        raise UnavailableError(f"{_host(url)}: {reason(error)}.", mend="check the address and the network") from None
+        raise proxies.connection_error(url, error, reason(error)) or UnavailableError(
+            f"{_host(url)}: {reason(error)}.", mend="check the address and the network"
+        ) from None
+    refused = proxies.status_error(url, answer.status)
+    if refused is not None:
+        raise refused
+    return answer
 
 
 def _host(url: str) -> str:

@@ -26,6 +26,7 @@ from cryptoml.tracking.bucket_errors import (
 from cryptoml.tracking.probe import within
 from cryptoml.tracking.translate import masked
 
+ARTIFACTS_FOLDER = "mlartifacts"
 PROXIED = ("mlflow-artifacts", "http", "https")
 NEW_EXPERIMENT = "choose another MLFLOW_EXPERIMENT_NAME, as an experiment keeps its location"
 
@@ -64,6 +65,27 @@ def check_location(
             mend=f"{bucket.install}; or {NEW_EXPERIMENT}",
         )
     _check_credentials(scheme, location, what, bucket, timeout_s)
+
+
+def default_root(database: Path) -> str:
+    """Where a SQLite store keeps artifacts unless CRYPTOML_ARTIFACT_ROOT says otherwise, as a URI."""
+    return (database.parent / ARTIFACTS_FOLDER).as_uri()
+
+
+def new_location(artifacts_root: str | None, experiment: str, *, store_uri: str) -> str:
+    """Where a new experiment of a file or a database keeps its artifacts; raises ConfigError without a root."""
+    if artifacts_root is None:
+        raise ConfigError(
+            f"{masked(store_uri)}: a database says nothing about where artifacts of new experiments go.",
+            mend="set CRYPTOML_ARTIFACT_ROOT to a bucket (s3://bucket/folder) or to a folder that all users share",
+        )
+    folder = re.sub(r"[^A-Za-z0-9._-]+", "-", experiment).strip(".-") or "experiment"
+    return f"{artifacts_root}/{folder}"
+
+
+def removed_name(experiment: str, identifier: str) -> str:
+    """The new name of an experiment that is removed because its location cannot be used; the old one is free then."""
+    return f"{experiment} (no artifacts, {identifier})"
 
 
 def server_folder_error(store_uri: str, what: str, location: str) -> ConfigError:

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from cryptoml.errors import UnavailableError
 from cryptoml.tracking.files import in_words, locked
 
+LOCK_WAIT_S = 30.0
 RECORD_TABLE = "cryptoml_store_folder"
 # The names that MLflow and cryptoml give to the root of a local store.
 ROOT_NAMES = ("mlartifacts", "mlruns")
@@ -75,25 +76,25 @@ class Relocation:
         return sentence
 
 
-def read_roots(database: Path) -> ArtifactRoots:
+def read_roots(database: Path, *, lock_wait_s: float = LOCK_WAIT_S) -> ArtifactRoots:
     """Compare the recorded folder with today's; reads only. A database without a record is judged by its locations."""
     folder = database.parent
-    with _database_errors(database), closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+    with _opened(database, lock_wait_s, "mode=ro") as connection:
         recorded = _recorded(connection)
         found = recorded if recorded is not None else _inferred(connection, folder, database.name)
     return ArtifactRoots(folder, tuple(old for old in found if not _is_same(old, folder)))
 
 
-def follow(database: Path, *, tell: Callable[[str], None]) -> ArtifactRoots:
+def follow(database: Path, *, tell: Callable[[str], None], lock_wait_s: float = LOCK_WAIT_S) -> ArtifactRoots:
     """Rewrite locations below former folders and record today's folder; `tell` gets a sentence if any changed.
 
     Runs under the store's file lock and in one transaction: processes that start at once do it once.
     """
-    if _is_recorded(database):
-        return read_roots(database)
+    if _is_recorded(database, lock_wait_s):
+        return read_roots(database, lock_wait_s=lock_wait_s)
     with in_words(database), locked(database.with_name(f".{database.name}.lock")):
-        roots = read_roots(database)
-        with _database_errors(database), closing(sqlite3.connect(database, timeout=30)) as connection, connection:
+        roots = read_roots(database, lock_wait_s=lock_wait_s)
+        with _opened(database, lock_wait_s, "mode=rw") as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
             done = _rewrite(connection, roots)
             connection.execute(f"CREATE TABLE IF NOT EXISTS {RECORD_TABLE} (folder TEXT PRIMARY KEY)")
@@ -103,7 +104,7 @@ def follow(database: Path, *, tell: Callable[[str], None]) -> ArtifactRoots:
             connection.executemany(f"INSERT INTO {RECORD_TABLE} VALUES (?)", [(str(path),) for path in kept])
     if done.changed:
         tell(str(done))
-    return read_roots(database)
+    return read_roots(database, lock_wait_s=lock_wait_s)
 
 
 def local_path(location: str) -> Path | None:
@@ -126,9 +127,9 @@ def _was_left_behind(old: str, new: str) -> bool:
     return before is not None and after is not None and not after.exists() and before.exists()
 
 
-def _is_recorded(database: Path) -> bool:
+def _is_recorded(database: Path, lock_wait_s: float) -> bool:
     """Whether today's folder is the only one on record, so that there is nothing to write."""
-    with _database_errors(database), closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+    with _opened(database, lock_wait_s, "mode=ro") as connection:
         recorded = _recorded(connection)
     return recorded is not None and all(_is_same(path, database.parent) for path in recorded)
 
@@ -194,10 +195,11 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 @contextmanager
-def _database_errors(database: Path) -> Iterator[None]:
-    """Turn what SQLite says about the database into an error made for people."""
+def _opened(database: Path, lock_wait_s: float, options: str) -> Iterator[sqlite3.Connection]:
+    """A connection that waits for locks; what SQLite says about the database becomes an error made for people."""
     try:
-        yield
+        with closing(sqlite3.connect(f"{database.as_uri()}?{options}", uri=True, timeout=lock_wait_s)) as connection:
+            yield connection
     except sqlite3.Error as error:
         raise UnavailableError(
             f"{database}: the artifact locations could not be read or adapted: {error}.",

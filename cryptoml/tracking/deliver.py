@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -12,21 +12,22 @@ from cryptoml import events
 from cryptoml.errors import AccessError, CryptomlError, DataError, UnavailableError
 from cryptoml.tracking import limits, numbers
 from cryptoml.tracking.bucket_errors import OF_ONE_EXPERIMENT
+from cryptoml.tracking.duplicates import RUN_KEY_TAG, close_duplicates, runs_of_key
 from cryptoml.tracking.entries import Delivery, JournalEntry
 from cryptoml.tracking.files import locked
 from cryptoml.tracking.journal import Journal
+from cryptoml.tracking.once import once
 from cryptoml.tracking.process import is_gone
 from cryptoml.tracking.records import Registration, RunRecord
 from cryptoml.tracking.replay import Replay
 from cryptoml.tracking.runs import highest_run_number, search_runs
-from cryptoml.tracking.translate import is_missing, store_in_words
+from cryptoml.tracking.translate import WrongServerError, foreign_answer, is_missing, store_in_words
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from cryptoml.tracking.store import Store
 
-RUN_KEY_TAG = "cryptoml.run_key"
 Register = Callable[[str, Registration], str]
 """Puts a delivered run (its id) into the registry and returns the version; running it twice makes one version."""
 
@@ -96,6 +97,8 @@ def deliver(
         status = status_of(entry, record)
         with store_in_words(store.uri, f"deliver {record.run_name}"):
             Replay(entry, store, record, on_event).write(made, status, settled=settled)
+        if status != "RUNNING" and store.is_remote:
+            _close_duplicates(store, made, record, on_event)
         wishes = record.registrations if status == "FINISHED" else ()
         if register:
             for wish in wishes:
@@ -106,7 +109,9 @@ def deliver(
         if status != "RUNNING" and (register or not wishes):
             mark = replace(mark, size=size)
             entry.mark(mark)
-            _clear(entry)
+            # A registration that was asked for meanwhile still needs the staged model.
+            if entry.is_delivered():
+                _clear(entry)
         return _delivered(made.info.run_id, record, status, settled is None, mark)
 
 
@@ -132,7 +137,8 @@ def deliver_pending(
         except CryptomlError as error:
             first_error = first_error or error
             left.append(entry)
-            if isinstance(error, (UnavailableError, AccessError)) and not isinstance(error, OF_ONE_EXPERIMENT):
+            of_all = isinstance(error, (UnavailableError, AccessError, WrongServerError))
+            if of_all and not isinstance(error, OF_ONE_EXPERIMENT):
                 left.extend(waiting[place + 1 :])
                 break
             on_event(events.Warned(f"a run stays in the journal: {error.fact}"))
@@ -150,25 +156,26 @@ def status_of(entry: JournalEntry, record: RunRecord) -> str:
 
 def _find(store: Store, record: RunRecord, here: Delivery | None) -> Run | None:
     """The run that an earlier attempt made in this store, or None."""
-    from mlflow.entities import ViewType
     from mlflow.exceptions import MlflowException
 
     if here and here.run_id:
         with store_in_words(store.uri, f"look for {record.run_name}"):
             try:
-                return store.client.get_run(here.run_id)
+                run = store.client.get_run(here.run_id)
             except MlflowException as error:
                 if not is_missing(error):
                     raise
+            else:
+                if run.info.run_id != here.run_id:
+                    raise foreign_answer(store.uri, f"look for {record.run_name}")
+                return run
     experiment = store.experiment_id(record.experiment)
     with store_in_words(store.uri, f"look for {record.run_name}"):
-        found = store.client.search_runs(
-            [experiment],
-            f"tags.`{RUN_KEY_TAG}` = '{record.run_key}'",
-            run_view_type=ViewType.ALL,
-            max_results=1,
-        )
-    return found[0] if found else None
+        return _first(runs_of_key(store, experiment, record.run_key))
+
+
+def _first(runs: Sequence[Run]) -> Run | None:
+    return runs[0] if runs else None
 
 
 def _create(store: Store, record: RunRecord) -> Run:
@@ -179,7 +186,22 @@ def _create(store: Store, record: RunRecord) -> Run:
             tags[theirs] = record.tags[ours][: limits.TAG_LENGTH]
     with store_in_words(store.uri, f"create {record.run_name}"):
         name = _free_name(store, record)
-        return store.client.create_run(experiment, start_time=record.start_time_ms, tags=tags, run_name=name)
+        return once(
+            store,
+            lambda: store.client.create_run(experiment, start_time=record.start_time_ms, tags=tags, run_name=name),
+            lambda: _first(runs_of_key(store, experiment, record.run_key)),
+            valid=lambda run: bool(run.info.run_id),
+        )
+
+
+def _close_duplicates(store: Store, run: Run, record: RunRecord, on_event: events.OnEvent) -> None:
+    """Close what a lost answer, a repeating proxy or an older cryptoml made beside `run`."""
+    with store_in_words(store.uri, f"look for duplicates of {record.run_name}"):
+        found = runs_of_key(store, run.info.experiment_id, record.run_key)
+    extras = [one for one in found if one.info.run_id != run.info.run_id]
+    active = [one for one in extras if one.info.lifecycle_stage != "deleted"]
+    if close_duplicates(store, active, kept_id=run.info.run_id):
+        on_event(events.Warned(f"{record.run_name} was in the store {len(active) + 1} times; the others were deleted."))
 
 
 def _free_name(store: Store, record: RunRecord) -> str:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from cryptoml.errors import AccessError, CryptomlError, UnavailableError
 
@@ -52,13 +53,23 @@ def locked(path: Path, *, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` by a file with `text` that has reached the disk."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    """Replace `path` by a file with `text` that has reached the disk; nothing partial stays where that fails."""
+    with replacing(path, part=path.with_name(f"{path.name}.{os.getpid()}.part")) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def replacing(path: Path, *, part: Path) -> Iterator[IO[bytes]]:
+    """Write to `part`, which replaces `path` once it has reached the disk, and is removed after an error."""
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from cryptoml.tracking import numbers
 from cryptoml.tracking.entries import JournalEntry
-from cryptoml.tracking.files import in_words, sync_folder
+from cryptoml.tracking.files import in_words, replacing, sync_folder
 from cryptoml.tracking.process import this_process
 from cryptoml.tracking.records import SCHEMA, Status, encode, number_to_json
 
@@ -197,14 +197,11 @@ class JournalRun:
 def _copy(source: Path, target: Path, *, part: Path) -> tuple[str, int]:
     digest = hashlib.sha256()
     size = 0
-    with source.open("rb") as reader, part.open("wb") as writer:
+    with source.open("rb") as reader, replacing(target, part=part) as writer:
         while block := reader.read(_CHUNK):
             digest.update(block)
             size += len(block)
             writer.write(block)
-        writer.flush()
-        os.fsync(writer.fileno())
-    part.replace(target)
     return digest.hexdigest(), size
 
 

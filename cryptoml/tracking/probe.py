@@ -1,21 +1,25 @@
-"""A look before the leap: does the server answer, does it speak MLflow, does it know us? Seconds, not minutes."""
+"""Preflight check of a tracking server: it answers, speaks MLflow and accepts the credentials, within seconds."""
 
 from __future__ import annotations
 
+import http.client
 import ipaddress
 import json
 import os
 import socket
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from cryptoml import proxies
 from cryptoml.errors import AccessError, ConfigError, UnavailableError
 from cryptoml.tracking.translate import URI_MEND, http_error, masked
 
 DOING = "reach the tracking server"
-_BODY_LIMIT = 64 * 1024
+_BODY_LIMIT = 1024 * 1024
+SLICE_S = 0.2
 T = TypeVar("T")
 
 
@@ -49,7 +53,33 @@ def is_loopback(host: str) -> bool:
 
 def probe_http(uri: str, *, timeout_s: float, credentials: tuple[str, str] | None) -> None:
     """One small question to the MLflow server at `uri`; raises what is wrong, in words."""
+    status, text = ask_mlflow(
+        uri,
+        "experiments/get-by-name",
+        {"experiment_name": "cryptoml-is-anybody-there"},
+        timeout_s=timeout_s,
+        credentials=credentials,
+    )
+    judge(status, text, uri)
+
+
+def ask_mlflow(
+    uri: str,
+    function: str,
+    values: Mapping[str, str],
+    *,
+    timeout_s: float,
+    credentials: tuple[str, str] | None,
+    write: bool = False,
+    doing: str = DOING,
+) -> tuple[int, str]:
+    """One request to MLflow's REST API, sent once; gives the status and the body as text.
+
+    values go as query, or as JSON body with `write`. Raises UnavailableError when no whole answer comes,
+    ConfigError for an untrusted certificate or an address that cannot be sent.
+    """
     import requests
+    import urllib3
 
     bearer = os.environ.get("MLFLOW_TRACKING_TOKEN")
     verify: bool | str = os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or (
@@ -57,9 +87,11 @@ def probe_http(uri: str, *, timeout_s: float, credentials: tuple[str, str] | Non
     )
 
     def ask() -> tuple[int, str]:
-        with requests.get(
-            f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/get-by-name",
-            params={"experiment_name": "cryptoml-is-anybody-there"},
+        with requests.request(
+            "POST" if write else "GET",
+            f"{uri.rstrip('/')}/api/2.0/mlflow/{function}",
+            params=None if write else dict(values),
+            json=dict(values) if write else None,
             auth=credentials,
             headers={"Authorization": f"Bearer {bearer}"} if bearer and not credentials else {},
             timeout=timeout_s,
@@ -70,23 +102,25 @@ def probe_http(uri: str, *, timeout_s: float, credentials: tuple[str, str] | Non
             return answer.status_code, answer.raw.read(_BODY_LIMIT, decode_content=True).decode(errors="replace")
 
     try:
-        status, text = within(timeout_s + 1.0, ask)
+        return within(timeout_s + 1.0, ask)
     except TimeoutError:
-        raise _silent(uri, timeout_s) from None
+        raise _silent(uri, timeout_s, doing) from None
     except requests.exceptions.SSLError:
         raise ConfigError(
             f"{uri}: the server's certificate is not trusted.",
             mend="name your authority's file in MLFLOW_TRACKING_SERVER_CERT_PATH",
         ) from None
-    except requests.exceptions.Timeout:
-        raise _silent(uri, timeout_s) from None
+    except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
+        raise _silent(uri, timeout_s, doing) from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader):
         raise ConfigError(f"{uri}: this address or its credentials cannot be sent.", mend=URI_MEND) from None
     except requests.exceptions.RequestException as error:
-        raise UnavailableError(
-            f"{uri}: could not {DOING}: {reason(error)}.", mend="check the address and the network"
+        raise proxies.connection_error(uri, error, reason(error)) or UnavailableError(
+            f"{uri}: could not {doing}: {reason(error)}.", mend="check the address and the network"
         ) from None
-    judge(status, text, uri)
+    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
+        # The body is read past requests: what breaks there is not one of its own exceptions.
+        raise _broken(uri, doing) from None
 
 
 def judge(status: int, text: str, uri: str) -> None:
@@ -98,11 +132,14 @@ def judge(status: int, text: str, uri: str) -> None:
     spoken = isinstance(document, dict)
     if status == 200 and spoken:
         return
+    if status == 200 and document is None and not text.lstrip().startswith("<"):
+        # A page of HTML means another kind of server; half a document, or bytes of no kind, a fault on the way.
+        raise _broken(uri, DOING)
     if status == 200:
         raise ConfigError(f"{uri}: what answers there is no MLflow server.", mend=URI_MEND)
     if status == 404 and spoken and document.get("error_code") == "RESOURCE_DOES_NOT_EXIST":
         return
-    raise http_error(status, text, uri, DOING)
+    raise proxies.status_error(uri, status) or http_error(status, text, uri, DOING)
 
 
 def probe_tcp(uri: str, *, timeout_s: float, default_port: int) -> None:
@@ -133,7 +170,12 @@ def within(seconds: float, work: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=run, name="cryptoml-probe", daemon=True)
     thread.start()
-    thread.join(seconds)
+    left = seconds
+    while thread.is_alive() and left > 0:
+        began = time.monotonic()
+        thread.join(min(SLICE_S, left))
+        # A wait that took much longer than asked for means that this process did not run: that is not the server's.
+        left -= min(time.monotonic() - began, 2 * SLICE_S)
     if failure:
         raise failure[0]
     if not outcome:
@@ -141,9 +183,16 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     return outcome[0]
 
 
-def _silent(uri: str, timeout_s: float) -> UnavailableError:
+def _broken(uri: str, doing: str) -> UnavailableError:
     return UnavailableError(
-        f"{masked(uri)}: could not {DOING}: no answer within {timeout_s:g} s.",
+        f"{masked(uri)}: could not {doing}: the answer is incomplete or damaged.",
+        mend="check the server and what is between; try again later: cryptoml sync",
+    )
+
+
+def _silent(uri: str, timeout_s: float, doing: str = DOING) -> UnavailableError:
+    return UnavailableError(
+        f"{masked(uri)}: could not {doing}: no answer within {timeout_s:g} s.",
         mend="check the server, or wait longer: CRYPTOML_STORE_TIMEOUT_S",
     )
 

@@ -39,11 +39,11 @@ def prove(store: Store, *, size: int = 64 * 1024) -> StoreProof:
         with store_in_words(store.uri, "write a test run"), tempfile.TemporaryDirectory(prefix="cryptoml-") as text:
             run_id = client.create_run(identifier, run_name="connection-check").info.run_id
             client.log_metric(run_id, METRIC, VALUE)
-            source = Path(text) / "sent" / "check.bin"
-            source.parent.mkdir()
+            source = Path(text) / "check.bin"
             source.write_bytes(os.urandom(size))
             started = time.monotonic()
-            store.upload_folder(run_id, source.parent, "check")
+            with store.uploading():
+                store.repository(client.get_run(run_id), for_writing=True).log_artifact(str(source), "check")
             sent = time.monotonic() - started
             (Path(text) / "back").mkdir()
             started = time.monotonic()

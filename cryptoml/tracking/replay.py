@@ -5,18 +5,20 @@ Each part first looks at what is there, so that going on after a break doubles n
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cryptoml import events
+from cryptoml.errors import UnavailableError
 from cryptoml.tracking import limits
+from cryptoml.tracking.artifacts import file_sha256, store_artifacts
 from cryptoml.tracking.entries import JournalEntry
-from cryptoml.tracking.files import in_words
-from cryptoml.tracking.records import MetricPoint, RunRecord
+from cryptoml.tracking.once import once, repeat
+from cryptoml.tracking.records import MetricPoint, RunRecord, StagedArtifact
+from cryptoml.tracking.translate import masked
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -48,12 +50,14 @@ class Replay:
         self._params(run)
         self._metrics(run, tags, settled)
         self._tags(run, tags)
-        self._artifacts(run)
+        self._artifacts(run, resumed=settled is not None)
         ended_ms = self.record.end_time_ms
         if ended_ms is None:
             ended_ms = int(self.entry.path.stat().st_mtime * 1000)
         if status != "RUNNING" and (run.info.status, run.info.end_time) != (status, ended_ms):
-            self.store.client.set_terminated(run.info.run_id, status, ended_ms)
+            repeat(self.store, lambda: self.store.client.set_terminated(run.info.run_id, status, ended_ms))
+        if self.store.is_remote:
+            self._confirm(run.info.run_id, status, tags)
 
     def _params(self, run: Run) -> None:
         from mlflow.entities import Param
@@ -65,7 +69,8 @@ class Replay:
                 self._warn(f"the store has {there[key]!r} for the parameter {key}, the journal {text!r}.")
         new = [(key, text) for key, text in wanted.items() if key not in there]
         for part in limits.chunks(new, most=limits.PARAMS_A_REQUEST, size=limits.pair_size):
-            self.store.client.log_batch(run.info.run_id, params=[Param(key, text) for key, text in part])
+            params = [Param(key, text) for key, text in part]
+            repeat(self.store, partial(self.store.client.log_batch, run.info.run_id, params=params))
 
     def _tags(self, run: Run, tags: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
@@ -73,7 +78,8 @@ class Replay:
         wanted = limits.fit(tags, length=limits.TAG_LENGTH, what="tag", tell=self._warn)
         new = [(key, text) for key, text in wanted.items() if run.data.tags.get(key) != text]
         for part in limits.chunks(new, most=limits.PARAMS_A_REQUEST, size=limits.pair_size):
-            self.store.client.log_batch(run.info.run_id, tags=[RunTag(key, text) for key, text in part])
+            run_tags = [RunTag(key, text) for key, text in part]
+            repeat(self.store, partial(self.store.client.log_batch, run.info.run_id, tags=run_tags))
 
     def _metrics(self, run: Run, tags: dict[str, str], settled: int | None) -> None:
         """NaN goes as NaN; an infinity, which a store would turn into a huge number, goes into a tag."""
@@ -95,13 +101,27 @@ class Replay:
             self._warn(f"not stored as metrics, as they are no numbers: {text[:200]}.")
 
     def _send(self, run_id: str, points: Sequence[MetricPoint]) -> list[MetricPoint]:
-        """Log the points; returns those that the server refuses for being NaN."""
+        """Log the points; returns those that the server refuses for being NaN.
+
+        Some stores keep a point twice that is sent twice, so after a lost answer only what is not there is sent.
+        """
         from mlflow.entities import Metric
         from mlflow.exceptions import MlflowException
 
         def send(chosen: Sequence[MetricPoint]) -> None:
-            metrics = [Metric(one.key, one.value, one.timestamp_ms, one.step) for one in chosen]
-            self.store.client.log_batch(run_id, metrics=metrics)
+            left = list(chosen)
+
+            def log() -> bool:
+                metrics = [Metric(one.key, one.value, one.timestamp_ms, one.step) for one in left]
+                self.store.client.log_batch(run_id, metrics=metrics)
+                return True
+
+            def all_there() -> bool | None:
+                there = self._stored(self.store.client.get_run(run_id), {one.key for one in left})
+                left[:] = [one for one in left if _identity(one) not in there]
+                return None if left else True
+
+            once(self.store, log, all_there)
 
         numbers = [point for point in points if not math.isnan(point.value)]
         try:
@@ -122,17 +142,39 @@ class Replay:
             for one in self.store.client.get_metric_history(run.info.run_id, key)
         }
 
-    def _artifacts(self, run: Run) -> None:
+    def _artifacts(self, run: Run, *, resumed: bool) -> None:
+        """Store every staged file. One without a record in the journal counts by what it is on disk."""
         staging = self.entry.staging
-        if not self.record.artifacts or not staging.is_dir():
-            return
-        for artifact in self.record.artifacts:
-            path = staging / artifact.path
-            # A file that is gone was delivered before; one that changed is not what was recorded.
-            if path.exists() and (path.stat().st_size != artifact.size or _sha256(path) != artifact.sha256):
-                self._warn(f"the staged artifact {artifact.path} is damaged and stays out.")
+        recorded = {one.path: one for one in self.record.artifacts}
+        staged: list[StagedArtifact] = []
+        for path in sorted(one for one in staging.rglob("*") if one.is_file()):
+            name = path.relative_to(staging).as_posix()
+            found = StagedArtifact(name, file_sha256(path), path.stat().st_size)
+            if recorded.get(name, found) == found:
+                staged.append(found)
+            else:
+                self._warn(f"the staged artifact {name} is damaged and stays out.")
                 path.unlink()
-        self.store.upload_folder(run.info.run_id, staging)
+        store_artifacts(self.store, run, staging, staged, resumed=resumed)
+
+    def _confirm(self, run_id: str, status: str, tags: Mapping[str, str]) -> None:
+        """Check that the run has what was sent: an empty answer with status 200 counts as success in mlflow."""
+        run = self.store.client.get_run(run_id)
+        keys = {
+            "parameters": {key[: limits.KEY_LENGTH] for key in self.record.params} - set(run.data.params),
+            "tags": {key[: limits.KEY_LENGTH] for key in tags} - set(run.data.tags),
+            "metrics": {point.key[: limits.KEY_LENGTH] for point in self.record.metrics if math.isfinite(point.value)}
+            - set(run.data.metrics),
+        }
+        lacking = [f"{len(missing)} {what}" for what, missing in keys.items() if missing]
+        if run.info.run_id != run_id or status not in (run.info.status, "RUNNING"):
+            lacking.append(f"the status {status}")
+        if lacking:
+            raise UnavailableError(
+                f"{masked(self.store.uri)}: {self.record.run_name} was written, but the store does not show all of "
+                f"it: {', '.join(lacking)} missing.",
+                mend="try again later: cryptoml sync",
+            )
 
     def _warn(self, sentence: str) -> None:
         self.on_event(events.Warned(f"{self.record.run_name}: {sentence}"))
@@ -145,8 +187,3 @@ def _size(point: MetricPoint) -> int:
 def _identity(point: MetricPoint) -> tuple[Any, ...]:
     value = "nan" if math.isnan(point.value) else max(-LARGEST_FLOAT, min(LARGEST_FLOAT, point.value))
     return point.key, value, point.step, point.timestamp_ms
-
-
-def _sha256(path: Path) -> str:
-    with in_words(path), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
-import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,19 +12,28 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from cryptoml.errors import ConfigError, CryptomlError
-from cryptoml.tracking import artifact_access, artifact_roots, database_store, probe, sqlite_store
+from cryptoml import events
+from cryptoml.errors import CryptomlError
+from cryptoml.tracking import artifact_access, artifact_roots, database_store, downloads, probe, sqlite_store
 from cryptoml.tracking.addresses import unsupported
 from cryptoml.tracking.artifact_roots import ArtifactRoots
+from cryptoml.tracking.credentials import CREDENTIALS, exchange, put
+from cryptoml.tracking.once import once
+from cryptoml.tracking.preflight import deleted_experiment
 from cryptoml.tracking.quiet import import_mlflow
-from cryptoml.tracking.translate import masked, store_in_words
+from cryptoml.tracking.request_limits import RETRIES, limits_of
+from cryptoml.tracking.translate import exists_already, foreign_answer, masked, store_in_words
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
-ARTIFACTS_FOLDER = "mlartifacts"
 UPLOAD_TIMEOUT_S = 60
+
+
+# mlflow reads its limits from the environment, which all threads share.
+_retries_guard = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class Store:
 
     def close(self) -> None:
         """Put the environment back as it was."""
-        _restore(self._saved)
+        put(self._saved)
         self._saved.clear()
 
     def __enter__(self) -> Store:
@@ -78,10 +86,7 @@ class Store:
             found = self._make_experiment(name)
         identifier, stage, location = found
         if stage == "deleted":
-            raise ConfigError(
-                f"{masked(self.uri)}: the experiment {name} was deleted.",
-                mend=f"mlflow experiments restore -x {identifier}, or choose another MLFLOW_EXPERIMENT_NAME",
-            )
+            raise deleted_experiment(self.uri, name)
         self._check_location(location, name)
         return identifier
 
@@ -100,38 +105,49 @@ class Store:
         """Give single requests the time that large files need."""
         wanted = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(UPLOAD_TIMEOUT_S)}
         ours = self.is_remote and self._saved.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "") is None
-        saved = _set(wanted) if ours else {}
+        saved = exchange(wanted) if ours else {}
         try:
             yield
         finally:
-            _restore(saved)
+            put(saved)
+
+    @contextmanager
+    def without_retries(self) -> Iterator[None]:
+        """Let mlflow send each request once, whatever the answer."""
+        with _retries_guard:
+            saved = exchange({RETRIES: "0"})
+            try:
+                yield
+            finally:
+                # `close` in another thread may have put the environment back meanwhile.
+                if os.environ.get(RETRIES) == "0":
+                    put(saved)
 
     def list_files(self, run_id: str, folder: str) -> list[str]:
-        """The paths of the run's files directly in the folder."""
-        return [one.path for one in self._artifacts(run_id).list_artifacts(folder) if not one.is_dir]
+        """The paths of the run's files directly in the folder; raises AccessError for an unsafe path."""
+        return [one.path for one in downloads.list_folder(self._repository_of(run_id), folder) if not one.is_dir]
 
     def download(self, run_id: str, path: str, target: Path) -> Path:
-        """Fetch a file or a folder of the run into `target`, which is there; gives where it lies now."""
-        with self.uploading():
-            return Path(self._artifacts(run_id).download_artifacts(path, str(target)))
+        """Fetch a file or a folder of the run into `target`, which is there; gives where it lies now.
 
-    def upload_folder(self, run_id: str, folder: Path, path: str | None = None) -> None:
-        """Store all files of the folder as artifacts of the run, below `path`."""
+        Raises AccessError for a listing with unsafe paths or absurd sizes.
+        """
         with self.uploading():
-            if self.roots is not None and self.roots.former:
-                # The client would write to where the run's location says, which is the former folder.
-                self._artifacts(run_id, for_writing=True).log_artifacts(str(folder), path)
-            else:
-                self.client.log_artifacts(run_id, str(folder), path)
+            return downloads.fetch(self._repository_of(run_id), path, target)
 
-    def _artifacts(self, run_id: str, *, for_writing: bool = False) -> ArtifactRepository:
-        # The client's own methods also look for logged models, which servers before MLflow 3 do not know.
+    def repository(self, run: Run, *, for_writing: bool = False) -> ArtifactRepository:
+        """The run's artifacts: where they are now if the project was moved. The one place that opens them."""
+        # The client's own methods also look for logged models, which servers before MLflow 3 do not know, and would
+        # use the folder that the project was in before.
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        location = self.client.get_run(run_id).info.artifact_uri
+        location = run.info.artifact_uri
         if self.roots is not None:
             location = self.roots.current(location) if for_writing else self.roots.readable(location)
         return get_artifact_repository(location, tracking_uri=self.uri, registry_uri=self.uri)
+
+    def _repository_of(self, run_id: str) -> ArtifactRepository:
+        return self.repository(self.client.get_run(run_id))
 
     def _check_location(self, location: str, experiment: str) -> None:
         current = self.roots.current(location) if self.roots is not None else location
@@ -149,19 +165,15 @@ class Store:
     def _find_experiment(self, name: str) -> tuple[str, str, str] | None:
         with store_in_words(self.uri, f"look up the experiment {name}"):
             found = self.client.get_experiment_by_name(name)
+            if found and not found.experiment_id:
+                raise foreign_answer(self.uri, f"look up the experiment {name}")
         return (found.experiment_id, found.lifecycle_stage, found.artifact_location) if found else None
 
     def _new_location(self, name: str) -> str | None:
         """Where a new experiment is to keep its artifacts; None where the server decides."""
         if self.is_remote:
             return None
-        if self.artifacts_root is None:
-            raise ConfigError(
-                f"{self.address}: a database says nothing about where artifacts of new experiments go.",
-                mend="set CRYPTOML_ARTIFACT_ROOT to a bucket (s3://bucket/folder) or to a folder that all users share",
-            )
-        folder = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "experiment"
-        location = f"{self.artifacts_root}/{folder}"
+        location = artifact_access.new_location(self.artifacts_root, name, store_uri=self.uri)
         self._check_location(location, name)
         return location
 
@@ -174,7 +186,7 @@ class Store:
         try:
             self._check_location(location, name)
         except CryptomlError:
-            self.client.rename_experiment(identifier, f"{name} (no artifacts, {identifier})")
+            self.client.rename_experiment(identifier, artifact_access.removed_name(name, identifier))
             self.client.delete_experiment(identifier)
             raise
         return location
@@ -183,15 +195,21 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         location = self._new_location(name)
+
+        def create() -> tuple[str, str, str | None]:
+            return self.client.create_experiment(name, artifact_location=location), "active", location
+
         with store_in_words(self.uri, f"make the experiment {name}"):
             try:
-                identifier = self.client.create_experiment(name, artifact_location=location)
-                return identifier, "active", location or self._location_by_server(identifier, name)
-            except MlflowException:
-                found = self._find_experiment(name)
+                identifier, stage, place = once(
+                    self, create, lambda: self._find_experiment(name), valid=lambda made: bool(made[0])
+                )
+            except MlflowException as error:
+                found = self._find_experiment(name) if exists_already(error) or not self.is_remote else None
                 if found is None:
                     raise
                 return found
+            return identifier, stage, place or self._location_by_server(identifier, name)
 
 
 def open_store(
@@ -202,21 +220,29 @@ def open_store(
     password: str | None = None,
     artifacts_root: str | None = None,
     on_relocation: Callable[[str], None] | None = None,
+    migrate: bool = True,
+    lock_wait_s: float = sqlite_store.LOCK_WAIT_S,
+    on_event: events.OnEvent = events.ignore,
 ) -> Store:
     """Open the store at `tracking_uri`: `sqlite:////abs/mlflow.db`, an http(s) server, or another database.
 
     A SQLite store is made when it is not there; its artifacts go to the URI `artifacts_root`, by default `mlartifacts`
-    beside it. With `on_relocation`, artifact locations of a store that was moved are rewritten to where it is now, and
-    it gets a sentence about that; without it they are resolved in memory. Raises UnavailableError, AccessError or
-    ConfigError within a few times `timeout_s`.
+    beside it. One of an older MLflow is migrated after a backup, or refused when `migrate` is false; one that
+    another program has locked is waited for up to `lock_wait_s`. With `on_relocation`, artifact locations of a store
+    that was moved are rewritten to where it is now, and it gets a sentence about that; without it they are resolved
+    in memory. Raises UnavailableError, AccessError or ConfigError; for a server within a few times `timeout_s`.
     """
     scheme = urlsplit(tracking_uri).scheme.partition("+")[0]
     if scheme == "sqlite":
         path = sqlite_store.database_path(tracking_uri)
-        root = artifacts_root or (path.parent / ARTIFACTS_FOLDER).as_uri()
-        local = artifact_roots.local_path(root) or path.parent / ARTIFACTS_FOLDER
-        sqlite_store.prepare(path, artifacts_root=local, timeout_s=timeout_s)
-        roots = artifact_roots.follow(path, tell=on_relocation) if on_relocation else artifact_roots.read_roots(path)
+        root = artifacts_root or artifact_access.default_root(path)
+        local = artifact_roots.local_path(root) or path.parent / artifact_access.ARTIFACTS_FOLDER
+        sqlite_store.prepare(path, artifacts_root=local, lock_wait_s=lock_wait_s, migrate=migrate, on_event=on_event)
+        roots = (
+            artifact_roots.follow(path, tell=on_relocation, lock_wait_s=lock_wait_s)
+            if on_relocation
+            else artifact_roots.read_roots(path, lock_wait_s=lock_wait_s)
+        )
         return _store(sqlite_store.database_uri(path), root, {}, timeout_s, roots)
     if scheme in ("http", "https"):
         uri = tracking_uri.rstrip("/")
@@ -224,7 +250,7 @@ def open_store(
         bearer = bool(os.environ.get("MLFLOW_TRACKING_TOKEN"))
         probe.check_address(uri, with_credentials=credentials is not None or bearer)
         probe.probe_http(uri, timeout_s=timeout_s, credentials=credentials)
-        return _store(uri, artifacts_root, _limits(timeout_s) | _credentials(credentials), timeout_s)
+        return _store(uri, artifacts_root, limits_of(timeout_s) | _login(credentials), timeout_s)
     if scheme in database_store.PORTS:
         uri = database_store.prepare(tracking_uri, timeout_s=timeout_s, artifacts_root=artifacts_root)
         return _store(uri, artifacts_root, {}, timeout_s)
@@ -235,44 +261,15 @@ def _store(
     uri: str, root: str | None, wanted: Mapping[str, str], timeout_s: float, roots: ArtifactRoots | None = None
 ) -> Store:
     mlflow = import_mlflow()
-    saved = _set(wanted)
+    saved = exchange(wanted)
     try:
         with store_in_words(uri, "open the store"):
             client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
     except BaseException:
-        _restore(saved)
+        put(saved)
         raise
     return Store(client, uri, root, roots, timeout_s, saved)
 
 
-def _limits(timeout_s: float) -> dict[str, str]:
-    """Three tries within seconds; what the user set himself stays."""
-    wanted = {
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, math.ceil(timeout_s))),
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-        # A server may ask for an hour's patience; the journal waits instead.
-        "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
-        # Ending a run would print its address to standard output, where results go.
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    }
-    return {name: text for name, text in wanted.items() if name not in os.environ}
-
-
-def _credentials(credentials: tuple[str, str] | None) -> dict[str, str]:
-    names = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
-    return dict(zip(names, credentials, strict=True)) if credentials else {}
-
-
-def _set(wanted: Mapping[str, str]) -> dict[str, str | None]:
-    saved = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    return saved
-
-
-def _restore(saved: Mapping[str, str | None]) -> None:
-    for name, text in saved.items():
-        if text is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = text
+def _login(credentials: tuple[str, str] | None) -> dict[str, str]:
+    return dict(zip(CREDENTIALS, credentials, strict=False)) if credentials else {}

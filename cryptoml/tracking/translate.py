@@ -16,6 +16,21 @@ TOKEN_MEND = "check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (for D
 URI_MEND = "check MLFLOW_TRACKING_URI; DagsHub's ends in .mlflow: https://dagshub.com/<owner>/<repository>.mlflow"
 
 
+# Where exceptions about an answer's shape come from.
+_PARSERS = ("mlflow", "google.protobuf", "json", "requests", "urllib3")
+_SHAPE_ERRORS = (KeyError, AttributeError, TypeError, ValueError, IndexError)
+# A request with one of these reasons never left this machine.
+_NOT_SENT = re.compile(r"refused|Failed to establish a new connection|NameResolutionError|ConnectTimeoutError")
+_BROKEN_ANSWER = re.compile(
+    r"IncompleteRead|InvalidChunk|ChunkedEncoding|Connection broken|ContentDecoding|DecodeError|failed to decode"
+)
+_DAMAGED = "the answer broke off or is damaged"
+
+
+class WrongServerError(ConfigError):
+    """What answers is not an MLflow server, such as a login page; true for all requests, not for one run."""
+
+
 def masked(uri: str) -> str:
     """`uri` without user and password, for messages; passwords among its options (?password=) are hidden as well."""
     uri = re.sub(r"(?i)([?&][a-z_]*(?:password|passwd|pwd|token|secret)=)[^&#]*", r"\1***", uri)
@@ -27,14 +42,20 @@ def masked(uri: str) -> str:
 @contextmanager
 def store_in_words(uri: str, doing: str) -> Iterator[None]:
     """Run mlflow calls; `doing` completes "could not ..." in what is raised."""
+    from google.protobuf.json_format import ParseError
     from mlflow.exceptions import MlflowException
     from requests import RequestException
+    from requests.exceptions import JSONDecodeError
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except CryptomlError:
         raise
+    except ParseError as error:
+        raise foreign_answer(uri, doing) from error
+    except JSONDecodeError as error:
+        raise _not_json(error.doc, uri, doing) from error
     except MlflowException as error:
         raise _mlflow_error(error, uri, doing) from error
     except RequestException as error:
@@ -49,6 +70,41 @@ def store_in_words(uri: str, doing: str) -> Iterator[None]:
         raise os_error(error, Path(error.filename or masked(uri))) from error
     except foreign_errors() as error:
         raise translated(error, f"{masked(uri)}: could not {doing}: the place of the artifacts") from error
+    except _SHAPE_ERRORS as error:
+        if not (uri.startswith("http") and _raised_by_parser(error)):
+            raise
+        raise _not_json(str(getattr(error, "doc", "")), uri, doing) from error
+
+
+def answer_errors() -> tuple[type[Exception], ...]:
+    """What a request can raise; `is_unclear` sorts them."""
+    from google.protobuf.json_format import ParseError
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+
+    return (MlflowException, RequestException, ParseError, WrongServerError, *_SHAPE_ERRORS)
+
+
+def foreign_answer(uri: str, doing: str) -> WrongServerError:
+    """The error for a success status whose body is not what an MLflow server sends."""
+    return WrongServerError(f"{masked(uri)}: could not {doing}: what answers there is no MLflow server.", mend=URI_MEND)
+
+
+def is_unclear(error: BaseException) -> bool:
+    """Whether a failed request may have been carried out: a lost, late, damaged or foreign answer, or a 5xx."""
+    from google.protobuf.json_format import ParseError
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+
+    if isinstance(error, MlflowException):
+        text = str(error.message)
+        if _in_transport(text):
+            return not _NOT_SENT.search(text)
+        status = _answered_status(error, text)
+        return "valid JSON format" in text or status in (408, 429) or (status >= 500 and status != 501)
+    if isinstance(error, (RequestException, ParseError, WrongServerError)):
+        return True
+    return isinstance(error, _SHAPE_ERRORS) and _raised_by_parser(error)
 
 
 def http_error(status: int, text: str, uri: str, doing: str) -> CryptomlError:
@@ -73,7 +129,9 @@ def http_error(status: int, text: str, uri: str, doing: str) -> CryptomlError:
     if status == 404:
         return ConfigError(f"{where}: could not {doing}: there is no MLflow server there (404).", mend=URI_MEND)
     if 300 <= status < 400:
-        return ConfigError(f"{where}: could not {doing}: the server is somewhere else (it redirects).", mend=URI_MEND)
+        return WrongServerError(
+            f"{where}: could not {doing}: the server is somewhere else (it redirects).", mend=URI_MEND
+        )
     if status in (413, 507):
         return UnavailableError(
             f"{where}: could not {doing}: there is no room left ({status}).", mend="free some room on the server"
@@ -100,22 +158,45 @@ def _mlflow_error(error: Any, uri: str, doing: str) -> CryptomlError:
     text = str(error.message)
     if "sqlite3." in text or "sqlalchemy" in text.lower():
         return _database_error(text, uri, doing)
-    if "failed with timeout exception" in text or ("API request to" in text and "failed with exception" in text):
+    if _in_transport(text):
         refused = re.search(r"too many (\d{3}) error responses", text)
         if refused:
             return http_error(int(refused[1]), text, uri, doing)
-        return UnavailableError(
-            f"{masked(uri)}: could not {doing}: the server does not answer.", mend="try again later: cryptoml sync"
-        )
+        fact = _DAMAGED if _BROKEN_ANSWER.search(text) else "the server does not answer"
+        return UnavailableError(f"{masked(uri)}: could not {doing}: {fact}.", mend="try again later: cryptoml sync")
     if "valid JSON format" in text:
-        return ConfigError(f"{masked(uri)}: could not {doing}: what answers there is no MLflow server.", mend=URI_MEND)
-    told = re.search(r"failed with error code (\d{3})", text)
-    status = int(told[1]) if told else _status(error)
+        return _not_json(text.partition("Response body: '")[2], uri, doing)
+    status = _answered_status(error, text)
     if "unsupported endpoint" in text:
         status = 404
     if status in (400, 409) or (status == 404 and is_missing(error)):
         return ConfigError(f"{masked(uri)}: could not {doing}: {_cut(text)}")
     return http_error(status, text, uri, doing)
+
+
+def _not_json(body: str, uri: str, doing: str) -> CryptomlError:
+    """The error for a body that cannot be parsed: half of a JSON document, or a page of something else."""
+    if not body.lstrip().startswith("{"):
+        return foreign_answer(uri, doing)
+    return UnavailableError(f"{masked(uri)}: could not {doing}: {_DAMAGED}.", mend="try again later: cryptoml sync")
+
+
+def _in_transport(text: str) -> bool:
+    return "failed with timeout exception" in text or ("API request to" in text and "failed with exception" in text)
+
+
+def _answered_status(error: Any, text: str) -> int:
+    named = re.search(r"failed with error code (\d{3})", text)
+    return int(named[1]) if named else _status(error)
+
+
+def _raised_by_parser(error: BaseException) -> bool:
+    """Whether the innermost frame is library code that reads an answer, so that cryptoml's own faults stay visible."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = str(trace.tb_frame.f_globals.get("__name__", "")) if trace is not None else ""
+    return module.startswith(_PARSERS)
 
 
 def _status(error: Any) -> int:

@@ -10,7 +10,7 @@ from cryptoml.errors import AnswerIsNoError, CryptomlError, DataError, Unavailab
 from cryptoml.registry.versions import production_version
 from cryptoml.settings import Settings
 from cryptoml.tracking.store import Store
-from cryptoml.workflows.stored_models import Chosen, load
+from cryptoml.workflows.stored_models import load, of_version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ def compare_with_champion(
     if version is None or version.version == itself:
         return Comparison(None, None)
     try:
-        champion = load(store, settings, Chosen(version.run_id, f"v{version.version}", version.version))
+        champion = load(store, settings, of_version(version))
     except CryptomlError as error:
         return Comparison(version.version, None, f"v{version.version} in production cannot be loaded: {error.fact}")
     if (champion.symbol, champion.pipeline.interval, champion.horizon) != (

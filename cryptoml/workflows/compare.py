@@ -16,9 +16,9 @@ from cryptoml.settings import Settings
 from cryptoml.tracking.runs import RunView, search_runs
 from cryptoml.tracking.store import Store
 from cryptoml.tracking.translate import masked
+from cryptoml.workflows.opening import open_project_store
 from cryptoml.workflows.registration import BASELINE
 from cryptoml.workflows.run_details import RunDetails, fetch_details
-from cryptoml.workflows.tracker import open_project_store
 
 if TYPE_CHECKING:
     from cryptoml.evaluation.pairs import Pair
@@ -119,7 +119,7 @@ def compare(request: CompareRequest) -> RunComparison:
         raise UsageError(
             f"--sort {request.sort}: no such metric.", mend=f"use {near[0]}" if near else f"one of {', '.join(METRICS)}"
         )
-    with open_project_store(settings) as store:
+    with open_project_store(settings, writes=False) as store:
         found = _select(store, settings.experiment_name, request)
         if not found:
             raise UsageError(

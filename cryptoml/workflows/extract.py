@@ -33,13 +33,22 @@ class ExtractRequest:
 
 
 @dataclass(frozen=True)
+class Failed:
+    """A symbol that could not be fetched, and why."""
+
+    symbol: str
+    error: CryptomlError
+
+
+@dataclass(frozen=True)
 class ExtractResult:
-    """What was fetched, and the error that ended it early."""
+    """What was fetched, which symbols failed, and the error to end with: of one symbol, or of all that failed."""
 
     exchange: str
     interval: str
     markets: tuple[Extracted, ...]
     error: CryptomlError | None
+    failed: tuple[Failed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,10 +63,10 @@ class _Span:
 def extract(request: ExtractRequest, *, on_event: events.OnEvent = events.ignore) -> ExtractResult:
     """Fetch every symbol; what was fetched is kept whatever happens.
 
-    An exchange that goes away, or has nothing at all of a market, ends up in `error`.
+    A symbol that fails does not stop the others: it is in `failed`. An exchange that goes away does.
 
-    Raises UsageError for an unknown exchange, market or interval before anything is fetched, UnavailableError when
-    the exchange is away from the start, DataError for a file that is not this market's.
+    Raises UsageError for an unknown exchange or interval, or where it has none of the markets, UnavailableError when
+    the exchange is away from the start, and what went wrong where a single symbol was asked for.
     """
     from cryptoml.data.exchange import open_exchange
     from cryptoml.data.sources import find_source
@@ -69,34 +78,83 @@ def extract(request: ExtractRequest, *, on_event: events.OnEvent = events.ignore
             raise UsageError(f"--until {request.until} is not after --since {request.since}.")
     exchange = open_exchange(find_source(request.exchange), url=request.url, on_event=on_event)
     timeframe = exchange.timeframe(request.interval)
-    symbols = list(dict.fromkeys(exchange.symbol(text) for text in request.symbols))
-    files = output_files(request.output, symbols, timeframe.name)
+    symbols, failed = _known(exchange, request.symbols)
+    files = output_files(request.output, [*symbols, *(one.symbol for one in failed)], timeframe.name)
     now_ms = exchange.now_ms()
     if since_ms > now_ms:
         raise UsageError(f"--since {request.since} is in the future.")
     span = _Span(since_ms, until_ms, now_ms)
-    done: list[Extracted] = []
-    error: CryptomlError | None = None
-    for symbol, path in zip(symbols, files, strict=True):
-        with alone(path):
-            filling = _begin(path, symbol, timeframe)
-            try:
-                _fill(filling, exchange, timeframe, span, request, on_event)
-            except UnavailableError as away:
-                error = away
-            finally:
-                filling.save()
-        done.append(filling.result())
-        if error is not None:
-            break
-        _tell(done[-1], timeframe, on_event)
+    done, away = _fetch_each(
+        list(zip(symbols, files, strict=False)), failed, exchange, timeframe, span, request, on_event
+    )
     empty = [market.symbol for market in done if market.last is None]
-    if empty and error is None:
-        error = DataError(
+    if empty and away is None:
+        away = DataError(
             f"{exchange.source.key}: no complete {timeframe.name} candle of {', '.join(empty)} in the time asked for.",
             mend="choose an earlier --since, or wait until a candle is complete",
         )
-    return ExtractResult(exchange.source.key, timeframe.name, tuple(done), error)
+    asked = len(symbols) + sum(one.symbol not in symbols for one in failed)
+    return ExtractResult(
+        exchange.source.key, timeframe.name, tuple(done), away or _error_of(failed, asked), tuple(failed)
+    )
+
+
+def _fetch_each(
+    places: Sequence[tuple[str, Path]],
+    failed: list[Failed],
+    exchange: Exchange,
+    timeframe: Timeframe,
+    span: _Span,
+    request: ExtractRequest,
+    on_event: events.OnEvent,
+) -> tuple[list[Extracted], CryptomlError | None]:
+    """Fill each file; what was fetched, and the error of an exchange that went away. Adds to `failed`."""
+    done: list[Extracted] = []
+    away: CryptomlError | None = None
+    alone_asked = len(places) + len(failed) == 1
+    for symbol, path in places:
+        try:
+            with alone(path):
+                filling = _begin(path, symbol, timeframe)
+                try:
+                    _fill(filling, exchange, timeframe, span, request, on_event)
+                except UnavailableError as error:
+                    away = error
+                finally:
+                    filling.save()
+        except CryptomlError as error:
+            if alone_asked:
+                raise
+            failed.append(Failed(symbol, error))
+            on_event(events.Warned(f"{symbol}: {error.fact}"))
+            continue
+        done.append(filling.result())
+        if away is not None:
+            break
+        _tell(done[-1], timeframe, on_event)
+    return done, away
+
+
+def _known(exchange: Exchange, texts: Sequence[str]) -> tuple[list[str], list[Failed]]:
+    """The markets that the exchange has, and the others; raises UsageError where it has none of them."""
+    symbols: dict[str, None] = {}
+    failed: list[Failed] = []
+    for text in dict.fromkeys(texts):
+        try:
+            symbols[exchange.symbol(text)] = None
+        except UsageError as error:
+            failed.append(Failed(text, error))
+    if failed and not symbols:
+        raise failed[0].error
+    return list(symbols), failed
+
+
+def _error_of(failed: Sequence[Failed], of: int) -> CryptomlError | None:
+    """One error for all symbols that failed, of the kind of the first."""
+    if not failed:
+        return None
+    facts = " ".join(f"{one.symbol}: {one.error.fact}" for one in failed)
+    return type(failed[0].error)(f"{len(failed)} of {of} symbols failed. {facts}", mend=failed[0].error.mend)
 
 
 def output_files(output: Path, symbols: Sequence[str], interval: str) -> list[Path]:

@@ -74,6 +74,7 @@ def read_any(path: Path, config: Config) -> Candles:
         symbol=config.data.symbol,
         interval=config.data.interval,
         columns=config.data.columns,
+        timezone=config.data.timezone,
         on_bad_rows=config.data.on_bad_rows,
         max_no_trade_candles=config.data.max_no_trade_candles,
     )

@@ -14,8 +14,8 @@ from cryptoml.tracking.runs import get_run
 from cryptoml.workflows.champion import check_fit, grid_of
 from cryptoml.workflows.forecast_log import log_of
 from cryptoml.workflows.inputs import find_data, read_any
+from cryptoml.workflows.opening import open_project_store
 from cryptoml.workflows.stored_models import choose, load
-from cryptoml.workflows.tracker import open_project_store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +92,7 @@ class MonitorResult:
 def monitor(request: MonitorRequest) -> MonitorResult:
     """Score what `predict --log` kept; raises UsageError when it kept nothing, DataError when no outcome is known."""
     settings, config = request.settings, request.config
-    with open_project_store(settings) as store:
+    with open_project_store(settings, writes=False) as store:
         chosen = choose(store, config.registry.model_name, settings.experiment_name, request.model)
         forecaster = load(store, settings, chosen)
         promised = get_run(store, chosen.run_id).metrics.get("skill", math.nan)

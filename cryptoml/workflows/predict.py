@@ -13,8 +13,8 @@ from cryptoml.settings import Settings
 from cryptoml.workflows.champion import check_fit, grid_of
 from cryptoml.workflows.forecast_log import ForecastLog, log_of
 from cryptoml.workflows.inputs import find_data, read_any
+from cryptoml.workflows.opening import open_project_store
 from cryptoml.workflows.stored_models import choose, load
-from cryptoml.workflows.tracker import open_project_store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ def predict(request: PredictRequest) -> Prediction:
     settings, config = request.settings, request.config
     if request.last < 1:
         raise UsageError(f"--last {request.last}: there is nothing to forecast.", mend="ask for 1 or more")
-    with open_project_store(settings) as store:
+    with open_project_store(settings, writes=False) as store:
         chosen = choose(store, config.registry.model_name, settings.experiment_name, request.model)
         forecaster = load(store, settings, chosen)
     source = request.data or find_data(settings.project_dir)

@@ -89,7 +89,8 @@ def attach_when_ready(settings: Settings, training_id: str, report: Path) -> boo
     from cryptoml.tracking.deliver import deliver
     from cryptoml.tracking.entries import JournalEntry
     from cryptoml.tracking.journal import JournalRun
-    from cryptoml.workflows.tracker import journal_of, open_project_store
+    from cryptoml.workflows.opening import open_project_store
+    from cryptoml.workflows.tracker import journal_of
 
     deadline = time.monotonic() + PATIENCE_S
     while not report.is_file():

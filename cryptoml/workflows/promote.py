@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from cryptoml import events
 from cryptoml.config import Config
 from cryptoml.errors import AnswerIsNoError, DataError, UsageError
+from cryptoml.evaluation.figures import figure
 from cryptoml.registry.ledger import Entry
+from cryptoml.registry.model_digest import MODEL_SHA256
 from cryptoml.registry.stages import Stage, parse_stage, parse_version, path
 from cryptoml.registry.transitions import Move, Registry, history, opened
 from cryptoml.registry.versions import get_version
@@ -20,8 +22,8 @@ from cryptoml.tracking.runs import RunView, get_run
 from cryptoml.tracking.store import Store
 from cryptoml.workflows.champion import check_fit, compare_with_champion, grid_of
 from cryptoml.workflows.inputs import find_data, read_any
-from cryptoml.workflows.stored_models import Chosen, load
-from cryptoml.workflows.tracker import open_project_store
+from cryptoml.workflows.opening import open_for_change, open_project_store
+from cryptoml.workflows.stored_models import load, of_version
 
 if TYPE_CHECKING:
     from cryptoml.models.forecaster import Forecaster
@@ -95,7 +97,7 @@ def promote(request: PromoteRequest, *, on_event: events.OnEvent = events.ignore
     if not request.reason and config.promotion.require_reason:
         raise UsageError("a promotion needs a reason here (promotion.require_reason).", mend='add --reason "..."')
     name = config.registry.model_name
-    with open_project_store(settings, on_event=on_event) as store:
+    with open_for_change(settings, on_event=on_event) as store:
         version = get_version(store, name, number)
         run = get_run(store, version.run_id)
         move = Move(
@@ -139,18 +141,23 @@ def _move(registry: Registry, move: Move, run: RunView, validation: Validation, 
     return Promoted(registry.model_name, move.version, now, move.to_stage, tuple(entries), tuple(warnings))
 
 
-def rollback(settings: Settings, config: Config, *, reason: str | None = None) -> Promoted:
+def rollback(
+    settings: Settings, config: Config, *, reason: str | None = None, on_event: events.OnEvent = events.ignore
+) -> Promoted:
     """Bring the version that was in production before back, after it was loaded; raises AnswerIsNoError without one."""
     name = config.registry.model_name
     _check_reason(reason)
-    with open_project_store(settings) as store, opened(store, name, mirror_of(settings, name)) as registry:
+    with (
+        open_for_change(settings, on_event=on_event) as store,
+        opened(store, name, mirror_of(settings, name)) as registry,
+    ):
         current = registry.aliases.get("production")
         last = registry.ledger.before_production(current)
         if last is None or last not in registry.versions:
             gone = f"v{last} is no longer in the registry" if last else "no other version was ever in production"
             raise AnswerIsNoError(f"there is nothing to go back to: {gone}.", mend="cryptoml promote --history")
         found = registry.version(last)
-        load(store, settings, Chosen(found.run_id, f"v{last}", last))
+        load(store, settings, of_version(found))
         run = get_run(store, found.run_id)
         before = registry.stage_of(last)
         entry = registry.move(
@@ -171,7 +178,7 @@ def rollback(settings: Settings, config: Config, *, reason: str | None = None) -
 def read_history(settings: Settings, config: Config) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
     """Every transition, oldest first, and what does not agree with them."""
     name = config.registry.model_name
-    with open_project_store(settings) as store:
+    with open_project_store(settings, writes=False) as store:
         ledger, faults = history(store, name, mirror_of(settings, name))
     return ledger.entries, faults
 
@@ -182,9 +189,9 @@ def _validate(
     """Before production: the model is loaded back from the store, must forecast, and meets the champion."""
     if target != "production":
         return Validation(None, {}, (), ())
-    label, name = f"v{number}", request.config.registry.model_name
+    name = request.config.registry.model_name
     try:
-        candidate = load(store, request.settings, Chosen(run.run_id, label, number))
+        candidate = load(store, request.settings, of_version(get_version(store, name, number)))
         return _score(store, request, run, candidate, number, on_event)
     except (AnswerIsNoError, DataError) as error:
         if not request.force:
@@ -247,10 +254,12 @@ def _score(
     elif own.word == "worse":
         reasons.append(
             f"on {own.candles:,} newest candles it is significantly worse than persistence "
-            f"(RMSE {own.rmse:.6g} against {own.baseline_rmse:.6g}, p = {own.p_value:.3g})"
+            f"(RMSE {figure(own.rmse, '.6g')} against {figure(own.baseline_rmse, '.6g')}, p = {own.p_value:.3g})"
         )
     elif own.word == "ties":
-        warnings.append(f"on {own.candles:,} newest candles it ties with persistence (p = {own.p_value:.3g})")
+        warnings.append(
+            f"on {own.candles:,} newest candles it ties with persistence (p = {figure(own.p_value, '.3g')})"
+        )
     if found.duel is not None:
         duel = found.duel
         metrics |= {
@@ -263,11 +272,15 @@ def _score(
         if duel.decided and not duel.candidate_better and duel.p_value < config.training.significance_level:
             reasons.append(
                 f"on the same {duel.candidate.candles:,} newest candles it is significantly worse than "
-                f"v{found.champion} in production (RMSE {duel.candidate.rmse:.6g} against {duel.champion.rmse:.6g}, "
+                f"v{found.champion} in production (RMSE {figure(duel.candidate.rmse, '.6g')} against "
+                f"{figure(duel.champion.rmse, '.6g')}, "
                 f"p = {duel.p_value:.3g})"
             )
     on_event(
-        events.Info(f"validated on {own.candles:,} newest candles of {source.name}: skill {100 * own.skill:+.3f} %")
+        events.Info(
+            f"validated on {own.candles:,} newest candles of {source.name}: "
+            f"skill {figure(100 * own.skill, '+.3f', unit=' %')}"
+        )
     )
     return Validation(found.champion, metrics, tuple(reasons), tuple(warnings))
 
@@ -276,4 +289,5 @@ def _trained(run: RunView) -> dict[str, float | str]:
     """What training promised."""
     names = ("cv_rmse_mean", "test_rmse", "skill", "dm_p_value")
     found: dict[str, float | str] = {name: run.metrics[name] for name in names if name in run.metrics}
-    return {**found, "run_name": run.name, "verdict": run.tags.get("verdict", "")}
+    digest = {MODEL_SHA256: run.tags[MODEL_SHA256]} if MODEL_SHA256 in run.tags else {}
+    return {**found, **digest, "run_name": run.name, "verdict": run.tags.get("verdict", "")}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.config import LoadedConfig
+from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
 
 if TYPE_CHECKING:
     from cryptoml.data.candles import Candles
@@ -93,6 +94,7 @@ def record_result(
     _write_plots(folder / "plots", result, context, dataset)
     if result.choice.spec.key != "persistence":
         _write_model(folder / "models", result, dataset)
+        run.set_tags({MODEL_SHA256: model_digest(folder / MODEL_PATH)})
     for part in sorted(folder.iterdir()):
         run.add_artifact_folder(part, part.name)
 

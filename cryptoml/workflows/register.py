@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from cryptoml import events
 from cryptoml.config import Config
 from cryptoml.errors import AnswerIsNoError, CryptomlError, UsageError
+from cryptoml.registry.model_digest import MODEL_SHA256
 from cryptoml.registry.versions import MODEL_PATH, Version, production_version, register_version, version_of_run
 from cryptoml.settings import Settings
 from cryptoml.tracking.runs import RunView, find_run, search_runs
@@ -17,9 +19,9 @@ from cryptoml.tracking.store import Store
 from cryptoml.tracking.translate import store_in_words
 from cryptoml.workflows.champion import duel_for_gate
 from cryptoml.workflows.inputs import find_data, read_any
+from cryptoml.workflows.opening import open_for_change
 from cryptoml.workflows.registration import BASELINE, RunFacts, judge, version_texts
-from cryptoml.workflows.stored_models import Chosen, load
-from cryptoml.workflows.tracker import open_project_store
+from cryptoml.workflows.stored_models import Chosen, fetched_digest, load, of_run
 
 if TYPE_CHECKING:
     from cryptoml.data.quality import QualityReport
@@ -66,13 +68,13 @@ class RegisterResult:
         }
 
 
-def register(request: RegisterRequest) -> RegisterResult:
+def register(request: RegisterRequest, *, on_event: events.OnEvent = events.ignore) -> RegisterResult:
     """Register a run; raises AnswerIsNoError with the gate's reasons, or for a run that cannot be registered."""
     if request.force and not request.reason:
         raise UsageError("a registration that is forced needs a reason.", mend='add --reason "..."')
     settings, config = request.settings, request.config
     name = config.registry.model_name
-    with open_project_store(settings) as store:
+    with open_for_change(settings, on_event=on_event) as store:
         run = _find(store, settings, request.run)
         already = version_of_run(store, name, run.run_id)
         if already is not None:
@@ -86,7 +88,9 @@ def register(request: RegisterRequest) -> RegisterResult:
                 f"{run.name} is not registered: {' '.join(decision.reasons)}",
                 mend="train a better one, or --force with a --reason",
             )
-        description, tags = version_texts(RunFacts(run.name, report.source, run.params, run.metrics, run.tags))
+        digest = run.tags.get(MODEL_SHA256) or fetched_digest(store, settings, Chosen(run.run_id, run.name))
+        run_tags = {**run.tags, MODEL_SHA256: digest}
+        description, tags = version_texts(RunFacts(run.name, report.source, run.params, run.metrics, run_tags))
         gate = {"gate": "passed" if decision.passed else " ".join(("forced:", *decision.reasons))[:5000]}
         if request.reason:
             gate["reason"] = request.reason[:5000]
@@ -169,7 +173,7 @@ def _champion(store: Store, request: RegisterRequest, run: RunView) -> tuple[Cha
         return None, ""
     try:
         data = request.data or find_data(settings.project_dir)
-        candidate = load(store, settings, Chosen(run.run_id, run.name))
+        candidate = load(store, settings, of_run(run))
         return duel_for_gate(store, settings, request.config, candidate, read_any(data, request.config))
     except CryptomlError as error:
         if request.data is not None:

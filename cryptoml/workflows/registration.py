@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptoml.config import Config
+from cryptoml.evaluation.figures import figure
+from cryptoml.registry.model_digest import MODEL_SHA256
 
 if TYPE_CHECKING:
     from cryptoml.data.quality import QualityReport
@@ -62,6 +64,7 @@ def request_registration(
 ) -> None:
     """Note in the journal that this run becomes a version; delivery does it, now or by a later sync."""
     dataset = data.dataset
+    record, _ = run.entry.read()
     description, tags = version_texts(
         RunFacts(
             run_name=run.run_name,
@@ -82,6 +85,8 @@ def request_registration(
                 "dataset_version": context.dataset_version,
                 "git_commit": context.git_commit,
                 "author": context.author,
+                # From the journal: the files may have been delivered, and removed here, by now.
+                MODEL_SHA256: record.tags[MODEL_SHA256] if record is not None else "",
             },
         )
     )
@@ -90,7 +95,10 @@ def request_registration(
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What is said of a run on its version; params, metrics and tags by the names that every run has."""
+    """What is said of a run on its version; params, metrics and tags by the names that every run has.
+
+    The tags include the digest of the run's model.
+    """
 
     run_name: str
     source: str
@@ -108,15 +116,16 @@ def version_texts(run: RunFacts) -> tuple[str, dict[str, str]]:
         f"{get_model(tags['model_type']).long_name} ({tags['implementation']}) for {params['symbol']} "
         f"{params['interval']}, {params['prediction_horizon']} candle(s) ahead. Trained on {run.source} "
         f"({params['start_date'][:10]} to {params['end_date'][:10]}, data set {tags['dataset_version']}). "
-        f"It {tags['verdict']} persistence: hold-out skill {100 * metrics['skill']:+.3f} %, "
-        f"p {metrics['dm_p_value']:.3g}; cv RMSE {metrics['cv_rmse_mean']:.6g}, "
-        f"hold-out RMSE {metrics['test_rmse']:.6g}. Run {run.run_name}."
+        f"It {tags['verdict']} persistence: hold-out skill {figure(100 * metrics['skill'], '+.3f', unit=' %')}, "
+        f"p {figure(metrics['dm_p_value'], '.3g')}; cv RMSE {figure(metrics['cv_rmse_mean'], '.6g')}, "
+        f"hold-out RMSE {figure(metrics['test_rmse'], '.6g')}. Run {run.run_name}."
     )
     return description, {
         **{name: tags[name] for name in ("model_type", "training_id", "dataset_version", "git_commit", "author")},
         **{name: params[name] for name in ("symbol", "interval", "prediction_horizon")},
         "run_name": run.run_name,
         "verdict": tags["verdict"],
-        "skill": f"{metrics['skill']:.6f}",
-        "cv_rmse_mean": f"{metrics['cv_rmse_mean']:.10g}",
+        MODEL_SHA256: tags[MODEL_SHA256],
+        "skill": figure(metrics["skill"], ".6f"),
+        "cv_rmse_mean": figure(metrics["cv_rmse_mean"], ".10g"),
     }

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cryptoml.errors import CryptomlError
+
 SCHEMA = "cryptoml.train/1"
 
 
@@ -56,8 +58,13 @@ class TrainResult:
     gate_warnings: tuple[str, ...]
     model_name: str
     registered: Registered | None
-    undelivered: str | None
+    trouble: CryptomlError | None
     seconds: float
+
+    @property
+    def undelivered(self) -> str | None:
+        """Why runs stay in the journal; None when all were delivered."""
+        return self.trouble.fact if self.trouble else None
 
     @property
     def exit_code(self) -> int:
@@ -65,8 +72,8 @@ class TrainResult:
         failed = next((row.exit_code for row in self.models if row.error), 0)
         if failed:
             return failed
-        if self.undelivered:
-            return 5
+        if self.trouble:
+            return self.trouble.exit_code
         return 0 if self.gate_passed else 6
 
     def to_dict(self) -> dict[str, Any]:

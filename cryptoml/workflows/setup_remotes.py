@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,25 +9,31 @@ from pydantic import SecretStr
 
 from cryptoml import events
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UsageError
+from cryptoml.hosts import DEFAULT_HOST
 from cryptoml.remotes import dvc_probe, dvc_project, dvc_transfer, git, git_remote
 from cryptoml.remotes.dagshub import Addresses, DagsHub, Repository
-from cryptoml.remotes.http import check_secret_address
-from cryptoml.settings import Settings
-from cryptoml.workflows import env_file
+from cryptoml.settings import LOCAL_STORE, Settings, read_dotenv
+from cryptoml.workflows import env_file, setup_notes
+from cryptoml.workflows.local_runs import local_runs_note
+from cryptoml.workflows.setup_login import AskToken, choose_slug, log_in
+from cryptoml.workflows.setup_result import NOTHING, Part, SetupResult
 from cryptoml.workflows.snapshot import Snapshot
 
 REMOTE = "dagshub"
-NOTHING = "-"
-SHARED = (".dvc", ".dvcignore", ".gitignore")
-IGNORED = (".env", ".env.bak", "/.cryptoml/", "/mlflow.db*", "/mlartifacts/", ".*.lock")
 
 
 @dataclass(frozen=True)
 class SetupRequest:
-    """What to connect to. owner and repo: by default the settings', else those of a git remote at the host."""
+    """What to connect to. owner and repo: by default the settings', else those of a git remote at the host.
+
+    ask_token: asks for a token, where somebody can be asked; trust_host: the token may go to DagsHub's host wherever
+    that is named; read_only: nothing is written to the remotes, each is proven by reading.
+    """
 
     settings: Settings
-    token: str | None = None
+    ask_token: AskToken | None = None
+    trust_host: bool = False
+    read_only: bool = False
     owner: str | None = None
     repo: str | None = None
     create: bool = False
@@ -38,47 +43,6 @@ class SetupRequest:
     force: bool = False
     dry_run: bool = False
     local: bool = False
-
-
-@dataclass(frozen=True)
-class Part:
-    """One part of the set-up, what it was and is, and what proves that it works (empty in a dry run)."""
-
-    name: str
-    before: str
-    after: str
-    proof: str = ""
-
-    @property
-    def changed(self) -> bool:
-        """Whether something had to be done."""
-        return self.before != self.after
-
-
-@dataclass(frozen=True)
-class SetupResult:
-    """All parts in order; notes are sentences about what else to know."""
-
-    target: str
-    dry_run: bool
-    parts: tuple[Part, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def changed(self) -> bool:
-        """Whether any part was, or would be, changed."""
-        return any(part.changed for part in self.parts)
-
-    def to_dict(self) -> dict[str, object]:
-        """The result as JSON has it."""
-        return {
-            "schema": "cryptoml.setup-remotes/1",
-            "target": self.target,
-            "dry_run": self.dry_run,
-            "changed": self.changed,
-            "parts": [{**vars(part), "changed": part.changed} for part in self.parts],
-            "notes": list(self.notes),
-        }
 
 
 def setup_remotes(request: SetupRequest, *, on_event: events.OnEvent = events.ignore) -> SetupResult:
@@ -103,66 +67,58 @@ class _Setup:
 
     def local(self) -> SetupResult:
         """git as it is, DVC on a folder below .cryptoml, MLflow in the project folder."""
+        # Asked for: a clone that names DagsHub may have a store here, too.
+        settings = self.request.settings
+        local = settings.tracking_uri is None and settings.mlflow_uri().startswith("sqlite:")
+        here = {"tracking_uri": LOCAL_STORE} if local else {}
         with Snapshot(self.folder, enabled=not self.dry):
             self._dvc_init()
             self._dvc_remote(dvc_project.LOCAL_REMOTE, str(self.folder / dvc_project.LOCAL_STORE), None)
             self._ignore()
-            self._mlflow_proof(self.request.settings)
-        self._tell_uncommitted()
+            self._mlflow_proof(settings.model_copy(update=here))
+        if not self.dry:
+            self.notes += setup_notes.uncommitted(self.folder)
         return SetupResult("this machine", self.dry, tuple(self.parts), tuple(self.notes))
 
     def dagshub(self) -> SetupResult:
         """Everything at DagsHub."""
-        settings = self.request.settings
-        host = settings.dagshub_host.rstrip("/")
-        secret = self.request.token or (settings.dagshub_token.get_secret_value() if settings.dagshub_token else "")
-        if not secret:
-            raise AccessError(
-                "no DagsHub token is known.", mend="set DAGSHUB_TOKEN, or write it into .env, or run this on a terminal"
-            )
-        check_secret_address(host)
-        hub = DagsHub(host, secret)
-        login = hub.login()
-        slug = self._slug(login, host)
-        repository = self._repository(hub, slug, login)
-        at = Addresses(host, repository.slug if repository else slug)
-        connected = settings.model_copy(
+        asked, settings = self.request, self.request.settings
+        if asked.read_only and (asked.create or asked.push):
+            raise UsageError("--read-only writes nothing to DagsHub.", mend="leave out --create, --push and --branches")
+        if asked.trust_host:
+            settings = settings.trusting(settings.dagshub_host)
+        login = log_in(settings, asked.ask_token)
+        slug = choose_slug(settings, owner=asked.owner, repo=asked.repo, login=login.user, git_urls=self._git_urls())
+        repository = self._repository(login.hub, slug, login.user)
+        at = Addresses(login.hub.host, repository.slug if repository else slug)
+        # The login has shown that the token may go to this host; what is written names both in one place.
+        connected = settings.trusting(at.host).model_copy(
             update={
-                "dagshub_username": login,
-                "dagshub_token": SecretStr(secret),
+                "dagshub_username": login.user,
+                "dagshub_token": SecretStr(login.token),
                 "dagshub_repo": at.slug,
                 "tracking_uri": at.mlflow,
-                "tracking_username": login,
-                "tracking_password": SecretStr(secret),
+                "tracking_username": login.user,
+                "tracking_password": SecretStr(login.token),
             }
         )
         with Snapshot(self.folder, enabled=not self.dry) as snapshot:
-            name = self._git(at, secret, snapshot.on_failure)
+            name = self._git(at, login.token, snapshot.on_failure)
             self._dvc_init()
-            self._dvc_remote(REMOTE, at.dvc, (login, secret))
+            self._dvc_remote(REMOTE, at.dvc, (login.user, login.token))
             self._ignore()
-            self._env(at, login, secret)
+            self._env(at, login.user, login.token)
             if repository is not None:
                 self._mlflow_proof(connected)
-        if self.request.push and not self.dry:
+        if asked.push and not self.dry:
             self._push(name)
-        self._warn_about_environment(at)
-        self._tell_uncommitted()
+        self.notes += setup_notes.overridden(at, login.token)
+        if asked.read_only:
+            self.notes += setup_notes.read_only()
+        if not self.dry:
+            self.notes += filter(None, [local_runs_note(connected)])
+            self.notes += setup_notes.uncommitted(self.folder)
         return SetupResult(at.page, self.dry, tuple(self.parts), tuple(self.notes))
-
-    def _slug(self, login: str, host: str) -> str:
-        settings, asked = self.request.settings, self.request
-        known = settings.dagshub_repo or ""
-        if not known:
-            slugs = [git_remote.slug_at(url, host) for url in self._git_urls().values()]
-            known = next((slug for slug in slugs if slug), "")
-        known_owner, _, known_name = known.rpartition("/")
-        name, owner = asked.repo or known_name, asked.owner
-        if "/" in name:
-            owner, _, name = name.rpartition("/")
-        if not name:
-            raise UsageError("which repository is not known.", mend="name it: cryptoml setup-remotes --repo my-coins")
-        return f"{owner or (known_owner if not asked.repo else '') or login}/{name}"
 
     def _repository(self, hub: DagsHub, slug: str, login: str) -> Repository | None:
         found = hub.find_repository(slug)
@@ -178,10 +134,13 @@ class _Setup:
                 self.on_event(events.Info(f"created {slug} ({kind})"))
             self.parts.append(Part("repository", NOTHING, f"{slug} ({kind})", "" if self.dry else "created"))
             return found
-        if not found.may_push:
-            raise AccessError(f"{slug}: {login} may read it but not write.", mend="ask its owner for write permission")
+        if not found.may_push and not self.request.read_only:
+            raise AccessError(
+                f"{slug}: {login} may read it but not write.",
+                mend="cryptoml setup-remotes --read-only, or ask its owner for write permission",
+            )
         said = f"{found.slug} ({'private' if found.private else 'public'})"
-        self.parts.append(Part("repository", said, said, f"{login} may write"))
+        self.parts.append(Part("repository", said, said, f"{login} may {'write' if found.may_push else 'read'}"))
         return found
 
     def _git_urls(self) -> dict[str, str]:
@@ -243,6 +202,10 @@ class _Setup:
         if credentials and (same is None or same.credentials != credentials):
             dvc_project.set_secret(self.folder, name, user=credentials[0], password=credentials[1])
         remote = dvc_project.default_remote(self.folder)
+        if self.request.read_only:
+            dvc_probe.check_access(remote)
+            self.parts.append(Part("dvc", git_remote.without_secrets(before), after, "it lets us read"))
+            return
         try:
             dvc_transfer.prove(self.folder, remote)
         except CryptomlError:
@@ -256,16 +219,9 @@ class _Setup:
         """Files with secrets, and what is made here, stay out of git."""
         if not git_remote.is_repository(self.folder):
             return
-        if git.ask(self.folder, "ls-files", "--error-unmatch", ".env") is not None:
-            raise ConfigError(
-                f"{self.folder / '.env'}: is tracked by git, and a token in it would be published.",
-                mend="git rm --cached .env, then commit; make a new token if one was in it",
-            )
-        missing = [line for line in IGNORED if git.ask(self.folder, "check-ignore", "-q", _example(line)) is None]
+        missing = setup_notes.missing_ignores(self.folder)
         if missing and not self.dry:
-            path = self.folder / ".gitignore"
-            text = env_file.read_text(path)
-            path.write_text(text + ("" if not text or text.endswith("\n") else "\n") + "\n".join(missing) + "\n")
+            setup_notes.add_ignores(self.folder, missing)
         if missing:
             self.parts.append(Part(".gitignore", NOTHING, ", ".join(missing), "" if self.dry else "git check-ignore"))
 
@@ -279,7 +235,8 @@ class _Setup:
             "MLFLOW_TRACKING_USERNAME": login,
             "MLFLOW_TRACKING_PASSWORD": token,
         }
-        if at.host != Settings.model_fields["dagshub_host"].default:
+        # A host that is in the file already must not stay beside a token that is not meant for it.
+        if at.host != DEFAULT_HOST or "DAGSHUB_CLIENT_HOST" in read_dotenv(self.folder):
             values["DAGSHUB_CLIENT_HOST"] = at.host
         old = env_file.read_text(path)
         changes = env_file.changed_text(old, values) != old
@@ -291,14 +248,18 @@ class _Setup:
 
     def _mlflow_proof(self, settings: Settings) -> None:
         from cryptoml.tracking.prove import prove
-        from cryptoml.workflows.tracker import open_project_store
+        from cryptoml.workflows.opening import open_project_store
 
         before = git_remote.without_secrets(self.request.settings.mlflow_uri())
         after = settings.mlflow_uri()
         if self.dry:
             self.parts.append(Part("mlflow", before, after))
             return
-        with open_project_store(settings) as store:
+        with open_project_store(settings, writes=not self.request.read_only, on_event=self.on_event) as store:
+            if self.request.read_only:
+                store.find_experiment_id(settings.experiment_name)
+                self.parts.append(Part("mlflow", before, after, "experiments can be read"))
+                return
             done = prove(store)
         self.parts.append(
             Part(
@@ -321,26 +282,3 @@ class _Setup:
             git_remote.push(self.folder, remote, branch, branch, track=branch == current)
             pushed.append(branch)
         self.parts.append(Part("push", NOTHING, ", ".join(pushed), f"git push {remote}"))
-
-    def _tell_uncommitted(self) -> None:
-        """A clone knows the DVC remote and what to ignore only once they are committed."""
-        shared = [name for name in SHARED if (self.folder / name).exists()]
-        if not self.dry and shared and git.ask(self.folder, "status", "--porcelain", "--", *shared):
-            self.notes.append(
-                f'a clone has this once it is committed: git add {" ".join(shared)} && git commit -m "Set up DVC"'
-            )
-
-    def _warn_about_environment(self, at: Addresses) -> None:
-        wanted = {"MLFLOW_TRACKING_URI": at.mlflow, "DAGSHUB_REPO": at.slug}
-        for name, value in wanted.items():
-            found = os.environ.get(name)
-            if found and found != value:
-                self.notes.append(
-                    f"{name} in the environment is {git_remote.without_secrets(found)} and wins over .env: unset {name}"
-                )
-
-
-def _example(line: str) -> str:
-    """A path that the line of .gitignore is about; git asks for one inside a folder."""
-    name = line.strip("/").replace("*", "")
-    return f"{name}/x" if line.endswith("/") else name

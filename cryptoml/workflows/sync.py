@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from cryptoml import events
-from cryptoml.errors import CryptomlError
+from cryptoml.errors import CryptomlError, UnavailableError
 from cryptoml.settings import Settings
+
+# How long a store that is away is tried again, and the pause between two deliveries.
+PATIENCE_S = 12.0
+PAUSE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -31,16 +36,31 @@ class SyncResult:
 
 
 def sync(settings: Settings, *, on_event: events.OnEvent = events.ignore) -> SyncResult:
-    """Deliver all pending runs, doubling nothing; raises CryptomlError when the store cannot be opened."""
+    """Deliver all pending runs, doubling nothing; raises CryptomlError when the store cannot be opened.
+
+    A store that is away is tried again for PATIENCE_S. With an empty journal only an outdated local database is
+    opened, to be migrated.
+    """
     from cryptoml.registry.versions import registrar
     from cryptoml.tracking.deliver import deliver_pending
     from cryptoml.tracking.translate import masked
-    from cryptoml.workflows.tracker import journal_of, open_project_store
+    from cryptoml.workflows.opening import has_outdated_database, open_for_change
+    from cryptoml.workflows.tracker import journal_of
 
     journal = journal_of(settings)
-    if not journal.pending():
-        return SyncResult(masked(settings.mlflow_uri()), (), 0, None)
-    with open_project_store(settings, on_event=on_event) as store:
-        report = deliver_pending(journal, store, register=registrar(store), on_event=on_event)
-    done = tuple(Synced(one.run_name, one.run_id, one.status, one.created, one.versions) for one in report.delivered)
-    return SyncResult(store.address, done, len(report.left), report.error)
+    uri = masked(settings.mlflow_uri())
+    if not journal.pending() and not has_outdated_database(settings):
+        return SyncResult(uri, (), 0, None)
+    delivered: dict[str, Synced] = {}
+    with open_for_change(settings, patience_s=PATIENCE_S, on_event=on_event) as store:
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            report = deliver_pending(journal, store, register=registrar(store), on_event=on_event)
+            for one in report.delivered:
+                delivered.setdefault(
+                    one.run_id, Synced(one.run_name, one.run_id, one.status, one.created, one.versions)
+                )
+            if not isinstance(report.error, UnavailableError) or time.monotonic() + PAUSE_S > until:
+                break
+            time.sleep(PAUSE_S)
+    return SyncResult(uri, tuple(delivered.values()), len(report.left), report.error)

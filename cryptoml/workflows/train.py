@@ -82,6 +82,7 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
             gap_candles=config.split.gap_candles,
         )
         tracker.check()
+        _warn_of_unknown_commit(request.settings.project_dir, on_event)
         work = _Training(request, data, plan, choices, _context(request, data.version.text), tracker, on_event)
         try:
             work.run()
@@ -106,6 +107,14 @@ def choose_models(names: Sequence[str], params: Mapping[str, Mapping[str, object
     return [ModelChoice(spec, params[spec.key]) for spec in (get_model(registration.BASELINE), *specs)]
 
 
+def _warn_of_unknown_commit(folder: Path, on_event: events.OnEvent) -> None:
+    from cryptoml.remotes import git
+
+    unsafe = git.problem(folder)
+    if unsafe is not None:
+        on_event(events.Warned(f"the runs' git_commit is unknown: {unsafe.fact} Run: {unsafe.mend}"))
+
+
 def _context(request: TrainRequest, dataset_version: str) -> recording.TrainingContext:
     from cryptoml.remotes import git
 
@@ -117,7 +126,7 @@ def _context(request: TrainRequest, dataset_version: str) -> recording.TrainingC
         dataset_version=dataset_version,
         source=str(request.data),
         author=settings.author or git.author_name(settings.project_dir),
-        git_commit=git.current_commit(settings.project_dir) or "none",
+        git_commit=git.commit_tag(settings.project_dir),
         config=request.config,
         timestamp=f"{now:%Y%m%d-%H%M%S}",
     )
@@ -222,7 +231,7 @@ class _Training:
             gate_warnings=self.gate_warnings,
             model_name=self.request.config.config.registry.model_name,
             registered=registered,
-            undelivered=self.tracker.undelivered,
+            trouble=self.tracker.trouble,
             seconds=seconds,
         )
 

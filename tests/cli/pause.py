@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -120,4 +121,5 @@ def paused(project: Project, at: str, *arguments: object, how: str = "before", *
     folder: Path = project.folder.parent / "pause"
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(SITE)
-    return Started(project, *arguments, PYTHONPATH=str(folder), PAUSE_AT=at, PAUSE_HOW=how, **environ)
+    search = os.pathsep.join((str(folder), *filter(None, [project.environ.get("PYTHONPATH")])))
+    return Started(project, *arguments, PYTHONPATH=search, PAUSE_AT=at, PAUSE_HOW=how, **environ)

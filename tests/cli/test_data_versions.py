@@ -87,7 +87,7 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(connected: Hub) -> None:
     assert hub.run("push-data").code == 0
     forget(hub)
     state = hub.standin.state
-    state.down_from = 12
+    state.down_from = 5
     state.set_mode("down-at")
     stopped = hub.run("pull-data")
     assert stopped.code == 5, stopped.err

@@ -108,7 +108,7 @@ def test_3_a_stale_variable_in_the_environment_is_named(connected: Hub) -> None:
     done = connected.run("doctor", "settings", "unknown-variables", "same-repository", "--json", environ=environ)
     found = complaint(done, "settings", "warning")
     assert "the environment counts" in found["text"]
-    assert found["mend"] == "unset MLFLOW_TRACKING_URI"
+    assert found["mend"] == "remove MLFLOW_TRACKING_URI from the environment"
     assert "ada/old" in complaint(done, "same-repository", "error")["text"]
     assert "CRYPTOML_AUTHOR" in complaint(done, "unknown-variables", "warning")["mend"]
 
@@ -229,7 +229,11 @@ def test_a_dead_server_costs_seconds_and_what_needs_it_is_skipped(connected: Hub
         silent.bind(("127.0.0.1", 0))
         silent.listen(64)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        environ = {"DAGSHUB_CLIENT_HOST": url, "MLFLOW_TRACKING_URI": f"{url}/{connected.slug}.mlflow"}
+        environ = {
+            "DAGSHUB_CLIENT_HOST": url,
+            "MLFLOW_TRACKING_URI": f"{url}/{connected.slug}.mlflow",
+            "CRYPTOML_TRUSTED_HOSTS": url,
+        }
         dvc_project.set_remote(connected.folder, "dagshub", f"{url}/{connected.slug}.dvc")
         began = time.monotonic()
         done = connected.run("doctor", "--json", environ=environ)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -235,3 +237,142 @@ def test_the_token_is_in_three_places_alone(hub: Hub) -> None:
     for path in (hub.folder / ".env", hub.folder / ".dvc/config.local", Path(hub.environ["HOME"]) / ".git-credentials"):
         assert mode(path) == 0o600
     assert json.dumps([vars(one) for one in hub.standin.state.requests]).count(hub.token) == 0
+
+
+def test_trust_host_writes_the_host_beside_the_token(hub: Hub) -> None:
+    """The clone names the host, the environment has the token: refused until told, then both are in one place."""
+    (hub.folder / ".env").write_text(f"DAGSHUB_CLIENT_HOST={hub.standin.url}\nDAGSHUB_REPO={hub.slug}\n")
+    names = ("DAGSHUB_CLIENT_HOST", "DAGSHUB_REPO", "DAGSHUB_USERNAME")
+    bare = Project(hub.folder, {name: text for name, text in hub.environ.items() if name not in names})
+    asked = len(hub.standin.state.requests)
+    refused = bare.run("setup-remotes")
+    assert refused.code == 7, refused.err
+    assert len(hub.standin.state.requests) == asked
+    done = bare.run("setup-remotes", "--trust-host")
+    assert done.code == 0, done.err
+    text = (hub.folder / ".env").read_text()
+    assert f"DAGSHUB_CLIENT_HOST={hub.standin.url}\n" in text
+    assert f"DAGSHUB_TOKEN={hub.token}\n" in text
+    assert bare.run("doctor", "dagshub-token", "mlflow").code == 0
+
+
+def test_a_foreign_host_does_not_stay_beside_the_token(hub: Hub) -> None:
+    (hub.folder / ".env").write_text("DAGSHUB_CLIENT_HOST=https://elsewhere.example.org\n")
+    done = hub.run("setup-remotes")
+    assert done.code == 0, done.err
+    assert "elsewhere" not in (hub.folder / ".env").read_text()
+
+
+def on_a_terminal(hub: Hub, *arguments: str, typed: list[str], environ: dict[str, str]) -> tuple[int, str]:
+    """Run cryptoml with a terminal of its own; each question is answered with the next line. Exit code and output."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(hub.folder)
+        command = hub.command(*arguments)
+        os.execve(command[0], command, {**hub.environ, **environ})
+    seen, answers = b"", list(typed)
+    while True:
+        try:
+            part = os.read(terminal, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        seen += part
+        if answers and seen.count(b"settings/tokens): ") > len(typed) - len(answers):
+            os.write(terminal, f"{answers.pop(0)}\n".encode())
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen.decode(errors="replace")
+
+
+def test_a_refused_token_is_asked_for_again_on_a_terminal(hub: Hub) -> None:
+    expired = hub.standin.state.expired
+    (hub.folder / ".env").write_text(f"DAGSHUB_CLIENT_HOST={hub.standin.url}\nDAGSHUB_TOKEN={expired}\n")
+    alone = hub.run("setup-remotes", environ={"DAGSHUB_TOKEN": ""})
+    assert alone.code == 7
+    assert "DAGSHUB_TOKEN" in alone.err
+    code, seen = on_a_terminal(hub, "setup-remotes", typed=["wr0ng-token", hub.token], environ={"DAGSHUB_TOKEN": ""})
+    assert code == 0, seen
+    assert seen.count("(401)") == 2
+    assert hub.token not in seen
+    assert f"DAGSHUB_TOKEN={hub.token}\n" in (hub.folder / ".env").read_text()
+
+
+def test_tokens_are_not_asked_for_without_end(hub: Hub) -> None:
+    code, seen = on_a_terminal(hub, "setup-remotes", typed=["wr0ng"] * 9, environ={"DAGSHUB_TOKEN": ""})
+    assert code == 7, seen
+    assert seen.count("settings/tokens): ") == 3
+    assert not (hub.folder / ".env").exists()
+
+
+def test_a_token_is_not_asked_for_a_host_that_a_clone_names(hub: Hub) -> None:
+    (hub.folder / ".env").write_text(f"DAGSHUB_CLIENT_HOST={hub.standin.url}\n")
+    environ = {"DAGSHUB_TOKEN": "", "DAGSHUB_CLIENT_HOST": ""}
+    code, seen = on_a_terminal(hub, "setup-remotes", typed=["t0ken"], environ=environ)
+    assert code == 7, seen
+    assert "Nothing was sent" in seen
+    assert "settings/tokens): " not in seen
+
+
+def test_a_member_who_may_only_read(hub: Hub) -> None:
+    """Everything is set up and proven by reading; nothing is written to the server."""
+    data = hub.folder / "data/raw/a.csv"
+    data.parent.mkdir(parents=True)
+    data.write_text("one\n")
+    assert hub.run("setup-remotes").code == 0
+    assert hub.run("push-data", "-m", "data").code == 0
+    hub.git("add", ".dvc", ".dvcignore", ".gitignore")
+    hub.git("commit", "--quiet", "-m", "set-up")
+    hub.git("push", "--quiet", "origin", "main")
+    state = hub.standin.state
+    clone = Project(hub.folder.with_name("clone"), {**hub.environ, "HOME": str(hub.folder.with_name("home2"))})
+    hub.git("clone", "--quiet", str(hub.folder), str(clone.folder))
+    hub.folder.with_name("home2").mkdir()
+    environ = {"DAGSHUB_USERNAME": state.reader, "DAGSHUB_TOKEN": state.token_of(state.reader)}
+    refused = clone.run("setup-remotes", environ=environ)
+    assert refused.code == 7
+    assert "setup-remotes --read-only" in refused.err
+    assert clone.run("setup-remotes", "--read-only", "--create", environ=environ).code == 2
+    state.reset()
+    # The clone was made from a folder.
+    subprocess.run(["git", "-C", str(clone.folder), "remote", "set-url", "origin", f"{hub.url}.git"], check=True)
+    done = clone.run("setup-remotes", "--read-only", "--json", environ=environ)
+    assert done.code == 0, done.err
+    assert all(part["proof"] for part in parts(done).values())
+    assert parts(done)["repository"]["proof"] == f"{state.reader} may read"
+    assert any("env MLFLOW_TRACKING_URI=sqlite:///mlflow.db cryptoml train" in note for note in notes(done))
+    # The stand-in answers a write of this member with 403.
+    assert [one.status for one in state.requests if one.status == 403] == []
+    written = [one for one in state.requests if one.method in ("POST", "PUT", "PATCH", "DELETE")]
+    assert [one.path for one in written if "/git-upload-pack" not in one.path] == []
+    pulled = clone.run("pull-data", environ=environ)
+    assert pulled.code == 0, pulled.err
+    assert (clone.folder / "data/raw/a.csv").read_text() == "one\n"
+
+
+def notes(done: Done) -> list[str]:
+    return [str(note) for note in done.json()["notes"]]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("compare",), ("promote", "--history"), ("predict",), ("monitor",), ("register", "--best"), ("ui", "--port", "1")],
+)
+def test_a_clone_without_credentials_opens_no_new_local_store(project: Project, command: tuple[str, ...]) -> None:
+    (project.folder / ".git").mkdir()
+    config = '[remote "origin"]\n\turl = https://dagshub.com/ada/coins.git\n'
+    (project.folder / ".git" / "config").write_text(config)
+    done = project.run(*command)
+    assert done.code == 7, done.err
+    assert "git remote origin refers to DagsHub" in done.err
+    assert "cryptoml setup-remotes" in done.err
+    assert not (project.folder / "mlflow.db").exists()
+
+
+def test_a_clone_may_be_used_on_this_machine_alone(project: Project) -> None:
+    (project.folder / ".env").write_text("DAGSHUB_REPO=ada/coins\n")
+    assert project.run("compare").code == 7
+    assert project.run("compare", environ={"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}).code == 2
+    (project.folder / "mlflow.db").unlink()
+    assert project.run("setup-remotes", "--local").code == 0
+    assert project.run("compare").code == 2

@@ -91,12 +91,13 @@ def test_native_fits_end_in_time(settled):
     [("cryptoml.workflows.recording:record_result", "deaf"), ("cryptoml.training.run:fit", "locked")],
     ids=["deaf", "locked"],
 )
-def test_a_process_that_cannot_clean_up_ends_all_the_same(settled, at, how):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+def test_a_process_that_cannot_clean_up_ends_all_the_same(settled, at, how, number):
     """A library that swallows every exception, and native code that keeps Python's lock as accelerated fits do."""
     before = runs(settled)
     with paused(settled, at, "train", *QUICK, how=how) as training:
         training.wait_for(PAUSED)
-        check(training, training.end(signal.SIGTERM))
+        check(training, training.end(number), number)
     assert settled.run("sync").code == 0
     assert new_runs(settled, before) == ["KILLED", "KILLED"]
 
@@ -109,12 +110,13 @@ def test_a_process_that_cannot_clean_up_ends_all_the_same(settled, at, how):
     ],
     ids=["libraries", "candles"],
 )
-def test_before_a_run_is_open_nothing_is_left(settled, at):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGUSR1], ids=lambda one: one.name)
+def test_before_a_run_is_open_nothing_is_left(settled, at, number):
     """Also where a library's `except Exception` stands around what is going on."""
     before = sorted((settled.folder / ".cryptoml" / "journal").rglob("*.jsonl"))
     with paused(settled, at, "train", *QUICK) as training:
         training.wait_for(PAUSED)
-        check(training, training.end(signal.SIGINT), signal.SIGINT)
+        check(training, training.end(number), number)
     assert sorted((settled.folder / ".cryptoml" / "journal").rglob("*.jsonl")) == before
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -253,7 +257,8 @@ def test_an_exchange_that_is_away_from_the_start(tmp_path):
     ("changes", "mend"),
     [
         ({"exchange": "binanse"}, "use binance"),
-        ({"symbols": ("BTC/USDT", "BTC/USDX")}, "BTC/USDT"),
+        ({"symbols": ("BTC/USDX",)}, "BTC/USDT"),
+        ({"symbols": ("BTC/USDX", "nothing")}, "BTC/USDT"),
         ({"symbols": ("nothing",)}, "write it like BTC/USDT"),
         ({"interval": "45m"}, "30m or 1h"),
         ({"interval": "hourly"}, "write it like 1m"),
@@ -276,6 +281,50 @@ def test_several_symbols_in_any_spelling_get_a_file_each(standin, tmp_path):
     assert in_file(result.markets[1].path) == at_exchange(standin, symbol="ETHUSDT")
     with pytest.raises(UsageError, match="cannot hold 2 symbols"):
         fetch(standin, tmp_path / "one.csv", symbols=("BTC/USDT", "ETH/USDT"))
+
+
+def test_a_delisted_symbol_and_a_foreign_file_do_not_stop_the_other_symbols(standin, tmp_path):
+    (tmp_path / "ETHUSDT_1h.csv").write_text("Date,Open\n2019-01-01,1\n")
+    result = fetch(standin, tmp_path, symbols=("LUNA/USDT", "ETH/USDT", "BTC/USDT"))
+    assert [market.symbol for market in result.markets] == ["BTC/USDT"]
+    assert in_file(tmp_path / "BTCUSDT_1h.csv") == at_exchange(standin)
+    assert {one.symbol: type(one.error) for one in result.failed} == {"LUNA/USDT": UsageError, "ETH/USDT": DataError}
+    assert isinstance(result.error, UsageError)
+    assert "2 of 3 symbols failed. LUNA/USDT: " in str(result.error)
+    assert "ETH/USDT: " in str(result.error)
+
+
+@pytest.mark.parametrize("link", ["symlink", "hardlink"])
+def test_a_file_that_is_a_link_into_a_cache_is_replaced_and_the_cache_keeps_its_bytes(standin, tmp_path, link):
+    now = standin.now_ms
+    standin.now_ms = now - 600 * HOUR_MS
+    path = fetch(standin, tmp_path / "raw").markets[0].path
+    cached = tmp_path / "cached"
+    path.replace(cached)
+    cached.write_bytes(cached.read_bytes()[:-30])
+    cached.chmod(0o444)
+    path.symlink_to(cached) if link == "symlink" else path.hardlink_to(cached)
+    kept = cached.read_bytes()
+    standin.now_ms = now
+    assert fetch(standin, tmp_path / "raw").error is None
+    assert in_file(path) == at_exchange(standin)
+    assert cached.read_bytes() == kept
+    assert not path.is_symlink()
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may write everything")
+def test_a_read_only_file_is_only_read_where_nothing_is_new(standin, tmp_path):
+    path = fetch(standin, tmp_path).markets[0].path
+    path.chmod(0o444)
+    ordinary = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"] if os.geteuid() == 0 else []
+    code = "from cryptoml.data.raw_file import read_extent; from cryptoml.data.exchange import Timeframe; "
+    code += "from cryptoml.data.interval import parse_interval; from pathlib import Path; "
+    code += (
+        f"print(read_extent(Path({str(path)!r}), symbol='BTC/USDT', timeframe=Timeframe('1h', parse_interval('1h'))))"
+    )
+    done = subprocess.run([*ordinary, sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "torn=False" in done.stdout
 
 
 def test_a_gzip_file_grows_as_well(standin, tmp_path):

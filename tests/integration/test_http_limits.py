@@ -68,12 +68,15 @@ def test_credentials_and_limits_last_as_long_as_the_store(monkeypatch: pytest.Mo
             inside = mlflow_environment()
             with store.uploading():
                 assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "60"
+            with store.without_retries():
+                assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "0"
             assert mlflow_environment() == inside
         assert seen == ["Basic bWU6dG9rZW4="] * 2
     assert inside["MLFLOW_TRACKING_USERNAME"] == "me"
     assert inside["MLFLOW_TRACKING_PASSWORD"] == "token"
     assert inside["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "3"
     assert inside["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
+    assert inside["MLFLOW_ALLOW_HTTP_REDIRECTS"] == "false"
     assert mlflow_environment() == outside
     assert "token" not in repr(store)
 

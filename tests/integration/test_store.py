@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from cryptoml import events
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
 from cryptoml.tracking import sqlite_store
 from cryptoml.tracking.store import open_store
@@ -144,32 +146,6 @@ def test_what_an_interrupted_creation_left_is_replaced(tmp_path: Path) -> None:
     assert sorted(one.name for one in tmp_path.glob(".mlflow.db.part*")) == []
 
 
-def test_an_older_schema_is_backed_up_and_migrated(path: Path) -> None:
-    from alembic import command
-    from mlflow.store.db.utils import _get_alembic_config
-
-    path.unlink()
-    head, known = sqlite_store.known_revisions()
-    config = _get_alembic_config(f"sqlite:///{path}")
-    from mlflow.store.tracking.dbmodels.initial_models import Base
-    from sqlalchemy import create_engine
-
-    engine = create_engine(f"sqlite:///{path}")
-    Base.metadata.create_all(engine)
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "cc1f77228345")
-    engine.dispose()
-    with closing(sqlite3.connect(path)) as database, database:
-        database.execute("INSERT INTO experiments (experiment_id, name, lifecycle_stage) VALUES (7, 'old', 'active')")
-    assert "cc1f77228345" in known
-    with open_store(f"sqlite:///{path}") as store:
-        assert store.find_experiment_id("old") == "7"
-    with closing(sqlite3.connect(path)) as now, closing(sqlite3.connect(f"{path}.bak")) as before:
-        assert now.execute("SELECT version_num FROM alembic_version").fetchone() == (head,)
-        assert before.execute("SELECT version_num FROM alembic_version").fetchone() == ("cc1f77228345",)
-
-
 @contextmanager
 def told(error: type[CryptomlError], words: str, *, seconds: float = 4) -> Iterator[None]:
     began = time.monotonic()
@@ -184,16 +160,44 @@ def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     before = path.read_bytes()
     with told(ConfigError, "newer MLflow"):
         open_store(f"sqlite:///{path}")
+    with told(ConfigError, "newer MLflow"):
+        sqlite_store.check_existing(path, lock_wait_s=1)
     assert path.read_bytes() == before
 
 
-def test_a_locked_database_is_told_in_time(path: Path) -> None:
+def test_revisions_are_known_without_importing_mlflow() -> None:
+    assert sqlite_store.shipped_revisions() == sqlite_store.known_revisions()[1]
+
+
+def test_a_lock_that_lasts_is_an_error(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with told(UnavailableError, "locked for 0.5 s"):
-            open_store(f"sqlite:///{path}", timeout_s=0.5)
+            open_store(f"sqlite:///{path}", lock_wait_s=0.5)
+        # A command that only reads is not kept out by a writer.
+        open_store(f"sqlite:///{path}", lock_wait_s=0.5, migrate=False).close()
         other.execute("ROLLBACK")
-    open_store(f"sqlite:///{path}", timeout_s=0.5).close()
+    open_store(f"sqlite:///{path}", lock_wait_s=0.5).close()
+
+
+def test_a_lock_is_waited_for_and_reported(path: Path) -> None:
+    seen: list[events.Event] = []
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        threading.Timer(sqlite_store.LOCK_QUIET_S + 1, other.execute, ["ROLLBACK"]).start()
+        open_store(f"sqlite:///{path}", on_event=seen.append).close()
+    assert [type(one) for one in seen] == [events.Info]
+    assert "waiting up to 60 s" in str(seen[0])
+
+
+def test_mlflow_waits_as_long_for_a_lock_as_we_do(path: Path) -> None:
+    from sqlalchemy import text
+
+    with open_store(f"sqlite:///{path}") as store:
+        with store.client._tracking_client.store.ManagedSessionMaker() as session:
+            assert session.execute(text("PRAGMA busy_timeout")).scalar() == 60_000
+        with store.client._get_registry_client().store.ManagedSessionMaker() as session:
+            assert session.execute(text("PRAGMA busy_timeout")).scalar() == 60_000
 
 
 def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
@@ -263,8 +267,9 @@ def test_a_deleted_experiment_is_explained(path: Path) -> None:
     with open_store(f"sqlite:///{path}") as store:
         identifier = store.experiment_id("gone")
         store.client.delete_experiment(identifier)
-        with told(ConfigError, "the experiment gone was deleted") as _:
+        with pytest.raises(ConfigError, match="the experiment gone was deleted") as caught:
             store.experiment_id("gone")
+        assert caught.value.mend.startswith(f"MLFLOW_TRACKING_URI=sqlite:///{path} MLFLOW_EXPERIMENT_NAME=gone ")
         assert store.find_experiment_id("gone") is None
         assert store.find_experiment_id("never there") is None
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from cryptoml.errors import ConfigError
-from cryptoml.settings import find_project, known_variables, load_settings
+from cryptoml.project_folder import find_project
+from cryptoml.settings import known_variables, load_settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -104,6 +104,7 @@ def _columns() -> list[str]:
 
 def _cells(done: RunComparison, row: ComparedRun, *, mark: str = "*") -> list[str]:
     """The texts of a row; `mark` stands before the best value of a column."""
+    from cryptoml.evaluation.figures import figure
     from cryptoml.workflows.compare import METRICS
 
     run = row.run
@@ -118,7 +119,7 @@ def _cells(done: RunComparison, row: ComparedRun, *, mark: str = "*") -> list[st
         name,
         run.tags.get("model_type", ""),
         verdict,
-        "" if p is None or row.is_baseline else f"{p:.3f}",
+        "" if p is None or row.is_baseline else figure(p, ".3f"),
         *numbers,
         ", ".join(row.places),
     ]
@@ -130,16 +131,14 @@ _SHARES = ("skill", "directional_accuracy")
 
 def _text(name: str, value: float | None) -> str:
     from cryptoml.cli.numbers import price
+    from cryptoml.evaluation.figures import figure
 
     if value is None:
         return ""
-    if name == "skill":
-        return f"{100 * value:+.3f}"
-    if name == "directional_accuracy":
-        return f"{100 * value:.1f}"
-    return {"test_r2_score": f"{value:.4f}", "test_mape": f"{value:.3f}", "training_time_seconds": f"{value:.1f}"}.get(
-        name, price(value)
-    )
+    if name in _SHARES:
+        return figure(100 * value, "+.3f" if name == "skill" else ".1f")
+    form = {"test_r2_score": ".4f", "test_mape": ".3f", "training_time_seconds": ".1f"}.get(name)
+    return figure(value, form) if form else price(value)
 
 
 def _differing(done: RunComparison) -> list[list[str]]:
@@ -156,6 +155,8 @@ def _differing(done: RunComparison) -> list[list[str]]:
 
 
 def _pairs(pairs: Sequence[Pair]) -> list[list[str]]:
+    from cryptoml.evaluation.figures import figure
+
     heading = ["better", "than", "by % of RMSE", "forecasts", "p", "p (Holm)", "says"]
     return [
         heading,
@@ -163,10 +164,10 @@ def _pairs(pairs: Sequence[Pair]) -> list[list[str]]:
             [
                 pair.better,
                 pair.other,
-                f"{100 * pair.gain:.3f}",
+                figure(100 * pair.gain, ".3f"),
                 f"{pair.n:,}",
-                f"{pair.p_value:.3g}",
-                f"{pair.p_adjusted:.3g}",
+                figure(pair.p_value, ".3g"),
+                figure(pair.p_adjusted, ".3g"),
                 "better" if pair.p_adjusted < 0.05 else "a tie",
             ]
             for pair in pairs

@@ -55,6 +55,10 @@ def extract_data(
                     }
                     for market in result.markets
                 ],
+                "failed": [
+                    {"symbol": one.symbol, "error": str(one.error), "exit_code": one.error.exit_code}
+                    for one in result.failed
+                ],
                 "error": str(result.error) if result.error else None,
             }
         )

@@ -41,6 +41,7 @@ def monitor(
 def _show(done: MonitorResult) -> None:
     from cryptoml.cli.console import print_lines, print_table
     from cryptoml.cli.numbers import price
+    from cryptoml.evaluation.figures import figure
 
     words = {
         "beats": "is better than persistence",
@@ -52,7 +53,7 @@ def _show(done: MonitorResult) -> None:
     print_table(
         ("", "now", "promised"),
         [
-            ["skill %", f"{100 * done.skill:+.3f}", f"{100 * done.promised_skill:+.3f}"],
+            ["skill %", figure(100 * done.skill, "+.3f"), figure(100 * done.promised_skill, "+.3f")],
             ["outcomes in the interval %", f"{100 * done.covered:.1f}", f"{100 * done.interval_level:.1f}"],
             ["RMSE", price(done.rmse), ""],
             ["RMSE of persistence", price(done.baseline_rmse), ""],
@@ -60,7 +61,7 @@ def _show(done: MonitorResult) -> None:
     )
     print_lines(
         [
-            f"{done.model} {words[done.word]} (p = {done.p_value:.3g})",
+            f"{done.model} {words[done.word]} (p = {figure(done.p_value, '.3g')})",
             *([f"waiting for their outcome: {done.waiting:,}"] if done.waiting else []),
             *(["features: no scaler to compare with"] if done.drift is None else []),
             *(f"note: {one}" for one in done.warnings),

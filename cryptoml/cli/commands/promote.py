@@ -50,7 +50,7 @@ def promote(
     with listening() as listener:
         reason = reason or _ask()
         if rollback:
-            done = go_back(settings, loaded.config, reason=reason)
+            done = go_back(settings, loaded.config, reason=reason, on_event=listener)
         else:
             assert version is not None
             assert stage is not None
@@ -113,6 +113,8 @@ def _show_history(entries: tuple[Entry, ...], faults: tuple[str, ...], *, as_jso
 
 
 def _row(entry: Entry) -> list[str]:
+    from cryptoml.evaluation.figures import figure
+
     skill = entry.metrics.get("validation_skill", entry.metrics.get("skill"))
     return [
         str(entry.number),
@@ -124,5 +126,5 @@ def _row(entry: Entry) -> list[str]:
         entry.who,
         entry.reason,
         f"v{entry.displaced[0]} -> {entry.displaced[1]}" if entry.displaced else "",
-        f"{100 * skill:+.3f}" if isinstance(skill, float) else "",
+        figure(100 * skill, "+.3f") if isinstance(skill, float) else "",
     ]

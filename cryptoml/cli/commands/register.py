@@ -22,7 +22,7 @@ def register(
 ) -> None:
     """Make a run's model a version; a run that is one already stays that one."""
     from cryptoml.cli.configured import configured
-    from cryptoml.cli.console import print_json_last, print_lines
+    from cryptoml.cli.console import listening, print_json_last, print_lines
     from cryptoml.errors import UsageError
     from cryptoml.workflows.register import RegisterRequest
     from cryptoml.workflows.register import register as enter
@@ -30,7 +30,11 @@ def register(
     if (run is None) != best:
         raise UsageError("which run?", mend="name one (cryptoml compare shows them), or --best")
     settings, loaded = configured(config, set_)
-    done = enter(RegisterRequest(settings, loaded.config, run=run, force=force, reason=reason, data=data))
+    with listening() as listener:
+        done = enter(
+            RegisterRequest(settings, loaded.config, run=run, force=force, reason=reason, data=data),
+            on_event=listener,
+        )
     if as_json:
         print_json_last(done.to_dict())
         return

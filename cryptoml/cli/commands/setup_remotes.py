@@ -10,6 +10,7 @@ from cryptoml.cli.options import AsJson
 
 if TYPE_CHECKING:
     from cryptoml.settings import Settings
+    from cryptoml.workflows.setup_login import AskToken
 
 
 def setup_remotes(
@@ -24,6 +25,12 @@ def setup_remotes(
         str | None, typer.Option(help="With --push, other branches to make and push: dev,test.")
     ] = None,
     local: Annotated[bool, typer.Option("--local", help="No account: DVC on a folder below .cryptoml/.")] = False,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Set up for reading; write nothing to DagsHub.")
+    ] = False,
+    trust_host: Annotated[
+        bool, typer.Option("--trust-host", help="Send the token to this host wherever it is named.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Change remotes that point to another repository.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")] = False,
     as_json: AsJson = False,
@@ -37,7 +44,9 @@ def setup_remotes(
     settings = load_settings()
     request = SetupRequest(
         settings=settings,
-        token=None if local else _token(settings),
+        ask_token=_token_asker(settings),
+        trust_host=trust_host,
+        read_only=read_only,
         owner=owner,
         repo=repo,
         create=create,
@@ -73,11 +82,17 @@ def setup_remotes(
     print_lines(lines)
 
 
-def _token(settings: Settings) -> str | None:
-    """A token asked for on a terminal, unseen; None where the settings have one or nobody can be asked."""
+def _token_asker(settings: Settings) -> AskToken | None:
+    """Asks for a token on a terminal, unseen; None where nobody can be asked."""
     import getpass
     import sys
 
-    if settings.dagshub_token is not None or not (sys.stdin and sys.stdin.isatty()):
+    if not (sys.stdin and sys.stdin.isatty()):
         return None
-    return getpass.getpass(f"DagsHub token ({settings.dagshub_host}/user/settings/tokens): ").strip()
+
+    def ask(refused: str) -> str:
+        if refused:
+            typer.echo(refused, err=True)
+        return getpass.getpass(f"DagsHub token ({settings.dagshub_host}/user/settings/tokens): ").strip()
+
+    return ask

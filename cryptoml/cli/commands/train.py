@@ -81,6 +81,7 @@ def _show(result: TrainResult) -> None:
 
 def _cells(row: ModelRow, *, best: ModelRow | None) -> list[str]:
     from cryptoml.cli.numbers import price
+    from cryptoml.evaluation.figures import figure
 
     name = f"{row.model_type} *" if best is not None and row.model_type == best.model_type else row.model_type
     if row.error:
@@ -93,11 +94,11 @@ def _cells(row: ModelRow, *, best: ModelRow | None) -> list[str]:
         price(m("cv_rmse_std")),
         price(m("test_rmse")),
         price(m("test_mae")),
-        f"{m('test_mape'):.3f}",
-        f"{m('test_r2_score'):.4f}",
-        "" if baseline else f"{100 * m('skill'):+.3f}",
-        "" if baseline else f"{100 * m('directional_accuracy'):.1f}",
+        figure(m("test_mape"), ".3f"),
+        figure(m("test_r2_score"), ".4f"),
+        "" if baseline else figure(100 * m("skill"), "+.3f"),
+        "" if baseline else figure(100 * m("directional_accuracy"), ".1f"),
         "" if baseline else str(row.verdict),
-        "" if baseline else f"{m('dm_p_value'):.3f}",
-        f"{m('training_time_seconds'):.1f}",
+        "" if baseline else figure(m("dm_p_value"), ".3f"),
+        figure(m("training_time_seconds"), ".1f"),
     ]

@@ -378,3 +378,16 @@ def test_a_time_far_off_all_others_is_named(read, stray):
     far = frame.set_axis(frame.index[:30].union(frame.index[30:]).delete(0).insert(0, pd.Timestamp(stray, tz="UTC")))
     with pytest.raises(DataError, match=rf"60 candles where .* between line 2 \({stray[:10]}.* and line 3 \(2021-03"):
         read(far)
+
+
+def test_several_candles_after_the_clock_are_no_unfinished_ones(tmp_path):
+    """A file in a local time ahead of UTC, or a clock that is behind: it is said, as no candle could be unfinished."""
+    path = tmp_path / "btc.csv"
+    times = pd.date_range("2024-01-01", periods=60, freq="1h")
+    pd.DataFrame({"timestamp": times, "open": 1.0, "high": 2.0, "low": 0.5, "close": 1.5, "volume": 9.0}).to_csv(
+        path, index=False
+    )
+    found = read_candles(path, now=pd.Timestamp("2024-01-03 06:30", tz="UTC"))
+    assert [(one.kind, one.count) for one in found.report.findings if "clock" in one.kind] == [
+        ("candle later than this machine's clock (the clock is behind, or the times are not UTC)", 6)
+    ]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 
 import pytest
 
+from cryptoml.doctor import run
 from cryptoml.doctor.context import read_context
+from cryptoml.doctor.findings import Finding
 from cryptoml.doctor.run import CHECKS, diagnose
 
 
@@ -22,3 +26,50 @@ def test_a_check_that_crashes_stops_no_other(tmp_path, monkeypatch: pytest.Monke
     assert any("the check itself failed: ZeroDivisionError: in the check" in one.text for one in found.findings)
     needing = [spec.name for spec in CHECKS.values() if "git" in spec.needs]
     assert {tiers[name] for name in needing if name in tiers} <= {"skipped"}
+
+
+@pytest.fixture
+def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "DEADLINE_S", 0.2)
+    monkeypatch.setattr(run, "SLOW_S", 0.6)
+
+
+def diagnosed(tmp_path, monkeypatch: pytest.MonkeyPatch, *, network: bool, busy: bool) -> dict[str, Finding]:
+    """The findings when the check "git" does not end, and "committed-secrets" needs it."""
+    monkeypatch.setattr(run, "is_busy", lambda: busy)
+    forever = threading.Event()
+    monkeypatch.setitem(CHECKS, "git", replace(CHECKS["git"], run=lambda _: forever.wait(60), network=network))
+    found = diagnose(read_context(cwd=tmp_path, timeout_s=1), ["git", "committed-secrets", "disk"])
+    forever.set()
+    return {one.check: one for one in found.findings}
+
+
+@pytest.mark.parametrize(
+    ("network", "busy", "tier", "text"),
+    [
+        (True, False, "error", "no answer"),
+        (True, True, "warning", "slow"),
+        (False, False, "warning", "slow"),
+        (False, True, "warning", "slow"),
+    ],
+)
+def test_silence_of_the_network_is_an_error_and_slowness_is_not(
+    tmp_path, monkeypatch: pytest.MonkeyPatch, short_limits: None, network: bool, busy: bool, tier: str, text: str
+):
+    found = diagnosed(tmp_path, monkeypatch, network=network, busy=busy)
+    assert found["git"].tier == tier
+    assert text in found["git"].text
+    assert found["committed-secrets"].tier == "skipped"
+    assert found["disk"].tier == "ok"
+
+
+def test_libraries_are_imported_before_the_clock_starts(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    order: list[str] = []
+    monkeypatch.setattr(run, "preload", lambda context, checks: order.append("import") or time.sleep(0.5))
+    monkeypatch.setattr(run, "DEADLINE_S", 5)
+    disk = CHECKS["disk"]
+    monkeypatch.setitem(CHECKS, "disk", replace(disk, run=lambda context: order.append("check") or disk.run(context)))
+    found = diagnose(read_context(cwd=tmp_path, timeout_s=1), ["disk"])
+    assert order == ["import", "check"]
+    assert found.seconds < 0.5
+    assert found.healthy

@@ -23,9 +23,9 @@ def test_a_sound_candidate_passes_without_a_word() -> None:
     [
         (replace(SOUND, verdict="worse", p_value=0.004), ("worse than persistence", "p = 0.004")),
         (replace(SOUND, skill=-0.0011), ("-0.110%", "-0.100%")),
-        (replace(SOUND, skill=math.nan), ("skill is not a number",)),
-        (replace(SOUND, cv_rmse_mean=math.nan), ("cross-validated RMSE is nan",)),
-        (replace(SOUND, cv_rmse_mean=math.inf), ("cross-validated RMSE is inf",)),
+        (replace(SOUND, skill=math.nan), ("skill is not a finite number",)),
+        (replace(SOUND, cv_rmse_mean=math.nan), ("cross-validated RMSE is not a finite number",)),
+        (replace(SOUND, cv_rmse_mean=math.inf), ("cross-validated RMSE is not a finite number",)),
         (replace(SOUND, champion=DUEL), ("version 3 in production", "101", "100", "p = 0.01")),
         (replace(SOUND, data_problems=("7 % of the candles are missing",)), ("failed a check: 7 % of the",)),
     ],

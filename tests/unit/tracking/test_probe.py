@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -168,3 +171,78 @@ def test_within_hands_errors_over() -> None:
         within(1, lambda: {}["x"])
     with pytest.raises(TimeoutError):
         within(0.05, lambda: time.sleep(0.5))
+
+
+HALF = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+@contextmanager
+def raw_server(reply: bytes) -> Iterator[int]:
+    """Answers each connection with the same bytes and closes it."""
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+
+        def serve() -> None:
+            while not stop.is_set():
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    continue
+                with connection:
+                    connection.settimeout(5)
+                    connection.recv(65536)
+                    connection.sendall(reply)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        stop.set()
+        thread.join(5)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        HALF + b'Content-Length: 400\r\n\r\n{"experiment": {"exp',
+        HALF + b'Content-Length: 12\r\n\r\n{"experimen\n',
+        HALF + b"Content-Length: 0\r\n\r\n",
+        HALF + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc",
+        HALF + b'Transfer-Encoding: chunked\r\n\r\n40\r\n{"experiment"',
+        HALF + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\nnot gzip!",
+        HALF + b"Content-Length: 5\r\n\r\n\xff\xfe\x00\x01\x02",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"garbage that is no HTTP\r\n\r\n",
+        b"",
+    ],
+)  # fmt: skip
+def test_half_an_answer_means_that_the_server_is_away(reply: bytes) -> None:
+    with raw_server(reply) as port, pytest.raises(UnavailableError) as caught:
+        probe_http(f"http://127.0.0.1:{port}", timeout_s=5, credentials=None)
+    assert caught.value.mend
+
+
+STOPPED = """
+import time
+from cryptoml.tracking.probe import within
+
+def work():
+    # By then the caller waits.
+    time.sleep(0.5)
+    print("started", flush=True)
+    for _ in range(20):
+        time.sleep(0.05)
+    return "done"
+
+print(within(4, work), flush=True)
+"""
+
+
+def test_time_in_which_this_process_did_not_run_does_not_count() -> None:
+    with subprocess.Popen([sys.executable, "-c", STOPPED], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(5)
+        process.send_signal(signal.SIGCONT)
+        assert process.stdout.readline() == "done\n"

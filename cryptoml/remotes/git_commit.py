@@ -1,0 +1,96 @@
+"""Commit the `.dvc` files of a push, and find out beforehand whether git will let us."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptoml.errors import AnswerIsNoError, ConfigError, CryptomlError, UnavailableError
+from cryptoml.remotes import git, git_remote
+
+LOCK_PATIENCE_S = 5.0
+IDENTITY_MEND = 'git config user.name "Your Name" && git config user.email you@example.org'
+# Each unfinished operation of git, the file in its folder that tells of it, and the command that ends it.
+UNFINISHED = {
+    "MERGE_HEAD": "merge",
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+}
+
+
+def check_can_commit(folder: Path) -> str | None:
+    """Raise ConfigError or UnavailableError where a commit would fail; a note where it would surprise."""
+    unsafe = git.problem(folder)
+    if unsafe is not None:
+        raise unsafe
+    if not git_remote.is_repository(folder):
+        raise ConfigError(f"{folder}: is not a git repository.", mend="git init, or leave --commit out")
+    git_dir = Path(git_remote.run(folder, "rev-parse", "--absolute-git-dir").strip())
+    for name, operation in UNFINISHED.items():
+        if (git_dir / name).exists():
+            raise ConfigError(
+                f"{folder}: a git {operation} is in progress; nothing was pushed or committed.",
+                mend=f"git {operation} --continue or --abort, or push without --commit",
+            )
+    if git.ask(folder, "var", "GIT_AUTHOR_IDENT") is None or git.ask(folder, "var", "GIT_COMMITTER_IDENT") is None:
+        raise ConfigError(f"{folder}: git does not know your name or e-mail address for commits.", mend=IDENTITY_MEND)
+    _wait_for_index(git_dir / "index.lock")
+    if git.ask(folder, "symbolic-ref", "--quiet", "HEAD") is None:
+        return "HEAD is detached: the commit is on no branch; keep it with git switch -c NAME"
+    return None
+
+
+def commit(folder: Path, names: Sequence[str], message: str) -> str | None:
+    """Commit these files and nothing else; the commit's hash, or None when nothing had changed."""
+    try:
+        git_remote.run(folder, "add", "--", *names)
+        if git.ask(folder, "diff", "--cached", "--quiet", "--", *names) is not None:
+            return None
+        git_remote.run(folder, "commit", "--quiet", "-m", message, "--", *names)
+    except CryptomlError as error:
+        raise _commit_error(folder, error) from error
+    return git.current_commit(folder)
+
+
+def _commit_error(folder: Path, error: CryptomlError) -> CryptomlError:
+    done = "The data were pushed and the .dvc files are written, but not committed"
+    again = "then: cryptoml push-data --commit"
+    low = error.fact.lower()
+    if "gpg" in low or "sign the" in low or "signing" in low:
+        return ConfigError(
+            f"{done}: git could not sign the commit: {error.fact}",
+            mend=f"repair the key (gpg --list-secret-keys), or git config commit.gpgsign false; {again}",
+        )
+    if "index.lock" in low or isinstance(error, UnavailableError):
+        return UnavailableError(
+            f"{done}: {error.fact}", mend=f"wait for the other git process, or remove a stale index.lock; {again}"
+        )
+    hooks = git.ask(folder, "rev-parse", "--git-path", "hooks")
+    hook = _hook(folder / hooks) if hooks else None
+    if hook is not None:
+        return AnswerIsNoError(
+            f"{done}: the hook {hook} may have refused it: {error.fact}", mend=f"see its output; {again}"
+        )
+    return type(error)(f"{done}: {error.fact}", mend=f"{error.mend}; {again}" if error.mend else again)
+
+
+def _hook(folder: Path) -> str | None:
+    for name in ("pre-commit", "prepare-commit-msg", "commit-msg"):
+        path = folder / name
+        if path.is_file() and path.stat().st_mode & 0o111:
+            return name
+    return None
+
+
+def _wait_for_index(lock: Path) -> None:
+    deadline = time.monotonic() + LOCK_PATIENCE_S
+    while lock.exists():
+        if time.monotonic() > deadline:
+            raise UnavailableError(
+                f"{lock}: another git process holds the index; nothing was pushed or committed.",
+                mend=f"wait until it has ended; if none is running: rm '{lock}'",
+            )
+        time.sleep(0.2)

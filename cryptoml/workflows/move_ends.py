@@ -1,0 +1,69 @@
+"""The two ends of a move: whether they differ, who asks the source, and the target opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from cryptoml.errors import UsageError
+from cryptoml.settings import Settings
+
+if TYPE_CHECKING:
+    from cryptoml.tracking.credentials import User
+    from cryptoml.tracking.store import Store
+
+
+def check_addresses(address: str, target: str) -> None:
+    """Raise UsageError when the full address `address` is the store in use, or a file that does not exist."""
+    from cryptoml.tracking.opening import check_file, full_address
+    from cryptoml.tracking.sqlite_store import PREFIX
+    from cryptoml.tracking.translate import masked
+
+    in_use = full_address(target, project_dir=Path()) if target.startswith(PREFIX) else target
+    if _plain(address) == _plain(in_use):
+        raise UsageError(
+            f"{masked(address)}: this is the store in use; there is nothing to copy.",
+            mend="set MLFLOW_TRACKING_URI to the new store, or name the old one with --from",
+        )
+    if address.startswith(PREFIX):
+        check_file(Path(address.removeprefix(PREFIX)))
+
+
+def _plain(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+
+def source_user(settings: Settings, address: str) -> User | None:
+    """Who asks the source; None: the user of the store in use, as both are at one host.
+
+    Another server never gets the credentials of the store in use: it gets those set for it, DagsHub its token.
+    """
+    from cryptoml.tracking.credentials import User
+
+    if urlsplit(address).netloc.lower() == urlsplit(settings.mlflow_uri()).netloc.lower():
+        return None
+    if not settings.source_password and address.startswith(f"{settings.dagshub_host.rstrip('/')}/"):
+        token = settings.dagshub_secret()
+        if token is not None:
+            return User(settings.dagshub_username or token, token)
+    secret = settings.source_password
+    return User(settings.source_username, secret.get_secret_value() if secret else None)
+
+
+def open_target(settings: Settings, work_dir: Path, *, dry_run: bool) -> Store:
+    """The store in use; for a dry run a SQLite store is copied to `work_dir`, or an empty one is made there."""
+    from cryptoml.tracking.opening import open_copy
+    from cryptoml.tracking.sqlite_store import PREFIX, database_path
+    from cryptoml.tracking.store import open_store
+    from cryptoml.workflows.opening import open_for_change
+
+    uri = settings.mlflow_uri()
+    if not dry_run or not uri.startswith(PREFIX):
+        return open_for_change(settings)
+    # Opening the database itself would make or migrate it.
+    path = database_path(uri)
+    if path.is_file() and path.stat().st_size:
+        return open_copy(path, work_dir / "target.db", settings.store_timeout_s)
+    return open_store(f"{PREFIX}{work_dir / 'target.db'}", timeout_s=settings.store_timeout_s)

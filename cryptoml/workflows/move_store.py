@@ -1,0 +1,232 @@
+"""Copies the runs and registered models of another store, such as a laptop's SQLite, to the store in use."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptoml import events
+from cryptoml.errors import CryptomlError, UnavailableError, UsageError
+from cryptoml.settings import Settings
+from cryptoml.workflows.moved import MovedModel, MovedRun, MoveResult
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment, Run
+
+    from cryptoml.registry.carry_over import ModelCopy
+    from cryptoml.tracking.source import Source
+    from cryptoml.tracking.store import Store
+
+MODELS_STEP = "copy registered models"
+
+
+@dataclass(frozen=True)
+class MoveRequest:
+    """What to copy: the runs of `experiments` (by default the project's) in the store at `address`, and their models.
+
+    With `all_experiments`, those of all. With `dry_run`, look and report, and change nothing.
+    """
+
+    settings: Settings
+    address: str
+    experiments: tuple[str, ...] = ()
+    all_experiments: bool = False
+    dry_run: bool = False
+
+
+def move_store(request: MoveRequest, *, on_event: events.OnEvent = events.ignore) -> MoveResult:
+    """Copy what the target does not have yet; the source is not changed. Run again after an interruption, it resumes.
+
+    Runs that wait in the journal are delivered first. A store that goes away in between ends the work, and the result
+    carries the error. Raises UsageError for a source that does not exist or is the target itself, and what keeps
+    either store from being opened.
+    """
+    from cryptoml.tracking.files import in_words, locked
+    from cryptoml.tracking.opening import full_address, open_source
+    from cryptoml.workflows.move_ends import check_addresses, open_target, source_user
+    from cryptoml.workflows.sync import sync
+
+    settings = request.settings
+    address = full_address(request.address, project_dir=settings.project_dir)
+    check_addresses(address, settings.mlflow_uri())
+    folder = settings.project_dir / ".cryptoml" / "moving"
+    with in_words(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(locked(folder / "lock", timeout_s=5.0))
+        for leftover in folder.glob("work-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        work_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix="work-")))
+        # The target is opened first: the time limits of requests are then those of the store in use.
+        target = stack.enter_context(open_target(settings, work_dir, dry_run=request.dry_run))
+        user = source_user(settings, address)
+        source = stack.enter_context(
+            open_source(address, work_dir=work_dir, timeout_s=settings.store_timeout_s, user=user)
+        )
+        if not request.dry_run:
+            waiting = sync(settings, on_event=on_event)
+            if waiting.error is not None:
+                on_event(
+                    events.Warned(f"runs in the journal that were not delivered: {waiting.left}. {waiting.error.fact}")
+                )
+        return _Move(request, source, target, work_dir, on_event).run()
+
+
+class _Move:
+    def __init__(
+        self, request: MoveRequest, source: Source, target: Store, work_dir: Path, on_event: events.OnEvent
+    ) -> None:
+        from cryptoml.workflows.move_runs import RunMover
+
+        self.request = request
+        self.source = source
+        self.target = target
+        self.on_event = on_event
+        self.mover = RunMover(request.settings, source, target, work_dir, on_event)
+
+    def run(self) -> MoveResult:
+        """Runs first, then the registered models that have a version of one of them."""
+        experiments = self._experiments()
+        chosen = [(one.name, run) for one in experiments for run in self.source.runs(one.experiment_id)]
+        models = self._models({run.info.run_id for _, run in chosen})
+        chosen += self._runs_behind(models, {run.info.run_id for _, run in chosen})
+        runs: list[MovedRun] = []
+        moved: list[MovedModel] = []
+        error: CryptomlError | None = None
+        try:
+            self._copy_runs(chosen, models, runs)
+            if self.mover.error is None:
+                self._copy_models(models, moved)
+                self._copy_experiment_tags(experiments)
+        except UnavailableError as away:
+            error = away
+        finally:
+            if not self.request.dry_run:
+                self.mover.notes.save()
+        return MoveResult(
+            source=self.request.address,
+            tracking_uri=self.target.address,
+            dry_run=self.request.dry_run,
+            experiments=tuple(one.name for one in experiments),
+            runs=tuple(runs),
+            there=self.mover.there,
+            skipped=tuple(self.mover.skipped),
+            without_artifacts=tuple(self.mover.without_artifacts),
+            models=tuple(moved),
+            error=self._with_hint(error or self.mover.error),
+        )
+
+    def _experiments(self) -> tuple[Experiment, ...]:
+        """The experiments that are wanted; raises UsageError for one that the source does not have."""
+        known = {one.name: one for one in self.source.experiments()}
+        if self.request.all_experiments:
+            return tuple(known.values())
+        wanted = self.request.experiments or (self.request.settings.experiment_name,)
+        for name in wanted:
+            if name not in known:
+                raise UsageError(
+                    f"{self.request.address}: there is no experiment {name}.",
+                    mend=f"name one with --experiment ({', '.join(sorted(known))}), or add --all-experiments",
+                )
+        return tuple(known[name] for name in dict.fromkeys(wanted))
+
+    def _copy_experiment_tags(self, experiments: Sequence[Experiment]) -> None:
+        """Tags and notes of experiments, where the target has none of that name."""
+        from cryptoml.tracking.translate import store_in_words
+
+        if self.request.dry_run:
+            return
+        with store_in_words(self.target.uri, "copy the tags of experiments"):
+            for one in experiments:
+                there = self.target.client.get_experiment_by_name(one.name)
+                for key, text in one.tags.items() if there is not None else ():
+                    if key not in there.tags:
+                        self.target.client.set_experiment_tag(there.experiment_id, key, text)
+
+    def _models(self, run_ids: set[str]) -> list[ModelCopy]:
+        from cryptoml.registry.carry_over import model_names, read_model
+
+        with self.source.reading("read the registered models") as store:
+            models = [read_model(store, name) for name in model_names(store)]
+        return [model for model in models if any(version.run_id in run_ids for version in model.versions)]
+
+    def _runs_behind(self, models: Sequence[ModelCopy], run_ids: set[str]) -> list[tuple[str, Run]]:
+        """Runs of other experiments, or deleted ones, that versions were made of."""
+        wanted = {version.run_id for model in models for version in model.versions} - run_ids - {""}
+        found = [run for run in map(self.source.run, sorted(wanted)) if run is not None]
+        return [(self.source.experiment_name(run.info.experiment_id), run) for run in found]
+
+    def _copy_runs(self, chosen: Sequence[tuple[str, Run]], models: Sequence[ModelCopy], runs: list[MovedRun]) -> None:
+        from cryptoml.workflows.move_runs import STEP
+
+        with_model = {version.run_id for model in models for version in model.versions}
+        with self._step(STEP, len(chosen)):
+            now_ms = time.time_ns() // 1_000_000
+            runs.extend(self.mover.copy(chosen, with_model=with_model, dry_run=self.request.dry_run, now_ms=now_ms))
+
+    def _copy_models(self, models: Sequence[ModelCopy], moved: list[MovedModel]) -> None:
+        if not models:
+            return
+        with self._step(MODELS_STEP, len(models)):
+            for model in models:
+                moved.append(self._plan(model) if self.request.dry_run else self._copy(model))
+                self.on_event(events.StepAdvanced(MODELS_STEP, model.name))
+
+    def _copy(self, model: ModelCopy) -> MovedModel:
+        from cryptoml.registry.carry_over import bring_versions
+        from cryptoml.registry.carry_state import bring_state
+        from cryptoml.workflows.promote import mirror_of
+
+        fingerprint = self.source.fingerprint
+        numbers = bring_versions(self.target, model, self.mover.mapping, fingerprint=fingerprint)
+        mirror = mirror_of(self.request.settings, model.name)
+        state = bring_state(self.target, model, numbers, fingerprint=fingerprint, mirror=mirror)
+        added = {old: numbers.mapping[old] for old in numbers.added}
+        return MovedModel(
+            name=model.name,
+            versions=added,
+            there=len(numbers.mapping) - len(added),
+            aliases=dict(state.aliases),
+            ledger=state.ledger,
+            ledger_entries=state.entries,
+            notes=state.notes,
+            lost=numbers.lost,
+        )
+
+    def _plan(self, model: ModelCopy) -> MovedModel:
+        """What `_copy` would do, as far as it can be known: the numbers are given by the target."""
+        from cryptoml.registry.carry_over import planned
+
+        numbers = planned(self.target, model, self.mover.mapping)
+        new = [one.version for one in model.versions if one.version not in numbers.mapping]
+        return MovedModel(
+            name=model.name,
+            versions=dict.fromkeys(new, ""),
+            there=len(numbers.mapping),
+            aliases=dict(model.aliases) if new else {},
+            ledger="none" if not model.raw_ledger else "unchanged" if not new else "moved" if numbers.kept else "aside",
+            ledger_entries=len(model.ledger.entries),
+        )
+
+    @contextmanager
+    def _step(self, step: str, total: int) -> Iterator[None]:
+        began = time.monotonic()
+        self.on_event(events.StepStarted(step, total))
+        yield
+        self.on_event(events.StepFinished(step, time.monotonic() - began))
+
+    def _with_hint(self, error: CryptomlError | None) -> CryptomlError | None:
+        if not isinstance(error, UnavailableError):
+            return error
+        asked = self.request
+        options = [f" --experiment {name}" for name in asked.experiments] + [
+            " --all-experiments"
+        ] * asked.all_experiments
+        command = f"cryptoml sync --from {asked.address}{''.join(options)}"
+        return UnavailableError(error.fact, mend=f"try again later, it resumes: {command}")

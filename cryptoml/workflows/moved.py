@@ -1,0 +1,108 @@
+"""What copying a store comes to: frozen results, and the JSON document that stands for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryptoml.errors import CryptomlError
+
+SCHEMA = "cryptoml.moved/1"
+
+
+@dataclass(frozen=True)
+class MovedRun:
+    """A run that was copied, or would be (then run_id is empty). metrics: values; size: bytes of its artifacts."""
+
+    source_run_id: str
+    run_id: str
+    run_name: str
+    experiment: str
+    status: str
+    metrics: int
+    artifacts: int
+    size: int
+
+
+@dataclass(frozen=True)
+class MovedModel:
+    """A registered model. versions: number in the source -> number in the target, of those added (empty in a dry run).
+
+    there: versions that the target had already; ledger: moved, aside (under other tags), unchanged or none; notes and
+    lost: sentences about what differs and what could not be copied.
+    """
+
+    name: str
+    versions: Mapping[str, str]
+    there: int
+    aliases: Mapping[str, str]
+    ledger: str
+    ledger_entries: int
+    notes: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MoveResult:
+    """The outcome of one `move_store`.
+
+    there: runs that the target had already; skipped: sentences about runs left out; without_artifacts: names of the
+    runs whose artifacts the source has lost; error: what ended the work early or kept a run back.
+    """
+
+    source: str
+    tracking_uri: str
+    dry_run: bool
+    experiments: tuple[str, ...]
+    runs: tuple[MovedRun, ...]
+    there: int
+    skipped: tuple[str, ...]
+    without_artifacts: tuple[str, ...]
+    models: tuple[MovedModel, ...]
+    error: CryptomlError | None
+
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Sentences about versions that could not be copied."""
+        return tuple(sentence for model in self.models for sentence in model.lost)
+
+    @property
+    def exit_code(self) -> int:
+        """0, the error's code, or 6 when the source lacks something that cannot be copied."""
+        if self.error is not None:
+            return self.error.exit_code
+        return 6 if self.without_artifacts or self.lost else 0
+
+    def totals(self) -> dict[str, int]:
+        """Counts of what was copied; bytes are those of the artifacts."""
+        return {
+            "runs": len(self.runs),
+            "metrics": sum(run.metrics for run in self.runs),
+            "artifacts": sum(run.artifacts for run in self.runs),
+            "bytes": sum(run.size for run in self.runs),
+            "versions": sum(len(model.versions) for model in self.models),
+            "aliases": sum(len(model.aliases) for model in self.models),
+            "ledger_entries": sum(model.ledger_entries for model in self.models if model.ledger != "unchanged"),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of `--json`."""
+        return {
+            "schema": SCHEMA,
+            "source": self.source,
+            "tracking_uri": self.tracking_uri,
+            "dry_run": self.dry_run,
+            "experiments": list(self.experiments),
+            **self.totals(),
+            "runs_there": self.there,
+            "versions_there": sum(model.there for model in self.models),
+            "copied": [vars(run) for run in self.runs],
+            "models": [
+                {**vars(model), "versions": dict(model.versions), "aliases": dict(model.aliases)}
+                for model in self.models
+            ],
+            "skipped": list(self.skipped),
+            "without_artifacts": list(self.without_artifacts),
+            "error": str(self.error) if self.error else None,
+        }

@@ -1,0 +1,44 @@
+"""A loaded machine is no trouble: `cryptoml doctor` reports no error for a healthy set-up."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import Done, Hub, Project
+
+BUSY = 4
+
+
+@pytest.fixture
+def busy() -> Iterator[None]:
+    """Processes that compute all the time, more than there are cores here."""
+    # They end by themselves should this process be killed.
+    script = "import time\nend = time.monotonic() + 240\nwhile time.monotonic() < end: pass"
+    loops = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(BUSY)]
+    try:
+        yield
+    finally:
+        for one in loops:
+            one.kill()
+            one.wait()
+
+
+def troubles(done: Done) -> list[object]:
+    findings = done.json()["findings"]
+    assert isinstance(findings, list)
+    return [one for one in findings if one["tier"] in ("error", "skipped")]
+
+
+@pytest.mark.slow
+def test_doctor_reports_no_error_for_a_healthy_local_project(project: Project, busy: None) -> None:
+    assert troubles(project.run("doctor", "--json")) == []
+
+
+@pytest.mark.slow
+def test_doctor_reports_no_error_for_a_healthy_connection(hub: Hub, busy: None) -> None:
+    assert hub.run("setup-remotes").code == 0
+    assert troubles(hub.run("doctor", "--json")) == []

@@ -1,0 +1,88 @@
+"""A damaged or replaced forecaster.json is refused in words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cryptoml.errors import AccessError, DataError
+from cryptoml.models.forecaster import load_forecaster
+from tests.hostile import EXAMPLES, copy_of
+
+VALUES: list[tuple[str, Any]] = [
+    ("model_type", "evil"), ("model_type", 3), ("model_type", None), ("model_type", ["ridge"]), ("model_type", {}),
+    ("implementation", "exec"), ("implementation", []), ("params", []), ("params", {"alpha": [1]}), ("params", None),
+    ("horizon", 0), ("horizon", -1), ("horizon", 10**9), ("horizon", 1.5), ("horizon", True), ("horizon", "1"),
+    ("symbol", None), ("symbol", "x" * 10_000), ("max_no_trade_candles", -1), ("max_no_trade_candles", 10**12),
+    ("clip", float("nan")), ("shrinkage", float("nan")), ("shrinkage", float("inf")), ("shrinkage", "1"),
+    ("shrinkage", None), ("shrinkage", 10**400), ("interval_quantile", -1.0), ("interval_quantile", [0.1]),
+    ("interval_level", 2), ("interval_level", False), ("unseen_from", 5), ("unseen_from", "yesterday"),
+    ("unseen_from", "2024-01-01"), ("feature_names", ["a"]), ("feature_names", 3), ("format", {"a": 1}),
+    ("format", None), ("pipeline", None), ("pipeline", []), ("pipeline", {}),
+]  # fmt: skip
+PIPELINE: list[tuple[str, Any]] = [
+    ("lag_windows", [10**9]), ("lag_windows", [0]), ("lag_windows", "1"), ("lag_windows", 3), ("lag_windows", [1.5]),
+    ("lag_windows", list(range(1, 100_000))), ("rolling_windows", [[1]]), ("rolling_windows", [True]),
+    ("rolling_windows", [float("nan")]), ("features", ["exec"]), ("features", "return"), ("features", [{}]),
+    ("features", None), ("interval", None), ("interval", "0h"), ("interval", "9" * 19 + "h"), ("interval", "9" * 99),
+    ("library_version", None), ("library_version", 10**9),
+]  # fmt: skip
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    about = json.loads((folder / "forecaster.json").read_text())
+    assert isinstance(about, dict)
+    return about
+
+
+@pytest.mark.parametrize(("name", "value"), VALUES)
+def test_a_wrong_value_is_a_data_error(name: str, value: Any, tmp_path: Path) -> None:
+    folder = copy_of("ridge", tmp_path)
+    (folder / "forecaster.json").write_text(json.dumps({**_about(folder), name: value}))
+    with pytest.raises(DataError) as caught:
+        load_forecaster(folder)
+    assert len(str(caught.value)) < 1500
+
+
+@pytest.mark.parametrize(("name", "value"), PIPELINE)
+def test_a_wrong_pipeline_is_a_data_error(name: str, value: Any, tmp_path: Path) -> None:
+    folder = copy_of("ridge", tmp_path)
+    about = _about(folder)
+    about["pipeline"][name] = value
+    (folder / "forecaster.json").write_text(json.dumps(about))
+    with pytest.raises(DataError):
+        load_forecaster(folder)
+
+
+def test_every_key_is_needed(tmp_path: Path) -> None:
+    folder = copy_of("ridge", tmp_path)
+    about = _about(folder)
+    for name in about:
+        (folder / "forecaster.json").write_text(json.dumps({key: one for key, one in about.items() if key != name}))
+        if name == "feature_names":
+            load_forecaster(folder)
+            continue
+        with pytest.raises(DataError):
+            load_forecaster(folder)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[]", b"3", b'"x"', b"\xff\xfe", b"[" * 200_000, b'{"a":' * 200_000, b"{" + b" " * 2**21 + b"}"],
+    ids=["empty", "list", "number", "text", "not UTF-8", "deep list", "deep object", "too large"],
+)
+def test_another_document_is_no_forecaster(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "forecaster.json").write_bytes(data)
+    with pytest.raises(DataError, match="holds no forecaster"):
+        load_forecaster(tmp_path)
+
+
+def test_a_symbolic_link_is_refused(tmp_path: Path) -> None:
+    folder = copy_of("ridge", tmp_path)
+    (folder / "forecaster.json").unlink()
+    (folder / "forecaster.json").symlink_to(EXAMPLES / "ridge" / "forecaster.json")
+    with pytest.raises(AccessError, match="symbolic link"):
+        load_forecaster(folder)

@@ -1,0 +1,215 @@
+"""A secret goes only to a host that is named in the same place, is trusted, or is dagshub.com."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cryptoml.clones import dagshub_remote
+from cryptoml.errors import AccessError, ConfigError
+from cryptoml.hosts import host_key
+from cryptoml.settings import load_settings
+
+EVIL = "http://127.0.0.1:9"
+TOKEN, HOST = "DAGSHUB_TOKEN=k3y\n", f"DAGSHUB_CLIENT_HOST={EVIL}\n"
+URI = f"MLFLOW_TRACKING_URI={EVIL}\n"
+
+
+def set_up(folder: Path, monkeypatch: pytest.MonkeyPatch, *, dotenv: str, environ: str) -> None:
+    (folder / ".env").write_text(dotenv)
+    for line in environ.splitlines():
+        monkeypatch.setenv(*line.split("=", 1))
+
+
+@pytest.mark.parametrize(
+    ("dotenv", "environ"),
+    [
+        (HOST, TOKEN),
+        (TOKEN, HOST),
+        (f"{HOST}DAGSHUB_TOKEN=junk\n", TOKEN),
+        (HOST.lower(), TOKEN),
+    ],
+)
+def test_dagshubs_token_and_host_from_different_places_are_refused(tmp_path, monkeypatch, dotenv, environ):
+    set_up(tmp_path, monkeypatch, dotenv=dotenv, environ=environ)
+    settings = load_settings(cwd=tmp_path)
+    with pytest.raises(AccessError, match=r"DAGSHUB_TOKEN comes from .*127\.0\.0\.1:9") as caught:
+        settings.dagshub_secret()
+    assert "cryptoml setup-remotes --trust-host" in caught.value.mend
+    assert "add 127.0.0.1:9 to CRYPTOML_TRUSTED_HOSTS" in caught.value.mend
+    assert "k3y" not in str(caught.value)
+    assert settings.trusting(EVIL).dagshub_secret() == "k3y"
+    monkeypatch.setenv("CRYPTOML_TRUSTED_HOSTS", "mirror.example, 127.0.0.1:9")
+    assert load_settings(cwd=tmp_path).dagshub_secret() == "k3y"
+
+
+@pytest.mark.parametrize(
+    ("dotenv", "environ"),
+    [
+        (TOKEN + HOST, ""),
+        ("", TOKEN + HOST),
+        ("", TOKEN),
+        (TOKEN, ""),
+        ("DAGSHUB_CLIENT_HOST=https://dagshub.com\n", TOKEN),
+        (TOKEN + HOST, TOKEN),
+        (HOST, TOKEN + HOST),
+    ],
+)
+def test_dagshubs_token_goes_to_a_host_of_its_own_place_and_to_dagshub(tmp_path, monkeypatch, dotenv, environ):
+    set_up(tmp_path, monkeypatch, dotenv=dotenv, environ=environ)
+    assert load_settings(cwd=tmp_path).dagshub_secret() == "k3y"
+
+
+@pytest.mark.parametrize(
+    ("dotenv", "environ"),
+    [
+        (URI, "MLFLOW_TRACKING_PASSWORD=k3y\n"),
+        (URI, "MLFLOW_TRACKING_PASSWORD=k3y\nMLFLOW_TRACKING_USERNAME=ada\n"),
+        (f"{URI}MLFLOW_TRACKING_PASSWORD=junk\n", "MLFLOW_TRACKING_USERNAME=k3y\n"),
+        (URI, "MLFLOW_TRACKING_TOKEN=k3y\n"),
+        (URI, "MLFLOW_TRACKING_AWS_SIGV4=true\n"),
+        ("MLFLOW_TRACKING_PASSWORD=k3y\n", URI),
+        (f"{HOST}{URI.strip()}/ada/coins.mlflow\n", TOKEN),
+        (f"{HOST}DAGSHUB_USERNAME=ada\nDAGSHUB_REPO=coins\n", TOKEN),
+    ],
+)
+def test_what_mlflow_would_send_to_a_host_named_elsewhere_is_refused(tmp_path, monkeypatch, dotenv, environ):
+    set_up(tmp_path, monkeypatch, dotenv=dotenv, environ=environ)
+    with pytest.raises(AccessError, match=r"comes from .*127\.0\.0\.1:9.*Nothing was sent") as caught:
+        load_settings(cwd=tmp_path).mlflow_credentials()
+    assert "k3y" not in str(caught.value)
+    assert "CRYPTOML_TRUSTED_HOSTS in the environment" in caught.value.mend
+    monkeypatch.setenv("CRYPTOML_TRUSTED_HOSTS", EVIL)
+    load_settings(cwd=tmp_path).mlflow_credentials()
+
+
+def test_mlflows_own_file_of_credentials_is_a_secret_of_the_user(tmp_path, monkeypatch):
+    set_up(tmp_path, monkeypatch, dotenv=URI, environ="")
+    assert load_settings(cwd=tmp_path).mlflow_credentials() is None
+    file = Path("~/.mlflow/credentials").expanduser()
+    file.parent.mkdir()
+    file.write_text("[mlflow]\nmlflow_tracking_username = ada\nmlflow_tracking_password = k3y\n")
+    with pytest.raises(AccessError, match=r"\.mlflow/credentials comes from"):
+        load_settings(cwd=tmp_path).mlflow_credentials()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", EVIL)
+    assert load_settings(cwd=tmp_path).mlflow_credentials() is None
+
+
+def test_a_project_named_by_the_environment_is_no_more_trusted(tmp_path, monkeypatch):
+    (tmp_path / "clone").mkdir()
+    set_up(tmp_path / "clone", monkeypatch, dotenv=HOST, environ=f"{TOKEN}CRYPTOML_PROJECT_DIR={tmp_path}/clone\n")
+    with pytest.raises(AccessError):
+        load_settings().dagshub_secret()
+
+
+def test_a_clone_cannot_declare_trust_or_copy_a_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGSHUB_TOKEN", "k3y")
+    (tmp_path / ".env").write_text(f"MLFLOW_TRACKING_URI={EVIL}/${{DAGSHUB_TOKEN}}\n")
+    assert "k3y" not in load_settings(cwd=tmp_path).mlflow_uri()
+    (tmp_path / ".env").write_text("CRYPTOML_TRUSTED_HOSTS=127.0.0.1:9\n")
+    with pytest.raises(ConfigError, match="counts in the environment only"):
+        load_settings(cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("https://dagshub.com", "dagshub.com:443"),
+        ("HTTPS://DagsHub.com:443/x", "dagshub.com:443"),
+        ("dagshub.com", "dagshub.com:443"),
+        ("http://[::1]:8/", "[::1]:8"),
+        ("[::1]:8", "[::1]:8"),
+        ("127.0.0.1:5000", "127.0.0.1:5000"),
+        ("https://dagshub.com.evil.org", "dagshub.com.evil.org:443"),
+        ("https://evil.org\\@dagshub.com", ""),
+        ("https://dagshub.com@evil.org", ""),
+        ("https://dagshub.com\t.evil.org", ""),
+        ("https://h:99999", ""),
+        ("", ""),
+    ],
+)
+def test_a_host_that_libraries_could_read_differently_is_none(address, key):
+    assert host_key(address) == key
+
+
+GIT = '[core]\n\tbare = false\n[remote "origin"]\n\tfetch = +refs/*\n\turl = {url}\n\tfetch = +refs/heads/*\n'
+DVC = "[core]\n    remote = dagshub\n['remote \"dagshub\"']\n    url = {url}\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("https://dagshub.com/ada/coins.git", True),
+        ("https://ada:k3y@dagshub.com/ada/coins.git", True),
+        ("git@dagshub.com:ada/coins.git", True),
+        ("https://git.example.org/ada/coins.git", False),
+        ("https://dagshub.com.example.org/a/b.git", False),
+        ("../elsewhere", False),
+    ],
+)
+def test_a_clone_of_dagshub_is_known_by_its_git_remote(tmp_path, url, found):
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "config").write_text(GIT.format(url=url))
+    assert dagshub_remote(tmp_path, EVIL) == ("git remote origin" if found else None)
+
+
+def test_a_linked_worktree_and_a_sub_folder_know_it_too(tmp_path):
+    git = tmp_path / "main" / ".git"
+    (git / "worktrees" / "w").mkdir(parents=True)
+    (git / "config").write_text(GIT.format(url=f"{EVIL}/ada/coins.git"))
+    (git / "worktrees" / "w" / "commondir").write_text("../..\n")
+    (tmp_path / "w" / "sub").mkdir(parents=True)
+    (tmp_path / "w" / ".git").write_text(f"gitdir: {git}/worktrees/w\n")
+    assert dagshub_remote(tmp_path / "w" / "sub", EVIL) == "git remote origin"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        DVC.format(url="https://dagshub.com/ada/coins.dvc"),
+        DVC.format(url="s3://dvc") + "    endpointurl = https://dagshub.com/a/b.s3\n",
+    ],
+)
+def test_a_clone_of_dagshub_is_known_by_its_dvc_remote(tmp_path, config):
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc" / "config").write_text(config)
+    assert dagshub_remote(tmp_path, EVIL) == "DVC remote dagshub"
+
+
+def clone_of(folder: Path) -> None:
+    (folder / ".dvc").mkdir()
+    (folder / ".dvc" / "config").write_text(DVC.format(url="https://dagshub.com/ada/coins.dvc"))
+
+
+def test_an_unconnected_clone_makes_no_local_store(tmp_path, monkeypatch):
+    clone_of(tmp_path)
+    with pytest.raises(AccessError, match="DVC remote dagshub refers to DagsHub") as caught:
+        load_settings(cwd=tmp_path).check_connected()
+    assert "cryptoml setup-remotes" in caught.value.mend
+    assert "MLFLOW_TRACKING_URI=sqlite:///mlflow.db" in caught.value.mend
+    (tmp_path / ".env").write_text("MLFLOW_TRACKING_URI=sqlite:///mlflow.db\n")
+    load_settings(cwd=tmp_path).check_connected()
+    (tmp_path / ".env").unlink()
+    for name, text in (("USERNAME", "ada"), ("TOKEN", "k3y"), ("REPO", "coins")):
+        monkeypatch.setenv(f"DAGSHUB_{name}", text)
+    load_settings(cwd=tmp_path).check_connected()
+
+
+def test_a_store_that_is_there_stays_in_use(tmp_path):
+    clone_of(tmp_path)
+    (tmp_path / "mlflow.db").touch()
+    load_settings(cwd=tmp_path).check_connected()
+
+
+@pytest.mark.parametrize("dotenv", ["DAGSHUB_REPO=ada/coins\n", "DAGSHUB_USERNAME=ada\n"])
+def test_half_a_set_up_makes_no_local_store(tmp_path, dotenv):
+    (tmp_path / ".env").write_text(dotenv)
+    with pytest.raises(AccessError, match="not complete"):
+        load_settings(cwd=tmp_path).check_connected()
+
+
+def test_a_user_name_in_the_environment_does_not_stop_local_projects(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGSHUB_USERNAME", "ada")
+    monkeypatch.setenv("DAGSHUB_TOKEN", "k3y")
+    load_settings(cwd=tmp_path).check_connected()
