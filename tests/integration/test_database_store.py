@@ -5,13 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cryptoml import events
 from cryptoml.errors import AccessError, ConfigError, CryptomlError
+from cryptoml.settings import load_settings
+from cryptoml.tracking.deliver import deliver
+from cryptoml.tracking.journal import Journal
 from cryptoml.tracking.store import open_store
 from cryptoml.tracking.translate import masked
+from cryptoml.workflows.tracker import Tracker
 from tests.conftest import Project
 from tests.services import ESCAPED, PASSWORD, mariadb, postgresql, s3_server
 
@@ -151,6 +157,40 @@ def test_what_the_database_refuses_is_told(
     assert caught.value.mend
     assert ESCAPED not in str(caught.value)
     assert PASSWORD not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["older", "melodies"])
+def test_a_training_finds_a_foreign_schema_before_its_first_fit(
+    server: int, database: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert database
+    if name != "older":
+        sql(server, "CREATE DATABASE melodies")
+        sql(server, "CREATE TABLE songs (title text)", "melodies")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address(server, name))
+    monkeypatch.setenv("CRYPTOML_ARTIFACT_ROOT", "/tmp")
+    with (
+        Tracker(load_settings(), on_event=events.ignore) as work,
+        pytest.raises(ConfigError, match=r"older schema|another application"),
+    ):
+        work.check()
+
+
+def test_a_journal_that_names_the_store_with_its_password_is_continued(database: str, tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    run = journal.open_run(training_id="t", experiment="coins", run_name=journal.reserve_run_name("ridge"))
+    run.log_metrics({"rmse": 1.0}, step=1)
+    with open_store(database, timeout_s=30) as store:
+        first = deliver(run.entry, store)
+        mark = run.entry.delivery()
+        assert mark is not None
+        assert mark.store == store.address
+        run.entry.mark(replace(mark, store=store.uri))
+        run.end("FINISHED")
+        again = deliver(run.entry, store)
+        assert (again.run_id, again.created) == (first.run_id, False)
+        assert len(store.client.get_metric_history(first.run_id, "rmse")) == 1
+    assert ESCAPED not in "".join(path.read_text() for path in journal.root.rglob("*") if path.is_file())
 
 
 def test_mariadb_by_the_short_address(tmp_path: Path) -> None:

