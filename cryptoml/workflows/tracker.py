@@ -81,7 +81,7 @@ class Tracker:
         self._place: Place | None = None
         self._answered = self._pool.submit(self._ask)
         self._checked = self._pool.submit(self._check_place)
-        self._opened = self._pool.submit(self._connect)
+        self._opened = self._pool.submit(self._open)
         self._tasks: list[Future[None]] = [self._opened, self._pool.submit(self._deliver_orphans)]
         threading.Thread(target=self._watch, name="store-watch", daemon=True).start()
 
@@ -158,6 +158,11 @@ class Tracker:
         except UnavailableError as error:
             # The store itself answers: only the place of the artifacts is away.
             self._on_event(events.Warned(f"{error.fact} {GOES_ON}"))
+
+    def _open(self) -> None:
+        """Open the store unless the check has refused it: the training then ends, and no file is created for it."""
+        if self._answered.exception() is None and self._checked.exception() is None:
+            self._connect()
 
     def _connect(self) -> None:
         """Open the store, or ask it again."""

@@ -224,16 +224,16 @@ def test_a_move_that_dies_again_and_again_arrives_in_the_end(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mlflow import MlflowClient
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from tests.integration.test_move_store import settings_for
 from cryptoml.workflows.move_store import MoveRequest, move_store
-original, calls = MlflowClient.log_artifacts, []
+original, calls = LocalArtifactRepository.log_artifact, []
 def die(*given, **named):
     original(*given, **named)
     calls.append(1)
     if len(calls) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-MlflowClient.log_artifacts = die
+LocalArtifactRepository.log_artifact = die
 move_store(MoveRequest(settings_for(Path(sys.argv[1]), sys.argv[2]), sys.argv[3]))
 """
 

@@ -44,8 +44,10 @@ def use(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
 
 def refusal() -> CryptomlError:
     """What ends a training before its first fit."""
-    with Tracker(load_settings(), on_event=events.ignore) as work, pytest.raises(CryptomlError) as caught:
-        work.check()
+    with Tracker(load_settings(), on_event=events.ignore) as work:
+        with pytest.raises(CryptomlError) as caught:
+            work.check()
+        assert work.store() is None
     return caught.value
 
 
@@ -84,6 +86,7 @@ def test_a_missing_driver_or_missing_credentials_are_found(
     assert isinstance(error, kind)
     assert words in error.fact
     assert "s3cret" not in str(error)
+    assert not Path("mlflow.db").exists()
 
 
 def test_the_place_of_an_experiment_in_a_file_is_checked_and_the_database_not_written_to(

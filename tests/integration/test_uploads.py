@@ -236,11 +236,12 @@ def test_a_local_file_that_did_not_arrive_whole_is_stored_again(
 
 
 def test_a_server_that_leaves_artifacts_to_the_client_is_looked_through_as_well(
-    lossy: Lossy, store: Store, tmp_path: Path, name: str
+    lossy: Lossy, tmp_path: Path, name: str
 ) -> None:
     root = tmp_path / "shared"
-    store.client.create_experiment(name, artifact_location=root.as_uri())
-    deliver(record(tmp_path, name).entry, store)
+    with open_store(lossy.url, timeout_s=30, artifacts_root=root.as_uri()) as store:
+        store.client.create_experiment(name, artifact_location=f"{root.as_uri()}/{name}")
+        deliver(record(tmp_path, name).entry, store)
     assert lossy.count(PUT) == 0
     assert len([path for path in root.rglob("*") if path.is_file()]) == FILES
 
