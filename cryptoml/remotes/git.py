@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cryptoml.errors import ConfigError
@@ -40,6 +40,13 @@ def ask(folder: Path, *arguments: str) -> str | None:
     """Run git in `folder`; its output without the last line end, or None when it fails or is not there."""
     done = _call(folder, *arguments)
     return done.stdout.rstrip("\n") if done is not None and done.returncode == 0 else None
+
+
+def ignores(folder: Path, path: str) -> bool:
+    """Whether git ignores `path`, which need not exist."""
+    # check-ignore is the one command that refuses GIT_LITERAL_PATHSPECS.
+    done = _call(folder, "check-ignore", "--quiet", path, without=("GIT_LITERAL_PATHSPECS",))
+    return done is not None and done.returncode == 0
 
 
 def problem(folder: Path) -> ConfigError | None:
@@ -91,7 +98,7 @@ def author_name(folder: Path) -> str:
         return "unknown"
 
 
-def _call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str] | None:
+def _call(folder: Path, *arguments: str, without: Sequence[str] = ()) -> subprocess.CompletedProcess[str] | None:
     try:
         return subprocess.run(
             ["git", "-C", str(folder), *arguments],
@@ -100,7 +107,7 @@ def _call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str] | N
             errors="surrogateescape",
             timeout=GIT_TIMEOUT_S,
             stdin=subprocess.DEVNULL,
-            env=environment(),
+            env={name: text for name, text in environment().items() if name not in without},
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
