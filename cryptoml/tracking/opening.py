@@ -7,24 +7,31 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from cryptoml.errors import ConfigError, UnavailableError, UsageError
 from cryptoml.tracking import sqlite_store
 from cryptoml.tracking.credentials import CREDENTIALS, User, as_user, put
+from cryptoml.tracking.probe import check_address
 from cryptoml.tracking.source import Source
+from cryptoml.tracking.sqlite_migration import copy_content
 from cryptoml.tracking.store import ARTIFACTS_FOLDER, Store, open_store
 from cryptoml.tracking.translate import masked
 
 ADDRESS_HINT = "use sqlite:///mlflow.db, sqlite:////folder/mlflow.db, or the http(s) address of an MLflow server"
 
+CREDENTIALS_HINT = "its user and token go into CRYPTOML_SOURCE_USERNAME and CRYPTOML_SOURCE_PASSWORD"
+
 
 def full_address(address: str, *, project_dir: Path) -> str:
     """`address` with a SQLite path made absolute, relative to the project; raises UsageError for other kinds."""
-    scheme = urlsplit(address).scheme
-    if scheme in ("http", "https"):
+    if address.startswith(("http://", "https://")):
+        try:
+            check_address(address, with_credentials=False)
+        except ConfigError as error:
+            raise UsageError(error.fact, mend=f"{ADDRESS_HINT}; {CREDENTIALS_HINT}") from None
         return address.rstrip("/")
-    if scheme != "sqlite" or not address.startswith(sqlite_store.PREFIX):
+    if not address.startswith(sqlite_store.PREFIX):
         raise UsageError(f"{masked(address)}: runs cannot be copied from this kind of store.", mend=ADDRESS_HINT)
     text = address.removeprefix(sqlite_store.PREFIX)
     path = sqlite_store.database_path(f"{sqlite_store.PREFIX}{project_dir / text}" if text else address)
@@ -82,7 +89,7 @@ def _copy_database(path: Path, copy: Path, timeout_s: float) -> None:
         try:
             with closing(sqlite3.connect(uri, uri=True, timeout=timeout_s)) as source:
                 with closing(sqlite3.connect(copy)) as target:
-                    source.backup(target)
+                    copy_content(source, target, lock_wait_s=timeout_s)
                 return
         except sqlite3.Error as error:
             failure = failure or error

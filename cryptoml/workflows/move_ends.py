@@ -30,7 +30,11 @@ def check_addresses(address: str, target: str) -> None:
 
 
 def _plain(address: str) -> str:
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        # Opening the store in use reports the address.
+        return address
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
