@@ -29,12 +29,18 @@ def as_user(user: User | None) -> Iterator[None]:
 @contextmanager
 def environment(wanted: Mapping[str, str | None]) -> Iterator[None]:
     """Set variables for the block, None removes one; afterwards all are as before."""
-    before = {name: os.environ.get(name) for name in wanted}
-    put(wanted)
+    before = replace(wanted)
     try:
         yield
     finally:
         put(before)
+
+
+def replace(values: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Set variables as `put` does; returns what they were."""
+    before = {name: os.environ.get(name) for name in values}
+    put(values)
+    return before
 
 
 def put(values: Mapping[str, str | None]) -> None:
