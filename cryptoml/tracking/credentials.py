@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from cryptoml.settings import SIGNERS
+
 CREDENTIALS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
 
@@ -21,7 +23,10 @@ class User:
 @contextmanager
 def as_user(user: User | None) -> Iterator[None]:
     """Make requests within the block as `user`; None leaves the environment as it is."""
-    wanted = {} if user is None else dict(zip(CREDENTIALS, (user.name, user.password, None), strict=True))
+    wanted: dict[str, str | None] = {}
+    if user is not None:
+        values = (user.name, user.password, None)
+        wanted = {**dict.fromkeys(SIGNERS), **dict(zip(CREDENTIALS, values, strict=True))}
     with environment(wanted):
         yield
 

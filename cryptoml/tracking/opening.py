@@ -9,7 +9,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from cryptoml.errors import ConfigError, UnavailableError, UsageError
+from cryptoml.errors import AccessError, ConfigError, UnavailableError, UsageError
+from cryptoml.settings import MLFLOW_CREDENTIALS_FILE
 from cryptoml.tracking import sqlite_store
 from cryptoml.tracking.credentials import CREDENTIALS, User, as_user, put
 from cryptoml.tracking.probe import check_address
@@ -51,13 +52,20 @@ def open_source(address: str, *, work_dir: Path, timeout_s: float, user: User | 
 
     Without `user`, requests to a server carry the credentials that the environment has at that time. A SQLite store
     is copied to `work_dir` and, if its schema is older, only the copy is migrated. Raises UsageError when the file does
-    not exist (it is not made), ConfigError when it is not an MLflow database.
+    not exist (it is not made), ConfigError when it is not an MLflow database, AccessError before MLflow's client would
+    complete `user` from its own credentials file.
     """
     if address.startswith(sqlite_store.PREFIX):
         path = sqlite_store.database_path(address)
         with open_copy(path, work_dir / "source.db", timeout_s) as store:
             yield Source(address, store, database=path, user=None)
         return
+    if user is not None and not (user.name and user.password) and MLFLOW_CREDENTIALS_FILE.expanduser().is_file():
+        raise AccessError(
+            f"{address}: MLflow would send the user and password in {MLFLOW_CREDENTIALS_FILE} to this server. "
+            "Nothing was sent.",
+            mend=f"{CREDENTIALS_HINT}; for a server without a login, any text will do",
+        )
     before = {name: os.environ.get(name) for name in CREDENTIALS}
     with as_user(user):
         name, password = (os.environ.get(variable) for variable in CREDENTIALS[:2])

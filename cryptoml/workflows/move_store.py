@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
 import time
@@ -225,8 +226,8 @@ class _Move:
         if not isinstance(error, UnavailableError):
             return error
         asked = self.request
-        options = [f" --experiment {name}" for name in asked.experiments] + [
+        options = [f" --experiment {shlex.quote(name)}" for name in asked.experiments] + [
             " --all-experiments"
         ] * asked.all_experiments
-        command = f"cryptoml sync --from {asked.address}{''.join(options)}"
+        command = f"cryptoml sync --from {shlex.quote(asked.address)}{''.join(options)}"
         return UnavailableError(error.fact, mend=f"try again later, it resumes: {command}")

@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from cryptoml.errors import ConfigError, UnavailableError, UsageError
+from cryptoml.errors import AccessError, ConfigError, UnavailableError, UsageError
 from cryptoml.events import Event, StepAdvanced, StepStarted
 from cryptoml.registry.transitions import Move, history, opened
 from cryptoml.registry.versions import list_versions, register_version
-from cryptoml.settings import Settings
+from cryptoml.settings import SIGNERS, Settings
+from cryptoml.tracking.credentials import CREDENTIALS, User, as_user
 from cryptoml.tracking.duplicates import DUPLICATE_TAG, RUN_KEY_TAG
 from cryptoml.tracking.export import MOVED_FROM_TAG
 from cryptoml.tracking.journal import Journal
@@ -430,6 +431,26 @@ def test_a_deleted_duplicate_in_the_target_does_not_stand_for_its_run(old: OldSt
         result = move(new, old)
         assert (result.error, result.there, result.models[0].versions) == (None, NOT_RUNNING, {})
         assert registered(target, old.model) == before
+
+
+@pytest.mark.parametrize("user", [None, "me"])
+def test_mlflows_credentials_file_is_not_for_another_server(new: Settings, user: str | None) -> None:
+    file = Path("~/.mlflow/credentials").expanduser()
+    file.parent.mkdir(parents=True)
+    file.write_text("[mlflow]\nmlflow_tracking_username = me\nmlflow_tracking_password = secret\n")
+    # Nothing listens at this port: a request would end with UnavailableError.
+    request = MoveRequest(new.model_copy(update={"source_username": user}), "http://127.0.0.1:9")
+    with pytest.raises(AccessError, match="Nothing was sent"):
+        move_store(request)
+
+
+def test_no_signer_of_the_store_in_use_signs_requests_to_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*CREDENTIALS, *SIGNERS):
+        monkeypatch.setenv(name, "x")
+    with as_user(User("me", "secret")):
+        inside = {name: os.environ[name] for name in (*CREDENTIALS, *SIGNERS) if name in os.environ}
+    assert inside == {"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "secret"}
+    assert {os.environ[name] for name in (*CREDENTIALS, *SIGNERS)} == {"x"}
 
 
 def test_the_store_in_use_under_another_address_is_refused(old: OldStore, tmp_path: Path) -> None:
