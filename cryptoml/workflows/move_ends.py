@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from cryptoml import events
 from cryptoml.errors import UsageError
 from cryptoml.settings import Settings
 
@@ -51,16 +52,19 @@ def source_user(settings: Settings, address: str) -> User | None:
     return User(settings.source_username, secret.get_secret_value() if secret else None)
 
 
-def open_target(settings: Settings, work_dir: Path, *, dry_run: bool) -> Store:
-    """The store in use; for a dry run a SQLite store is copied to `work_dir`, or an empty one is made there."""
+def open_target(settings: Settings, work_dir: Path, *, dry_run: bool, on_event: events.OnEvent) -> Store:
+    """The store in use. A dry run changes nothing: it gets a copy of a SQLite store, or an empty one, in `work_dir`."""
     from cryptoml.tracking.opening import open_copy
     from cryptoml.tracking.sqlite_store import PREFIX, database_path
     from cryptoml.tracking.store import open_store
-    from cryptoml.workflows.opening import open_for_change
+    from cryptoml.workflows.opening import open_for_change, open_project_store
 
     uri = settings.mlflow_uri()
-    if not dry_run or not uri.startswith(PREFIX):
-        return open_for_change(settings)
+    if not dry_run:
+        return open_for_change(settings, on_event=on_event)
+    if not uri.startswith(PREFIX):
+        # The proof of the right to write is a write.
+        return open_project_store(settings, writes=False, on_event=on_event)
     # Opening the database itself would make or migrate it.
     path = database_path(uri)
     if path.is_file() and path.stat().st_size:
