@@ -128,6 +128,19 @@ def test_several_outputs_in_one_file_in_another_folder_with_odd_names(folder: Pa
     assert pull_data(settings(folder), [folder / "data/r w/b.csv"], revision="HEAD").files[0].state == "up to date"
 
 
+def test_a_pin_of_an_older_revision_is_written_although_its_folder_is_gone(folder: Path) -> None:
+    put(folder, "data/a.csv", "one\n")
+    pin = f"wdir: ../data\nouts:\n- md5: {md5('one' + chr(10))}\n  size: 4\n  hash: md5\n  path: a.csv\n"
+    put(folder, "pins/a.dvc", pin)
+    push_data(settings(folder), [folder / "pins/a.dvc"], message="pin", commit=True)
+    git(folder, "rm", "--quiet", "pins/a.dvc")
+    git(folder, "commit", "--quiet", "-m", "no pin")
+    (folder / "data/a.csv").unlink()
+    assert not (folder / "pins").exists()
+    assert states(pull_data(settings(folder), revision="HEAD~1")) == {"data/a.csv": "pulled"}
+    assert md5("one\n") in (folder / "pins/a.dvc").read_text()
+
+
 def test_outputs_of_a_pipeline_are_sent_and_those_that_dvc_does_not_keep_are_named(folder: Path) -> None:
     put(
         folder,
