@@ -84,8 +84,9 @@ def own_options(folder: Path, name: str) -> tuple[Mapping[str, Any], Mapping[str
     """The remote's options in the configs of this machine and user, and those in the committed config."""
     from dvc.config import Config
 
-    with in_dvc_words(folder):
-        config = Config(dvc_dir=str(folder / ".dvc"))
+    root = need_root(folder)
+    with in_dvc_words(root):
+        config = Config(dvc_dir=str(root / ".dvc"))
         levels = {level: (config.read(level).get("remote") or {}).get(name) or {} for level in Config.LEVELS}
     committed = levels.pop("repo", {})
     return {key: text for options in levels.values() for key, text in options.items()}, committed

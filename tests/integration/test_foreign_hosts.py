@@ -96,6 +96,18 @@ def test_a_committed_dvc_address_does_not_get_the_password_of_this_machine(clone
     assert second.requests
 
 
+def test_a_project_below_the_dvc_root_keeps_the_password_too(clone: Project, second: Recorder) -> None:
+    dvc_project.set_remote(clone.folder, "far", f"{second.url}/coins")
+    dvc_project.set_secret(clone.folder, "far", user="ada", password=SECRET)
+    below = clone.folder / "team"
+    (below / ".cryptoml").mkdir(parents=True)
+    (clone.folder / "data.csv.dvc").rename(below / "data.csv.dvc")
+    done = Project(below, clone.environ).run("pull-data")
+    assert done.code == 7, done.err
+    assert "password of DVC remote far" in done.err
+    assert second.requests == []
+
+
 def _with_dvc(clone: Project) -> dict[str, str]:
     return {**clone.environ, "PATH": f"{Path(sys.executable).parent}:{clone.environ['PATH']}"}
 
