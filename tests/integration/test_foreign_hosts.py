@@ -112,6 +112,22 @@ def _with_dvc(clone: Project) -> dict[str, str]:
     return {**clone.environ, "PATH": f"{Path(sys.executable).parent}:{clone.environ['PATH']}"}
 
 
+def test_the_source_of_a_copy_does_not_get_mlflows_own_credentials(clone: Project, second: Recorder) -> None:
+    """MLflow's client reads the file by itself wherever it is given no password."""
+    credentials = Path(clone.environ["HOME"]) / ".mlflow" / "credentials"
+    credentials.parent.mkdir(parents=True)
+    credentials.write_text(f"[mlflow]\nmlflow_tracking_username = ada\nmlflow_tracking_password = {SECRET}\n")
+    environ = {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db", "CRYPTOML_SOURCE_USERNAME": "bob"}
+    done = clone.run("sync", "--from", second.url, environ=environ)
+    assert done.code == 7, done.err
+    assert "~/.mlflow/credentials" in done.err
+    assert SECRET not in done.err
+    assert second.requests == []
+    clone.run("sync", "--from", second.url, environ={**environ, "CRYPTOML_SOURCE_PASSWORD": "other"})
+    expected = f"Basic {base64.b64encode(b'bob:other').decode()}"
+    assert {one.headers["Authorization"] for one in second.requests} == {expected}
+
+
 def test_the_api_is_not_asked_elsewhere(second: Recorder) -> None:
     with Recorder(second.url) as first:
         answer = ask("POST", f"{first.url}/api", timeout_s=10, token=SECRET, json={"body": "mine"})

@@ -175,6 +175,8 @@ def test_a_clone_of_dagshub_is_known_by_its_dvc_remote(tmp_path, config):
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc" / "config").write_text(config)
     assert dagshub_remote(tmp_path, EVIL) == "DVC remote dagshub"
+    (tmp_path / "team").mkdir()
+    assert dagshub_remote(tmp_path / "team", EVIL) == "DVC remote dagshub"
 
 
 def clone_of(folder: Path) -> None:
