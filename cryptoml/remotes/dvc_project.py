@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptoml.errors import ConfigError
+from cryptoml.remotes import git_remote
 from cryptoml.remotes.dvc_session import NO_ROOT_MEND, in_dvc_words, load_dvc, need_root, root_of
 
 LOCAL_REMOTE, LOCAL_STORE = "local", Path(".cryptoml/dvc")
@@ -27,6 +28,11 @@ class DvcRemote:
 
     def __repr__(self) -> str:
         return f"DvcRemote({self.name!r}, {self.url!r}, password={'***' if self.password else None})"
+
+    @property
+    def address(self) -> str:
+        """The url for messages and results: without a user and password that stand in it."""
+        return git_remote.without_secrets(self.url)
 
     @property
     def is_http(self) -> bool:

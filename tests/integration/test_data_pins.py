@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cryptoml import events
-from cryptoml.errors import AccessError, ConfigError, DataError, UnavailableError
+from cryptoml.errors import AccessError, ConfigError, CryptomlError, DataError, UnavailableError
 from cryptoml.remotes import dvc_project, object_transfer
 from cryptoml.remotes.dvc import dataset_version
 from cryptoml.remotes.pins import pins_at
@@ -292,6 +292,19 @@ def test_remotes_that_cannot_be_used_are_named_before_anything_is_hashed(folder:
         config.write_text(broken)
         with pytest.raises(ConfigError, match=r"\.dvc/config: "):
             push_data(settings(folder))
+
+
+def test_a_password_in_the_address_of_a_remote_is_not_printed(folder: Path) -> None:
+    put(folder, "data/a.csv", "one\n")
+    push_data(settings(folder))
+    text = (folder / ".dvc" / "config").read_text()
+    address = "ssh://ada:pa55word@127.0.0.1:9/coins"
+    (folder / ".dvc" / "config").write_text(text.replace(str(folder.parent / "store"), address))
+    assert pull_data(settings(folder)).remote == "ssh://***@127.0.0.1:9/coins"
+    put(folder, "data/a.csv", "two\n")
+    with pytest.raises(CryptomlError) as caught:
+        push_data(settings(folder))
+    assert "pa55word" not in str(caught.value)
 
 
 def test_s3_without_credentials_is_a_matter_of_access(
