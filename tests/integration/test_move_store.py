@@ -398,6 +398,7 @@ def test_an_older_schema_is_migrated_in_a_copy_only(old: OldStore, new: Settings
         ("sqlite:///plain.db", ConfigError, "plain.db: this database is not MLflow's"),
         ("mlflow.db", UsageError, "cannot be copied from this kind of store"),
         ("sqlite:///other.db", UsageError, "this is the store in use"),
+        ("https://ada:pa55@[bad", UsageError, "this is not an address"),
     ],
 )
 def test_a_source_that_cannot_be_one_is_refused(new: Settings, address: str, error: Any, words: str) -> None:
