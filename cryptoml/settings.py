@@ -94,7 +94,6 @@ class Settings(BaseSettings):
         alias="CRYPTOML_EXCHANGE_URL",
         description="another address for the exchange's interface: https, or http on this machine",
     )
-
     trusted_hosts: str | None = Field(
         None,
         alias="CRYPTOML_TRUSTED_HOSTS",
@@ -243,7 +242,10 @@ def load_settings(*, cwd: Path | None = None) -> Settings:
     try:
         found = Settings(**{name: text for name in known if (text := environ.get(name) or dotenv.get(name))})  # type: ignore[arg-type]  # texts are parsed by pydantic
     except ValidationError as error:
-        words = [f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()]
+        words = [
+            f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower().removeprefix('value error, ')}"
+            for one in error.errors()
+        ]
         raise ConfigError("; ".join(words) + ".", mend="correct it in the environment or in .env") from None
     settings = found.model_copy(update={"project_dir": folder})
     # MLflow's client reads these itself, from the environment only.
