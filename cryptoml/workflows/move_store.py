@@ -65,7 +65,7 @@ def move_store(request: MoveRequest, *, on_event: events.OnEvent = events.ignore
             shutil.rmtree(leftover, ignore_errors=True)
         work_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix="work-")))
         # The target is opened first: the time limits of requests are then those of the store in use.
-        target = stack.enter_context(open_target(settings, work_dir, dry_run=request.dry_run))
+        target = stack.enter_context(open_target(settings, work_dir, dry_run=request.dry_run, on_event=on_event))
         user = source_user(settings, address)
         source = stack.enter_context(
             open_source(address, work_dir=work_dir, timeout_s=settings.store_timeout_s, user=user)

@@ -284,6 +284,20 @@ def test_a_dry_run_shows_what_would_be_copied_and_changes_nothing(old: OldStore,
     assert (new.project_dir / "other.db").read_bytes() == before
 
 
+def test_a_dry_run_writes_nothing_to_a_server(old: OldStore, hub: Hub) -> None:
+    """Not even the tag that proves the right to write."""
+    name = f"dry-{hub.slug.rpartition('-')[2]}"
+    settings = settings_for(
+        hub.folder, f"{hub.url}.mlflow", tracking_username=hub.standin.state.owner, tracking_password=hub.token,
+        store_timeout_s=20,
+    ).model_copy(update={"experiment_name": name})  # fmt: skip
+    with target_of(settings) as target:
+        identifier = target.experiment_id(name)
+        result = move(settings, old, experiments=("coins",), dry_run=True)
+        assert (len(result.runs), result.error) == (NOT_RUNNING, None)
+        assert "cryptoml.last_write" not in target.client.get_experiment(identifier).tags
+
+
 def test_a_target_with_versions_of_its_own_numbers_on_and_keeps_its_ledger(
     old: OldStore, new: Settings, tmp_path: Path
 ) -> None:
@@ -390,6 +404,7 @@ def test_an_older_schema_is_migrated_in_a_copy_only(old: OldStore, new: Settings
         ("http://[abc", UsageError, "this is not an address"),
         ("http://host:port", UsageError, "this is not an address"),
         ("http://me:secret@example.org", UsageError, "holds a user name or password"),
+        ("https://ada:pa55@[bad", UsageError, "this is not an address"),
     ],
 )
 def test_a_source_that_cannot_be_one_is_refused(new: Settings, address: str, error: Any, words: str) -> None:
