@@ -8,12 +8,13 @@ import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from cryptoml import clones
+from cryptoml import clones, hosts
 from cryptoml.errors import AccessError, ConfigError
 from cryptoml.hosts import DEFAULT_HOST, DOTENV, ENVIRONMENT, TRUST_VARIABLE, Origins, check_host, read_origins
 from cryptoml.names import experiment_name
@@ -25,6 +26,8 @@ BEARER = "MLFLOW_TRACKING_TOKEN"
 SIGNERS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4")
 MLFLOW_CREDENTIALS_FILE = Path("~/.mlflow/credentials")
 LOCAL_STORE = "sqlite:///mlflow.db"
+Address = Annotated[str, AfterValidator(hosts.well_formed)]
+ExperimentName = Annotated[str, AfterValidator(experiment_name)]
 
 
 class Settings(BaseSettings):
@@ -43,12 +46,12 @@ class Settings(BaseSettings):
     dagshub_repo: str | None = Field(
         None, alias="DAGSHUB_REPO", description="the DagsHub repository: name, or owner/name"
     )
-    dagshub_host: str = Field(
+    dagshub_host: Address = Field(
         DEFAULT_HOST,
         alias="DAGSHUB_CLIENT_HOST",
         description="where DagsHub is; for tests and proxies",
     )
-    tracking_uri: str | None = Field(
+    tracking_uri: Address | None = Field(
         None,
         alias="MLFLOW_TRACKING_URI",
         description="MLflow store; by default DagsHub's when its three values are set, else mlflow.db here",
@@ -63,7 +66,7 @@ class Settings(BaseSettings):
     source_password: SecretStr | None = Field(
         None, alias="CRYPTOML_SOURCE_PASSWORD", description="password or token at the server of cryptoml sync --from"
     )
-    experiment_name: str = Field(
+    experiment_name: ExperimentName = Field(
         "crypto-price-prediction", alias="MLFLOW_EXPERIMENT_NAME", description="MLflow experiment"
     )
     project_dir: Path = Field(
@@ -91,18 +94,12 @@ class Settings(BaseSettings):
         alias="CRYPTOML_EXCHANGE_URL",
         description="another address for the exchange's interface: https, or http on this machine",
     )
-
     trusted_hosts: str | None = Field(
         None,
         alias="CRYPTOML_TRUSTED_HOSTS",
         description="hosts that may get any secret, HOST[:PORT] with commas; in the environment only, not in .env",
     )
     _origins: Origins | None = PrivateAttr(None)
-
-    @field_validator("experiment_name")
-    @classmethod
-    def _storable(cls, name: str) -> str:
-        return experiment_name(name)
 
     @field_validator("exchange_url")
     @classmethod
@@ -245,7 +242,10 @@ def load_settings(*, cwd: Path | None = None) -> Settings:
     try:
         found = Settings(**{name: text for name in known if (text := environ.get(name) or dotenv.get(name))})  # type: ignore[arg-type]  # texts are parsed by pydantic
     except ValidationError as error:
-        words = [f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()]
+        words = [
+            f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower().removeprefix('value error, ')}"
+            for one in error.errors()
+        ]
         raise ConfigError("; ".join(words) + ".", mend="correct it in the environment or in .env") from None
     settings = found.model_copy(update={"project_dir": folder})
     # MLflow's client reads these itself, from the environment only.

@@ -33,7 +33,9 @@ FIXED = {"GIT_LITERAL_PATHSPECS": "1", "LC_ALL": "C"}
 
 def environment() -> Mapping[str, str]:
     """The environment of every git call: the repository is the one that -C names, whatever a hook has set."""
-    return {name: value for name, value in os.environ.items() if name not in REPOSITORY_VARIABLES} | FIXED
+    # Name by name: a DVC session in another thread may remove a variable at any moment.
+    found = {name: os.environ.get(name) for name in list(os.environ) if name not in REPOSITORY_VARIABLES}
+    return {name: value for name, value in found.items() if value is not None} | FIXED
 
 
 def ask(folder: Path, *arguments: str) -> str | None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from cryptoml import events
 from cryptoml.errors import ConfigError
 from cryptoml.tracking import downloads, probe, sqlite_store
+from cryptoml.tracking.credentials import CREDENTIALS, environment, put, replace
 from cryptoml.tracking.once import once
 from cryptoml.tracking.preflight import deleted_experiment
 from cryptoml.tracking.quiet import import_mlflow
@@ -55,7 +55,7 @@ class Store:
 
     def close(self) -> None:
         """Put the environment back as it was."""
-        _restore(self._saved)
+        put(self._saved)
         self._saved.clear()
 
     def __enter__(self) -> Store:
@@ -89,23 +89,20 @@ class Store:
         """Give single requests the time that large files need."""
         wanted = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(UPLOAD_TIMEOUT_S)}
         ours = self.is_remote and self._saved.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "") is None
-        saved = _set(wanted) if ours else {}
-        try:
+        with environment(wanted if ours else {}):
             yield
-        finally:
-            _restore(saved)
 
     @contextmanager
     def without_retries(self) -> Iterator[None]:
         """Let mlflow send each request once, whatever the answer."""
         with _retries_guard:
-            saved = _set({_RETRIES: "0"})
+            saved = replace({_RETRIES: "0"})
             try:
                 yield
             finally:
                 # `close` in another thread may have put the environment back meanwhile.
                 if os.environ.get(_RETRIES) == "0":
-                    _restore(saved)
+                    put(saved)
 
     def list_files(self, run_id: str, folder: str) -> list[str]:
         """The paths of the run's files directly in the folder; raises AccessError for an unsafe path."""
@@ -171,7 +168,7 @@ def open_store(
     another program has locked is waited for up to `lock_wait_s`. Raises UnavailableError, AccessError or
     ConfigError; for a server within a few times `timeout_s`.
     """
-    scheme = urlsplit(tracking_uri).scheme.partition("+")[0]
+    scheme = tracking_uri.partition(":")[0].partition("+")[0].lower()
     if scheme == "sqlite":
         path = sqlite_store.database_path(tracking_uri)
         root = artifacts_root or path.parent / ARTIFACTS_FOLDER
@@ -180,8 +177,6 @@ def open_store(
     if scheme in ("http", "https"):
         uri = tracking_uri.rstrip("/")
         credentials = (username, password) if username and password else None
-        bearer = bool(os.environ.get("MLFLOW_TRACKING_TOKEN"))
-        probe.check_address(uri, with_credentials=credentials is not None or bearer)
         probe.probe_http(uri, timeout_s=timeout_s, credentials=credentials)
         return _store(uri, None, _limits(timeout_s) | _credentials(credentials))
     if scheme in _DATABASE_PORTS:
@@ -195,12 +190,12 @@ def open_store(
 
 def _store(uri: str, root: Path | None, wanted: Mapping[str, str]) -> Store:
     mlflow = import_mlflow()
-    saved = _set(wanted)
+    saved = replace(wanted)
     try:
         with store_in_words(uri, "open the store"):
             client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
     except BaseException:
-        _restore(saved)
+        put(saved)
         raise
     return Store(client, uri, root, saved)
 
@@ -223,19 +218,4 @@ def _limits(timeout_s: float) -> dict[str, str]:
 
 
 def _credentials(credentials: tuple[str, str] | None) -> dict[str, str]:
-    names = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
-    return dict(zip(names, credentials, strict=True)) if credentials else {}
-
-
-def _set(wanted: Mapping[str, str]) -> dict[str, str | None]:
-    saved = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    return saved
-
-
-def _restore(saved: Mapping[str, str | None]) -> None:
-    for name, text in saved.items():
-        if text is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = text
+    return dict(zip(CREDENTIALS[:2], credentials, strict=True)) if credentials else {}

@@ -33,7 +33,11 @@ class WrongServerError(ConfigError):
 
 def masked(uri: str) -> str:
     """`uri` without user and password, for messages."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        # Where the host begins is not known, so everything up to the last @ may be a password.
+        return f"***@{uri.rpartition('@')[2]}" if "@" in uri else uri
     if "@" not in parts.netloc:
         return uri
     return urlunsplit(parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}"))
