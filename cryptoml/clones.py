@@ -27,8 +27,14 @@ def _git_remotes(folder: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _dvc_remotes(folder: Path) -> Iterator[tuple[str, str, str]]:
-    for name in ("config", "config.local"):
-        yield from _remotes(folder / ".dvc" / name, "DVC", ("endpointurl", "url"))
+    """Those of the DVC project around `folder`, in the same git repository."""
+    for place in (folder, *folder.parents):
+        if (place / ".dvc").is_dir():
+            for name in ("config", "config.local"):
+                yield from _remotes(place / ".dvc" / name, "DVC", ("endpointurl", "url"))
+            return
+        if (place / ".git").exists():
+            return
 
 
 def _remotes(path: Path, kind: str, options: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:

@@ -61,9 +61,6 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, (str, int)) else value
 
 
-# YAML makes a date of 2019-01-01.
-
-
 def _zone(text: str) -> str:
     from zoneinfo import ZoneInfo, available_timezones
 
@@ -75,6 +72,7 @@ def _zone(text: str) -> str:
     return text
 
 
+# YAML makes a date of 2019-01-01.
 Date = Annotated[str, BeforeValidator(str)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 Zone = Annotated[str, AfterValidator(_zone)]

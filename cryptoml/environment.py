@@ -20,6 +20,8 @@ HOME_FOLDERS = {
     "XDG_DATA_HOME": ".local/share",
     "MPLCONFIGDIR": ".config/matplotlib",
 }
+# Where Python looks for a temporary folder, after those that the environment names.
+USUAL_FOLDERS = ("/tmp", "/var/tmp", "/usr/tmp")
 
 
 def prepare() -> None:
@@ -30,7 +32,7 @@ def prepare() -> None:
     """
     _use_temporary_folder()
     if not _user_is_known():
-        os.environ["USER"] = f"uid{os.getuid()}"
+        os.environ["USER"] = f"uid{_user_id()}"
     home = _home()
     if home is None:
         os.environ["HOME"] = str(private_folder("home"))
@@ -65,19 +67,21 @@ def is_writable(path: Path) -> bool:
 
 def can_create(path: Path) -> bool:
     """Whether `path` is a writable folder, or could be made as one."""
-    for folder in (path, *path.parents):
-        if folder.exists():
-            return folder.is_dir() and is_writable(folder)
-    return False
+    try:
+        nearest = next(folder for folder in (path, *path.parents) if folder.exists())
+        return nearest.is_dir() and is_writable(nearest)
+    except (OSError, StopIteration):
+        # A folder above it must not even be searched.
+        return False
 
 
 def _home() -> Path | None:
-    """The home folder, or None where there is none."""
+    """The home folder, or None where there is none that this user may enter, such as root's for another user."""
     try:
         home = Path.home()
-    except RuntimeError:
+        return home if home.is_dir() else None
+    except (OSError, RuntimeError):
         return None
-    return home if home.is_dir() else None
 
 
 def _user_is_known() -> bool:
@@ -97,15 +101,21 @@ def _use_temporary_folder() -> None:
         chosen = None
     named = os.environ.get("TMPDIR")
     here = _current_folder()
-    if chosen is None or (chosen == here and (named is None or Path(named) != here)):
+    # The current folder may be a temporary folder itself.
+    usual = {Path(os.path.realpath(place)) for place in (*_named_folders(), *USUAL_FOLDERS)}
+    if chosen is None or (chosen == here and here not in usual):
         tempfile.tempdir = None
         raise AccessError(
-            f"no temporary folder can be written: {', '.join(filter(None, (named, '/tmp', '/var/tmp')))}.",
+            f"no temporary folder can be written: {', '.join((*_named_folders(), *USUAL_FOLDERS))}.",
             mend="name a writable folder: TMPDIR=/some/folder cryptoml ...",
         )
     if named is not None:
         # Children that do not look as Python does get the same folder.
         os.environ["TMPDIR"] = str(chosen)
+
+
+def _named_folders() -> tuple[str, ...]:
+    return tuple(place for name in ("TMPDIR", "TEMP", "TMP") if (place := os.environ.get(name)))
 
 
 def _current_folder() -> Path:

@@ -18,6 +18,15 @@ _PORTS = {"https": 443, "http": 80, "ssh": 22, "webdavs": 443, "webdav": 80}
 _AUTHORITY = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 
 
+def well_formed(address: str) -> str:
+    """`address`, if its host and port can be told; raises ValueError, which does not repeat it, otherwise."""
+    try:
+        urlsplit(address).port  # noqa: B018 - reading it checks it
+    except ValueError:
+        raise ValueError("this is not an address: its host or port is malformed") from None
+    return address
+
+
 def host_key(address: str) -> str:
     """`host:port` in lower case of a URL or of HOST[:PORT]; empty where libraries might disagree about the host."""
     url = address if "://" in address else f"https://{address}"

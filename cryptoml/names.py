@@ -7,9 +7,9 @@ LENGTH = 200
 
 def model_name(text: str) -> str:
     """`text`, if it can name a registered model; raises ValueError otherwise."""
-    if any(sign in text for sign in "/:\\"):
-        raise ValueError("a registered model's name cannot contain '/', ':' or '\\'")
-    if text.startswith(".") or text in ("..", "."):
+    if any(sign in text for sign in "/:"):
+        raise ValueError("a registered model's name cannot contain '/' or ':'")
+    if text.startswith("."):
         raise ValueError("a registered model's name cannot begin with a dot")
     return _plain(text)
 

@@ -26,8 +26,9 @@ def proxy_of(url: str) -> str | None:
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if not proxy:
         return None
-    found = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    return f"{found.scheme}://{found.hostname}:{found.port or 80}"
+    scheme, _, rest = proxy.rpartition("://")
+    # Without a port, as it is written: the default depends on the client.
+    return f"{scheme or 'http'}://{rest.rpartition('@')[2].partition('/')[0]}"
 
 
 def connection_error(url: str, error: Exception, reason: str) -> CryptomlError | None:

@@ -9,12 +9,13 @@ import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from cryptoml import clones
+from cryptoml import clones, hosts
 from cryptoml.dotenv_file import place_values, read_variables
 from cryptoml.errors import AccessError, ConfigError
 from cryptoml.hosts import DEFAULT_HOST, DOTENV, ENVIRONMENT, TRUST_VARIABLE, Origins, check_host, read_origins
@@ -29,6 +30,8 @@ MLFLOW_CREDENTIALS_FILE = Path("~/.mlflow/credentials")
 LOCAL_STORE = "sqlite:///mlflow.db"
 # Settings in which ~, $NAME and ${NAME} are replaced.
 PLACES = ("DAGSHUB_CLIENT_HOST", "MLFLOW_TRACKING_URI", "CRYPTOML_ARTIFACT_ROOT", "CRYPTOML_EXCHANGE_URL")
+Address = Annotated[str, AfterValidator(hosts.well_formed)]
+ExperimentName = Annotated[str, AfterValidator(experiment_name)]
 
 
 class Settings(BaseSettings):
@@ -47,12 +50,12 @@ class Settings(BaseSettings):
     dagshub_repo: str | None = Field(
         None, alias="DAGSHUB_REPO", description="the DagsHub repository: name, or owner/name"
     )
-    dagshub_host: str = Field(
+    dagshub_host: Address = Field(
         DEFAULT_HOST,
         alias="DAGSHUB_CLIENT_HOST",
         description="where DagsHub is; for tests and proxies",
     )
-    tracking_uri: str | None = Field(
+    tracking_uri: Address | None = Field(
         None,
         alias="MLFLOW_TRACKING_URI",
         # A database's address may hold a password.
@@ -69,7 +72,7 @@ class Settings(BaseSettings):
     source_password: SecretStr | None = Field(
         None, alias="CRYPTOML_SOURCE_PASSWORD", description="password or token at the server of cryptoml sync --from"
     )
-    experiment_name: str = Field(
+    experiment_name: ExperimentName = Field(
         "crypto-price-prediction", alias="MLFLOW_EXPERIMENT_NAME", description="MLflow experiment"
     )
     artifact_root: str | None = Field(
@@ -102,18 +105,12 @@ class Settings(BaseSettings):
         alias="CRYPTOML_EXCHANGE_URL",
         description="another address for the exchange's interface: https, or http on this machine",
     )
-
     trusted_hosts: str | None = Field(
         None,
         alias="CRYPTOML_TRUSTED_HOSTS",
         description="hosts that may get any secret, HOST[:PORT] with commas; in the environment only, not in .env",
     )
     _origins: Origins | None = PrivateAttr(None)
-
-    @field_validator("experiment_name")
-    @classmethod
-    def _storable(cls, name: str) -> str:
-        return experiment_name(name)
 
     @field_validator("exchange_url")
     @classmethod
@@ -255,7 +252,10 @@ def load_settings(*, cwd: Path | None = None) -> Settings:
     try:
         found = Settings(**{name: text for name in known if (text := environ.get(name) or dotenv.get(name))})  # type: ignore[arg-type]  # texts are parsed by pydantic
     except ValidationError as error:
-        words = [f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}" for one in error.errors()]
+        words = [
+            f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower().removeprefix('value error, ')}"
+            for one in error.errors()
+        ]
         raise ConfigError("; ".join(words) + ".", mend="correct it in the environment or in .env") from None
     settings = found.model_copy(update={"project_dir": folder})
     # MLflow's client reads these itself, from the environment only.

@@ -19,7 +19,7 @@ from cryptoml.errors import StoppedError
 
 LIMIT_S = 3.5
 STOPPED = "cryptoml: stopped by a signal."
-# Ctrl-C, `kill`, a closed terminal, Ctrl-\\, and what cluster schedulers send before a time limit.
+# Ctrl-C, `kill`, a closed terminal, Ctrl-\, and what cluster schedulers send before a time limit.
 SIGNALS = tuple(
     getattr(signal, name)
     for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU")

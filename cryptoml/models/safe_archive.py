@@ -6,6 +6,7 @@ import json
 import math
 import re
 import stat
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -25,7 +26,10 @@ MAX_RATIO = 200
 FETCH_AGAIN = "fetch the model again, or train it again"
 UNTRUSTED = "use only models from a store that you trust"
 # What reading a damaged or hostile archive raises, in zipfile, zlib, json and numpy.
-READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+READ_ERRORS = (
+    zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, TypeError, LookupError, ArithmeticError,
+    AttributeError, NotImplementedError, RuntimeError, SyntaxError, tokenize.TokenError,
+)  # fmt: skip
 
 _MEMBER = re.compile(r"[0-9]{1,20}\.npy")
 _NUMERIC = "biuf"

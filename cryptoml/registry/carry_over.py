@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from cryptoml.registry import ledger as ledgers
 from cryptoml.registry.ledger import Ledger
 from cryptoml.registry.version_search import model_or_none
-from cryptoml.registry.versions import MODEL_PATH, Version, list_versions
+from cryptoml.registry.versions import MODEL_PATH, Version, list_versions, make_model
+from cryptoml.tracking.export import MOVED_FROM_TAG
 from cryptoml.tracking.once import once
-from cryptoml.tracking.translate import exists_already, is_missing, store_in_words
+from cryptoml.tracking.translate import store_in_words
 
 if TYPE_CHECKING:
     from cryptoml.tracking.store import Store
 
-MOVED_FROM_TAG = "cryptoml.moved_from"
 CREATED_TAG = "cryptoml.created"
 PLACEHOLDER_TAG = "cryptoml.placeholder"
 
@@ -94,7 +94,8 @@ def bring_versions(store: Store, copy: ModelCopy, runs: Mapping[str, str], *, fi
     Numbers are preserved while the target has no version of its own; a number that the source no longer has is used up
     by a version that is deleted again.
     """
-    _make_model(store, copy)
+    with store_in_words(store.uri, f"make the model {copy.name}"):
+        make_model(store, copy.name, description=copy.description)
     work = _Versions(store, copy, runs, fingerprint)
     work.bring()
     return work.numbers()
@@ -172,21 +173,24 @@ class _Versions:
         self, source: str, run_id: str, tags: Mapping[str, str], description: str, same: Callable[[Version], bool]
     ) -> int:
         """Create a version, once even where the answer is lost; its number. `same` recognises it in the target."""
-        made = once(
-            self.store,
-            lambda: int(
-                self.store.client.create_model_version(
-                    self.copy.name,
-                    source,
-                    run_id,
-                    tags=dict(tags),
-                    description=description or None,
-                    await_creation_for=0,
-                ).version
-            ),
-            lambda: next((int(one.version) for one in list_versions(self.store, self.copy.name) if same(one)), None),
+        return int(
+            once(
+                self.store,
+                lambda: str(
+                    self.store.client.create_model_version(
+                        self.copy.name,
+                        source,
+                        run_id,
+                        tags=dict(tags),
+                        description=description or None,
+                        await_creation_for=0,
+                    ).version
+                ),
+                lambda: next((one.version for one in list_versions(self.store, self.copy.name) if same(one)), None),
+                # The version of an empty answer is an empty text.
+                valid=bool,
+            )
         )
-        return int(made)
 
     def _preserving(self) -> bool:
         return self.numbers().kept
@@ -230,36 +234,10 @@ def model_path(version: Version) -> str | None:
 
 def read_target(store: Store, name: str) -> Mapping[str, str] | None:
     """The tags of the model in the target; None when there is no such model."""
-    from mlflow.exceptions import MlflowException
-
     with store_in_words(store.uri, f"read the model {name}"):
-        try:
-            return dict(store.client.get_registered_model(name).tags)
-        except MlflowException as error:
-            if is_missing(error):
-                return None
-            raise
+        model = model_or_none(store, name)
+        return None if model is None else dict(model.tags)
 
 
 def _numbers_in(ledger: Ledger) -> list[int]:
     return [int(entry.version) for entry in ledger.entries if entry.version.isdecimal()]
-
-
-def _make_model(store: Store, copy: ModelCopy) -> None:
-    from mlflow.exceptions import MlflowException
-
-    with store_in_words(store.uri, f"make the model {copy.name}"):
-        try:
-            store.client.get_registered_model(copy.name)
-        except MlflowException as error:
-            if not is_missing(error):
-                raise
-            try:
-                once(
-                    store,
-                    lambda: store.client.create_registered_model(copy.name, description=copy.description or None),
-                    lambda: model_or_none(store, copy.name),
-                )
-            except MlflowException as second:
-                if not exists_already(second):
-                    raise

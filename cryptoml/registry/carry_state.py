@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cryptoml.registry import ledger as ledgers
-from cryptoml.registry.carry_over import MOVED_FROM_TAG, ModelCopy, Numbers
+from cryptoml.registry.carry_over import ModelCopy, Numbers
 from cryptoml.registry.mutex import exclusive
-from cryptoml.registry.transitions import ALIASED
+from cryptoml.registry.transitions import ALIASED, set_stage_field
 from cryptoml.registry.version_search import STAGE_TAG
-from cryptoml.tracking.quiet import stages_in_silence
+from cryptoml.tracking.export import MOVED_FROM_TAG
 from cryptoml.tracking.translate import store_in_words
 
 if TYPE_CHECKING:
@@ -145,20 +145,7 @@ class _Work:
             if stage in ALIASED and aliases.get(stage) != new:
                 self.store.client.set_model_version_tag(self.copy.name, new, STAGE_TAG, "none")
             else:
-                self._show(new, stage)
-
-    def _show(self, version: str, stage: str) -> None:
-        """Set the stage field where the server still has one; the alias is what counts."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            with stages_in_silence():
-                self.store.client.transition_model_version_stage(self.copy.name, version, stage.capitalize())
-        except MlflowException as error:
-            if error.get_http_status_code() not in (404, 405, 501) and "unsupported" not in str(error):
-                raise
-        except AttributeError:
-            return
+                set_stage_field(self.store, self.copy.name, new, stage)
 
     def _tag(self, key: str, text: str) -> None:
         self.store.client.set_registered_model_tag(self.copy.name, key, text)

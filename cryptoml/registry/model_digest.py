@@ -10,7 +10,6 @@ from pathlib import Path
 from cryptoml.errors import AccessError
 
 MODEL_SHA256 = "model_sha256"
-_CHUNK = 2**20
 
 
 def model_digest(folder: Path) -> str:
@@ -43,8 +42,5 @@ def _files(folder: Path) -> list[str]:
 
 
 def _file_digest(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_CHUNK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cryptoml.environment import private_folder
 from cryptoml.errors import UnavailableError
 from cryptoml.tracking.files import locked
 from cryptoml.tracking.once import once
@@ -62,16 +61,15 @@ class _Lock:
             if self._create():
                 return
             model = self._read()
-            if model is None:
-                continue
-            if model.description == self.owner:
+            owner = "" if model is None else model.description or ""
+            if owner == self.owner:
                 # The answer to an earlier request was lost.
                 return
-            holder = (model.creation_timestamp, model.description or "")
-            if holder != seen:
+            holder = None if model is None else (model.creation_timestamp, owner)
+            if holder is None or holder != seen:
                 seen, since = holder, time.monotonic()
             elif time.monotonic() - since > stale_s:
-                self._delete(model.description or "")
+                self._delete(owner)
                 continue
             if time.monotonic() > deadline:
                 raise UnavailableError(
@@ -92,12 +90,13 @@ class _Lock:
             return None if model is None else model.description == self.owner
 
         def create() -> bool:
-            self.store.client.create_registered_model(self.name, description=self.owner)
-            return True
+            made = self.store.client.create_registered_model(self.name, description=self.owner)
+            # The name of an empty answer is an empty text.
+            return bool(made.name)
 
         with store_in_words(self.store.uri, "take the registry's lock"):
             try:
-                return once(self.store, create, ours)
+                return once(self.store, create, ours, valid=bool)
             except MlflowException as error:
                 if not exists_already(error):
                     raise
@@ -137,7 +136,4 @@ class _Lock:
 def _lock_file(uri: str, model_name: str) -> Path:
     """The same file for every process of this user that means this model of this store."""
     key = hashlib.sha256(f"{uri}\n{model_name}".encode()).hexdigest()[:20]
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    folder = Path(tempfile.gettempdir()) / f"cryptoml-{user}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder / f"promote-{key}.lock"
+    return private_folder("locks") / f"promote-{key}.lock"

@@ -170,26 +170,30 @@ class Registry:
 
     def _show(self, version: str, stage: Stage, entry: Entry) -> None:
         """What pages show: tags, and the stage field where the server still has it."""
-        from mlflow.exceptions import MlflowException
-
         if version not in self.versions:
             return
-        client = self.store.client
-        set_tag = partial(client.set_model_version_tag, self.model_name, version)
+        set_tag = partial(self.store.client.set_model_version_tag, self.model_name, version)
         repeat(self.store, partial(set_tag, STAGE_TAG, stage))
         said = {"from": entry.from_stage, "to": stage, "reason": entry.reason, "who": entry.who, "when": entry.time}
         repeat(self.store, partial(set_tag, TRANSITION_TAG, json.dumps(said)))
-        try:
-            with stages_in_silence():
-                move = partial(client.transition_model_version_stage, self.model_name, version, stage.capitalize())
-                repeat(self.store, move)
-        except MlflowException as error:
-            # Servers without stages answer 404 or 501; the alias is what counts.
-            if error.get_http_status_code() not in (404, 405, 501) and "unsupported" not in str(error):
-                raise
-        except AttributeError:
-            # An MLflow client without stages.
-            return
+        set_stage_field(self.store, self.model_name, version, stage)
+
+
+def set_stage_field(store: Store, model_name: str, version: str, stage: str) -> None:
+    """Set the stage field of a version where the server still has one; the alias is what counts."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with stages_in_silence():
+            move = partial(store.client.transition_model_version_stage, model_name, version, stage.capitalize())
+            repeat(store, move)
+    except MlflowException as error:
+        # Servers without stages answer 404 or 501.
+        if error.get_http_status_code() not in (404, 405, 501) and "unsupported" not in str(error):
+            raise
+    except AttributeError:
+        # An MLflow client without stages.
+        return
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def register_version(
     """
     source = f"runs:/{run_id}/{artifact_path}"
     with store_in_words(store.uri, f"register run {run_id}"):
-        _make_model(store, model_name)
+        make_model(store, model_name)
         earlier = keep_one(store, model_name, versions_of_run(store, model_name, run_id, artifact_path))
         if earlier:
             return _complete(store, earlier)
@@ -156,7 +156,8 @@ def production_version(store: Store, model_name: str) -> Version | None:
     return version_at(store, model_name, PRODUCTION)
 
 
-def _make_model(store: Store, model_name: str) -> None:
+def make_model(store: Store, model_name: str, *, description: str = "") -> None:
+    """Create the registered model unless it exists. Must be called inside `store_in_words`."""
     from mlflow.exceptions import MlflowException
 
     if model_or_none(store, model_name) is not None:
@@ -164,7 +165,7 @@ def _make_model(store: Store, model_name: str) -> None:
     try:
         once(
             store,
-            lambda: store.client.create_registered_model(model_name),
+            lambda: store.client.create_registered_model(model_name, description=description or None),
             lambda: model_or_none(store, model_name),
             valid=lambda made: bool(made.name),
         )

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
+from cryptoml.remotes.git_remote import without_secrets
 
 # Each kind of remote, the package that DVC needs for it, and where its credentials come from.
 DRIVERS = {
@@ -30,15 +31,15 @@ ACCESS_ERRORS = re.compile(
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of the error's text, without a full stop."""
-    text = str(error).strip()
+    """The first line of the error's text, without a full stop, and without passwords in addresses."""
+    text = without_secrets(str(error).strip())
     return text.splitlines()[0].rstrip(".") if text else type(error).__name__
 
 
 def missing_driver(url: str, protocol: str) -> ConfigError:
     """DVC has no driver for this kind of remote."""
     package = DRIVERS.get(protocol, (f"dvc-{protocol}", ""))[0]
-    return ConfigError(f"DVC remote {url}: {package} is not installed.", mend=f"pip install {package}")
+    return ConfigError(f"DVC remote {without_secrets(url)}: {package} is not installed.", mend=f"pip install {package}")
 
 
 def lock_error(root: Path) -> UnavailableError:

@@ -69,7 +69,7 @@ def probe(folder: Path, remote: DvcRemote, pin: Pin, *, timeout_s: float = TIMEO
     if remote.is_folder:
         if not Path(remote.url).is_dir():
             raise DataError(
-                f"{remote.url}: the folder of DVC remote {remote.name} is not there.",
+                f"{remote.address}: the folder of DVC remote {remote.name} is not there.",
                 mend=f"mount it, or correct its address: dvc remote modify {remote.name} url FOLDER",
             )
         if not (Path(remote.url) / place).is_file():
@@ -84,14 +84,14 @@ def probe(folder: Path, remote: DvcRemote, pin: Pin, *, timeout_s: float = TIMEO
     if status == 404:
         raise _never_pushed(remote, what)
     if status is not None and status >= 300:
-        raise refusal(status, f"{remote.url}: could not look for {what}")
+        raise refusal(status, f"{remote.address}: could not look for {what}")
 
 
 def check_access(remote: DvcRemote, *, timeout_s: float = TIMEOUT_S) -> None:
     """Raise where an http remote refuses these credentials or is away; which files it has does not matter."""
     status = status_of(remote, f"files/md5/{NO_FILE[:2]}/{NO_FILE[2:]}", timeout_s=timeout_s)
     if status is not None and status >= 300 and status != 404:
-        raise refusal(status, f"{remote.url}: could not reach the DVC remote")
+        raise refusal(status, f"{remote.address}: could not reach the DVC remote")
 
 
 def check_writable(folder: Path, remote: DvcRemote) -> None:
@@ -134,4 +134,4 @@ PUSH_MEND = "who has the file runs: cryptoml push-data"
 
 
 def _never_pushed(remote: DvcRemote, what: str) -> DataError:
-    return DataError(f"{what}: was never pushed to DVC remote {remote.name} ({remote.url}).", mend=PUSH_MEND)
+    return DataError(f"{what}: was never pushed to DVC remote {remote.name} ({remote.address}).", mend=PUSH_MEND)

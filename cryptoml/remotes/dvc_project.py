@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptoml.errors import ConfigError
+from cryptoml.remotes import git_remote
 from cryptoml.remotes.dvc_session import NO_ROOT_MEND, in_dvc_words, load_dvc, need_root, root_of
 
 LOCAL_REMOTE, LOCAL_STORE = "local", Path(".cryptoml/dvc")
@@ -27,6 +28,11 @@ class DvcRemote:
 
     def __repr__(self) -> str:
         return f"DvcRemote({self.name!r}, {self.url!r}, password={'***' if self.password else None})"
+
+    @property
+    def address(self) -> str:
+        """The url for messages and results: without a user and password that stand in it."""
+        return git_remote.without_secrets(self.url)
 
     @property
     def is_http(self) -> bool:
@@ -84,8 +90,9 @@ def own_options(folder: Path, name: str) -> tuple[Mapping[str, Any], Mapping[str
     """The remote's options in the configs of this machine and user, and those in the committed config."""
     from dvc.config import Config
 
-    with in_dvc_words(folder):
-        config = Config(dvc_dir=str(folder / ".dvc"))
+    root = need_root(folder)
+    with in_dvc_words(root):
+        config = Config(dvc_dir=str(root / ".dvc"))
         levels = {level: (config.read(level).get("remote") or {}).get(name) or {} for level in Config.LEVELS}
     committed = levels.pop("repo", {})
     return {key: text for options in levels.values() for key, text in options.items()}, committed

@@ -58,7 +58,7 @@ def prove(folder: Path, remote: DvcRemote) -> None:
                 # DVC's file systems raise whatever their transport raises; over http it has a status.
                 status = getattr(error, "status", None)
                 if isinstance(status, int):
-                    raise refusal(status, f"{remote.url}: could not write a small file") from error
-                raise remote_error(error, url=remote.url, doing="write a small file and read it back") from error
+                    raise refusal(status, f"{remote.address}: could not write a small file") from error
+                raise remote_error(error, url=remote.address, doing="write a small file and read it back") from error
             if back.read_bytes() != PROBE_TEXT:
-                raise UnavailableError(f"{remote.url}: gives back other bytes than it was given.")
+                raise UnavailableError(f"{remote.address}: gives back other bytes than it was given.")

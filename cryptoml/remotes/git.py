@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cryptoml.errors import ConfigError
@@ -33,13 +33,22 @@ FIXED = {"GIT_LITERAL_PATHSPECS": "1", "LC_ALL": "C"}
 
 def environment() -> Mapping[str, str]:
     """The environment of every git call: the repository is the one that -C names, whatever a hook has set."""
-    return {name: value for name, value in os.environ.items() if name not in REPOSITORY_VARIABLES} | FIXED
+    # Name by name: a DVC session in another thread may remove a variable at any moment.
+    found = {name: os.environ.get(name) for name in list(os.environ) if name not in REPOSITORY_VARIABLES}
+    return {name: value for name, value in found.items() if value is not None} | FIXED
 
 
 def ask(folder: Path, *arguments: str) -> str | None:
     """Run git in `folder`; its output without the last line end, or None when it fails or is not there."""
     done = _call(folder, *arguments)
     return done.stdout.rstrip("\n") if done is not None and done.returncode == 0 else None
+
+
+def ignores(folder: Path, path: str) -> bool:
+    """Whether git ignores `path`, which need not exist."""
+    # check-ignore is the one command that refuses GIT_LITERAL_PATHSPECS.
+    done = _call(folder, "check-ignore", "--quiet", path, without=("GIT_LITERAL_PATHSPECS",))
+    return done is not None and done.returncode == 0
 
 
 def problem(folder: Path) -> ConfigError | None:
@@ -91,7 +100,7 @@ def author_name(folder: Path) -> str:
         return "unknown"
 
 
-def _call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str] | None:
+def _call(folder: Path, *arguments: str, without: Sequence[str] = ()) -> subprocess.CompletedProcess[str] | None:
     try:
         return subprocess.run(
             ["git", "-C", str(folder), *arguments],
@@ -100,7 +109,7 @@ def _call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str] | N
             errors="surrogateescape",
             timeout=GIT_TIMEOUT_S,
             stdin=subprocess.DEVNULL,
-            env=environment(),
+            env={name: text for name, text in environment().items() if name not in without},
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):

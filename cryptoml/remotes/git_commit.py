@@ -52,7 +52,7 @@ def commit(folder: Path, names: Sequence[str], message: str) -> str | None:
         git_remote.run(folder, "commit", "--quiet", "-m", message, "--", *names)
     except CryptomlError as error:
         raise _commit_error(folder, error) from error
-    return git.current_commit(folder)
+    return git.ask(folder, "rev-parse", "HEAD")
 
 
 def _commit_error(folder: Path, error: CryptomlError) -> CryptomlError:

@@ -60,7 +60,7 @@ def session(folder: Path, remote: DvcRemote) -> Iterator[Session]:
         except CryptomlError:
             raise
         except Exception as error:
-            raise remote_error(error, url=remote.url, doing="open the DVC remote") from error
+            raise remote_error(error, url=remote.address, doing="open the DVC remote") from error
         if versioned:
             raise ConfigError(
                 f"DVC remote {remote.name}: cloud versioning (version_aware, worktree) is not supported.",
@@ -95,7 +95,7 @@ def send(folder: Path, pins: Sequence[Pin], remote: DvcRemote, *, on_done: OnDon
         lost = [pin for pin in lacking if not Path(at.near_odb(pin).oid_to_path(pin.md5)).is_file()]
         if lost:
             raise UnavailableError(
-                f"{_named(lost)}: neither in the DVC cache here nor on remote {remote.name} ({remote.url}).",
+                f"{_named(lost)}: neither in the DVC cache here nor on remote {remote.name} ({remote.address}).",
                 mend="run cryptoml push-data on the machine that has the file",
             )
         sent = 0
@@ -104,7 +104,7 @@ def send(folder: Path, pins: Sequence[Pin], remote: DvcRemote, *, on_done: OnDon
         left = absent(at, lacking)
     if left:
         raise UnavailableError(
-            f"{_named(left)}: was sent, but remote {remote.name} ({remote.url}) does not list it.",
+            f"{_named(left)}: was sent, but remote {remote.name} ({remote.address}) does not list it.",
             mend="run cryptoml push-data again; check the storage behind the remote",
         )
     return sent
@@ -148,7 +148,7 @@ def _copy(at: Session, pins: Sequence[Pin], *, to_remote: bool, on_done: OnDone)
         except CryptomlError:
             raise
         except Exception as error:
-            raise remote_error(error, url=at.remote.url, doing=doing) from error
+            raise remote_error(error, url=at.remote.address, doing=doing) from error
         if not to_remote:
             lost = [md5 for md5 in some if not Path(near.oid_to_path(md5)).is_file()]
             failed = {md5: failed.get(md5, OSError("other bytes came than are pinned")) for md5 in lost}
@@ -165,8 +165,8 @@ def _copy_error(remote: DvcRemote, faults: dict[Path, BaseException], doing: str
     path, first = next(iter(faults.items()))
     more = f" and {len(faults) - 1:,} more" if len(faults) > 1 else ""
     if status is not None:
-        return refusal(status, f"{path}{more}: DVC remote {remote.url}: could not {doing}")
-    known = remote_error(first, url=remote.url, doing=f"{doing} ({path}{more})")
+        return refusal(status, f"{path}{more}: DVC remote {remote.address}: could not {doing}")
+    known = remote_error(first, url=remote.address, doing=f"{doing} ({path}{more})")
     if isinstance(known, UnavailableError) and "disk" not in known.fact:
         return UnavailableError(known.fact, mend="run it again: what arrived is kept")
     return known
@@ -182,13 +182,13 @@ def _sizes(at: Session, paths: list[str]) -> list[int | None]:
         answers = within(patience_s, lambda: at.far.fs.info(paths, batch_size=JOBS, return_exceptions=True))
     except TimeoutError:
         raise UnavailableError(
-            f"{at.remote.url}: no answer within {patience_s:g} s.", mend="check the network, or try again later"
+            f"{at.remote.address}: no answer within {patience_s:g} s.", mend="check the network, or try again later"
         ) from None
     for answer in answers:
         if isinstance(answer, FileNotFoundError | NotADirectoryError):
             found.append(None)
         elif isinstance(answer, BaseException):
-            raise remote_error(answer, url=at.remote.url, doing="list its files") from answer
+            raise remote_error(answer, url=at.remote.address, doing="list its files") from answer
         else:
             size = answer.get("size")
             found.append(size if isinstance(size, int) else -1)
@@ -213,10 +213,10 @@ def _http_sizes(at: Session, urls: list[str]) -> list[int | None]:
     found: list[int | None] = []
     for answer in asyncio.run_coroutine_threadsafe(tasks, get_loop()).result():
         if isinstance(answer, BaseException):
-            raise remote_error(answer, url=at.remote.url, doing="list its files") from answer
+            raise remote_error(answer, url=at.remote.address, doing="list its files") from answer
         status, size = answer
         if status >= 300 and status != 404:
-            raise refusal(status, f"DVC remote {at.remote.url}: could not list its files")
+            raise refusal(status, f"DVC remote {at.remote.address}: could not list its files")
         found.append(None if status == 404 else int(size) if size and size.isdigit() else -1)
     return found
 

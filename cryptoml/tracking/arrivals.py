@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptoml.tracking.duplicates import RUN_KEY_TAG
+from cryptoml.tracking.duplicates import RUN_KEY_TAG, keeping_order
 from cryptoml.tracking.export import MOVED_FROM_TAG, WITHOUT_ARTIFACTS_TAG
 from cryptoml.tracking.files import in_words, write_atomically
 from cryptoml.tracking.source import all_runs
@@ -33,7 +33,10 @@ class Arrival:
 
 
 def arrivals(store: Store, experiment: str) -> tuple[Arrival, ...]:
-    """The runs of an experiment of the target, deleted ones included; none when there is no such experiment."""
+    """The runs of an experiment of the target, deleted ones included; none when there is no such experiment.
+
+    Of several with one key, the run that `deliver` keeps is the first.
+    """
     identifier = store.find_experiment_id(experiment)
     if identifier is None:
         return ()
@@ -49,7 +52,7 @@ def arrivals(store: Store, experiment: str) -> tuple[Arrival, ...]:
                 without_artifacts=WITHOUT_ARTIFACTS_TAG in run.data.tags,
                 has_inputs=bool(run.inputs and run.inputs.dataset_inputs),
             )
-            for run in all_runs(store, identifier, deleted=True)
+            for run in sorted(all_runs(store, identifier, deleted=True), key=keeping_order)
         )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from cryptoml.settings import SIGNERS
+
 CREDENTIALS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
 
@@ -21,7 +23,10 @@ class User:
 @contextmanager
 def as_user(user: User | None) -> Iterator[None]:
     """Make requests within the block as `user`; None leaves the environment as it is."""
-    wanted = {} if user is None else dict(zip(CREDENTIALS, (user.name, user.password, None), strict=True))
+    wanted: dict[str, str | None] = {}
+    if user is not None:
+        values = (user.name, user.password, None)
+        wanted = {**dict.fromkeys(SIGNERS), **dict(zip(CREDENTIALS, values, strict=True))}
     with environment(wanted):
         yield
 
@@ -29,15 +34,15 @@ def as_user(user: User | None) -> Iterator[None]:
 @contextmanager
 def environment(wanted: Mapping[str, str | None]) -> Iterator[None]:
     """Set variables for the block, None removes one; afterwards all are as before."""
-    before = exchange(wanted)
+    before = replace(wanted)
     try:
         yield
     finally:
         put(before)
 
 
-def exchange(values: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Set variables as `put`, and give what they were before."""
+def replace(values: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Set variables as `put` does; returns what they were."""
     before = {name: os.environ.get(name) for name in values}
     put(values)
     return before

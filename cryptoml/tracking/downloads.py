@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from cryptoml.errors import AccessError, UnavailableError
+from cryptoml.tracking.probe import check_address
 from cryptoml.tracking.translate import masked
 
 if TYPE_CHECKING:
@@ -183,15 +184,20 @@ def _stream(repository: Any, path: str, local: Path, *, limit: int) -> None:
 
 
 def _get(uri: str, endpoint: str, **more: Any) -> Any:
-    """A GET with mlflow's credentials, limits and repetitions; raises what `store_in_words` knows."""
+    """A GET with mlflow's credentials, limits and retries; raises what `store_in_words` translates.
+
+    Raises AccessError where the server names an address that would get the credentials over plain http.
+    """
     from mlflow.exceptions import MlflowException
     from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
     from requests import HTTPError
 
-    response = http_request(get_default_host_creds(uri), endpoint, "GET", stream=True, **more)
-    if response.status_code < 400:
+    creds = get_default_host_creds(uri)
+    check_address(uri, with_credentials=bool(creds.password or creds.token))
+    response = http_request(creds, endpoint, "GET", stream=True, **more)
+    if 200 <= response.status_code < 300:
         return response
     # No more of the body is read; `store_in_words` looks at its text.
     response._content = response.raw.read(_ERROR_BYTES, decode_content=True)

@@ -43,7 +43,7 @@ def runs_of_key(store: Store, experiment_id: str, run_key: str) -> list[Run]:
             break
     if not all(run.info.run_id for run in found):
         raise foreign_answer(store.uri, "search runs")
-    return sorted((run for run in found if DUPLICATE_TAG not in run.data.tags), key=_order)
+    return sorted((run for run in found if DUPLICATE_TAG not in run.data.tags), key=keeping_order)
 
 
 def close_duplicates(store: Store, duplicates: Sequence[Run], *, kept_id: str) -> int:
@@ -61,9 +61,11 @@ def close_duplicates(store: Store, duplicates: Sequence[Run], *, kept_id: str) -
     return len(duplicates)
 
 
-def _order(run: Run) -> tuple[bool, bool, int, int, str]:
+def keeping_order(run: Run) -> tuple[bool, bool, bool, int, int, str]:
+    """The sort key of runs with one run key: the run to keep is the first, marked duplicates are last."""
     size = len(run.data.params) + len(run.data.metrics)
     return (
+        DUPLICATE_TAG in run.data.tags,
         run.info.lifecycle_stage == "deleted",
         run.info.status == "RUNNING",
         -size,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cryptoml.tracking.artifacts import file_sha256
 from cryptoml.tracking.duplicates import RUN_KEY_TAG
 from cryptoml.tracking.entries import JournalEntry
 from cryptoml.tracking.files import in_words, write_atomically
@@ -120,9 +120,9 @@ def _tags(source: Source, copy: RunCopy) -> Mapping[str, str]:
 
 
 def _artifact(entry: JournalEntry, file: SourceFile) -> dict[str, Any]:
-    with (entry.staging / file.path).open("rb") as reader:
-        sha256 = hashlib.file_digest(reader, "sha256").hexdigest()
-    return {"kind": "artifact", "path": file.path, "sha256": sha256, "size": file.size}
+    return {
+        "kind": "artifact", "path": file.path, "sha256": file_sha256(entry.staging / file.path), "size": file.size
+    }  # fmt: skip
 
 
 def _end(run: Run, points: Sequence[tuple[str, float, int, int]]) -> dict[str, Any]:

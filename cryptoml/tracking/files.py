@@ -36,7 +36,10 @@ def os_error(error: OSError, path: Path) -> CryptomlError:
 
 @contextmanager
 def locked(path: Path, *, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
-    """Hold the file lock at `path`; raises UnavailableError when another process keeps it too long."""
+    """Hold the file lock at `path`; raises UnavailableError when another process keeps it too long.
+
+    Raises what `os_error` makes of a lock file that cannot be opened.
+    """
     from filelock import FileLock, Timeout
 
     lock = FileLock(path, timeout=timeout_s)
@@ -46,6 +49,8 @@ def locked(path: Path, *, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
         raise UnavailableError(
             f"{path}: another process has held this lock for {timeout_s:.0f} s.", mend="try again later"
         ) from None
+    except OSError as error:
+        raise os_error(error, path) from error
     try:
         yield
     finally:

@@ -7,25 +7,33 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from cryptoml.errors import ConfigError, UnavailableError, UsageError
+from cryptoml.errors import AccessError, ConfigError, UnavailableError, UsageError
+from cryptoml.settings import MLFLOW_CREDENTIALS_FILE
 from cryptoml.tracking import sqlite_store
 from cryptoml.tracking.artifact_access import ARTIFACTS_FOLDER
 from cryptoml.tracking.credentials import CREDENTIALS, User, as_user, put
+from cryptoml.tracking.probe import check_address
 from cryptoml.tracking.source import Source
+from cryptoml.tracking.sqlite_migration import copy_content
 from cryptoml.tracking.store import Store, open_store
 from cryptoml.tracking.translate import masked
 
 ADDRESS_HINT = "use sqlite:///mlflow.db, sqlite:////folder/mlflow.db, or the http(s) address of an MLflow server"
 
+CREDENTIALS_HINT = "its user and token go into CRYPTOML_SOURCE_USERNAME and CRYPTOML_SOURCE_PASSWORD"
+
 
 def full_address(address: str, *, project_dir: Path) -> str:
     """`address` with a SQLite path made absolute, relative to the project; raises UsageError for other kinds."""
-    scheme = urlsplit(address).scheme
-    if scheme in ("http", "https"):
+    if address.startswith(("http://", "https://")):
+        try:
+            check_address(address, with_credentials=False)
+        except ConfigError as error:
+            raise UsageError(error.fact, mend=f"{ADDRESS_HINT}; {CREDENTIALS_HINT}") from None
         return address.rstrip("/")
-    if scheme != "sqlite" or not address.startswith(sqlite_store.PREFIX):
+    if not address.startswith(sqlite_store.PREFIX):
         raise UsageError(f"{masked(address)}: runs cannot be copied from this kind of store.", mend=ADDRESS_HINT)
     text = address.removeprefix(sqlite_store.PREFIX)
     path = sqlite_store.database_path(f"{sqlite_store.PREFIX}{project_dir / text}" if text else address)
@@ -45,13 +53,20 @@ def open_source(address: str, *, work_dir: Path, timeout_s: float, user: User | 
 
     Without `user`, requests to a server carry the credentials that the environment has at that time. A SQLite store
     is copied to `work_dir` and, if its schema is older, only the copy is migrated. Raises UsageError when the file does
-    not exist (it is not made), ConfigError when it is not an MLflow database.
+    not exist (it is not made), ConfigError when it is not an MLflow database, AccessError before MLflow's client would
+    complete `user` from its own credentials file.
     """
     if address.startswith(sqlite_store.PREFIX):
         path = sqlite_store.database_path(address)
         with open_copy(path, work_dir / "source.db", timeout_s) as store:
             yield Source(address, store, database=path, user=None)
         return
+    if user is not None and not (user.name and user.password) and MLFLOW_CREDENTIALS_FILE.expanduser().is_file():
+        raise AccessError(
+            f"{address}: MLflow would send the user and password in {MLFLOW_CREDENTIALS_FILE} to this server. "
+            "Nothing was sent.",
+            mend=f"{CREDENTIALS_HINT}; for a server without a login, any text will do",
+        )
     before = {name: os.environ.get(name) for name in CREDENTIALS}
     with as_user(user):
         name, password = (os.environ.get(variable) for variable in CREDENTIALS[:2])
@@ -83,7 +98,7 @@ def _copy_database(path: Path, copy: Path, timeout_s: float) -> None:
         try:
             with closing(sqlite3.connect(uri, uri=True, timeout=timeout_s)) as source:
                 with closing(sqlite3.connect(copy)) as target:
-                    source.backup(target)
+                    copy_content(source, target, lock_wait_s=timeout_s)
                 return
         except sqlite3.Error as error:
             failure = failure or error

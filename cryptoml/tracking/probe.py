@@ -25,7 +25,10 @@ T = TypeVar("T")
 
 def check_address(uri: str, *, with_credentials: bool) -> None:
     """Refuse an http address with a secret inside, without a host, or with a token over a plain connection."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        raise ConfigError(f"{masked(uri)}: this is not an address.", mend=URI_MEND) from None
     if "@" in parts.netloc:
         raise ConfigError(
             f"{masked(uri)}: the address holds a user name or password.",
@@ -76,12 +79,14 @@ def ask_mlflow(
     """One request to MLflow's REST API, sent once; gives the status and the body as text.
 
     values go as query, or as JSON body with `write`. Raises UnavailableError when no whole answer comes,
-    ConfigError for an untrusted certificate or an address that cannot be sent.
+    ConfigError for an untrusted certificate or an address that cannot be sent, AccessError before a secret would go
+    over plain http.
     """
     import requests
     import urllib3
 
     bearer = os.environ.get("MLFLOW_TRACKING_TOKEN")
+    check_address(uri, with_credentials=credentials is not None or bool(bearer))
     verify: bool | str = os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or (
         os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() not in ("true", "1")
     )

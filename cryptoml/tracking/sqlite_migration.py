@@ -85,18 +85,23 @@ def _backup(path: Path, revision: str) -> Path:
 
 def _copy(source: Path, target: Path) -> None:
     """Replace the content of `target` by that of `source`, in one transaction."""
-    deadline = time.monotonic() + LOCK_WAIT_S
+    try:
+        with closing(_connect(source)) as one, closing(_connect(target)) as other:
+            copy_content(one, other, lock_wait_s=LOCK_WAIT_S)
+    except sqlite3.Error as error:
+        raise sqlite_error(error, target, LOCK_WAIT_S) from error
+
+
+def copy_content(source: sqlite3.Connection, target: sqlite3.Connection, *, lock_wait_s: float) -> None:
+    """SQLite's backup; raises sqlite3.OperationalError when either database is locked for longer than that."""
+    deadline = time.monotonic() + lock_wait_s
 
     def give_up(status: int, remaining: int, total: int) -> None:
         # Python's backup tries a locked database again without end.
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
             raise sqlite3.OperationalError("database is locked")
 
-    try:
-        with closing(_connect(source)) as one, closing(_connect(target)) as other:
-            one.backup(other, progress=give_up)
-    except sqlite3.Error as error:
-        raise sqlite_error(error, target, LOCK_WAIT_S) from error
+    source.backup(target, progress=give_up)
 
 
 def _upgrade(copy: Path) -> None:

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from cryptoml import events
 from cryptoml.errors import CryptomlError
 from cryptoml.tracking import artifact_access, artifact_roots, database_store, downloads, probe, sqlite_store
 from cryptoml.tracking.addresses import unsupported
 from cryptoml.tracking.artifact_roots import ArtifactRoots
-from cryptoml.tracking.credentials import CREDENTIALS, exchange, put
+from cryptoml.tracking.credentials import CREDENTIALS, environment, put, replace
 from cryptoml.tracking.once import once
 from cryptoml.tracking.preflight import deleted_experiment
 from cryptoml.tracking.quiet import import_mlflow
@@ -105,17 +104,14 @@ class Store:
         """Give single requests the time that large files need."""
         wanted = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(UPLOAD_TIMEOUT_S)}
         ours = self.is_remote and self._saved.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "") is None
-        saved = exchange(wanted) if ours else {}
-        try:
+        with environment(wanted if ours else {}):
             yield
-        finally:
-            put(saved)
 
     @contextmanager
     def without_retries(self) -> Iterator[None]:
         """Let mlflow send each request once, whatever the answer."""
         with _retries_guard:
-            saved = exchange({RETRIES: "0"})
+            saved = replace({RETRIES: "0"})
             try:
                 yield
             finally:
@@ -232,7 +228,7 @@ def open_store(
     that was moved are rewritten to where it is now, and it gets a sentence about that; without it they are resolved
     in memory. Raises UnavailableError, AccessError or ConfigError; for a server within a few times `timeout_s`.
     """
-    scheme = urlsplit(tracking_uri).scheme.partition("+")[0]
+    scheme = tracking_uri.partition(":")[0].partition("+")[0].lower()
     if scheme == "sqlite":
         path = sqlite_store.database_path(tracking_uri)
         root = artifacts_root or artifact_access.default_root(path)
@@ -247,8 +243,6 @@ def open_store(
     if scheme in ("http", "https"):
         uri = tracking_uri.rstrip("/")
         credentials = (username, password) if username and password else None
-        bearer = bool(os.environ.get("MLFLOW_TRACKING_TOKEN"))
-        probe.check_address(uri, with_credentials=credentials is not None or bearer)
         probe.probe_http(uri, timeout_s=timeout_s, credentials=credentials)
         return _store(uri, artifacts_root, limits_of(timeout_s) | _login(credentials), timeout_s)
     if scheme in database_store.PORTS:
@@ -261,7 +255,7 @@ def _store(
     uri: str, root: str | None, wanted: Mapping[str, str], timeout_s: float, roots: ArtifactRoots | None = None
 ) -> Store:
     mlflow = import_mlflow()
-    saved = exchange(wanted)
+    saved = replace(wanted)
     try:
         with store_in_words(uri, "open the store"):
             client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
@@ -272,4 +266,4 @@ def _store(
 
 
 def _login(credentials: tuple[str, str] | None) -> dict[str, str]:
-    return dict(zip(CREDENTIALS, credentials, strict=False)) if credentials else {}
+    return dict(zip(CREDENTIALS[:2], credentials, strict=True)) if credentials else {}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
 from cryptoml.tracking.bucket_errors import foreign_errors, translated
@@ -34,8 +35,13 @@ class WrongServerError(ConfigError):
 def masked(uri: str) -> str:
     """`uri` without user and password, for messages; passwords among its options (?password=) are hidden as well."""
     uri = re.sub(r"(?i)([?&][a-z_]*(?:password|passwd|pwd|token|secret)=)[^&#]*", r"\1***", uri)
+    try:
+        is_server = urlsplit(uri).scheme in ("http", "https")
+    except ValueError:
+        # Where the host begins is not known, so everything up to the last @ may be a password.
+        return f"***@{uri.rpartition('@')[2]}" if "@" in uri else uri
     # A database's password may hold any character, the slash and the at sign included, where it was not escaped.
-    inside = r"[^/?#]*" if uri.startswith(("http://", "https://")) else ".*"
+    inside = r"[^/?#]*" if is_server else ".*"
     return re.sub(rf"^([\w+.-]+://){inside}@", r"\1***@", uri)
 
 

@@ -14,6 +14,7 @@ from cryptoml.remotes.dvc_project import DvcRemote
 from cryptoml.remotes.dvc_session import need_root
 from cryptoml.remotes.pins import Pin, hash_of, owner_of, pins_at
 from cryptoml.settings import Settings
+from cryptoml.tracking.files import in_words
 from cryptoml.workflows.data_versions import DataResult, Remotes, VersionedFile, inside, told, version_of
 
 
@@ -215,6 +216,8 @@ def _write_pins(folder: Path, pins: Sequence[Pin], revision: str, on_event: even
                 events.Warned(f"{lock} was left as it is: git checkout {revision} -- '{source}' '{lock}' restores it")
             )
             continue
-        text = git_remote.run(folder, "show", f"{revision}:./{source.as_posix()}")
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+        data = git_remote.run(folder, "show", f"{revision}:./{source.as_posix()}").encode(errors="surrogateescape")
+        with in_words(path):
+            if not path.is_file() or path.read_bytes() != data:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)

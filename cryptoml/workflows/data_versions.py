@@ -78,10 +78,10 @@ class Remotes:
         """The addresses of the remotes that were used, else of the default one."""
         if not self._known:
             try:
-                return self.of(None).url
+                return self.of(None).address
             except CryptomlError:
                 return ""
-        return ", ".join(dict.fromkeys(one.url for one in self._known.values()))
+        return ", ".join(dict.fromkeys(one.address for one in self._known.values()))
 
 
 def inside(folder: Path, path: Path) -> Path:

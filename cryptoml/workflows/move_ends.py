@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from cryptoml import events
 from cryptoml.errors import UsageError
-from cryptoml.settings import Settings
+from cryptoml.hosts import ENVIRONMENT, check_host
+from cryptoml.settings import MLFLOW_CREDENTIALS_FILE, SIGNERS, Settings
 
 if TYPE_CHECKING:
     from cryptoml.tracking.credentials import User
@@ -31,14 +33,19 @@ def check_addresses(address: str, target: str) -> None:
 
 
 def _plain(address: str) -> str:
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        # Opening the store in use reports the address.
+        return address
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
 def source_user(settings: Settings, address: str) -> User | None:
     """Who asks the source; None: the user of the store in use, as both are at one host.
 
-    Another server never gets the credentials of the store in use: it gets those set for it, DagsHub its token.
+    Another server never gets the credentials of the store in use: it gets those set for it, DagsHub its token. Raises
+    AccessError where MLflow's client would add credentials of its own to the requests.
     """
     from cryptoml.tracking.credentials import User
 
@@ -49,19 +56,37 @@ def source_user(settings: Settings, address: str) -> User | None:
         if token is not None:
             return User(settings.dagshub_username or token, token)
     secret = settings.source_password
+    if address.startswith(("http://", "https://")):
+        _check_own_credentials(settings, address)
     return User(settings.source_username, secret.get_secret_value() if secret else None)
 
 
-def open_target(settings: Settings, work_dir: Path, *, dry_run: bool) -> Store:
-    """The store in use; for a dry run a SQLite store is copied to `work_dir`, or an empty one is made there."""
+def _check_own_credentials(settings: Settings, address: str) -> None:
+    """What MLflow's client takes from this machine by itself is meant for the store in use, not for the source."""
+    hints = {
+        name: f"env -u {name} cryptoml sync --from {address}" for name in SIGNERS if name in settings.origins.places
+    }
+    if settings.source_password is None and MLFLOW_CREDENTIALS_FILE.expanduser().is_file():
+        hints[str(MLFLOW_CREDENTIALS_FILE)] = (
+            "set CRYPTOML_SOURCE_USERNAME and CRYPTOML_SOURCE_PASSWORD for that server"
+        )
+    for secret, hint in hints.items():
+        check_host(address, secret=secret, places={ENVIRONMENT}, named_by="--from", origins=settings.origins, hint=hint)
+
+
+def open_target(settings: Settings, work_dir: Path, *, dry_run: bool, on_event: events.OnEvent) -> Store:
+    """The store in use. A dry run changes nothing: it gets a copy of a SQLite store, or an empty one, in `work_dir`."""
     from cryptoml.tracking.opening import open_copy
     from cryptoml.tracking.sqlite_store import PREFIX, database_path
     from cryptoml.tracking.store import open_store
-    from cryptoml.workflows.opening import open_for_change
+    from cryptoml.workflows.opening import open_for_change, open_project_store
 
     uri = settings.mlflow_uri()
-    if not dry_run or not uri.startswith(PREFIX):
-        return open_for_change(settings)
+    if not dry_run:
+        return open_for_change(settings, on_event=on_event)
+    if not uri.startswith(PREFIX):
+        # The proof of the right to write is a write.
+        return open_project_store(settings, writes=False, on_event=on_event)
     # Opening the database itself would make or migrate it.
     path = database_path(uri)
     if path.is_file() and path.stat().st_size:

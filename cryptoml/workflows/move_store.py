@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
 import time
@@ -64,7 +65,7 @@ def move_store(request: MoveRequest, *, on_event: events.OnEvent = events.ignore
             shutil.rmtree(leftover, ignore_errors=True)
         work_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix="work-")))
         # The target is opened first: the time limits of requests are then those of the store in use.
-        target = stack.enter_context(open_target(settings, work_dir, dry_run=request.dry_run))
+        target = stack.enter_context(open_target(settings, work_dir, dry_run=request.dry_run, on_event=on_event))
         user = source_user(settings, address)
         source = stack.enter_context(
             open_source(address, work_dir=work_dir, timeout_s=settings.store_timeout_s, user=user)
@@ -225,8 +226,8 @@ class _Move:
         if not isinstance(error, UnavailableError):
             return error
         asked = self.request
-        options = [f" --experiment {name}" for name in asked.experiments] + [
+        options = [f" --experiment {shlex.quote(name)}" for name in asked.experiments] + [
             " --all-experiments"
         ] * asked.all_experiments
-        command = f"cryptoml sync --from {asked.address}{''.join(options)}"
+        command = f"cryptoml sync --from {shlex.quote(asked.address)}{''.join(options)}"
         return UnavailableError(error.fact, mend=f"try again later, it resumes: {command}")

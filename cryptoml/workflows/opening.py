@@ -160,5 +160,9 @@ def question_timeout_s(settings: Settings) -> float:
 def _is_loopback(uri: str) -> bool:
     from cryptoml.tracking.probe import is_loopback
 
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        # Opening the store reports the address.
+        return False
     return parts.scheme in ("http", "https") and is_loopback(parts.hostname or "")

@@ -34,7 +34,10 @@ def log_in(settings: Settings, ask_token: AskToken | None) -> Login:
     """
     host = settings.dagshub_host.rstrip("/")
     check_secret_address(host)
-    page = f"{host}/user/settings/tokens"
+    hint = (
+        f"make a new token at {host}/user/settings/tokens and put it into .env as DAGSHUB_TOKEN, or run "
+        "cryptoml setup-remotes on a terminal, which asks for it"
+    )
     token, refused = settings.dagshub_secret(), ""
     for _ in range(TRIES):
         if not token and ask_token is not None:
@@ -42,11 +45,7 @@ def log_in(settings: Settings, ask_token: AskToken | None) -> Login:
             settings.check_dagshub_host(TYPED, places=frozenset({ENVIRONMENT}))
             token = ask_token(refused)
         if not token:
-            raise AccessError(
-                "no DagsHub token is set.",
-                mend=f"make one at {page} and put it into .env as DAGSHUB_TOKEN, or run cryptoml setup-remotes on a "
-                "terminal, which asks for it",
-            )
+            raise AccessError("no DagsHub token is set.", mend=hint)
         hub = DagsHub(host, token)
         try:
             return Login(hub, token, hub.login())
@@ -54,11 +53,7 @@ def log_in(settings: Settings, ask_token: AskToken | None) -> Login:
             refused, token = error.fact, None
             if ask_token is None:
                 break
-    raise AccessError(
-        refused,
-        mend=f"make a new token at {page} and put it into .env as DAGSHUB_TOKEN, or run cryptoml setup-remotes on a "
-        "terminal, which asks for it",
-    )
+    raise AccessError(refused, mend=hint)
 
 
 def choose_slug(

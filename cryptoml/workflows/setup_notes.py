@@ -52,7 +52,7 @@ def missing_ignores(folder: Path) -> list[str]:
             f"{folder / '.env'}: is tracked by git, and a token in it would be published.",
             mend="git rm --cached .env, then commit; make a new token if one was in it",
         )
-    return [line for line in IGNORED if git.ask(folder, "check-ignore", "-q", _example(line)) is None]
+    return [line for line in IGNORED if not git.ignores(folder, _example(line))]
 
 
 def add_ignores(folder: Path, lines: list[str]) -> None:

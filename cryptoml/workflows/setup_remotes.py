@@ -192,7 +192,7 @@ class _Setup:
         before = next((f"{one.name} {one.url}" for one in there if one.is_default), NOTHING)
         same = next((one for one in there if one.name == name), None)
         if same is not None and same.url != url and not self.request.force:
-            raise ConfigError(f"DVC remote {name} points to {same.url}.", mend="--force changes it")
+            raise ConfigError(f"DVC remote {name} points to {same.address}.", mend="--force changes it")
         after = f"{name} {url}"
         if self.dry:
             self.parts.append(Part("dvc", git_remote.without_secrets(before), after))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cryptoml import events
-from cryptoml.errors import AccessError, ConfigError, DataError, UnavailableError
+from cryptoml.errors import AccessError, ConfigError, CryptomlError, DataError, UnavailableError
 from cryptoml.remotes import dvc_project, object_transfer
 from cryptoml.remotes.dvc import dataset_version
 from cryptoml.remotes.pins import pins_at
@@ -126,6 +126,19 @@ def test_several_outputs_in_one_file_in_another_folder_with_odd_names(folder: Pa
     forget(folder)
     assert set(states(pull_data(settings(folder), [folder / "data/both.dvc"])).values()) == {"pulled"}
     assert pull_data(settings(folder), [folder / "data/r w/b.csv"], revision="HEAD").files[0].state == "up to date"
+
+
+def test_a_pin_of_an_older_revision_is_written_although_its_folder_is_gone(folder: Path) -> None:
+    put(folder, "data/a.csv", "one\n")
+    pin = f"wdir: ../data\nouts:\n- md5: {md5('one' + chr(10))}\n  size: 4\n  hash: md5\n  path: a.csv\n"
+    put(folder, "pins/a.dvc", pin)
+    push_data(settings(folder), [folder / "pins/a.dvc"], message="pin", commit=True)
+    git(folder, "rm", "--quiet", "pins/a.dvc")
+    git(folder, "commit", "--quiet", "-m", "no pin")
+    (folder / "data/a.csv").unlink()
+    assert not (folder / "pins").exists()
+    assert states(pull_data(settings(folder), revision="HEAD~1")) == {"data/a.csv": "pulled"}
+    assert md5("one\n") in (folder / "pins/a.dvc").read_text()
 
 
 def test_outputs_of_a_pipeline_are_sent_and_those_that_dvc_does_not_keep_are_named(folder: Path) -> None:
@@ -279,6 +292,19 @@ def test_remotes_that_cannot_be_used_are_named_before_anything_is_hashed(folder:
         config.write_text(broken)
         with pytest.raises(ConfigError, match=r"\.dvc/config: "):
             push_data(settings(folder))
+
+
+def test_a_password_in_the_address_of_a_remote_is_not_printed(folder: Path) -> None:
+    put(folder, "data/a.csv", "one\n")
+    push_data(settings(folder))
+    text = (folder / ".dvc" / "config").read_text()
+    address = "ssh://ada:pa55word@127.0.0.1:9/coins"
+    (folder / ".dvc" / "config").write_text(text.replace(str(folder.parent / "store"), address))
+    assert pull_data(settings(folder)).remote == "ssh://***@127.0.0.1:9/coins"
+    put(folder, "data/a.csv", "two\n")
+    with pytest.raises(CryptomlError) as caught:
+        push_data(settings(folder))
+    assert "pa55word" not in str(caught.value)
 
 
 def test_s3_without_credentials_is_a_matter_of_access(

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from cryptoml.errors import AccessError, UnavailableError
+from cryptoml.errors import AccessError, ConfigError, UnavailableError
 from cryptoml.tracking import downloads
 from cryptoml.tracking.quiet import import_mlflow
 from cryptoml.tracking.store import Store
@@ -34,6 +34,7 @@ class Liar:
         self.listings: dict[str, Any] = {}
         self.files: dict[str, bytes] = {}
         self.endless: set[str] = set()
+        self.moved: set[str] = set()
         self.requests: list[str] = []
         handler = type("Bound", (_Handler,), {"liar": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -57,6 +58,12 @@ class _Handler(BaseHTTPRequestHandler):
                 "run_id": RUN, "experiment_id": "0", "status": "FINISHED", "artifact_uri": "mlflow-artifacts:/0/run",
             }  # fmt: skip
             self.answer(json.dumps({"run": {"info": info, "data": {}}}).encode())
+        elif path.removeprefix(f"{ROOT}/0/run/") in self.liar.moved:
+            self.send_response(302)
+            self.send_header("Location", f"{self.liar.url}/elsewhere")
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"no")
         elif path == ROOT:
             listing = self.liar.listings.get(query["path"][0].removeprefix("0/run/"), [])
             self.answer(listing if isinstance(listing, bytes) else json.dumps({"files": listing}).encode())
@@ -151,6 +158,25 @@ def test_more_bytes_than_listed_are_not_written(liar: Liar, store: Store, tmp_pa
     with pytest.raises(AccessError, match="is longer than the 3,145,728 bytes"):
         store.download(RUN, "m", tmp_path)
     assert everything(tmp_path) == set()
+
+
+def test_a_redirect_is_no_file(liar: Liar, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")
+    liar.listings["m"] = [entry("a", 2)]
+    liar.moved.add("m/a")
+    with pytest.raises(ConfigError, match="redirects"), store_in_words(store.uri, "fetch"):
+        store.download(RUN, "m", tmp_path)
+    assert everything(tmp_path) == set()
+
+
+def test_credentials_do_not_go_to_an_artifact_address_over_plain_http(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
+
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
+    with pytest.raises(AccessError, match="plain http"):
+        downloads.fetch(HttpArtifactRepository(f"http://elsewhere.example{ROOT}/0/run"), "m", tmp_path)
 
 
 def test_fewer_bytes_than_listed_are_told(liar: Liar, store: Store, tmp_path: Path) -> None:

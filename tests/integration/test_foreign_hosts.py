@@ -96,8 +96,36 @@ def test_a_committed_dvc_address_does_not_get_the_password_of_this_machine(clone
     assert second.requests
 
 
+def test_a_project_below_the_dvc_root_keeps_the_password_too(clone: Project, second: Recorder) -> None:
+    dvc_project.set_remote(clone.folder, "far", f"{second.url}/coins")
+    dvc_project.set_secret(clone.folder, "far", user="ada", password=SECRET)
+    below = clone.folder / "team"
+    (below / ".cryptoml").mkdir(parents=True)
+    (clone.folder / "data.csv.dvc").rename(below / "data.csv.dvc")
+    done = Project(below, clone.environ).run("pull-data")
+    assert done.code == 7, done.err
+    assert "password of DVC remote far" in done.err
+    assert second.requests == []
+
+
 def _with_dvc(clone: Project) -> dict[str, str]:
     return {**clone.environ, "PATH": f"{Path(sys.executable).parent}:{clone.environ['PATH']}"}
+
+
+def test_the_source_of_a_copy_does_not_get_mlflows_own_credentials(clone: Project, second: Recorder) -> None:
+    """MLflow's client reads the file by itself wherever it is given no password."""
+    credentials = Path(clone.environ["HOME"]) / ".mlflow" / "credentials"
+    credentials.parent.mkdir(parents=True)
+    credentials.write_text(f"[mlflow]\nmlflow_tracking_username = ada\nmlflow_tracking_password = {SECRET}\n")
+    environ = {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db", "CRYPTOML_SOURCE_USERNAME": "bob"}
+    done = clone.run("sync", "--from", second.url, environ=environ)
+    assert done.code == 7, done.err
+    assert "~/.mlflow/credentials" in done.err
+    assert SECRET not in done.err
+    assert second.requests == []
+    clone.run("sync", "--from", second.url, environ={**environ, "CRYPTOML_SOURCE_PASSWORD": "other"})
+    expected = f"Basic {base64.b64encode(b'bob:other').decode()}"
+    assert {one.headers["Authorization"] for one in second.requests} == {expected}
 
 
 def test_the_api_is_not_asked_elsewhere(second: Recorder) -> None:

@@ -13,9 +13,10 @@ from mlflow.exceptions import MlflowException
 
 from cryptoml.errors import ConfigError, CryptomlError, UnavailableError
 from cryptoml.registry import mutex
+from cryptoml.registry.carry_over import ModelCopy, bring_versions
 from cryptoml.registry.transitions import Move, history, opened
 from cryptoml.registry.version_search import STAGE_TAG
-from cryptoml.registry.versions import list_versions, production_version, register_version, registrar
+from cryptoml.registry.versions import Version, list_versions, production_version, register_version, registrar
 from cryptoml.tracking import once
 from cryptoml.tracking.deliver import deliver, deliver_pending
 from cryptoml.tracking.duplicates import DUPLICATE_TAG
@@ -259,6 +260,24 @@ def test_a_lost_answer_to_taking_the_lock_costs_no_wait(lossy: Lossy, store: Sto
         assert lossy.count(LOCK) <= 2
         assert lossy.count("registered-models/get") <= 4
     assert not store.client.search_registered_models(f"name = '{name}.lock'")
+
+
+def test_an_empty_answer_to_taking_the_lock_does_not_count_as_taken(lossy: Lossy, store: Store, name: str) -> None:
+    lossy.rules.append(Rule(LOCK, "forge", last=1, raw=answer(body=b"{}")))
+    with mutex.exclusive(store, name):
+        assert store.client.get_registered_model(f"{name}.lock").description
+    assert not store.client.search_registered_models(f"name = '{name}.lock'")
+
+
+def test_an_empty_answer_to_a_version_of_a_move_is_asked_about(
+    lossy: Lossy, store: Store, journal: Journal, name: str, tmp_path: Path
+) -> None:
+    run_id = deliver(record(journal, name, tmp_path).entry, store).run_id
+    old = Version(name, "1", "old", "runs:/old/models/model", "none", (), "", {}, 1_000)
+    lossy.rules.append(Rule(CREATES["versions"], "forge", last=1, raw=answer(body=b"{}")))
+    numbers = bring_versions(store, ModelCopy(name, "d", {}, {}, {}, (old,)), {"old": run_id}, fingerprint="f")
+    assert (numbers.mapping, numbers.lost) == ({"1": "1"}, ())
+    assert [(one.version, one.run_id) for one in list_versions(store, name)] == [("1", run_id)]
 
 
 def test_a_lost_answer_to_releasing_the_lock_does_not_release_another_holders(

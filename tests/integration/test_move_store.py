@@ -17,11 +17,14 @@ from typing import Any
 
 import pytest
 
-from cryptoml.errors import ConfigError, UnavailableError, UsageError
+from cryptoml.errors import AccessError, ConfigError, UnavailableError, UsageError
 from cryptoml.events import Event, StepAdvanced, StepStarted
 from cryptoml.registry.transitions import Move, history, opened
 from cryptoml.registry.versions import list_versions, register_version
-from cryptoml.settings import Settings
+from cryptoml.settings import SIGNERS, Settings
+from cryptoml.tracking.credentials import CREDENTIALS, User, as_user
+from cryptoml.tracking.duplicates import DUPLICATE_TAG, RUN_KEY_TAG
+from cryptoml.tracking.export import MOVED_FROM_TAG
 from cryptoml.tracking.journal import Journal
 from cryptoml.tracking.store import Store, open_store
 from cryptoml.workflows.local_runs import local_runs_note, local_store_with_runs
@@ -281,6 +284,20 @@ def test_a_dry_run_shows_what_would_be_copied_and_changes_nothing(old: OldStore,
     assert (new.project_dir / "other.db").read_bytes() == before
 
 
+def test_a_dry_run_writes_nothing_to_a_server(old: OldStore, hub: Hub) -> None:
+    """Not even the tag that proves the right to write."""
+    name = f"dry-{hub.slug.rpartition('-')[2]}"
+    settings = settings_for(
+        hub.folder, f"{hub.url}.mlflow", tracking_username=hub.standin.state.owner, tracking_password=hub.token,
+        store_timeout_s=20,
+    ).model_copy(update={"experiment_name": name})  # fmt: skip
+    with target_of(settings) as target:
+        identifier = target.experiment_id(name)
+        result = move(settings, old, experiments=("coins",), dry_run=True)
+        assert (len(result.runs), result.error) == (NOT_RUNNING, None)
+        assert "cryptoml.last_write" not in target.client.get_experiment(identifier).tags
+
+
 def test_a_target_with_versions_of_its_own_numbers_on_and_keeps_its_ledger(
     old: OldStore, new: Settings, tmp_path: Path
 ) -> None:
@@ -384,6 +401,10 @@ def test_an_older_schema_is_migrated_in_a_copy_only(old: OldStore, new: Settings
         ("sqlite:///plain.db", ConfigError, "plain.db: this database is not MLflow's"),
         ("mlflow.db", UsageError, "cannot be copied from this kind of store"),
         ("sqlite:///other.db", UsageError, "this is the store in use"),
+        ("http://[abc", UsageError, "this is not an address"),
+        ("http://host:port", UsageError, "this is not an address"),
+        ("http://me:secret@example.org", UsageError, "holds a user name or password"),
+        ("https://ada:pa55@[bad", UsageError, "this is not an address"),
     ],
 )
 def test_a_source_that_cannot_be_one_is_refused(new: Settings, address: str, error: Any, words: str) -> None:
@@ -396,11 +417,55 @@ def test_a_source_that_cannot_be_one_is_refused(new: Settings, address: str, err
     with pytest.raises(error, match=words) as told:
         move_store(MoveRequest(new, address))
     assert told.value.mend
+    assert "secret" not in str(told.value)
     made = {path.name for path in folder.iterdir()} - set(before)
     if "there is no" in words or "is empty" in words:
         assert made == set()
     assert "nosuch.db" not in made
     assert (folder / "text.db").read_text() == "no database\n" * 100
+
+
+def test_a_locked_source_is_given_up_after_the_time_limit(old: OldStore, new: Settings, tmp_path: Path) -> None:
+    mine = copy_of(old, tmp_path / "locked")
+    with closing(sqlite3.connect(mine.folder / "mlflow.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(UnavailableError, match="keeps the database locked"):
+            move(new.model_copy(update={"store_timeout_s": 0.5}), mine)
+
+
+def test_a_deleted_duplicate_in_the_target_does_not_stand_for_its_run(old: OldStore, new: Settings) -> None:
+    move(new, old)
+    with target_of(new) as target:
+        version = list_versions(target, old.model)[0]
+        kept = target.client.get_run(version.run_id)
+        tags = {key: kept.data.tags[key] for key in (RUN_KEY_TAG, MOVED_FROM_TAG)} | {DUPLICATE_TAG: version.run_id}
+        start = kept.info.start_time - 1
+        extra = target.client.create_run(kept.info.experiment_id, start_time=start, tags=tags)
+        target.client.delete_run(extra.info.run_id)
+        before = registered(target, old.model)
+        result = move(new, old)
+        assert (result.error, result.there, result.models[0].versions) == (None, NOT_RUNNING, {})
+        assert registered(target, old.model) == before
+
+
+@pytest.mark.parametrize("user", [None, "me"])
+def test_mlflows_credentials_file_is_not_for_another_server(new: Settings, user: str | None) -> None:
+    file = Path("~/.mlflow/credentials").expanduser()
+    file.parent.mkdir(parents=True)
+    file.write_text("[mlflow]\nmlflow_tracking_username = me\nmlflow_tracking_password = secret\n")
+    # Nothing listens at this port: a request would end with UnavailableError.
+    request = MoveRequest(new.model_copy(update={"source_username": user}), "http://127.0.0.1:9")
+    with pytest.raises(AccessError, match="Nothing was sent"):
+        move_store(request)
+
+
+def test_no_signer_of_the_store_in_use_signs_requests_to_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*CREDENTIALS, *SIGNERS):
+        monkeypatch.setenv(name, "x")
+    with as_user(User("me", "secret")):
+        inside = {name: os.environ[name] for name in (*CREDENTIALS, *SIGNERS) if name in os.environ}
+    assert inside == {"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "secret"}
+    assert {os.environ[name] for name in (*CREDENTIALS, *SIGNERS)} == {"x"}
 
 
 def test_the_store_in_use_under_another_address_is_refused(old: OldStore, tmp_path: Path) -> None:

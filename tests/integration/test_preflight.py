@@ -108,6 +108,16 @@ def test_a_file_that_is_not_there_yet_passes_and_is_not_made(tmp_path: Path) -> 
     assert not (tmp_path / "mlflow.db").exists()
 
 
+@pytest.mark.parametrize("bearer", [False, True])
+def test_credentials_are_not_sent_over_plain_http(bearer: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if bearer:
+        monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
+    credentials = None if bearer else ("me", "secret")
+    for check_store in (check_training_store, check_write_access):
+        with pytest.raises(AccessError, match="plain http"):
+            check_store("http://example.org/x.mlflow", "x", timeout_s=1, credentials=credentials)
+
+
 class Seen:
     """The events of a tracker, in their order."""
 

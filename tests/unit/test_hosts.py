@@ -229,6 +229,8 @@ def test_a_clone_of_dagshub_is_known_by_its_dvc_remote(tmp_path, config):
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc" / "config").write_text(config)
     assert dagshub_remote(tmp_path, EVIL) == "DVC remote dagshub"
+    (tmp_path / "team").mkdir()
+    assert dagshub_remote(tmp_path / "team", EVIL) == "DVC remote dagshub"
 
 
 def clone_of(folder: Path) -> None:
@@ -267,3 +269,12 @@ def test_a_user_name_in_the_environment_does_not_stop_local_projects(tmp_path, m
     monkeypatch.setenv("DAGSHUB_USERNAME", "ada")
     monkeypatch.setenv("DAGSHUB_TOKEN", "k3y")
     load_settings(cwd=tmp_path).check_connected()
+
+
+@pytest.mark.parametrize("name", ["MLFLOW_TRACKING_URI", "DAGSHUB_CLIENT_HOST"])
+@pytest.mark.parametrize("address", ["http://[bad", "https://ada:pa55@host:port/"])
+def test_a_malformed_address_is_an_error_of_the_settings(name, address, tmp_path, monkeypatch):
+    monkeypatch.setenv(name, address)
+    with pytest.raises(ConfigError, match=f"{name}.*not an address") as caught:
+        load_settings(cwd=tmp_path)
+    assert "pa55" not in str(caught.value)

@@ -107,6 +107,8 @@ def _lines(result: MoveResult) -> list[str]:
     lines += [f"not copied: {sentence}" for sentence in result.lost]
     totals = result.totals()
     if not (totals["runs"] or totals["versions"]):
+        if result.error:
+            return lines
         there = f"{result.there} run{' is' if result.there == 1 else 's are'} there already"
         return [*lines, f"nothing to copy: {there}"]
     verb = "would be copied" if result.dry_run else "copied"

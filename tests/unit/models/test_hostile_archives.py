@@ -22,6 +22,17 @@ from tests.hostile import (
 )
 
 
+def _header(text: str) -> Callable[[Path], None]:
+    """An array whose header is `text`: numpy reads it as Python's literals and tokens."""
+
+    def write(path: Path) -> None:
+        data = text.encode("latin1")
+        array = b"\x93NUMPY\x01\x00" + len(data).to_bytes(2, "little") + data
+        write_members(path, {**members(path), "1.npy": array})
+
+    return write
+
+
 def _zip(*names: str, flag: int = 0, mode: int = 0, **more: object) -> Callable[[Path], None]:
     def write(path: Path) -> None:
         content = members(path)
@@ -90,6 +101,12 @@ ARCHIVES: dict[str, tuple[type[Exception], Callable[[Path], object]]] = {
     "deep schema": (DataError, lambda path: write_members(path, {"schema.json": b"[" * 100_000})),
     "array with a huge shape": (DataError, _declares_more),
     "array of objects": (AccessError, _objects),
+    "array header without an end": (DataError, _header("{'descr': (")),
+    "array header with an open text": (DataError, _header("'''")),
+    "array header with wrong indents": (DataError, _header("  x\n y")),
+    "array header with a list as a key": (DataError, _header("{[]: 1}")),
+    "array type that is no Python": (DataError, _header("{'descr': '(1,f4', 'fortran_order': False, 'shape': (1,)}")),
+    "array type without parts": (DataError, _header("{'descr': (), 'fortran_order': False, 'shape': (1,)}")),
     "zip in place of an array": (DataError, lambda path: write_members(path, {**members(path), "1.npy": b"PK\3\4"})),
     "pickle in place of an array": (
         DataError,

@@ -17,6 +17,7 @@ import pytest
 
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
 from cryptoml.tracking.probe import check_address, is_loopback, judge, probe_http, probe_tcp, within
+from cryptoml.tracking.translate import masked
 
 ABSENT = json.dumps({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no experiment"})
 UNSUPPORTED = json.dumps({"error": "unsupported endpoint, please contact support@dagshub.com"})
@@ -154,10 +155,15 @@ def test_a_secret_in_an_address_is_refused_and_not_repeated() -> None:
     assert "***@example.org" in str(caught.value)
 
 
-@pytest.mark.parametrize("uri", ["http://", "http://host:port", "https:///path"])
+@pytest.mark.parametrize("uri", ["http://", "http://host:port", "https:///path", "http://[abc", "http://[::1/x"])
 def test_an_address_without_a_host_is_refused(uri: str) -> None:
     with pytest.raises(ConfigError, match="not an address"):
         check_address(uri, with_credentials=False)
+
+
+def test_a_secret_in_an_address_that_cannot_be_parsed_is_not_shown() -> None:
+    assert masked("https://me:secret@[abc/x") == "***@[abc/x"
+    assert masked("https://[abc/x") == "https://[abc/x"
 
 
 def test_loopback_is_this_machine_by_any_name() -> None:
