@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cryptoml.environment import is_writable
 from cryptoml.errors import ConfigError
 from cryptoml.tracking.artifact_roots import local_path
 from cryptoml.tracking.bucket_errors import (
@@ -123,7 +124,7 @@ def _check_folder(location: str, what: str, *, is_server: bool, store_uri: str, 
         there = there.parent
     if not there.is_dir():
         raise ConfigError(f"{there}: {what} below it, and it is a file.", mend="move it away")
-    if not os.access(there, os.W_OK | os.X_OK):
+    if not is_writable(there):
         raise ArtifactAccessError(
             f"{there}: {what} there, and this user cannot write to it.", mend=f"make it writable, or {NEW_EXPERIMENT}"
         )
