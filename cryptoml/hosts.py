@@ -32,6 +32,18 @@ def host_key(address: str) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def plain_address(address: str) -> str:
+    """`address` without spaces around it and with its scheme in lower case; raises ValueError for control characters.
+
+    Libraries skip these and ignore the case of the scheme. A check of the text itself would miss such an address.
+    """
+    stripped = address.strip()
+    if not stripped.isprintable():
+        raise ValueError("must not contain control characters")
+    scheme, mark, rest = stripped.partition(":")
+    return f"{scheme.lower()}{mark}{rest}" if mark and scheme.isalnum() else stripped
+
+
 def host_keys(addresses: Iterable[str]) -> frozenset[str]:
     """The keys of all addresses that have one."""
     return frozenset(key for key in map(host_key, addresses) if key)
@@ -69,7 +81,7 @@ def read_origins(
         if (value := environ.get(name) or dotenv.get(name))
     }
     hosts = {
-        place: host_keys(source[name] for name in HOST_VARIABLES if name in source) for place, source in sources.items()
+        place: host_keys(source[name].strip() for name in HOST_VARIABLES if name in source) for place, source in sources.items()
     }
     return Origins(places, hosts, host_keys(one.strip() for one in trusted.split(",") if one.strip()))
 

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cryptoml import clones
 from cryptoml.errors import AccessError, ConfigError
-from cryptoml.hosts import DEFAULT_HOST, DOTENV, ENVIRONMENT, TRUST_VARIABLE, Origins, check_host, read_origins
+from cryptoml.hosts import DEFAULT_HOST, DOTENV, ENVIRONMENT, TRUST_VARIABLE, Origins, check_host, plain_address, read_origins
 from cryptoml.names import experiment_name
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -103,6 +103,11 @@ class Settings(BaseSettings):
     @classmethod
     def _storable(cls, name: str) -> str:
         return experiment_name(name)
+
+    @field_validator("tracking_uri", "dagshub_host")
+    @classmethod
+    def _plain(cls, address: str | None) -> str | None:
+        return None if address is None else plain_address(address)
 
     @field_validator("exchange_url")
     @classmethod

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from cryptoml.errors import ConfigError, UnavailableError, UsageError
+from cryptoml.hosts import plain_address
 from cryptoml.tracking import sqlite_store
 from cryptoml.tracking.credentials import CREDENTIALS, User, as_user, put
 from cryptoml.tracking.source import Source
@@ -21,6 +22,10 @@ ADDRESS_HINT = "use sqlite:///mlflow.db, sqlite:////folder/mlflow.db, or the htt
 
 def full_address(address: str, *, project_dir: Path) -> str:
     """`address` with a SQLite path made absolute, relative to the project; raises UsageError for other kinds."""
+    try:
+        address = plain_address(address)
+    except ValueError as error:
+        raise UsageError(f"{masked(address)!r}: the address {error}.", mend=ADDRESS_HINT) from None
     scheme = urlsplit(address).scheme
     if scheme in ("http", "https"):
         return address.rstrip("/")

@@ -177,7 +177,8 @@ def open_store(
         root = artifacts_root or path.parent / ARTIFACTS_FOLDER
         sqlite_store.prepare(path, artifacts_root=root, lock_wait_s=lock_wait_s, migrate=migrate, on_event=on_event)
         return _store(sqlite_store.database_uri(path), root, {})
-    if scheme in ("http", "https"):
+    # The text itself: this is where credentials may go, and `Settings` decides about them by the same beginning.
+    if tracking_uri.startswith(("http://", "https://")):
         uri = tracking_uri.rstrip("/")
         credentials = (username, password) if username and password else None
         bearer = bool(os.environ.get("MLFLOW_TRACKING_TOKEN"))

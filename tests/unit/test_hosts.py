@@ -8,7 +8,7 @@ import pytest
 
 from cryptoml.clones import dagshub_remote
 from cryptoml.errors import AccessError, ConfigError
-from cryptoml.hosts import host_key
+from cryptoml.hosts import host_key, plain_address
 from cryptoml.settings import load_settings
 
 EVIL = "http://127.0.0.1:9"
@@ -82,6 +82,25 @@ def test_what_mlflow_would_send_to_a_host_named_elsewhere_is_refused(tmp_path, m
     assert "CRYPTOML_TRUSTED_HOSTS in the environment" in caught.value.mend
     monkeypatch.setenv("CRYPTOML_TRUSTED_HOSTS", EVIL)
     load_settings(cwd=tmp_path).mlflow_credentials()
+
+
+@pytest.mark.parametrize("spelling", ["HTTP://{}", "hTtp://{}", "' http://{}'", '"\\nhttp://{}\\t"', "'http://{} '"])
+@pytest.mark.parametrize("secret", ["MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD"])
+def test_no_spelling_of_an_address_avoids_the_check(tmp_path, monkeypatch, spelling, secret):
+    dotenv = f"MLFLOW_TRACKING_URI={spelling.format(host_key(EVIL))}\n"
+    set_up(tmp_path, monkeypatch, dotenv=dotenv, environ=f"{secret}=k3y\n")
+    settings = load_settings(cwd=tmp_path)
+    assert settings.mlflow_uri() == EVIL
+    with pytest.raises(AccessError, match=rf"{secret} comes from .*127\.0\.0\.1:9.*Nothing was sent"):
+        settings.mlflow_credentials()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f" {EVIL} ")
+    load_settings(cwd=tmp_path).mlflow_credentials()
+
+
+@pytest.mark.parametrize("address", ["ht\ttp://h", "http://h\n.org", "http://h\0"])
+def test_an_address_with_control_characters_is_refused(address):
+    with pytest.raises(ValueError, match="control characters"):
+        plain_address(address)
 
 
 def test_mlflows_own_file_of_credentials_is_a_secret_of_the_user(tmp_path, monkeypatch):
