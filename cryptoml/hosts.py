@@ -81,7 +81,8 @@ def read_origins(
         if (value := environ.get(name) or dotenv.get(name))
     }
     hosts = {
-        place: host_keys(source[name].strip() for name in HOST_VARIABLES if name in source) for place, source in sources.items()
+        place: host_keys(source[name].strip() for name in HOST_VARIABLES if name in source)
+        for place, source in sources.items()
     }
     return Origins(places, hosts, host_keys(one.strip() for one in trusted.split(",") if one.strip()))
 

@@ -15,7 +15,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cryptoml import clones
 from cryptoml.errors import AccessError, ConfigError
-from cryptoml.hosts import DEFAULT_HOST, DOTENV, ENVIRONMENT, TRUST_VARIABLE, Origins, check_host, plain_address, read_origins
+from cryptoml.hosts import (
+    DEFAULT_HOST,
+    DOTENV,
+    ENVIRONMENT,
+    TRUST_VARIABLE,
+    Origins,
+    check_host,
+    plain_address,
+    read_origins,
+)
 from cryptoml.names import experiment_name
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
