@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from cryptoml import events
 from cryptoml.errors import ConfigError
 from cryptoml.tracking import downloads, probe, sqlite_store
+from cryptoml.tracking.answers import limit_answers
 from cryptoml.tracking.once import once
 from cryptoml.tracking.preflight import deleted_experiment
 from cryptoml.tracking.quiet import import_mlflow
@@ -196,6 +197,7 @@ def open_store(
 
 def _store(uri: str, root: Path | None, wanted: Mapping[str, str]) -> Store:
     mlflow = import_mlflow()
+    limit_answers()
     saved = _set(wanted)
     try:
         with store_in_words(uri, "open the store"):
