@@ -33,13 +33,14 @@ def host_key(address: str) -> str:
 
 
 def plain_address(address: str) -> str:
-    """`address` without spaces around it and with its scheme in lower case; raises ValueError for control characters.
+    """`address` without spaces around it and with its scheme in lower case; raises ValueError for one that is damaged.
 
     Libraries skip these and ignore the case of the scheme. A check of the text itself would miss such an address.
     """
     stripped = address.strip()
     if not stripped.isprintable():
         raise ValueError("must not contain control characters")
+    urlsplit(stripped)
     scheme, mark, rest = stripped.partition(":")
     return f"{scheme.lower()}{mark}{rest}" if mark and scheme.isalnum() else stripped
 

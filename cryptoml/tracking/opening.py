@@ -25,7 +25,7 @@ def full_address(address: str, *, project_dir: Path) -> str:
     try:
         address = plain_address(address)
     except ValueError as error:
-        raise UsageError(f"{masked(address)!r}: the address {error}.", mend=ADDRESS_HINT) from None
+        raise UsageError(f"{masked(address)!r}: this is not an address: {error}.", mend=ADDRESS_HINT) from None
     scheme = urlsplit(address).scheme
     if scheme in ("http", "https"):
         return address.rstrip("/")

@@ -33,7 +33,10 @@ class WrongServerError(ConfigError):
 
 def masked(uri: str) -> str:
     """`uri` without user and password, for messages."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return uri.rpartition("@")[2]
     if "@" not in parts.netloc:
         return uri
     return urlunsplit(parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}"))
