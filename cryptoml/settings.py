@@ -14,9 +14,18 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from cryptoml import clones, hosts
+from cryptoml import clones
 from cryptoml.errors import AccessError, ConfigError
-from cryptoml.hosts import DEFAULT_HOST, DOTENV, ENVIRONMENT, TRUST_VARIABLE, Origins, check_host, read_origins
+from cryptoml.hosts import (
+    DEFAULT_HOST,
+    DOTENV,
+    ENVIRONMENT,
+    TRUST_VARIABLE,
+    Origins,
+    check_host,
+    plain_address,
+    read_origins,
+)
 from cryptoml.names import experiment_name
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -26,7 +35,7 @@ BEARER = "MLFLOW_TRACKING_TOKEN"
 SIGNERS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4")
 MLFLOW_CREDENTIALS_FILE = Path("~/.mlflow/credentials")
 LOCAL_STORE = "sqlite:///mlflow.db"
-Address = Annotated[str, AfterValidator(hosts.well_formed)]
+Address = Annotated[str, AfterValidator(plain_address)]
 ExperimentName = Annotated[str, AfterValidator(experiment_name)]
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from cryptoml import events
 from cryptoml.errors import ConfigError
 from cryptoml.tracking import downloads, probe, sqlite_store
+from cryptoml.tracking.answers import limit_answers
 from cryptoml.tracking.credentials import CREDENTIALS, environment, put, replace
 from cryptoml.tracking.once import once
 from cryptoml.tracking.preflight import deleted_experiment
@@ -174,7 +175,8 @@ def open_store(
         root = artifacts_root or path.parent / ARTIFACTS_FOLDER
         sqlite_store.prepare(path, artifacts_root=root, lock_wait_s=lock_wait_s, migrate=migrate, on_event=on_event)
         return _store(sqlite_store.database_uri(path), root, {})
-    if scheme in ("http", "https"):
+    # The text itself: this is where credentials may go, and `Settings` decides about them by the same beginning.
+    if tracking_uri.startswith(("http://", "https://")):
         uri = tracking_uri.rstrip("/")
         credentials = (username, password) if username and password else None
         probe.probe_http(uri, timeout_s=timeout_s, credentials=credentials)
@@ -190,6 +192,7 @@ def open_store(
 
 def _store(uri: str, root: Path | None, wanted: Mapping[str, str]) -> Store:
     mlflow = import_mlflow()
+    limit_answers()
     saved = replace(wanted)
     try:
         with store_in_words(uri, "open the store"):
