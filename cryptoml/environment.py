@@ -62,7 +62,8 @@ def private_folder(name: str) -> Path:
 
 def is_writable(path: Path) -> bool:
     """Whether this process may write to `path`, by its effective rights, which a container may have raised."""
-    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+    right = os.W_OK | os.X_OK if path.is_dir() else os.W_OK
+    return os.access(path, right, effective_ids=os.access in os.supports_effective_ids)
 
 
 def can_create(path: Path) -> bool:

@@ -18,15 +18,6 @@ _PORTS = {"https": 443, "http": 80, "ssh": 22, "webdavs": 443, "webdav": 80}
 _AUTHORITY = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 
 
-def well_formed(address: str) -> str:
-    """`address`, if its host and port can be told; raises ValueError, which does not repeat it, otherwise."""
-    try:
-        urlsplit(address).port  # noqa: B018 - reading it checks it
-    except ValueError:
-        raise ValueError("this is not an address: its host or port is malformed") from None
-    return address
-
-
 def host_key(address: str) -> str:
     """`host:port` in lower case of a URL or of HOST[:PORT]; empty where libraries might disagree about the host."""
     url = address if "://" in address else f"https://{address}"
@@ -39,6 +30,23 @@ def host_key(address: str) -> str:
         return ""
     host = (parts.hostname or "").lower()
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def plain_address(address: str) -> str:
+    """`address` without spaces around it and with its scheme in lower case.
+
+    Libraries skip these and ignore the case of the scheme. A check of the text itself would miss such an address.
+    Raises ValueError, which does not repeat the address, where its host or port is malformed.
+    """
+    stripped = address.strip()
+    if not stripped.isprintable():
+        raise ValueError("must not contain control characters")
+    try:
+        urlsplit(stripped).port  # noqa: B018 - reading it checks it
+    except ValueError:
+        raise ValueError("this is not an address: its host or port is malformed") from None
+    scheme, mark, rest = stripped.partition(":")
+    return f"{scheme.lower()}{mark}{rest}" if mark and scheme.isalnum() else stripped
 
 
 def host_keys(addresses: Iterable[str]) -> frozenset[str]:
@@ -78,7 +86,8 @@ def read_origins(
         if (value := environ.get(name) or dotenv.get(name))
     }
     hosts = {
-        place: host_keys(source[name] for name in HOST_VARIABLES if name in source) for place, source in sources.items()
+        place: host_keys(source[name].strip() for name in HOST_VARIABLES if name in source)
+        for place, source in sources.items()
     }
     return Origins(places, hosts, host_keys(one.strip() for one in trusted.split(",") if one.strip()))
 

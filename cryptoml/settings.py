@@ -15,10 +15,19 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from cryptoml import clones, hosts
+from cryptoml import clones
 from cryptoml.dotenv_file import place_values, read_variables
 from cryptoml.errors import AccessError, ConfigError
-from cryptoml.hosts import DEFAULT_HOST, DOTENV, ENVIRONMENT, TRUST_VARIABLE, Origins, check_host, read_origins
+from cryptoml.hosts import (
+    DEFAULT_HOST,
+    DOTENV,
+    ENVIRONMENT,
+    TRUST_VARIABLE,
+    Origins,
+    check_host,
+    plain_address,
+    read_origins,
+)
 from cryptoml.names import experiment_name
 from cryptoml.project_folder import find_project
 
@@ -30,7 +39,7 @@ MLFLOW_CREDENTIALS_FILE = Path("~/.mlflow/credentials")
 LOCAL_STORE = "sqlite:///mlflow.db"
 # Settings in which ~, $NAME and ${NAME} are replaced.
 PLACES = ("DAGSHUB_CLIENT_HOST", "MLFLOW_TRACKING_URI", "CRYPTOML_ARTIFACT_ROOT", "CRYPTOML_EXCHANGE_URL")
-Address = Annotated[str, AfterValidator(hosts.well_formed)]
+Address = Annotated[str, AfterValidator(plain_address)]
 ExperimentName = Annotated[str, AfterValidator(experiment_name)]
 
 

@@ -141,5 +141,7 @@ def _tell(error: CryptomlError) -> None:
 
 
 def _say(text: str) -> None:
+    from cryptoml.cli.console import printable
+
     with suppress(OSError):
-        print(text, file=sys.stderr)  # noqa: T201 - the one place where errors are told
+        print(printable(text), file=sys.stderr)  # noqa: T201 - the one place where errors are told

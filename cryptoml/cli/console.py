@@ -34,6 +34,11 @@ def result_console() -> Console:
     return Console(highlight=False, soft_wrap=False, width=plain_width)
 
 
+def printable(text: str) -> str:
+    """`text` without control characters, which could steer the terminal; names in a store may hold any."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
 class Listener:
     """Shows events: a progress bar a step on a terminal, plain lines elsewhere."""
 
@@ -68,7 +73,7 @@ class Listener:
         if self.quiet and style is None:
             return
         console = self._progress.console if self._progress is not None else self.console
-        console.print(text, style=style, markup=False)
+        console.print(printable(text), style=style, markup=False)
 
     def _start(self, step: str, total: int | None) -> None:
         self._done[step] = (0, total)
@@ -124,14 +129,18 @@ def print_table(
     With `fold`, a text that is too long goes on in the next line.
     """
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
-    table: Table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table: Table = Table(
+        title=Text(printable(title)) if title else None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False
+    )
     for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place < left else "right", no_wrap=not fold, overflow="fold")
+        table.add_column(
+            Text(printable(column)), justify="left" if place < left else "right", no_wrap=not fold, overflow="fold"
+        )
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console = result_console()
     if not fold:
         # A figure that is cut is a wrong figure: a terminal that is too narrow wraps the lines instead.
@@ -143,7 +152,7 @@ def print_lines(lines: Sequence[str]) -> None:
     """Plain lines on standard output."""
     console = result_console()
     for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(printable(line), markup=False, soft_wrap=True)
 
 
 def print_result_lines(lines: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +92,6 @@ def _facts(about: dict[str, Any]) -> StoredFacts:
     params = about["params"]
     if not isinstance(params, dict) or any(isinstance(value, list | dict) for value in params.values()):
         raise ValueError("params is no object of plain values")
-    unseen_from = _text(about, "unseen_from")
-    if unseen_from and datetime.fromisoformat(unseen_from).tzinfo is None:
-        raise ValueError(f"unseen_from is {unseen_from!r}, without a time zone")
     return StoredFacts(
         model_type=model_type,
         implementation=implementation,
@@ -107,7 +104,7 @@ def _facts(about: dict[str, Any]) -> StoredFacts:
         shrinkage=_number(about, "shrinkage", -math.inf),
         interval_quantile=_number(about, "interval_quantile", 0.0),
         interval_level=_number(about, "interval_level", 0.0, 1.0),
-        unseen_from=unseen_from,
+        unseen_from=_time(about, "unseen_from"),
     )
 
 
@@ -131,9 +128,20 @@ def _pipeline(stored: Any) -> FeaturePipeline:
 
 def _text(about: dict[str, Any], name: str) -> str:
     value = about[name]
-    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
-        raise ValueError(f"{name} is no text of at most {_LONGEST_TEXT} characters")
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not value.isprintable():
+        raise ValueError(f"{name} is no printable text of at most {_LONGEST_TEXT} characters")
     return value
+
+
+def _time(about: dict[str, Any], name: str) -> str:
+    """An ISO time in UTC, or nothing; within the years that pandas has."""
+    value = _text(about, name)
+    if not value:
+        return ""
+    time = datetime.fromisoformat(value)
+    if time.tzinfo is None or not 1970 <= time.year <= 2200:
+        raise ValueError(f"{name} is {value!r}, not a time with its zone in the years 1970 to 2200")
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _whole(about: dict[str, Any], name: str, low: int, high: int) -> int:

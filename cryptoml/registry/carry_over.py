@@ -12,6 +12,7 @@ from cryptoml.registry import ledger as ledgers
 from cryptoml.registry.ledger import Ledger
 from cryptoml.registry.version_search import model_or_none
 from cryptoml.registry.versions import MODEL_PATH, Version, list_versions, make_model
+from cryptoml.tracking.answers import all_pages
 from cryptoml.tracking.export import MOVED_FROM_TAG
 from cryptoml.tracking.once import once
 from cryptoml.tracking.translate import store_in_words
@@ -73,14 +74,11 @@ def read_model(store: Store, name: str) -> ModelCopy:
 def model_names(store: Store) -> tuple[str, ...]:
     """The names of all registered models."""
     names: list[str] = []
-    token: str | None = None
+    search = store.client.search_registered_models
     with store_in_words(store.uri, "list the registered models"):
-        while True:
-            page = store.client.search_registered_models(max_results=100, page_token=token)
+        for page in all_pages(lambda token: search(max_results=100, page_token=token), store.uri):
             names += [model.name for model in page]
-            token = page.token
-            if not token:
-                return tuple(sorted(names))
+    return tuple(sorted(names))
 
 
 def planned(store: Store, copy: ModelCopy, runs: Mapping[str, str]) -> Numbers:

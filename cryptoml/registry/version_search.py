@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cryptoml.tracking.answers import all_pages
 from cryptoml.tracking.translate import is_missing
 
 if TYPE_CHECKING:
@@ -78,13 +79,10 @@ def _is_untouched(version: ModelVersion) -> bool:
 def search_versions(store: Store, query: str) -> list[ModelVersion]:
     """All versions that MLflow's search `query` finds, over all pages."""
     found: list[ModelVersion] = []
-    token: str | None = None
-    while True:
-        page = store.client.search_model_versions(query, max_results=200, page_token=token)
+    search = store.client.search_model_versions
+    for page in all_pages(lambda token: search(query, max_results=200, page_token=token), store.uri):
         found += page
-        token = page.token
-        if not token:
-            return found
+    return found
 
 
 def quoted(text: str) -> str:

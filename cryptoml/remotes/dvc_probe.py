@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
+from cryptoml.environment import is_writable
 from cryptoml.errors import AccessError, ConfigError, DataError
 from cryptoml.hosts import ENVIRONMENT, check_host
 from cryptoml.remotes.dagshub import refusal
@@ -110,7 +110,7 @@ def check_writable(folder: Path, remote: DvcRemote) -> None:
             f"{there}: is a file, and DVC remote {remote.name} needs a folder there.",
             mend=f"dvc remote modify {remote.name} url FOLDER",
         )
-    if not os.access(there, os.W_OK | os.X_OK):
+    if not is_writable(there):
         raise AccessError(
             f"{there}: DVC remote {remote.name} cannot be written by this user.",
             mend=f"make it writable: ls -ld '{there}'",

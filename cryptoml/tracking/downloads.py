@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from cryptoml.errors import AccessError, UnavailableError
+from cryptoml.tracking.answers import pieces
 from cryptoml.tracking.probe import check_address
 from cryptoml.tracking.translate import masked
 
@@ -24,7 +25,6 @@ MAX_ENTRIES = 10_000
 MAX_DEPTH = 20
 UNTRUSTED = "use only a store that you trust"
 _THREADS = 8
-_CHUNK = 2**20
 _ERROR_BYTES = 2000
 _ENDPOINT = "/mlflow-artifacts/artifacts"
 
@@ -128,7 +128,7 @@ def _entries(repository: ArtifactRepository, folder: str) -> list[Listed]:
     asked = "/".join(part for part in (root.strip("/"), folder) if part)
     with _get(uri, _ENDPOINT, params={"path": asked}) as response:
         body = b""
-        for chunk in response.iter_content(chunk_size=_CHUNK):
+        for chunk in pieces(response):
             body += chunk
             if len(body) > MAX_LISTING_BYTES:
                 raise AccessError(
@@ -172,7 +172,7 @@ def _stream(repository: Any, path: str, local: Path, *, limit: int) -> None:
     """Write the answer to `local` until it ends, or is longer than `limit` bytes."""
     with _get(repository.artifact_uri, f"/{quote(path)}") as response, local.open("wb") as file:
         written = 0
-        for chunk in response.iter_content(chunk_size=_CHUNK):
+        for chunk in pieces(response):
             written += len(chunk)
             if written > limit:
                 local.unlink()

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cryptoml.errors import ConfigError
+from cryptoml.tracking.answers import all_pages
 from cryptoml.tracking.translate import foreign_answer, store_in_words
 
 if TYPE_CHECKING:
@@ -27,20 +28,12 @@ def runs_of_key(store: Store, experiment_id: str, run_key: str) -> list[Run]:
     """
     from mlflow.entities import ViewType
 
+    query, search = f"tags.`{RUN_KEY_TAG}` = '{run_key}'", store.client.search_runs
     found: list[Run] = []
-    token: str | None = None
-    while True:
-        page = store.client.search_runs(
-            [experiment_id],
-            f"tags.`{RUN_KEY_TAG}` = '{run_key}'",
-            run_view_type=ViewType.ALL,
-            max_results=_PAGE,
-            page_token=token,
-        )
+    for page in all_pages(
+        lambda token: search([experiment_id], query, ViewType.ALL, max_results=_PAGE, page_token=token), store.uri
+    ):
         found += page
-        token = page.token
-        if not token:
-            break
     if not all(run.info.run_id for run in found):
         raise foreign_answer(store.uri, "search runs")
     return sorted((run for run in found if DUPLICATE_TAG not in run.data.tags), key=keeping_order)

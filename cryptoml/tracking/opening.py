@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from cryptoml.errors import AccessError, ConfigError, UnavailableError, UsageError
+from cryptoml.hosts import plain_address
 from cryptoml.settings import MLFLOW_CREDENTIALS_FILE
 from cryptoml.tracking import sqlite_store
 from cryptoml.tracking.artifact_access import ARTIFACTS_FOLDER
@@ -27,11 +28,14 @@ CREDENTIALS_HINT = "its user and token go into CRYPTOML_SOURCE_USERNAME and CRYP
 
 def full_address(address: str, *, project_dir: Path) -> str:
     """`address` with a SQLite path made absolute, relative to the project; raises UsageError for other kinds."""
-    if address.startswith(("http://", "https://")):
-        try:
+    try:
+        address = plain_address(address)
+        if address.startswith(("http://", "https://")):
             check_address(address, with_credentials=False)
-        except ConfigError as error:
-            raise UsageError(error.fact, mend=f"{ADDRESS_HINT}; {CREDENTIALS_HINT}") from None
+    except (ValueError, ConfigError) as error:
+        fact = error.fact if isinstance(error, ConfigError) else f"{masked(address)}: {error}."
+        raise UsageError(fact, mend=f"{ADDRESS_HINT}; {CREDENTIALS_HINT}") from None
+    if address.startswith(("http://", "https://")):
         return address.rstrip("/")
     if not address.startswith(sqlite_store.PREFIX):
         raise UsageError(f"{masked(address)}: runs cannot be copied from this kind of store.", mend=ADDRESS_HINT)

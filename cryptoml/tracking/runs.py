@@ -9,6 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from cryptoml.errors import UsageError
+from cryptoml.tracking.answers import all_pages
 from cryptoml.tracking.numbers import highest_number
 from cryptoml.tracking.translate import is_missing, masked, store_in_words
 
@@ -80,18 +81,17 @@ def search_runs(
     if identifier is None:
         return ()
     found: list[RunView] = []
-    token: str | None = None
-    while limit is None or len(found) < limit:
-        wanted = PAGE if limit is None else min(PAGE, limit - len(found))
-        with store_in_words(store.uri, "search runs"):
-            page = store.client.search_runs(
-                [identifier], query, max_results=wanted, order_by=list(order_by), page_token=token
-            )
-        found += [_view(run) for run in page]
-        token = page.token
-        if not token:
-            break
-    return tuple(found)
+    search = store.client.search_runs
+    wanted = PAGE if limit is None else min(PAGE, limit)
+    with store_in_words(store.uri, "search runs"):
+        for page in all_pages(
+            lambda token: search([identifier], query, max_results=wanted, order_by=list(order_by), page_token=token),
+            store.uri,
+        ):
+            found += [_view(run) for run in page]
+            if limit is not None and len(found) >= limit:
+                break
+    return tuple(found[:limit])
 
 
 def highest_run_number(store: Store, experiment: str, long_name: str, day: date) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from cryptoml.errors import DataError, UnavailableError
+from cryptoml.tracking.answers import all_pages
 from cryptoml.tracking.credentials import User, as_user, environment
 from cryptoml.tracking.store import UPLOAD_TIMEOUT_S, Store
 from cryptoml.tracking.translate import is_missing, masked, store_in_words
@@ -54,14 +55,11 @@ class Source:
     def experiments(self) -> tuple[Experiment, ...]:
         """All active experiments."""
         found: list[Experiment] = []
-        token: str | None = None
         with self.reading("list experiments") as store:
-            while True:
-                page = store.client.search_experiments(max_results=PAGE, page_token=token)
+            search = store.client.search_experiments
+            for page in all_pages(lambda token: search(max_results=PAGE, page_token=token), store.uri):
                 found += page
-                token = page.token
-                if not token:
-                    return tuple(found)
+        return tuple(found)
 
     def runs(self, experiment_id: str) -> tuple[Run, ...]:
         """The active runs of an experiment, oldest first."""
@@ -166,19 +164,12 @@ def all_runs(store: Store, experiment_id: str, *, deleted: bool) -> Iterator[Run
     from mlflow.entities import ViewType
 
     view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
-    token: str | None = None
-    while True:
-        page = store.client.search_runs(
-            [experiment_id],
-            run_view_type=view,
-            max_results=PAGE,
-            order_by=["attributes.start_time ASC"],
-            page_token=token,
-        )
+    order = ["attributes.start_time ASC"]
+    search = store.client.search_runs
+    for page in all_pages(
+        lambda token: search([experiment_id], "", view, max_results=PAGE, order_by=order, page_token=token), store.uri
+    ):
         yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def _local_path(artifact_uri: str) -> Path | None:

@@ -15,6 +15,7 @@ from cryptoml import events
 from cryptoml.errors import CryptomlError
 from cryptoml.tracking import artifact_access, artifact_roots, database_store, downloads, probe, sqlite_store
 from cryptoml.tracking.addresses import unsupported
+from cryptoml.tracking.answers import limit_answers
 from cryptoml.tracking.artifact_roots import ArtifactRoots
 from cryptoml.tracking.credentials import CREDENTIALS, environment, put, replace
 from cryptoml.tracking.once import once
@@ -240,7 +241,8 @@ def open_store(
             else artifact_roots.read_roots(path, lock_wait_s=lock_wait_s)
         )
         return _store(sqlite_store.database_uri(path), root, {}, timeout_s, roots)
-    if scheme in ("http", "https"):
+    # The text itself: this is where credentials may go, and `Settings` decides about them by the same beginning.
+    if tracking_uri.startswith(("http://", "https://")):
         uri = tracking_uri.rstrip("/")
         credentials = (username, password) if username and password else None
         probe.probe_http(uri, timeout_s=timeout_s, credentials=credentials)
@@ -255,6 +257,7 @@ def _store(
     uri: str, root: str | None, wanted: Mapping[str, str], timeout_s: float, roots: ArtifactRoots | None = None
 ) -> Store:
     mlflow = import_mlflow()
+    limit_answers()
     saved = replace(wanted)
     try:
         with store_in_words(uri, "open the store"):

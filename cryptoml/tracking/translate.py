@@ -168,7 +168,8 @@ def _mlflow_error(error: Any, uri: str, doing: str) -> CryptomlError:
         refused = re.search(r"too many (\d{3}) error responses", text)
         if refused:
             return http_error(int(refused[1]), text, uri, doing)
-        fact = _DAMAGED if _BROKEN_ANSWER.search(text) else "the server does not answer"
+        too_much = re.search(r"the answer has more than [\d,]+ bytes", text)
+        fact = too_much[0] if too_much else _DAMAGED if _BROKEN_ANSWER.search(text) else "the server does not answer"
         return UnavailableError(f"{masked(uri)}: could not {doing}: {fact}.", mend="try again later: cryptoml sync")
     if "valid JSON format" in text:
         return _not_json(text.partition("Response body: '")[2], uri, doing)

@@ -119,7 +119,7 @@ def compare(request: CompareRequest) -> RunComparison:
         raise UsageError(
             f"--sort {request.sort}: no such metric.", mend=f"use {near[0]}" if near else f"one of {', '.join(METRICS)}"
         )
-    with open_project_store(settings, writes=False) as store:
+    with open_project_store(settings, writes=False, creates=False) as store:
         found = _select(store, settings.experiment_name, request)
         if not found:
             raise UsageError(

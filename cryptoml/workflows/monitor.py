@@ -92,7 +92,7 @@ class MonitorResult:
 def monitor(request: MonitorRequest) -> MonitorResult:
     """Score what `predict --log` kept; raises UsageError when it kept nothing, DataError when no outcome is known."""
     settings, config = request.settings, request.config
-    with open_project_store(settings, writes=False) as store:
+    with open_project_store(settings, writes=False, creates=False) as store:
         chosen = choose(store, config.registry.model_name, settings.experiment_name, request.model)
         forecaster = load(store, settings, chosen)
         promised = get_run(store, chosen.run_id).metrics.get("skill", math.nan)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cryptoml import events
-from cryptoml.errors import UnavailableError
+from cryptoml.errors import UnavailableError, UsageError
 from cryptoml.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def open_project_store(
     *,
     writes: bool = True,
     relocates: bool | None = None,
+    creates: bool = True,
     patience_s: float | None = None,
     lock_wait_s: float | None = None,
     on_event: events.OnEvent = events.ignore,
@@ -32,9 +33,9 @@ def open_project_store(
     """The store in use, opened; raises CryptomlError within seconds.
 
     Only a command that writes migrates the database of an older MLflow. It also rewrites the artifact locations of a
-    project that was moved, as any command does that `relocates`; others resolve them in memory. A store that is away
-    is tried again until `patience_s` have passed; by default only a refused connection to this machine is, whose
-    server may be starting.
+    project that was moved, as any command does that `relocates`; others resolve them in memory. Without `creates`, a
+    missing SQLite file is not made: UsageError. A store that is away is tried again until `patience_s` have passed; by
+    default only a refused connection to this machine is, whose server may be starting.
     """
     from cryptoml.tracking.sqlite_store import LOCK_WAIT_S
     from cryptoml.tracking.store import open_store
@@ -45,6 +46,8 @@ def open_project_store(
     settings.check_connected()
     user, password = settings.mlflow_credentials() or (None, None)
     uri = settings.mlflow_uri()
+    if not creates:
+        _check_there(uri)
     # Imported before the clock starts.
     import requests  # noqa: F401
 
@@ -72,16 +75,31 @@ def open_project_store(
 
 
 def open_for_change(
-    settings: Settings, *, patience_s: float | None = None, on_event: events.OnEvent = events.ignore
+    settings: Settings,
+    *,
+    creates: bool = True,
+    patience_s: float | None = None,
+    on_event: events.OnEvent = events.ignore,
 ) -> Store:
     """The store in use, opened for a command that writes; credentials that may only read are refused here."""
-    store = open_project_store(settings, patience_s=patience_s, on_event=on_event)
+    store = open_project_store(settings, creates=creates, patience_s=patience_s, on_event=on_event)
     try:
         _check_write_access(settings)
     except BaseException:
         store.close()
         raise
     return store
+
+
+def _check_there(uri: str) -> None:
+    """Raise UsageError when the store is a SQLite file that is not there."""
+    from cryptoml.tracking import sqlite_store
+
+    if uri.startswith("sqlite:") and not (path := sqlite_store.database_path(uri)).exists():
+        raise UsageError(
+            f"{path}: there is no store of runs yet.",
+            mend="change to your project's folder; or, in a new project: cryptoml train",
+        )
 
 
 def has_outdated_database(settings: Settings) -> bool:

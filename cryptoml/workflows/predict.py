@@ -85,7 +85,7 @@ def predict(request: PredictRequest) -> Prediction:
     settings, config = request.settings, request.config
     if request.last < 1:
         raise UsageError(f"--last {request.last}: there is nothing to forecast.", mend="ask for 1 or more")
-    with open_project_store(settings, writes=False) as store:
+    with open_project_store(settings, writes=False, creates=False) as store:
         chosen = choose(store, config.registry.model_name, settings.experiment_name, request.model)
         forecaster = load(store, settings, chosen)
     source = request.data or find_data(settings.project_dir)

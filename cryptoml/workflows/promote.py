@@ -97,7 +97,7 @@ def promote(request: PromoteRequest, *, on_event: events.OnEvent = events.ignore
     if not request.reason and config.promotion.require_reason:
         raise UsageError("a promotion needs a reason here (promotion.require_reason).", mend='add --reason "..."')
     name = config.registry.model_name
-    with open_for_change(settings, on_event=on_event) as store:
+    with open_for_change(settings, creates=False, on_event=on_event) as store:
         version = get_version(store, name, number)
         run = get_run(store, version.run_id)
         move = Move(
@@ -148,7 +148,7 @@ def rollback(
     name = config.registry.model_name
     _check_reason(reason)
     with (
-        open_for_change(settings, on_event=on_event) as store,
+        open_for_change(settings, creates=False, on_event=on_event) as store,
         opened(store, name, mirror_of(settings, name)) as registry,
     ):
         current = registry.aliases.get("production")
@@ -178,7 +178,7 @@ def rollback(
 def read_history(settings: Settings, config: Config) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
     """Every transition, oldest first, and what does not agree with them."""
     name = config.registry.model_name
-    with open_project_store(settings, writes=False) as store:
+    with open_project_store(settings, writes=False, creates=False) as store:
         ledger, faults = history(store, name, mirror_of(settings, name))
     return ledger.entries, faults
 

@@ -74,7 +74,7 @@ def register(request: RegisterRequest, *, on_event: events.OnEvent = events.igno
         raise UsageError("a registration that is forced needs a reason.", mend='add --reason "..."')
     settings, config = request.settings, request.config
     name = config.registry.model_name
-    with open_for_change(settings, on_event=on_event) as store:
+    with open_for_change(settings, creates=False, on_event=on_event) as store:
         run = _find(store, settings, request.run)
         already = version_of_run(store, name, run.run_id)
         if already is not None:

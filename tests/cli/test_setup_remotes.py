@@ -373,6 +373,6 @@ def test_a_clone_may_be_used_on_this_machine_alone(project: Project) -> None:
     (project.folder / ".env").write_text("DAGSHUB_REPO=ada/coins\n")
     assert project.run("compare").code == 7
     assert project.run("compare", environ={"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}).code == 2
-    (project.folder / "mlflow.db").unlink()
+    assert not (project.folder / "mlflow.db").exists()
     assert project.run("setup-remotes", "--local").code == 0
     assert project.run("compare").code == 2

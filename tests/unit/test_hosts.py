@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from cryptoml.clones import dagshub_remote
-from cryptoml.errors import AccessError, ConfigError
-from cryptoml.hosts import host_key
+from cryptoml.errors import AccessError, ConfigError, UsageError
+from cryptoml.hosts import host_key, plain_address
 from cryptoml.settings import load_settings
+from cryptoml.tracking.opening import full_address
 
 EVIL = "http://127.0.0.1:9"
 TOKEN, HOST = "DAGSHUB_TOKEN=k3y\n", f"DAGSHUB_CLIENT_HOST={EVIL}\n"
@@ -82,6 +83,37 @@ def test_what_mlflow_would_send_to_a_host_named_elsewhere_is_refused(tmp_path, m
     assert "CRYPTOML_TRUSTED_HOSTS in the environment" in caught.value.mend
     monkeypatch.setenv("CRYPTOML_TRUSTED_HOSTS", EVIL)
     load_settings(cwd=tmp_path).mlflow_credentials()
+
+
+@pytest.mark.parametrize("spelling", ["HTTP://{}", "hTtp://{}", "' http://{}'", '"\\nhttp://{}\\t"', "'http://{} '"])
+@pytest.mark.parametrize("secret", ["MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD"])
+def test_no_spelling_of_an_address_avoids_the_check(tmp_path, monkeypatch, spelling, secret):
+    dotenv = f"MLFLOW_TRACKING_URI={spelling.format(host_key(EVIL))}\n"
+    set_up(tmp_path, monkeypatch, dotenv=dotenv, environ=f"{secret}=k3y\n")
+    settings = load_settings(cwd=tmp_path)
+    assert settings.mlflow_uri() == EVIL
+    with pytest.raises(AccessError, match=rf"{secret} comes from .*127\.0\.0\.1:9.*Nothing was sent"):
+        settings.mlflow_credentials()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f" {EVIL} ")
+    load_settings(cwd=tmp_path).mlflow_credentials()
+
+
+@pytest.mark.parametrize("address", ["ht\ttp://h", "http://h\n.org", "http://h\0"])
+def test_an_address_with_control_characters_is_refused(address):
+    with pytest.raises(ValueError, match="control characters"):
+        plain_address(address)
+
+
+@pytest.mark.parametrize("variable", ["MLFLOW_TRACKING_URI", "DAGSHUB_CLIENT_HOST", "CRYPTOML_EXCHANGE_URL"])
+@pytest.mark.parametrize("address", ["http://[::1", "https://ada:k3y@[::1", "http://h]"])
+def test_a_damaged_address_is_a_wrong_setting(tmp_path, monkeypatch, variable, address):
+    set_up(tmp_path, monkeypatch, dotenv=f"{variable}={address}\n", environ="")
+    with pytest.raises(ConfigError, match=variable) as caught:
+        load_settings(cwd=tmp_path)
+    assert "k3y" not in str(caught.value)
+    with pytest.raises(UsageError) as refused:
+        full_address(address, project_dir=tmp_path)
+    assert "k3y" not in str(refused.value)
 
 
 def test_mlflows_own_file_of_credentials_is_a_secret_of_the_user(tmp_path, monkeypatch):

@@ -60,14 +60,16 @@ def doctor(
 def _show(diagnosis: Diagnosis) -> None:
     from rich.text import Text
 
-    from cryptoml.cli.console import result_console
+    from cryptoml.cli.console import printable, result_console
 
     console = result_console()
     for finding in diagnosis.findings:
-        line = Text.assemble((f"{MARKS[finding.tier]:5}", STYLES[finding.tier]), f"{finding.check:20} {finding.text}")
+        line = Text.assemble(
+            (f"{MARKS[finding.tier]:5}", STYLES[finding.tier]), f"{finding.check:20} {printable(finding.text)}"
+        )
         console.print(line, soft_wrap=True)
         if finding.mend:
-            console.print(Text(f"{'':26}mend: {finding.mend}", style="cyan"), soft_wrap=True)
+            console.print(Text(f"{'':26}mend: {printable(finding.mend)}", style="cyan"), soft_wrap=True)
     for line_ in _ending(diagnosis):
         console.print(Text(line_), soft_wrap=True)
 

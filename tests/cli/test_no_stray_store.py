@@ -1,0 +1,18 @@
+"""A command that reads, or that needs a run, makes no store where there is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import Project
+
+RUN = "a" * 32
+COMMANDS = [("compare",), ("monitor",), ("promote", "v1", "production"), ("promote", "--history"), ("register", RUN)]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_folder_without_runs_stays_as_it_is(project: Project, command: tuple[str, ...]) -> None:
+    done = project.run(*command)
+    assert done.code == 2, done.err
+    assert "mlflow.db: there is no store of runs yet" in done.err
+    assert not list(project.folder.rglob("*mlflow.db*"))

@@ -1,0 +1,27 @@
+"""What is shown is shown as it is: no markup in it counts, and no control character reaches the terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from cryptoml import events
+from cryptoml.cli.console import listening, print_lines, print_table
+
+ODD = "[/bold]\x1b]0;title\x07[red]x\\"
+SHOWN = "[/bold]\ufffd]0;title\ufffd[red]x\\"
+
+
+def test_a_table_shows_markup_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table((f"column {ODD}", "2"), [(f"cell {ODD}", "3")], title=f"title {ODD}")
+    out = capsys.readouterr().out
+    for place in ("title", "column", "cell"):
+        assert f"{place} {SHOWN}" in out
+
+
+def test_lines_and_events_show_markup_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    print_lines([f"line {ODD}"])
+    with listening() as listener:
+        listener(events.Warned(ODD))
+    shown = capsys.readouterr()
+    assert f"line {SHOWN}" in shown.out
+    assert SHOWN in shown.err
