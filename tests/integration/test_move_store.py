@@ -182,7 +182,7 @@ class Broken(Exception):
 
 
 WRITES = (
-    "create_run", "log_batch", "log_artifacts", "set_terminated", "log_inputs", "create_registered_model",
+    "create_run", "log_batch", "set_terminated", "log_inputs", "create_registered_model",
     "create_model_version", "delete_model_version", "set_registered_model_tag", "set_registered_model_alias",
 )  # fmt: skip
 
