@@ -24,7 +24,7 @@ from cryptoml.tracking.bucket_errors import (
     foreign_errors,
     translated,
 )
-from cryptoml.tracking.probe import within
+from cryptoml.tracking.probe import is_loopback, within
 from cryptoml.tracking.translate import masked
 
 ARTIFACTS_FOLDER = "mlartifacts"
@@ -87,6 +87,18 @@ def new_location(artifacts_root: str | None, experiment: str, *, store_uri: str)
 def removed_name(experiment: str, identifier: str) -> str:
     """The new name of an experiment that is removed because its location cannot be used; the old one is free then."""
     return f"{experiment} (no artifacts, {identifier})"
+
+
+def check_run_location(location: str, *, store_uri: str, artifacts_root: str | None) -> None:
+    """Raise ConfigError where a server on another machine names a folder of this one for a run's artifacts.
+
+    Following it would read or write whatever folder the server chooses. A server on this machine may name its own.
+    """
+    path, root = local_path(location), local_path(artifacts_root or "")
+    if path is None or is_loopback(urlsplit(store_uri).hostname or ""):
+        return
+    if root is None or not path.is_relative_to(root):
+        raise server_folder_error(store_uri, "a run has its artifacts", location)
 
 
 def server_folder_error(store_uri: str, what: str, location: str) -> ConfigError:

@@ -139,6 +139,8 @@ class Store:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         location = run.info.artifact_uri
+        if self.is_remote:
+            artifact_access.check_run_location(location, store_uri=self.uri, artifacts_root=self.artifacts_root)
         if self.roots is not None:
             location = self.roots.current(location) if for_writing else self.roots.readable(location)
         return get_artifact_repository(location, tracking_uri=self.uri, registry_uri=self.uri)
