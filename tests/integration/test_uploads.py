@@ -113,15 +113,18 @@ def test_a_success_that_the_store_does_not_confirm_keeps_every_file(
     run = record(tmp_path, name)
     with pytest.raises(CryptomlError, match=r"not show them|no MLflow server|redirects"):
         deliver(run.entry, store)
-    assert len([path for path in run.entry.staging.rglob("*") if path.is_file()]) == FILES
-    there = len(stored(backend))
+    staged = {path.name: path.read_bytes() for path in run.entry.staging.rglob("*") if path.is_file()}
+    assert len(staged) == FILES
+    # An upload that was given up half-way may have left a part, which does not count as stored.
+    whole = [name for name, content in stored(backend).items() if content == staged[name]]
     assert lossy.count(PUT) <= 2 * FILES
     lossy.clear()
     report = deliver_pending(Journal(tmp_path / "journal"), store)
     assert report.error is None
     assert len(stored(backend)) == FILES
     # What was there already is not uploaded again.
-    assert lossy.count(PUT) == FILES - there
+    assert lossy.count(PUT) <= FILES - len(whole)
+    assert stored(backend) == staged
     assert not run.entry.staging.exists()
 
 
