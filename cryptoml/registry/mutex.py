@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 WAIT_S = 60.0
 # A holder needs a second or two; a lock that stands unchanged for longer was left by a process that died.
 STALE_S = 30.0
+# Each round asks three times within some ten seconds.
+RELEASE_ROUNDS = 2
 _POLL_S = 0.2
 
 
@@ -41,8 +43,7 @@ def exclusive(store: Store, model_name: str, *, wait_s: float = WAIT_S, stale_s:
         try:
             yield
         finally:
-            with suppress(UnavailableError):
-                lock.release()
+            lock.release()
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,11 @@ class _Lock:
             time.sleep(_POLL_S * (0.5 + random.random()))
 
     def release(self) -> None:
-        self._delete(self.owner)
+        """Delete the lock; one that a store keeps refusing to delete is taken over by the next holder after STALE_S."""
+        for _ in range(RELEASE_ROUNDS):
+            with suppress(UnavailableError):
+                self._delete(self.owner)
+                return
 
     def _create(self) -> bool:
         """Whether the lock is ours now; False when it exists already."""
