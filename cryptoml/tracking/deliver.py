@@ -58,9 +58,12 @@ def deliver(
     store: Store,
     *,
     register: Register | None = None,
+    experiment: str | None = None,
     on_event: events.OnEvent = events.ignore,
 ) -> Delivered:
     """Bring one run's journal into `store` and mark it delivered; its staged artifacts are then removed.
+
+    experiment: where a run that is not in the store yet is created, by default in the experiment of its journal.
 
     A run without an end whose process is gone becomes KILLED when a signal had asked for it, else FAILED; one
     whose process lives stays RUNNING. Without `register`, a wish for registration keeps the journal pending.
@@ -69,6 +72,8 @@ def deliver(
         record, size = entry.read()
         if record is None:
             raise DataError(f"{entry.path}: the journal has no whole beginning; there is nothing to deliver.")
+        if experiment is not None:
+            record = replace(record, experiment=experiment)
         past = entry.delivery()
         if past and past.run_id and entry.is_delivered():
             _clear(entry)
@@ -121,11 +126,12 @@ def deliver_pending(
     *,
     orphans_only: bool = False,
     register: Register | None = None,
+    experiment: str | None = None,
     on_event: events.OnEvent = events.ignore,
 ) -> DeliveryReport:
     """Deliver all that waits, oldest first. One run's fault stops no other; a store that is away stops all.
 
-    With `orphans_only`, runs of living processes are left to them.
+    With `orphans_only`, runs of living processes are left to them; `experiment` as in `deliver`.
     """
     waiting = journal.orphaned() if orphans_only else journal.pending()
     done: list[Delivered] = []
@@ -133,7 +139,7 @@ def deliver_pending(
     first_error: CryptomlError | None = None
     for place, entry in enumerate(waiting):
         try:
-            done.append(deliver(entry, store, register=register, on_event=on_event))
+            done.append(deliver(entry, store, register=register, experiment=experiment, on_event=on_event))
         except CryptomlError as error:
             first_error = first_error or error
             left.append(entry)

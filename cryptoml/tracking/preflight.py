@@ -53,7 +53,7 @@ def deleted_experiment(uri: str, name: str) -> ConfigError:
     return ConfigError(
         f"{masked(uri)}: the experiment {name} was deleted.",
         mend=f"{store}MLFLOW_EXPERIMENT_NAME={shlex.quote(name)} cryptoml doctor mlflow --fix"
-        "  # restores it; another MLFLOW_EXPERIMENT_NAME starts a new one",
+        "  # restores it. Another MLFLOW_EXPERIMENT_NAME starts a new one; cryptoml sync --into NAME delivers there",
     )
 
 

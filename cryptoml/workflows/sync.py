@@ -35,8 +35,10 @@ class SyncResult:
     error: CryptomlError | None
 
 
-def sync(settings: Settings, *, on_event: events.OnEvent = events.ignore) -> SyncResult:
+def sync(settings: Settings, *, into: str | None = None, on_event: events.OnEvent = events.ignore) -> SyncResult:
     """Deliver all pending runs, doubling nothing; raises CryptomlError when the store cannot be opened.
+
+    into: the experiment for runs that the store does not have yet, where theirs was deleted, say.
 
     A store that is away is tried again for PATIENCE_S. With an empty journal only an outdated local database is
     opened, to be migrated.
@@ -55,7 +57,7 @@ def sync(settings: Settings, *, on_event: events.OnEvent = events.ignore) -> Syn
     with open_for_change(settings, patience_s=PATIENCE_S, on_event=on_event) as store:
         until = time.monotonic() + PATIENCE_S
         while True:
-            report = deliver_pending(journal, store, register=registrar(store), on_event=on_event)
+            report = deliver_pending(journal, store, register=registrar(store), experiment=into, on_event=on_event)
             for one in report.delivered:
                 delivered.setdefault(
                     one.run_id, Synced(one.run_name, one.run_id, one.status, one.created, one.versions)

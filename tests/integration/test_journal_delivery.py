@@ -396,3 +396,18 @@ def test_a_name_that_another_journals_run_has_gets_the_next_number(
         assert deliver(run.entry, store).run_name == names[-1]
     assert names == ["ridge_2024-11-27_001", "ridge_2024-11-27_002"]
     assert sorted(run.name for run in search_runs(store, experiment)) == names
+
+
+def test_a_run_whose_experiment_was_deleted_can_go_into_another(
+    journal: Journal, store: Store, experiment: str, tmp_path: Path
+) -> None:
+    run = record(journal, experiment, tmp_path)
+    store.client.delete_experiment(store.experiment_id(experiment))
+    refused = deliver_pending(journal, store)
+    assert isinstance(refused.error, ConfigError)
+    assert "sync --into" in refused.error.mend
+    report = deliver_pending(journal, store, experiment=f"{experiment}-again")
+    assert report.error is None
+    check_whole(store, report.delivered[0].run_id, f"{experiment}-again")
+    assert journal.pending() == ()
+    assert not run.entry.staging.exists()

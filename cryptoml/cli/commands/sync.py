@@ -28,6 +28,9 @@ def sync(
         bool, typer.Option("--all-experiments", help="With --from: copy all experiments.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --from: show what would be copied.")] = False,
+    into: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Deliver waiting runs into this experiment instead of theirs.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Deliver runs that are still in the journal, without doubling any; a run whose process died is FAILED."""
@@ -40,19 +43,28 @@ def sync(
                 "--experiment, --all-experiments and --dry-run belong to --from.",
                 mend="cryptoml sync --from sqlite:///mlflow.db",
             )
-        _deliver(load_settings(), as_json=as_json)
+        _deliver(load_settings(), into, as_json=as_json)
         return
+    if into is not None:
+        raise UsageError("--into is for waiting runs, not for --from.", mend="run cryptoml sync --into NAME by itself")
     if experiment and all_experiments:
         raise UsageError("--experiment and --all-experiments exclude each other.", mend="leave one of them out")
     _move(load_settings(), source, tuple(experiment or ()), all_experiments, dry_run, as_json)
 
 
-def _deliver(settings: Settings, *, as_json: bool) -> None:
+def _deliver(settings: Settings, into: str | None, *, as_json: bool) -> None:
     from cryptoml.cli.console import listening, print_json_last, print_lines
+    from cryptoml.errors import UsageError
+    from cryptoml.names import experiment_name
     from cryptoml.workflows.sync import sync as deliver
 
+    if into is not None:
+        try:
+            experiment_name(into)
+        except ValueError as error:
+            raise UsageError(f"--into: {error}.", mend="cryptoml sync --into NAME") from None
     with listening() as listener:
-        result = deliver(settings, on_event=listener)
+        result = deliver(settings, into=into, on_event=listener)
     if as_json:
         print_json_last(
             {
