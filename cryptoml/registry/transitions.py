@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from cryptoml.errors import UsageError
+from cryptoml.errors import UnavailableError, UsageError
 from cryptoml.evaluation.figures import only_finite
 from cryptoml.registry import ledger as ledgers
 from cryptoml.registry.ledger import Entry, Ledger
@@ -143,9 +143,24 @@ class Registry:
             if entry.displaced is not None:
                 self._show(entry.displaced[0], cast("Stage", entry.displaced[1]), entry)
             self._show(entry.version, cast("Stage", entry.to_stage), entry)
+            self._confirm(entry)
             self._set_tag(ledgers.DONE_TAG, str(entry.number))
         self.ledger = Ledger(self.ledger.entries, entry.number, self.ledger.faults)
         self.versions = {one.version: one for one in list_versions(self.store, name)}
+
+    def _confirm(self, entry: Entry) -> None:
+        """Check that the registry shows the transition: an answer of 200 alone does not prove that it was made."""
+        if not self.store.is_remote:
+            return
+        model = _model(self.store, self.model_name)
+        held = {alias for alias, number in dict(model.aliases).items() if str(number) == entry.version}
+        written = dict(model.tags).get(ledgers.tag_name(entry.number)) == entry.to_json()
+        if not written or held & set(ALIASED) != {entry.to_stage} & set(ALIASED):
+            raise UnavailableError(
+                f"{masked(self.store.uri)}: version {entry.version} was moved to {entry.to_stage}, but the registry "
+                "does not show it.",
+                mend="run the same command again: it finishes what is left",
+            )
 
     def _set_tag(self, tag: str, text: str) -> None:
         self._do(

@@ -122,7 +122,8 @@ class Store:
 
     def list_files(self, run_id: str, folder: str) -> list[str]:
         """The paths of the run's files directly in the folder; raises AccessError for an unsafe path."""
-        return [one.path for one in downloads.list_folder(self._repository_of(run_id), folder) if not one.is_dir]
+        with store_in_words(self.uri, f"list the files of run {run_id}"):
+            return [one.path for one in downloads.list_folder(self._repository_of(run_id), folder) if not one.is_dir]
 
     def download(self, run_id: str, path: str, target: Path) -> Path:
         """Fetch a file or a folder of the run into `target`, which is there; gives where it lies now.

@@ -148,6 +148,7 @@ def _check(run: RunView) -> None:
 
 def _quality_report(store: Store, run: RunView) -> QualityReport:
     from mlflow.exceptions import MlflowException
+    from requests import RequestException
 
     from cryptoml.data.quality import QualityReport
 
@@ -158,6 +159,9 @@ def _quality_report(store: Store, run: RunView) -> QualityReport:
         try:
             file = store.download(run.run_id, "data/quality_report.json", Path(folder))
             return QualityReport.from_dict(json.loads(file.read_text(encoding="utf-8")))
+        except RequestException:
+            # An answer that failed says nothing about the file; it is an OSError, too.
+            raise
         except (MlflowException, OSError, ValueError, KeyError, TypeError) as error:
             raise AnswerIsNoError(
                 f"run {run.name} has no quality report of its data that can be read.", mend="train again"
