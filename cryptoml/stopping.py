@@ -18,6 +18,7 @@ from typing import NoReturn
 from cryptoml.errors import StoppedError
 
 LIMIT_S = 3.5
+RAISE_AGAIN_S = 0.02
 STOPPED = "cryptoml: stopped by a signal."
 # Ctrl-C, `kill`, a closed terminal, Ctrl-\, and what cluster schedulers send before a time limit.
 SIGNALS = tuple(
@@ -59,6 +60,7 @@ def run_stoppable(work: Callable[[], NoReturn], *, on_signal: Callable[[int, int
 def _listen() -> None:
     for number in _wanted():
         signal.signal(number, _raise)
+    sys.unraisablehook = _raise_again
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
@@ -72,6 +74,21 @@ def _raise(number: int, frame: FrameType | None) -> NoReturn:
     for one in SIGNALS:
         signal.signal(one, signal.SIG_IGN)
     raise StoppedError(number)
+
+
+def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Python swallows what is raised inside a finalizer or a weak reference's callback: raise it once more, later."""
+    error = unraisable.exc_value
+    if not isinstance(error, StoppedError):
+        sys.__unraisablehook__(unraisable)
+        return
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise StoppedError(error.exit_code - 128)
+
+    # Not at once: this hook swallows exceptions, too.
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, RAISE_AGAIN_S)
 
 
 def _end_with(parent: int) -> None:
