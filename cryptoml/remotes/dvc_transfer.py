@@ -31,7 +31,7 @@ def fetch_import(folder: Path, pin: Pin) -> None:
             repo.fetch(targets=[str(folder / pin.source)])
         except CryptomlError:
             raise
-        except Exception as error:
+        except Exception as error:  # DVC raises whatever a driver raises; translated and raised again
             known = remote_error(error, url=str(pin.origin), doing=doing)
             raise type(known)(
                 f"{pin.path}: could not be fetched from its source {pin.origin}: {known.fact}",
@@ -54,7 +54,7 @@ def prove(folder: Path, remote: DvcRemote) -> None:
             try:
                 far.add(str(source), LocalFileSystem(), md5, check_exists=False)
                 far.fs.get_file(far.oid_to_path(md5), str(back))
-            except Exception as error:
+            except Exception as error:  # DVC raises whatever a driver raises; translated and raised again
                 # DVC's file systems raise whatever their transport raises; over http it has a status.
                 status = getattr(error, "status", None)
                 if isinstance(status, int):

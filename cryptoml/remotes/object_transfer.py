@@ -59,7 +59,7 @@ def session(folder: Path, remote: DvcRemote) -> Iterator[Session]:
             versioned = far.worktree or far.fs.version_aware
         except CryptomlError:
             raise
-        except Exception as error:
+        except Exception as error:  # DVC raises whatever a driver raises; translated and raised again
             raise remote_error(error, url=remote.address, doing="open the DVC remote") from error
         if versioned:
             raise ConfigError(
@@ -147,7 +147,7 @@ def _copy(at: Session, pins: Sequence[Pin], *, to_remote: bool, on_done: OnDone)
             )
         except CryptomlError:
             raise
-        except Exception as error:
+        except Exception as error:  # DVC raises whatever a driver raises; translated and raised again
             raise remote_error(error, url=at.remote.address, doing=doing) from error
         if not to_remote:
             lost = [md5 for md5 in some if not Path(near.oid_to_path(md5)).is_file()]
