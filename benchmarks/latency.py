@@ -34,7 +34,7 @@ def main() -> None:
     """Train every model, load each back from the store, time both ways."""
     from cryptoml.data.candles import read_candles
     from cryptoml.models.forecaster import load_forecaster
-    from cryptoml.tracking.quiet import import_mlflow
+    from cryptoml.tracking.store.quiet import import_mlflow
     from cryptoml.workflows.predict import forecasts
 
     import_mlflow()

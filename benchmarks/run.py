@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from cryptoml.config import load_config
+from cryptoml.config.load import load_config
 from cryptoml.models.zoo import MODELS
 
 HERE = Path(__file__).resolve().parent

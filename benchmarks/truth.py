@@ -15,7 +15,7 @@ import numpy as np
 
 from cryptoml.data.candles import Candles, QualityReport
 from cryptoml.data.interval import parse_interval
-from cryptoml.data.simulate import simulate
+from cryptoml.data.simulation.simulate import simulate
 from cryptoml.features.pipeline import FeaturePipeline
 from cryptoml.models.zoo import MODELS
 from cryptoml.training.dataset import build_dataset

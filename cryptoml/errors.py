@@ -1,6 +1,6 @@
 """Every error that cryptoml raises on purpose: one tree, one exit code a branch.
 
-A message names the thing and the fact; `mend` says what to do about it. The command line prints both and
+A message names the thing and the fact; `hint` says what to do about it. The command line prints both and
 ends with `exit_code`. Errors of other libraries are translated into these at the boundary where they appear.
 StoppedError alone stands beside the tree.
 """
@@ -11,21 +11,21 @@ class CryptomlError(Exception):
 
     exit_code = 1
 
-    def __init__(self, fact: str, *, mend: str = "") -> None:
+    def __init__(self, fact: str, *, hint: str = "") -> None:
         super().__init__(fact)
         self.fact = fact
-        self.mend = mend
+        self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.fact} Mend: {self.mend}" if self.mend else self.fact
+        return f"{self.fact} Hint: {self.hint}" if self.hint else self.fact
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process borders (fit tasks run in workers); the keyword would be lost otherwise.
-        return (_rebuild, (type(self), self.fact, self.mend))
+        return (_rebuild, (type(self), self.fact, self.hint))
 
 
-def _rebuild(cls: type[CryptomlError], fact: str, mend: str) -> CryptomlError:
-    return cls(fact, mend=mend)
+def _rebuild(cls: type[CryptomlError], fact: str, hint: str) -> CryptomlError:
+    return cls(fact, hint=hint)
 
 
 class UsageError(CryptomlError):

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from cryptoml import clones
-from cryptoml.dotenv_file import place_values, read_variables
 from cryptoml.errors import AccessError, ConfigError
-from cryptoml.hosts import (
+from cryptoml.system import clones
+from cryptoml.system.dotenv_file import place_values, read_variables
+from cryptoml.system.hosts import (
     DEFAULT_HOST,
     DOTENV,
     ENVIRONMENT,
@@ -28,8 +28,8 @@ from cryptoml.hosts import (
     plain_address,
     read_origins,
 )
-from cryptoml.names import experiment_name
-from cryptoml.project_folder import find_project
+from cryptoml.system.names import experiment_name
+from cryptoml.system.project_folder import find_project
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 BEARER = "MLFLOW_TRACKING_TOKEN"
@@ -205,7 +205,7 @@ class Settings(BaseSettings):
             raise AccessError(
                 f"{self.project_dir}: {named} refers to DagsHub, but its credentials are not complete. "
                 "No local store was created instead.",
-                mend=f"cryptoml setup-remotes; or, to work locally, put MLFLOW_TRACKING_URI={LOCAL_STORE} into .env",
+                hint=f"cryptoml setup-remotes; or, to work locally, put MLFLOW_TRACKING_URI={LOCAL_STORE} into .env",
             )
 
     def _check_tracking(self, secret: str, *, places: frozenset[str] | None = None) -> None:
@@ -240,7 +240,7 @@ class Settings(BaseSettings):
         if "/" in repo:
             return repo
         if not repo or not self.dagshub_username:
-            raise ConfigError("DAGSHUB_REPO and DAGSHUB_USERNAME are needed.", mend="set them in .env")
+            raise ConfigError("DAGSHUB_REPO and DAGSHUB_USERNAME are needed.", hint="set them in .env")
         return f"{self.dagshub_username}/{repo}"
 
     def _absolute(self, uri: str) -> str:
@@ -265,7 +265,7 @@ def load_settings(*, cwd: Path | None = None) -> Settings:
             f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower().removeprefix('value error, ')}"
             for one in error.errors()
         ]
-        raise ConfigError("; ".join(words) + ".", mend="correct it in the environment or in .env") from None
+        raise ConfigError("; ".join(words) + ".", hint="correct it in the environment or in .env") from None
     settings = found.model_copy(update={"project_dir": folder})
     # MLflow's client reads these itself, from the environment only.
     others = {name for name in (BEARER, *SIGNERS) if environ.get(name, "false").lower() not in ("false", "0")}
@@ -283,13 +283,13 @@ def _refuse_unknown(folder: Path, written: Mapping[str, str | None]) -> None:
     if written.get(TRUST_VARIABLE):
         raise ConfigError(
             f"{folder / '.env'}: {TRUST_VARIABLE} counts in the environment only: a clone cannot declare trust.",
-            mend=f"remove the line, and give {TRUST_VARIABLE} to the process that runs cryptoml",
+            hint=f"remove the line, and give {TRUST_VARIABLE} to the process that runs cryptoml",
         )
     unknown = [name for name in written if name.startswith("CRYPTOML_") and "__" not in name and name not in known]
     if unknown:
         near = get_close_matches(unknown[0], known, n=1)
         hint = f"did you mean {near[0]}?" if near else "see .env.example"
-        raise ConfigError(f"{folder / '.env'}: there is no setting {', '.join(unknown)}.", mend=hint)
+        raise ConfigError(f"{folder / '.env'}: there is no setting {', '.join(unknown)}.", hint=hint)
 
 
 def read_dotenv(folder: Path) -> dict[str, str | None]:

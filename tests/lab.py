@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptoml.config import Config, load_config
+from cryptoml.config.load import load_config
+from cryptoml.config.schema import Config
 from cryptoml.models.zoo import MODELS
 from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
 from cryptoml.settings import Settings, load_settings
-from cryptoml.tracking.store import Store
+from cryptoml.tracking.store.store import Store
 from tests.conftest import Project, make_project
 
 MODELS_TRAINED = ("ridge", "xgb", "gbm")

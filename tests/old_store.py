@@ -10,9 +10,9 @@ from typing import Any
 
 from cryptoml.registry.transitions import Move, opened
 from cryptoml.registry.versions import register_version
-from cryptoml.tracking.deliver import deliver
-from cryptoml.tracking.journal import Journal
-from cryptoml.tracking.store import Store, open_store
+from cryptoml.tracking.journal.deliver import deliver
+from cryptoml.tracking.journal.journal import Journal
+from cryptoml.tracking.store.store import Store, open_store
 
 DAY_MS = 24 * 3600 * 1000
 # Tags that belong to the store a run is in, not to the run.

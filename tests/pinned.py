@@ -8,9 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cryptoml.remotes import dvc_project
+from cryptoml.remotes.dvc import project as dvc_project
+from cryptoml.remotes.dvc.requests import DataResult
 from cryptoml.settings import Settings, load_settings
-from cryptoml.workflows.data_versions import DataResult
 
 
 def git(folder: Path, *arguments: str) -> str:

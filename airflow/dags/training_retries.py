@@ -1,4 +1,4 @@
-"""Which failures a second try can mend, told by the exit code of `cryptoml`."""
+"""Which failures a second try can fix, by the exit code of `cryptoml`."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from cryptoml import __version__, environment, stopping
+from cryptoml import __version__
 from cryptoml.cli.commands import (
     compare,
     data_versions,
@@ -30,6 +30,7 @@ from cryptoml.cli.commands import (
 )
 from cryptoml.cli.streams import READER_GONE, leave, open_streams
 from cryptoml.errors import CryptomlError, StoppedError
+from cryptoml.system import environment, stopping
 
 app = typer.Typer(
     name="cryptoml",
@@ -94,7 +95,7 @@ def _run_and_leave() -> NoReturn:
 def _note_signal(worker: int, signal_number: int) -> None:
     """Should the process not get to end its runs, they are to count as KILLED."""
     from cryptoml.settings import load_settings
-    from cryptoml.workflows.tracker import journal_of
+    from cryptoml.tracking.tracker import journal_of
 
     journal_of(load_settings()).mark_stopped(worker, signal_number)
 
@@ -120,10 +121,10 @@ def run(arguments: list[str]) -> int:
             if message.startswith("Usage:"):
                 _say(message)
             else:
-                _say(f"cryptoml: {message}\nMend: {at.command_path if at else 'cryptoml'} --help")
+                _say(f"cryptoml: {message}\nHint: {at.command_path if at else 'cryptoml'} --help")
             return int(error.exit_code)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            _say(f"cryptoml: {error.filename or 'the output'}: the disk is full. Mend: free some space")
+            _say(f"cryptoml: {error.filename or 'the output'}: the disk is full. Hint: free some space")
             return 5
         if type(error).__name__ == "Abort":
             _say("cryptoml: stopped.")
@@ -136,8 +137,8 @@ def run(arguments: list[str]) -> int:
 
 def _tell(error: CryptomlError) -> None:
     _say(f"cryptoml: {error.fact}")
-    if error.mend:
-        _say(f"Mend: {error.mend}")
+    if error.hint:
+        _say(f"Hint: {error.hint}")
 
 
 def _say(text: str) -> None:

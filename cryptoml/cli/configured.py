@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cryptoml.config import LoadedConfig
+    from cryptoml.config.load import LoadedConfig
     from cryptoml.settings import Settings
 
 DEFAULT_CONFIG = Path("configs/default.yaml")
@@ -16,7 +16,7 @@ DEFAULT_CONFIG = Path("configs/default.yaml")
 
 def configured(config: Path | None, overrides: Sequence[str] | None) -> tuple[Settings, LoadedConfig]:
     """Load both; raises ConfigError with everything that is wrong."""
-    from cryptoml.config import load_config
+    from cryptoml.config.load import load_config
     from cryptoml.models.zoo import MODELS
     from cryptoml.settings import load_settings, read_dotenv
 

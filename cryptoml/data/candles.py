@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptoml.data import repair
-from cryptoml.data.columns import PRICES
+from cryptoml.data.cleaning import repair
+from cryptoml.data.cleaning.quality import Break, Finding, QualityReport
+from cryptoml.data.cleaning.repair import NANOSECONDS, OnBadRows
 from cryptoml.data.interval import Interval, default_max_no_trade, interval_of, parse_interval
-from cryptoml.data.quality import Break, Finding, QualityReport
-from cryptoml.data.repair import NANOSECONDS, OnBadRows
+from cryptoml.data.reading.columns import PRICES
 from cryptoml.data.symbols import plain_symbol, symbol_of_name
 from cryptoml.errors import DataError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from cryptoml.data.tables import Table
+    from cryptoml.data.reading.tables import Table
 
 __all__ = ["Break", "Candles", "Finding", "QualityReport", "read_candles", "write_candles"]
 
@@ -61,10 +61,10 @@ def read_candles(
     import numpy as np
     import pandas as pd
 
-    from cryptoml.data.copies import one_candle_a_time
-    from cryptoml.data.spikes import drop_spikes
-    from cryptoml.data.tables import read_table
-    from cryptoml.data.timestamps import NOT_A_TIME, open_times
+    from cryptoml.data.cleaning.duplicates import one_candle_a_time
+    from cryptoml.data.cleaning.spikes import drop_spikes
+    from cryptoml.data.reading.tables import read_table
+    from cryptoml.data.reading.timestamps import NOT_A_TIME, open_times
 
     path = Path(path)
     source = str(path)
@@ -116,7 +116,7 @@ def write_candles(frame: pd.DataFrame, path: Path) -> None:
     parquet = path.suffix in (".parquet", ".pq")
     if not parquet and not path.name.endswith((".csv", ".csv.gz")):
         raise DataError(
-            f"{path}: candles are not written in this form.", mend="end the name in .csv, .csv.gz or .parquet"
+            f"{path}: candles are not written in this form.", hint="end the name in .csv, .csv.gz or .parquet"
         )
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -132,7 +132,7 @@ def write_candles(frame: pd.DataFrame, path: Path) -> None:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be written: {error.strerror}.", mend="choose a folder that is yours"
+            f"{path}: cannot be written: {error.strerror}.", hint="choose a folder that is yours"
         ) from error
 
 
@@ -140,7 +140,7 @@ def _numbers(source: str, table: Table, name: str) -> NDArray[np.float64]:
     import numpy as np
     import pandas as pd
 
-    from cryptoml.data.tables import NULLS
+    from cryptoml.data.reading.tables import NULLS
 
     column = table.frame[name]
     if column.dtype == np.float64:
@@ -152,7 +152,7 @@ def _numbers(source: str, table: Table, name: str) -> NDArray[np.float64]:
         shown = "; ".join(f"{table.where(int(row))}: {str(column.iloc[int(row)])[:40]!r}" for row in places[:5])
         raise DataError(
             f"{source}, column {name}: {len(places):,} x not a number: {shown}.",
-            mend="correct them in the file",
+            hint="correct them in the file",
         )
     return numbers
 
@@ -164,7 +164,7 @@ def _interval(rows: repair.Rows, asked: str | None) -> Interval:
     steps = np.diff(rows.frame["time"].to_numpy()) // NANOSECONDS
     values, counts = np.unique(steps[steps > 0], return_counts=True)
     if len(values) == 0:
-        raise DataError(f"{rows.source}: the interval cannot be told.", mend="name it, --set data.interval=1h")
+        raise DataError(f"{rows.source}: the interval cannot be told.", hint="name it, --set data.interval=1h")
     # In a thin market two steps may be more common than one; then most candles are off the grid of two.
     times = rows.frame["time"].to_numpy(dtype=np.int64)
     likely = [int(values[at]) for at in np.argsort(-counts, kind="stable")[:5]]
@@ -176,7 +176,7 @@ def _interval(rows: repair.Rows, asked: str | None) -> Interval:
     if wanted.seconds > common.seconds or wanted.seconds not in values:
         raise DataError(
             f"{rows.source}: its candles are {common.label} apart, not {wanted.label}.",
-            mend=f"leave the interval out, or --set data.interval={common.label}",
+            hint=f"leave the interval out, or --set data.interval={common.label}",
         )
     return wanted
 
@@ -194,12 +194,12 @@ def _market(table: Table, path: Path, asked: str | None) -> tuple[str, NDArray[n
     if wanted is None and len(names) > 1:
         raise DataError(
             f"{path}: holds {len(names)} symbols ({', '.join(names[:5])}).",
-            mend=f"choose one, --set data.symbol={names[0]}",
+            hint=f"choose one, --set data.symbol={names[0]}",
         )
     if wanted is not None and wanted not in names:
         raise DataError(
             f"{path}: holds {', '.join(names[:5])}, not {wanted}.",
-            mend=f"--set data.symbol={names[0]}, or another file",
+            hint=f"--set data.symbol={names[0]}, or another file",
         )
     if len(names) == 1:
         return names[0], None

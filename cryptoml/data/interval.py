@@ -33,7 +33,7 @@ def parse_interval(text: str) -> Interval:
     """The interval that a text such as 1h, 15m or 1D names; raises UsageError."""
     found = re.fullmatch(r"\s*(\d+)\s*([smhdwSHDW])\s*", text)
     if not found or int(found[1]) == 0:
-        raise UsageError(f"{text!r} is not an interval.", mend="write it like 1m, 15m, 1h, 4h or 1d")
+        raise UsageError(f"{text!r} is not an interval.", hint="write it like 1m, 15m, 1h, 4h or 1d")
     return interval_of(int(found[1]) * _UNITS[found[2].lower()])
 
 

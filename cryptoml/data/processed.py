@@ -73,7 +73,7 @@ def read_processed(path: Path, *, symbol: str | None = None, interval: str | Non
 
     about = _about(path)
     if about is None:
-        raise DataError(f"{path}: is not a processed data set.", mend="make one with cryptoml transform-data")
+        raise DataError(f"{path}: is not a processed data set.", hint="make one with cryptoml transform-data")
     wanted = ["timestamp", *CANDLE_COLUMNS]
     again = "make it again with cryptoml transform-data"
     try:
@@ -85,19 +85,19 @@ def read_processed(path: Path, *, symbol: str | None = None, interval: str | Non
             report=QualityReport.from_dict(about["quality"]),
         )
     except (KeyError, TypeError) as error:
-        raise DataError(f"{path}: was made by another version of cryptoml.", mend=again) from error
+        raise DataError(f"{path}: was made by another version of cryptoml.", hint=again) from error
     except (OSError, ValueError) as error:
         fact = str(error).splitlines()[0].rstrip(".")
-        raise DataError(f"{path}: is damaged: {fact}.", mend=again) from error
+        raise DataError(f"{path}: is damaged: {fact}.", hint=again) from error
     if symbol is not None and plain_symbol(symbol) != candles.symbol:
         raise DataError(
             f"{path}: holds {candles.symbol}, not {plain_symbol(symbol)}.",
-            mend=f"--set data.symbol={candles.symbol}, or another file",
+            hint=f"--set data.symbol={candles.symbol}, or another file",
         )
     if interval is not None and parse_interval(interval) != candles.interval:
         raise DataError(
             f"{path}: its candles are {candles.interval.label} apart, not {interval}.",
-            mend=f"leave the interval out, or --set data.interval={candles.interval.label}",
+            hint=f"leave the interval out, or --set data.interval={candles.interval.label}",
         )
     return candles
 

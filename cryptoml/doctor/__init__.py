@@ -1,1 +1,1 @@
-"""Finds out what is wrong with a set-up and says the command that mends it."""
+"""Finds out what is wrong with a set-up and says the command that fixes it."""

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import Finding, check, error, ok, warning
 from cryptoml.errors import CryptomlError
-from cryptoml.proxies import proxy_of
 from cryptoml.remotes import git_remote
 from cryptoml.remotes.http import ask
-from cryptoml.tracking.probe import within
+from cryptoml.system.proxies import proxy_of
+from cryptoml.tracking.store.server_probe import within
 
 SKEW_S = 60.0
 ASKED_TIMES = 4
@@ -128,7 +128,7 @@ def _by_proxy(url: str, proxy: str, timeout_s: float) -> Finding:
     try:
         answer = ask("HEAD", url, timeout_s=timeout_s)
     except CryptomlError as fault:
-        return error(fault.fact.rstrip("."), fault.mend)
+        return error(fault.fact.rstrip("."), fault.hint)
     return ok(f"{url.partition('//')[2]}: through the proxy {proxy}, answer {answer.status}")
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import Finding, check, error, ok, warning
 from cryptoml.errors import CryptomlError, DataError, UsageError
-from cryptoml.remotes import dvc_probe, dvc_project
-from cryptoml.remotes.dvc_cache import cache_of, matches
-from cryptoml.remotes.dvc_project import DvcRemote
-from cryptoml.remotes.pins import Pin, pins_at
-from cryptoml.workflows.inputs import find_data
+from cryptoml.remotes.dvc import probe as dvc_probe
+from cryptoml.remotes.dvc import project as dvc_project
+from cryptoml.remotes.dvc.cache import cache_of, matches
+from cryptoml.remotes.dvc.pins import Pin, pins_at
+from cryptoml.remotes.dvc.project import DvcRemote
+from cryptoml.workflows.training.inputs import find_data
 
 STALE_INTERVALS = 48
 # Larger files take too long to read here.
@@ -42,7 +43,7 @@ def _read(context: Context, path: Path) -> Iterator[Finding]:
     try:
         candles = read_processed(path) if is_processed(path) else read_candles(path)
     except CryptomlError as fault:
-        yield error(fault.fact.rstrip("."), fault.mend)
+        yield error(fault.fact.rstrip("."), fault.hint)
         return
     name, last = path.relative_to(context.folder), candles.frame.index[-1]
     size, of = f"{len(candles.frame):,}", f"{candles.interval.label}, {candles.symbol}"
@@ -110,7 +111,7 @@ def data_pushed(context: Context) -> Iterator[Finding]:
         try:
             dvc_probe.probe(context.folder, _remote_of(context, pin), pin, timeout_s=context.timeout_s)
         except DataError as fault:
-            yield error(f'{fault.fact.rstrip(".")}; dvc pull would only say "is your cache up to date?"', fault.mend)
+            yield error(f'{fault.fact.rstrip(".")}; dvc pull would only say "is your cache up to date?"', fault.hint)
             return
     yield ok(f"the remote has {'all' if len(pins) <= 5 else 'the first 5 of'} {len(pins)} pinned file(s)")
 

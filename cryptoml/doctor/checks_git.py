@@ -8,7 +8,9 @@ from importlib.util import find_spec
 from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import Finding, check, error, ok, warning
 from cryptoml.errors import CryptomlError
-from cryptoml.remotes import dvc_probe, dvc_project, git, git_commit, git_remote
+from cryptoml.remotes import git, git_commit, git_remote
+from cryptoml.remotes.dvc import probe as dvc_probe
+from cryptoml.remotes.dvc import project as dvc_project
 
 SETUP = "cryptoml setup-remotes"
 # Where a token is most often committed; their whole history is searched.
@@ -78,7 +80,7 @@ def git_credentials(context: Context) -> Iterator[Finding]:
         branches = git_remote.look(context.folder, names[0], timeout_s=2 * context.timeout_s)
         yield ok(f"git reads {names[0]} ({branches} branches)")
     except CryptomlError as fault:
-        yield error(fault.fact.rstrip("."), fault.mend)
+        yield error(fault.fact.rstrip("."), fault.hint)
 
 
 @check("dvc")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from cryptoml.doctor.context import SECRET_NAMES, Context
 from cryptoml.doctor.findings import Finding, check, error, ok, warning
-from cryptoml.environment import is_writable
 from cryptoml.settings import known_variables
+from cryptoml.system.environment import is_writable
 
 # Distribution and what is imported from it; finding a module does not import it.
 PACKAGES = {
@@ -49,7 +49,7 @@ def settings(context: Context) -> Iterator[Finding]:
     """The settings can be read; each with where it comes from, secrets masked."""
     if context.settings is None:
         fault = context.settings_error
-        yield error(fault.fact if fault else "cannot be read", fault.mend if fault else "")
+        yield error(fault.fact if fault else "cannot be read", fault.hint if fault else "")
         return
     shown = []
     for name in known_variables():

@@ -13,13 +13,13 @@ from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import Finding, check, error, ok, skipped, warning
 from cryptoml.errors import AccessError, CryptomlError, UnavailableError
 from cryptoml.remotes.http import Answer, ask
-from cryptoml.tracking.preflight import deleted_experiment
-from cryptoml.tracking.translate import masked, store_in_words
+from cryptoml.tracking.store.errors import masked, store_in_words
+from cryptoml.tracking.store.preflight import deleted_experiment
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
 
-    from cryptoml.tracking.store import Store
+    from cryptoml.tracking.store.store import Store
 
 PROOF_BYTES = 256 * 1024
 NO_ROOM = ("(507)", "(413)", "storage", "no room", "quota")
@@ -51,19 +51,19 @@ def mlflow(context: Context) -> Iterator[Finding]:
         store = context.store()
     except UnavailableError as fault:
         if not is_remote(context):
-            yield warning(fault.fact.rstrip("."), fault.mend)
+            yield warning(fault.fact.rstrip("."), fault.hint)
             yield skipped("its content was not looked at")
             return
         yield error(
             f"{fault.fact.rstrip('.')} (a plain mlflow call would hang for 4 minutes; cryptoml keeps runs and goes on)",
-            fault.mend,
+            fault.hint,
         )
         return
     name = context.config.experiment_name
     found = _experiment(store, name)
     if found is not None and found.lifecycle_stage == "deleted":
         deleted = deleted_experiment(store.uri, name)
-        yield error(deleted.fact.rstrip("."), deleted.mend, lambda: _restore(store, found))
+        yield error(deleted.fact.rstrip("."), deleted.hint, lambda: _restore(store, found))
         return
     yield ok(f"open; experiment {name} {'is there' if found else 'is made by the first training'}")
     yield from moved_project(store)
@@ -82,7 +82,7 @@ def _restore(store: Store, experiment: Experiment) -> None:
 @check("mlflow-write", needs=("mlflow",), network=is_remote)
 def mlflow_write(context: Context) -> Iterator[Finding]:
     """A run, a metric and a file can be written and read back."""
-    from cryptoml.tracking.prove import prove
+    from cryptoml.tracking.round_trip import prove
 
     try:
         done = prove(context.store(), size=PROOF_BYTES)
@@ -96,9 +96,9 @@ def mlflow_write(context: Context) -> Iterator[Finding]:
                 f"runs are refused: {fault.fact.rstrip('.')}", "a token with write permission, or ask the owner"
             )
         elif isinstance(fault, UnavailableError) and not is_remote(context):
-            yield warning(fault.fact.rstrip("."), fault.mend)
+            yield warning(fault.fact.rstrip("."), fault.hint)
         else:
-            yield error(fault.fact.rstrip("."), fault.mend)
+            yield error(fault.fact.rstrip("."), fault.hint)
         return
     yield ok(f"a run and a file; up {done.upload_mb_s:.1f}, down {done.download_mb_s:.1f} MB/s")
 
@@ -160,7 +160,7 @@ def _ask(context: Context, method: str, path: str, body: dict[str, object] | Non
 @check("journal", needs=("settings",))
 def journal(context: Context) -> Iterator[Finding]:
     """No run waits in the journal."""
-    from cryptoml.workflows.tracker import journal_of
+    from cryptoml.tracking.tracker import journal_of
 
     waiting = journal_of(context.config).pending()
     if waiting:

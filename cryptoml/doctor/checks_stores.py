@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import Finding, check, error, ok, warning
 from cryptoml.errors import CryptomlError
-from cryptoml.tracking.store import Store
+from cryptoml.tracking.store.store import Store
 
 
 @check("mlflow-artifacts", needs=("mlflow",), network=lambda context: is_elsewhere(context))
@@ -21,7 +21,7 @@ def mlflow_artifacts(context: Context) -> Iterator[Finding]:
     try:
         store.experiment_id(name)
     except CryptomlError as fault:
-        yield error(fault.fact.rstrip("."), fault.mend)
+        yield error(fault.fact.rstrip("."), fault.hint)
         return
     shown = store.roots.current(location) if store.roots else location
     yield ok(f"experiment {name} keeps them at {shown}")
@@ -49,8 +49,8 @@ def moved_project(store: Store) -> Iterator[Finding]:
 
 def _rewriter(store: Store) -> Callable[[], None]:
     def rewrite() -> None:
-        from cryptoml.tracking.artifact_roots import follow
-        from cryptoml.tracking.sqlite_store import database_path
+        from cryptoml.tracking.artifacts.roots import follow
+        from cryptoml.tracking.store.sqlite_store import database_path
 
         follow(database_path(store.uri), tell=lambda sentence: None)
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml.errors import CryptomlError
-from cryptoml.project_folder import find_project
-from cryptoml.remotes import dvc_project, git_remote
+from cryptoml.remotes import git_remote
+from cryptoml.remotes.dvc import project as dvc_project
 from cryptoml.settings import Settings, load_settings, read_dotenv
+from cryptoml.system.project_folder import find_project
 
 if TYPE_CHECKING:
     from cryptoml.remotes.dagshub import DagsHub
-    from cryptoml.tracking.store import Store
+    from cryptoml.tracking.store.store import Store
 
 SECRET_NAMES = re.compile(r"TOKEN|PASSWORD|SECRET|ACCESS_KEY|CREDENTIAL", re.IGNORECASE)
 
@@ -64,13 +65,13 @@ class Context:
 
         token = self.config.dagshub_secret()
         if token is None:
-            raise AccessError("no DagsHub token is known.", mend="put DAGSHUB_TOKEN into .env: cryptoml setup-remotes")
+            raise AccessError("no DagsHub token is known.", hint="put DAGSHUB_TOKEN into .env: cryptoml setup-remotes")
         return DagsHub(self.config.dagshub_host, token, timeout_s=self.timeout_s)
 
     def store(self) -> Store:
         """The tracking store, opened once."""
         if self._store is None:
-            from cryptoml.workflows.opening import open_project_store
+            from cryptoml.tracking.store.project_store import open_project_store
 
             limited = self.config.model_copy(
                 update={"store_timeout_s": min(self.timeout_s, self.config.store_timeout_s)}

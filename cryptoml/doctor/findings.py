@@ -14,11 +14,11 @@ Tier = Literal["ok", "warning", "error", "skipped"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence about the set-up. mend: the command or the step that mends it. fix: does so safely."""
+    """One sentence about the set-up. hint: the command or the step that fixes it. fix: does so safely."""
 
     tier: Tier
     text: str
-    mend: str = ""
+    hint: str = ""
     fix: Callable[[], object] | None = None
     check: str = ""
 
@@ -28,7 +28,7 @@ class Finding:
             "check": self.check,
             "tier": self.tier,
             "text": self.text,
-            "mend": self.mend,
+            "hint": self.hint,
             "fixable": self.fix is not None,
         }
 
@@ -72,14 +72,14 @@ def ok(text: str) -> Finding:
     return Finding("ok", text)
 
 
-def warning(text: str, mend: str = "", fix: Callable[[], object] | None = None) -> Finding:
+def warning(text: str, hint: str = "", fix: Callable[[], object] | None = None) -> Finding:
     """Works, but will bite."""
-    return Finding("warning", text, mend, fix)
+    return Finding("warning", text, hint, fix)
 
 
-def error(text: str, mend: str = "", fix: Callable[[], object] | None = None) -> Finding:
+def error(text: str, hint: str = "", fix: Callable[[], object] | None = None) -> Finding:
     """Does not work."""
-    return Finding("error", text, mend, fix)
+    return Finding("error", text, hint, fix)
 
 
 def skipped(text: str) -> Finding:
@@ -89,4 +89,4 @@ def skipped(text: str) -> Finding:
 
 def named(finding: Finding, check_name: str, mask: Callable[[str], str]) -> Finding:
     """The finding with its check's name and without secrets."""
-    return replace(finding, check=check_name, text=mask(finding.text), mend=mask(finding.mend))
+    return replace(finding, check=check_name, text=mask(finding.text), hint=mask(finding.hint))

@@ -18,7 +18,7 @@ DATA = ("pandas", "pyarrow.csv", "pyarrow.parquet", "cryptoml.data.candles", "cr
 
 def preload(context: Context, checks: Collection[str]) -> None:
     """Import the libraries of the named checks in this project; what cannot be imported is the check's finding."""
-    from cryptoml.tracking.quiet import import_mlflow
+    from cryptoml.tracking.store.quiet import import_mlflow
 
     for name in dict.fromkeys(_libraries(context, checks)):
         try:

@@ -59,7 +59,7 @@ def diagnose(
     fix: bool = False,
     on_event: events.OnEvent = events.ignore,
 ) -> Diagnosis:
-    """Run the named checks with what they need, or all. With `fix`, mend what is safe and look again."""
+    """Run the named checks with what they need, or all. With `fix`, fix what is safe and check again."""
     wanted = _chosen(names)
     findings, seconds = _run(context, wanted, offline=offline, on_event=on_event)
     fixed: list[str] = []
@@ -70,7 +70,7 @@ def diagnose(
                     finding.fix()
                     fixed.append(f"{finding.check}: {finding.text}")
                 except CryptomlError as error:
-                    on_event(events.Warned(f"{finding.check}: could not be mended: {context.mask(error.fact)}"))
+                    on_event(events.Warned(f"{finding.check}: could not be fixed: {context.mask(error.fact)}"))
         if fixed:
             from cryptoml.doctor.context import read_context
 
@@ -90,7 +90,7 @@ def _chosen(names: Sequence[str]) -> list[CheckSpec]:
             near = get_close_matches(name, CHECKS, n=1)
             raise UsageError(
                 f"{name}: there is no such check.",
-                mend=f"did you mean {near[0]}?" if near else "cryptoml doctor --list",
+                hint=f"did you mean {near[0]}?" if near else "cryptoml doctor --list",
             )
     needed: set[str] = set()
     waiting = list(names or CHECKS)
@@ -166,10 +166,10 @@ def _late(asks_network: bool, waits_for: str | None, seconds: float) -> Finding:
     """The finding for a check that is not done: silence is the network's fault, slowness this machine's."""
     if waits_for is not None:
         return Finding("skipped", f"not looked at, as {waits_for} is not done")
-    mend = "try again; cryptoml doctor NAME looks at one thing"
+    hint = "try again; cryptoml doctor NAME looks at one thing"
     if asks_network and seconds < SLOW_S:
-        return Finding("error", f"no answer within {seconds:.0f} s", mend)
-    return Finding("warning", f"slow: not done within {seconds:.0f} s, as this machine is busy", mend)
+        return Finding("error", f"no answer within {seconds:.0f} s", hint)
+    return Finding("warning", f"slow: not done within {seconds:.0f} s, as this machine is busy", hint)
 
 
 def is_busy() -> bool:
@@ -188,6 +188,6 @@ def _guarded(context: Context, spec: CheckSpec) -> list[Finding]:
     try:
         return list(spec.run(context))
     except CryptomlError as error:
-        return [Finding("error", error.fact, error.mend)]
+        return [Finding("error", error.fact, error.hint)]
     except Exception as error:  # noqa: BLE001 - one check's fault must not stop the others
         return [Finding("error", f"the check itself failed: {type(error).__name__}: {error}", "report this")]

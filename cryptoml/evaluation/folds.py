@@ -68,7 +68,7 @@ def make_plan(
     if gap < horizon:
         raise ConfigError(
             f"A gap of {gap} candles lets training targets {horizon} candles ahead reach into what follows.",
-            mend=f"--set split.gap_candles={horizon}, or leave it out",
+            hint=f"--set split.gap_candles={horizon}, or leave it out",
         )
     step = pd.Timedelta(seconds=interval_seconds)
     n_candles = (last - first) // step + 1
@@ -79,7 +79,7 @@ def make_plan(
         raise DataError(
             f"{n_candles} candles with every feature are too few for {n_folds} folds and a hold-out; "
             f"about {int(needed / ratio) + 1} are needed.",
-            mend="bring more candles, fewer folds (--set split.cross_validation_folds=2) or shorter windows",
+            hint="bring more candles, fewer folds (--set split.cross_validation_folds=2) or shorter windows",
         )
     boundaries = [first + step * (segment * place) for place in range(n_folds + 1)] + [first + step * cut]
     hold = step * gap

@@ -41,15 +41,15 @@ class FeaturePipeline:
         for name in self.features:
             if name not in FEATURES:
                 near = get_close_matches(name, FEATURES, n=1)
-                mend = f"use {near[0]}" if near else f"choose from {', '.join(FEATURES)}"
-                raise ConfigError(f"There is no feature {name!r}.", mend=f"{mend}.")
+                hint = f"use {near[0]}" if near else f"choose from {', '.join(FEATURES)}"
+                raise ConfigError(f"There is no feature {name!r}.", hint=f"{hint}.")
         _refuse_repeats("features", self.features)
         _check_windows("lag_windows", self.lag_windows, least=1)
         _check_windows("rolling_windows", self.rolling_windows, least=2)
         if not self._columns:
             raise ConfigError(
                 f"No feature is left to compute on candles of {self.interval}.",
-                mend="choose more features in features.include.",
+                hint="choose more features in features.include.",
             )
 
     @cached_property
@@ -128,7 +128,7 @@ class FeaturePipeline:
             raise DataError(
                 f"Features need rows {self.interval} apart; the one of {index[at + 1]:%Y-%m-%d %H:%M} comes "
                 f"{int(steps[at])} s after the one before ({int(wrong.sum())} such steps).",
-                mend="put the candles on the regular grid of the model's interval.",
+                hint="put the candles on the regular grid of the model's interval.",
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -148,11 +148,11 @@ class FeaturePipeline:
         if version != LIBRARY_VERSION:
             raise DataError(
                 f"The stored features are of library version {version}, this cryptoml has {LIBRARY_VERSION}.",
-                mend="use the cryptoml that the model was trained with, or train again.",
+                hint="use the cryptoml that the model was trained with, or train again.",
             )
         missing = [name for name in ("features", "lag_windows", "rolling_windows", "interval") if name not in stored]
         if missing:
-            raise DataError(f"The stored features lack {', '.join(missing)}.", mend="train the model again.")
+            raise DataError(f"The stored features lack {', '.join(missing)}.", hint="train the model again.")
         return cls(
             features=tuple(stored["features"]),
             lag_windows=tuple(stored["lag_windows"]),
@@ -171,7 +171,7 @@ def log_return_target(grid: pd.DataFrame, horizon: int) -> pd.Series[float]:
     import pandas as pd
 
     if horizon < 1:
-        raise ConfigError(f"The horizon is {horizon} candles.", mend="use a horizon of 1 or more.")
+        raise ConfigError(f"The horizon is {horizon} candles.", hint="use a horizon of 1 or more.")
     close = grid["close"].to_numpy(dtype=np.float64)
     target = np.full(close.size, np.nan)
     target[:-horizon] = np.log(close[horizon:] / close[:-horizon])
@@ -185,7 +185,7 @@ def _seconds(grid: pd.DataFrame) -> NDArray[np.int64]:
     if not isinstance(index, pd.DatetimeIndex):
         raise DataError(
             f"Features need candles indexed by open time, not by {type(index).__name__}.",
-            mend="read them with cryptoml.data.candles.",
+            hint="read them with cryptoml.data.candles.",
         )
     per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[index.unit]
     ticks: NDArray[np.int64] = index.astype("int64").to_numpy()
@@ -195,11 +195,11 @@ def _seconds(grid: pd.DataFrame) -> NDArray[np.int64]:
 def _refuse_repeats(what: str, values: Sequence[object]) -> None:
     repeated = sorted({str(value) for value in values if values.count(value) > 1})
     if repeated:
-        raise ConfigError(f"{what} names {', '.join(repeated)} more than once.", mend="name each once.")
+        raise ConfigError(f"{what} names {', '.join(repeated)} more than once.", hint="name each once.")
 
 
 def _check_windows(what: str, windows: Sequence[int], *, least: int) -> None:
     for window in windows:
         if isinstance(window, bool) or not isinstance(window, int) or window < least:
-            raise ConfigError(f"{what} holds {window!r}.", mend=f"use whole numbers of candles from {least} up.")
+            raise ConfigError(f"{what} holds {window!r}.", hint=f"use whole numbers of candles from {least} up.")
     _refuse_repeats(what, windows)

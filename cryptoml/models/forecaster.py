@@ -184,7 +184,7 @@ class Forecaster:
 
         import skops.io
 
-        from cryptoml.models.stored_facts import FORMAT
+        from cryptoml.models.storage.description import FORMAT
 
         folder.mkdir(parents=True, exist_ok=True)
         about = {
@@ -218,8 +218,8 @@ def load_forecaster(folder: Path) -> Forecaster:
 
     Raises DataError for files that are damaged or no forecaster, AccessError for those that ask for foreign code.
     """
-    from cryptoml.models.stored_facts import read_facts
-    from cryptoml.models.stored_parts import check_one_forecast, load_booster, load_skops
+    from cryptoml.models.storage.description import read_facts
+    from cryptoml.models.storage.parts import check_one_forecast, load_booster, load_skops
 
     facts = read_facts(folder)
     spec, n_features = get_model(facts.model_type), len(facts.pipeline.feature_names)

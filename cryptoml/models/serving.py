@@ -42,7 +42,7 @@ class ServedForecaster:
         if found["forecast_return"].isna().all():
             raise DataError(
                 f"{len(frame)} candles give no forecast.",
-                mend=f"give at least {self.forecaster.pipeline.warmup_candles} candles of {interval.label} "
+                hint=f"give at least {self.forecaster.pipeline.warmup_candles} candles of {interval.label} "
                 "without a break",
             )
         times = pd.Series(pd.DatetimeIndex(found.index).strftime("%Y-%m-%dT%H:%M:%SZ"), name="timestamp")
@@ -57,20 +57,20 @@ def candles_of(table: pd.DataFrame) -> pd.DataFrame:
     if missing:
         raise DataError(
             f"The candles lack {', '.join(missing)}; they have {', '.join(map(str, table.columns))}.",
-            mend=f"send the columns {', '.join(COLUMNS)}",
+            hint=f"send the columns {', '.join(COLUMNS)}",
         )
     _refuse_wrong_types(table)
     try:
         index = pd.DatetimeIndex(pd.to_datetime(table["timestamp"], utc=True, format="ISO8601"), name="timestamp")
         frame = table[list(COLUMNS[1:])].astype("float64").set_index(index)
     except (ValueError, TypeError) as error:
-        raise DataError(f"The candles cannot be read: {error}.", mend="send ISO times and numbers") from error
+        raise DataError(f"The candles cannot be read: {error}.", hint="send ISO times and numbers") from error
     frame = frame.sort_index()
     if len(frame) == 0:
-        raise DataError("There are no candles.", mend="send at least one")
+        raise DataError("There are no candles.", hint="send at least one")
     if frame.index.has_duplicates:
         double = frame.index[frame.index.duplicated()][0]
-        raise DataError(f"There are two candles for {double:%Y-%m-%d %H:%M} UTC.", mend="send each once")
+        raise DataError(f"There are two candles for {double:%Y-%m-%d %H:%M} UTC.", hint="send each once")
     return frame
 
 
@@ -81,7 +81,7 @@ def _refuse_wrong_types(table: pd.DataFrame) -> None:
     if is_numeric_dtype(table["timestamp"]):
         raise DataError(
             f"The timestamps are numbers ({table['timestamp'].dtype}), and their unit is unknown.",
-            mend="send ISO text in UTC, 2024-11-27T00:00:00Z, or datetimes: pandas.to_datetime(x, unit='s', utc=True)",
+            hint="send ISO text in UTC, 2024-11-27T00:00:00Z, or datetimes: pandas.to_datetime(x, unit='s', utc=True)",
         )
     for name in COLUMNS[1:]:
         column = table[name]
@@ -90,7 +90,7 @@ def _refuse_wrong_types(table: pd.DataFrame) -> None:
             example = wrong[0] if wrong else column.iloc[0] if len(column) else column.dtype
             raise DataError(
                 f"The candles' {name} is not numbers: {example!r} ({column.dtype}).",
-                mend=f"convert it first: candles['{name}'] = candles['{name}'].astype(float)",
+                hint=f"convert it first: candles['{name}'] = candles['{name}'].astype(float)",
             )
 
 

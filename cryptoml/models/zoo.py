@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from cryptoml.config import ParamSpec
+from cryptoml.config.schema import ParamSpec
 from cryptoml.errors import UsageError
 
 EXACT_BOOSTING_ROWS = 10_000
@@ -47,7 +47,7 @@ def get_model(key: str) -> ModelSpec:
     by_long_name = {spec.long_name: name for name, spec in MODELS.items()}
     near = get_close_matches(key.lower(), [*MODELS, *by_long_name], n=1, cutoff=0.5)
     hint = by_long_name.get(near[0], near[0]) if near else ", ".join(MODELS)
-    raise UsageError(f"{key}: there is no such model.", mend=f"use {hint}")
+    raise UsageError(f"{key}: there is no such model.", hint=f"use {hint}")
 
 
 def _forest(params: Params, seed: int, implementation: str, n_rows: int) -> Any:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptoml.environment import private_folder
 from cryptoml.errors import UnavailableError
-from cryptoml.tracking.files import locked
-from cryptoml.tracking.once import once
-from cryptoml.tracking.store import Store
-from cryptoml.tracking.translate import exists_already, is_missing, masked, store_in_words
+from cryptoml.system.environment import private_folder
+from cryptoml.system.files import locked
+from cryptoml.tracking.store.errors import exists_already, is_missing, masked, store_in_words
+from cryptoml.tracking.store.store import Store
+from cryptoml.tracking.store.unclear_answers import once
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
@@ -75,7 +75,7 @@ class _Lock:
             if time.monotonic() > deadline:
                 raise UnavailableError(
                     f"{masked(self.store.uri)}: another promotion holds the registry's lock.",
-                    mend="try again in a minute",
+                    hint="try again in a minute",
                 )
             time.sleep(_POLL_S * (0.5 + random.random()))
 

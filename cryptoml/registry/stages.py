@@ -26,7 +26,7 @@ def parse_stage(text: str) -> Stage:
             return stage
     near = get_close_matches(plain, STAGES, n=1)
     raise UsageError(
-        f"{text}: there is no such stage.", mend=f"did you mean {near[0]}?" if near else f"one of {', '.join(STAGES)}"
+        f"{text}: there is no such stage.", hint=f"did you mean {near[0]}?" if near else f"one of {', '.join(STAGES)}"
     )
 
 
@@ -34,7 +34,7 @@ def parse_version(text: str) -> str:
     """`v3` or `3` as `3`; raises UsageError."""
     number = text.strip().lower().removeprefix("v")
     if not number.isdecimal() or int(number) < 1:
-        raise UsageError(f"{text}: is no version.", mend="write v3 or 3; cryptoml promote --history shows them")
+        raise UsageError(f"{text}: is no version.", hint="write v3 or 3; cryptoml promote --history shows them")
     return str(int(number))
 
 
@@ -51,5 +51,5 @@ def path(now: Stage, target: Stage) -> tuple[Stage, ...]:
         return ("staging", "production")
     raise AnswerIsNoError(
         f"a version in {now} does not go to {target}.",
-        mend="promote another to production, or archive this one" if now == "production" else "see docs/registry.md",
+        hint="promote another to production, or archive this one" if now == "production" else "see docs/registry.md",
     )

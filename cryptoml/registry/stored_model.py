@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.tracking.quiet import import_mlflow
+from cryptoml.tracking.store.quiet import import_mlflow
 
 if TYPE_CHECKING:
     import pandas as pd

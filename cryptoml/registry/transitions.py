@@ -20,10 +20,10 @@ from cryptoml.registry.mutex import exclusive
 from cryptoml.registry.stages import Stage
 from cryptoml.registry.version_search import STAGE_TAG
 from cryptoml.registry.versions import Version, list_versions
-from cryptoml.tracking.once import once, repeat
-from cryptoml.tracking.quiet import stages_in_silence
-from cryptoml.tracking.store import Store
-from cryptoml.tracking.translate import is_missing, masked, store_in_words
+from cryptoml.tracking.store.errors import is_missing, masked, store_in_words
+from cryptoml.tracking.store.quiet import stages_in_silence
+from cryptoml.tracking.store.store import Store
+from cryptoml.tracking.store.unclear_answers import once, repeat
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
@@ -73,7 +73,7 @@ class Registry:
             known = ", ".join(f"v{one}" for one in sorted(self.versions, key=int)[-5:])
             raise UsageError(
                 f"{self.model_name} has no version {number}.",
-                mend=f"it has {known}" if known else "train and register one first",
+                hint=f"it has {known}" if known else "train and register one first",
             )
         return self.versions[number]
 
@@ -159,7 +159,7 @@ class Registry:
             raise UnavailableError(
                 f"{masked(self.store.uri)}: version {entry.version} was moved to {entry.to_stage}, but the registry "
                 "does not show it.",
-                mend="run the same command again: it finishes what is left",
+                hint="run the same command again: it finishes what is left",
             )
 
     def _set_tag(self, tag: str, text: str) -> None:
@@ -251,6 +251,6 @@ def _model(store: Store, model_name: str) -> RegisteredModel:
             if is_missing(error):
                 raise UsageError(
                     f"{masked(store.uri)}: there is no registered model {model_name}.",
-                    mend="cryptoml train registers one, or cryptoml register",
+                    hint="cryptoml train registers one, or cryptoml register",
                 ) from None
             raise

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.tracking.answers import all_pages
-from cryptoml.tracking.translate import is_missing
+from cryptoml.tracking.store.errors import is_missing
+from cryptoml.tracking.store.response_limits import all_pages
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
-    from cryptoml.tracking.store import Store
+    from cryptoml.tracking.store.store import Store
 
 STAGE_TAG = "cryptoml.stage"
 

@@ -16,15 +16,15 @@ from cryptoml.registry.version_search import (
     search_versions,
     versions_of_run,
 )
-from cryptoml.tracking.once import once
-from cryptoml.tracking.records import Registration
-from cryptoml.tracking.translate import exists_already, is_missing, masked, store_in_words
+from cryptoml.tracking.journal.records import Registration
+from cryptoml.tracking.store.errors import exists_already, is_missing, masked, store_in_words
+from cryptoml.tracking.store.unclear_answers import once
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-    from cryptoml.tracking.deliver import Register
-    from cryptoml.tracking.store import Store
+    from cryptoml.tracking.journal.deliver import Register
+    from cryptoml.tracking.store.store import Store
 
 MODEL_PATH = "models/model"
 PRODUCTION = "production"
@@ -119,7 +119,7 @@ def get_version(store: Store, model_name: str, version: str) -> Version:
                 known = ", ".join(f"v{one.version}" for one in list_versions(store, model_name)[:5])
                 raise UsageError(
                     f"{masked(store.uri)}: {model_name} has no version {version}.",
-                    mend=f"the newest are {known}" if known else "cryptoml train registers one, or cryptoml register",
+                    hint=f"the newest are {known}" if known else "cryptoml train registers one, or cryptoml register",
                 ) from None
             raise
 
@@ -201,7 +201,7 @@ def _wait_until_ready(store: Store, version: ModelVersion, within_s: float) -> N
         if time.monotonic() > deadline:
             raise UnavailableError(
                 f"version {version.version} of {version.name} is not ready after {within_s:.0f} s.",
-                mend="look at it in the MLflow UI",
+                hint="look at it in the MLflow UI",
             )
         time.sleep(_POLL_S)
         version = store.client.get_model_version(version.name, version.version)

@@ -69,11 +69,11 @@ class DagsHub:
         """The user that the token belongs to; raises AccessError when DagsHub does not know it."""
         answer = self._ask("GET", "/api/v1/user")
         if answer.status == 401:
-            raise TokenRefusedError(f"{self.host}: the token is wrong or has expired (401).", mend=TOKEN_MEND)
+            raise TokenRefusedError(f"{self.host}: the token is wrong or has expired (401).", hint=TOKEN_MEND)
         document = self._document(answer, "check the token")
         name = document.get("username") or document.get("login")
         if not isinstance(name, str) or not name:
-            raise ConfigError(f"{self.host}: what answers there is not DagsHub.", mend="check DAGSHUB_CLIENT_HOST")
+            raise ConfigError(f"{self.host}: what answers there is not DagsHub.", hint="check DAGSHUB_CLIENT_HOST")
         return name
 
     def find_repository(self, slug: str) -> Repository | None:
@@ -93,11 +93,11 @@ class DagsHub:
         if answer.status == 422:
             raise UsageError(
                 f"{slug}: DagsHub does not make it (422): it exists already, or the name is not allowed.",
-                mend="choose another name with --repo",
+                hint="choose another name with --repo",
             )
         if answer.status == 404:
             raise AccessError(
-                f"{owner}: no such organisation, or not yours.", mend="name yourself or your organisation with --owner"
+                f"{owner}: no such organisation, or not yours.", hint="name yourself or your organisation with --owner"
             )
         return self._repository(slug, self._document(answer, f"create {slug}"))
 
@@ -135,28 +135,28 @@ class DagsHub:
 def refusal(status: int, what: str) -> CryptomlError:
     """The error for a status of DagsHub that is no success; `what` is the thing and what was tried."""
     if status == 401:
-        return AccessError(f"{what}: the token is wrong or has expired (401).", mend=TOKEN_MEND)
+        return AccessError(f"{what}: the token is wrong or has expired (401).", hint=TOKEN_MEND)
     if status == 403:
         return AccessError(
-            f"{what}: the token may not do that (403).", mend="ask the repository's owner for write permission"
+            f"{what}: the token may not do that (403).", hint="ask the repository's owner for write permission"
         )
     if status in (408, 429) or (status >= 500 and status != 507):
-        return UnavailableError(f"{what}: DagsHub refuses for now ({status}).", mend="try again in a few minutes")
+        return UnavailableError(f"{what}: DagsHub refuses for now ({status}).", hint="try again in a few minutes")
     if status in (413, 507):
         return UnavailableError(
-            f"{what}: there is no room left ({status}).", mend="free room, or buy some: DagsHub's storage settings"
+            f"{what}: there is no room left ({status}).", hint="free room, or buy some: DagsHub's storage settings"
         )
-    return ConfigError(f"{what}: what answers there is not DagsHub's API ({status}).", mend="check DAGSHUB_CLIENT_HOST")
+    return ConfigError(f"{what}: what answers there is not DagsHub's API ({status}).", hint="check DAGSHUB_CLIENT_HOST")
 
 
 def check_token_form(token: str) -> None:
     """Raise ConfigError for a token that cannot be one: blanks, quotes, line ends. The token is not repeated."""
     if not token:
-        raise ConfigError("the DagsHub token is empty.", mend="put DAGSHUB_TOKEN into .env")
+        raise ConfigError("the DagsHub token is empty.", hint="put DAGSHUB_TOKEN into .env")
     if token != token.strip() or re.search(r"[\s'\"`]", token) or not token.isascii() or not token.isprintable():
         raise ConfigError(
             "the DagsHub token holds blanks, quotes or other characters that no token has.",
-            mend="copy it again, without quotes around it",
+            hint="copy it again, without quotes around it",
         )
 
 

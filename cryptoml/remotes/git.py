@@ -59,7 +59,7 @@ def problem(folder: Path) -> ConfigError | None:
         place = next((one for one in (owned, *owned.parents) if (one / ".git").exists()), owned)
         return ConfigError(
             f"{place}: git does not read this repository: it belongs to another user (dubious ownership).",
-            mend=f"git config --global --add safe.directory '{place}'",
+            hint=f"git config --global --add safe.directory '{place}'",
         )
     return None
 

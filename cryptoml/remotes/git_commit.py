@@ -27,16 +27,16 @@ def check_can_commit(folder: Path) -> str | None:
     if unsafe is not None:
         raise unsafe
     if not git_remote.is_repository(folder):
-        raise ConfigError(f"{folder}: is not a git repository.", mend="git init, or leave --commit out")
+        raise ConfigError(f"{folder}: is not a git repository.", hint="git init, or leave --commit out")
     git_dir = Path(git_remote.run(folder, "rev-parse", "--absolute-git-dir").strip())
     for name, operation in UNFINISHED.items():
         if (git_dir / name).exists():
             raise ConfigError(
                 f"{folder}: a git {operation} is in progress; nothing was pushed or committed.",
-                mend=f"git {operation} --continue or --abort, or push without --commit",
+                hint=f"git {operation} --continue or --abort, or push without --commit",
             )
     if git.ask(folder, "var", "GIT_AUTHOR_IDENT") is None or git.ask(folder, "var", "GIT_COMMITTER_IDENT") is None:
-        raise ConfigError(f"{folder}: git does not know your name or e-mail address for commits.", mend=IDENTITY_MEND)
+        raise ConfigError(f"{folder}: git does not know your name or e-mail address for commits.", hint=IDENTITY_MEND)
     _wait_for_index(git_dir / "index.lock")
     if git.ask(folder, "symbolic-ref", "--quiet", "HEAD") is None:
         return "HEAD is detached: the commit is on no branch; keep it with git switch -c NAME"
@@ -62,19 +62,19 @@ def _commit_error(folder: Path, error: CryptomlError) -> CryptomlError:
     if "gpg" in low or "sign the" in low or "signing" in low:
         return ConfigError(
             f"{done}: git could not sign the commit: {error.fact}",
-            mend=f"repair the key (gpg --list-secret-keys), or git config commit.gpgsign false; {again}",
+            hint=f"repair the key (gpg --list-secret-keys), or git config commit.gpgsign false; {again}",
         )
     if "index.lock" in low or isinstance(error, UnavailableError):
         return UnavailableError(
-            f"{done}: {error.fact}", mend=f"wait for the other git process, or remove a stale index.lock; {again}"
+            f"{done}: {error.fact}", hint=f"wait for the other git process, or remove a stale index.lock; {again}"
         )
     hooks = git.ask(folder, "rev-parse", "--git-path", "hooks")
     hook = _hook(folder / hooks) if hooks else None
     if hook is not None:
         return AnswerIsNoError(
-            f"{done}: the hook {hook} may have refused it: {error.fact}", mend=f"see its output; {again}"
+            f"{done}: the hook {hook} may have refused it: {error.fact}", hint=f"see its output; {again}"
         )
-    return type(error)(f"{done}: {error.fact}", mend=f"{error.mend}; {again}" if error.mend else again)
+    return type(error)(f"{done}: {error.fact}", hint=f"{error.hint}; {again}" if error.hint else again)
 
 
 def _hook(folder: Path) -> str | None:
@@ -91,6 +91,6 @@ def _wait_for_index(lock: Path) -> None:
         if time.monotonic() > deadline:
             raise UnavailableError(
                 f"{lock}: another git process holds the index; nothing was pushed or committed.",
-                mend=f"wait until it has ended; if none is running: rm '{lock}'",
+                hint=f"wait until it has ended; if none is running: rm '{lock}'",
             )
         time.sleep(0.2)

@@ -32,10 +32,10 @@ def run(folder: Path, *arguments: str, stdin: str = "", timeout_s: float = TIMEO
             check=False,
         )
     except FileNotFoundError:
-        raise ConfigError("git is not installed.", mend="install git, such as: apt-get install git") from None
+        raise ConfigError("git is not installed.", hint="install git, such as: apt-get install git") from None
     except subprocess.TimeoutExpired:
         raise UnavailableError(
-            f"git {arguments[0]} took longer than {timeout_s:g} s.", mend="try again later"
+            f"git {arguments[0]} took longer than {timeout_s:g} s.", hint="try again later"
         ) from None
     if done.returncode:
         raise git_error(done.stderr, arguments[0])
@@ -151,37 +151,37 @@ def push(folder: Path, remote: str, source: str, branch: str, *, track: bool = F
 
 
 def git_error(text: str, doing: str) -> CryptomlError:
-    """What git wrote to standard error, as an error with its mend."""
+    """What git wrote to standard error, as an error with its hint."""
     lines = [line.partition(": ")[2] or line for line in text.splitlines() if line.startswith(("fatal:", "error:"))]
     said = without_secrets(lines[0] if lines else text.strip().splitlines()[-1] if text.strip() else "no reason given")
     low = text.lower()
     if "could not read username" in low or "could not read password" in low or "authentication failed" in low:
-        return AccessError(f"git {doing}: no credentials, or wrong ones: {said}.", mend="cryptoml setup-remotes")
+        return AccessError(f"git {doing}: no credentials, or wrong ones: {said}.", hint="cryptoml setup-remotes")
     if "redirect" in low or re.search(r"error: 30[12378]\b", low):
         return AccessError(
             f"git {doing}: the server redirects to another address. Nothing was sent there.",
-            mend="check the address: git remote -v",
+            hint="check the address: git remote -v",
         )
     if "dubious ownership" in low:
         place = re.search(r"dubious ownership in repository at '([^']+)'", text)
         name = place[1] if place else "FOLDER"
         return ConfigError(
             f"{name}: git does not read this repository: it belongs to another user (dubious ownership).",
-            mend=f"git config --global --add safe.directory '{name}'",
+            hint=f"git config --global --add safe.directory '{name}'",
         )
     if "index.lock" in low:
         return UnavailableError(
             f"git {doing}: another git process holds the index: {said}.",
-            mend="wait until it has ended; if none is running, remove that index.lock",
+            hint="wait until it has ended; if none is running, remove that index.lock",
         )
     if "403" in low:
-        return AccessError(f"git {doing}: the token may not do that (403).", mend="ask the owner for write permission")
+        return AccessError(f"git {doing}: the token may not do that (403).", hint="ask the owner for write permission")
     if "not found" in low and "repository" in low:
-        return AccessError(f"git {doing}: {said}.", mend="check owner and name, or make it: --create")
+        return AccessError(f"git {doing}: {said}.", hint="check owner and name, or make it: --create")
     if any(
         sign in low for sign in ("resolve host", "connection refused", "failed to connect", "timed out", "error: 5")
     ):
-        return UnavailableError(f"git {doing}: {said}.", mend="check the network, or try again later")
+        return UnavailableError(f"git {doing}: {said}.", hint="check the network, or try again later")
     return ConfigError(f"git {doing}: {said}.")
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from cryptoml import proxies
 from cryptoml.errors import AccessError, ConfigError, UnavailableError
-from cryptoml.tracking.probe import is_loopback, reason, within
+from cryptoml.system import proxies
+from cryptoml.tracking.store.server_probe import is_loopback, reason, within
 
 BODY_LIMIT = 64 * 1024
 
@@ -41,13 +41,13 @@ def check_secret_address(url: str) -> None:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ConfigError(f"{url}: this is not an address.", mend="DagsHub's begins with https://") from None
+        raise ConfigError(f"{url}: this is not an address.", hint="DagsHub's begins with https://") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError(f"{url}: this is not an address.", mend="DagsHub's begins with https://")
+        raise ConfigError(f"{url}: this is not an address.", hint="DagsHub's begins with https://")
     if "@" in parts.netloc:
-        raise ConfigError("an address holds a user name or a password.", mend="take it out; the token goes to .env")
+        raise ConfigError("an address holds a user name or a password.", hint="take it out; the token goes to .env")
     if parts.scheme == "http" and not is_loopback(host):
-        raise AccessError(f"{url}: a token does not go over a plain http connection.", mend="use https://")
+        raise AccessError(f"{url}: a token does not go over a plain http connection.", hint="use https://")
 
 
 def ask(
@@ -85,17 +85,17 @@ def ask(
         answer = within(timeout_s + 1.0, send)
     except (TimeoutError, httpx.TimeoutException):
         raise UnavailableError(
-            f"{_host(url)} does not answer within {timeout_s:g} s.", mend="check the network, or try again later"
+            f"{_host(url)} does not answer within {timeout_s:g} s.", hint="check the network, or try again later"
         ) from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, ValueError):
         raise ConfigError(f"{_host(url)}: this address or its credentials cannot be sent.") from None
     except httpx.HTTPError as error:
         if "certificate" in str(error).lower():
             raise ConfigError(
-                f"{_host(url)}: the certificate is not trusted.", mend="name your authority's file in SSL_CERT_FILE"
+                f"{_host(url)}: the certificate is not trusted.", hint="name your authority's file in SSL_CERT_FILE"
             ) from None
         raise proxies.connection_error(url, error, reason(error)) or UnavailableError(
-            f"{_host(url)}: {reason(error)}.", mend="check the address and the network"
+            f"{_host(url)}: {reason(error)}.", hint="check the address and the network"
         ) from None
     refused = proxies.status_error(url, answer.status)
     if refused is not None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from cryptoml.reports import luck, style
+from cryptoml.evaluation import skill_uncertainty
+from cryptoml.reports import style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,7 +113,7 @@ def _scores(holdout: pd.DataFrame) -> str:
     actual = holdout["actual_return"].to_numpy(dtype=np.float64)
     power = float(np.sum(actual**2))
     r2 = 100 * (1 - float(np.sum((actual - forecast) ** 2)) / power) if power else 0.0
-    skill = 100 * luck.skill(holdout, horizon=1)[0]
+    skill = 100 * skill_uncertainty.skill(holdout, horizon=1)[0]
     asked = (forecast != 0) & (actual != 0)
     direction = f"{100 * np.mean(np.sign(forecast[asked]) == np.sign(actual[asked])):.1f} %" if asked.any() else "-"
     return f"R2 {r2:+.2f} %, skill {skill:+.2f} %, direction {direction}"
@@ -129,7 +130,7 @@ def _calibration(figure: Figure, cell: object, holdout: pd.DataFrame) -> None:
     said = np.array([forecast[part].mean() for part in parts])
     came = np.array([actual[part].mean() for part in parts])
     # Forecasts alike come close together in time, so overlapping targets are counted once a horizon.
-    shared = luck.horizon_of(holdout)
+    shared = skill_uncertainty.horizon_of(holdout)
     doubt = np.array([1.96 * actual[part].std() * math.sqrt(shared / len(part)) for part in parts])
     axes = style.panel(
         figure, cell, "Does a larger forecast mean more?",
@@ -151,7 +152,7 @@ def _gain(figure: Figure, cell: object, holdout: pd.DataFrame) -> None:
     won = actual**2 - (actual - holdout["forecast_return"].to_numpy(dtype=np.float64)) ** 2
     scale = 100 / (float(np.sum(actual**2)) or 1.0)
     gain = scale * np.cumsum(won)
-    band = scale * luck.drift(won, luck.horizon_of(holdout))
+    band = scale * skill_uncertainty.drift(won, skill_uncertainty.horizon_of(holdout))
     some = style.thin(len(gain))
     when = style.times(holdout.index[some])
     end = float(gain[-1])

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from cryptoml.reports import luck, style
+from cryptoml.evaluation import skill_uncertainty
+from cryptoml.reports import style
 from cryptoml.reports.forecast_plot import actual_vs_predicted
 from cryptoml.reports.residual_plot import residuals
 
@@ -136,8 +137,8 @@ def folds(fold_rows: Sequence[FoldRow], predictions: pd.DataFrame, *, price_unit
         note="left: RMSE of price, model | persistence",
     )  # fmt: skip
     _windows(plan, fold_rows, places, colors)
-    horizon = luck.horizon_of(predictions)
-    scores = [luck.skill(predictions[predictions["part"] == part], horizon=horizon) for part, *_ in scored]
+    horizon = skill_uncertainty.horizon_of(predictions)
+    scores = [skill_uncertainty.skill(predictions[predictions["part"] == part], horizon=horizon) for part, *_ in scored]
     labels = [
         f"{name}:  {style.figures(rmse)} | {style.figures(baseline)}"
         for (_, name, *_), (_, _, rmse, baseline) in zip(scored, scores, strict=True)

@@ -9,14 +9,14 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from cryptoml.errors import UsageError
-from cryptoml.tracking.answers import all_pages
-from cryptoml.tracking.numbers import highest_number
-from cryptoml.tracking.translate import is_missing, masked, store_in_words
+from cryptoml.tracking.run_names import highest_number
+from cryptoml.tracking.store.errors import is_missing, masked, store_in_words
+from cryptoml.tracking.store.response_limits import all_pages
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-    from cryptoml.tracking.store import Store
+    from cryptoml.tracking.store.store import Store
 
 PAGE = 1000
 
@@ -47,7 +47,7 @@ def get_run(store: Store, run_id: str) -> RunView:
             if is_missing(error) or error.error_code == "INVALID_PARAMETER_VALUE":
                 raise UsageError(
                     f"{masked(store.uri)}: there is no run {run_id}.",
-                    mend="see cryptoml compare for the runs there are",
+                    hint="see cryptoml compare for the runs there are",
                 ) from None
             raise
 
@@ -58,13 +58,13 @@ def find_run(store: Store, experiment: str, text: str) -> RunView:
     if re.fullmatch(r"[0-9a-f]{32}", plain):
         return get_run(store, plain)
     if not re.fullmatch(r"[\w.:-]+", plain):
-        raise UsageError(f"{text}: this is no run's id or name.", mend="see cryptoml compare for the runs there are")
+        raise UsageError(f"{text}: this is no run's id or name.", hint="see cryptoml compare for the runs there are")
     found = search_runs(store, experiment, query=f"attributes.run_name = '{plain}'", limit=2)
     if len(found) == 1:
         return found[0]
     fact = "more than one run has that name" if found else "there is no such run"
     raise UsageError(
-        f"{masked(store.uri)}: {plain}: {fact} in {experiment}.", mend="see cryptoml compare for the runs there are"
+        f"{masked(store.uri)}: {plain}: {fact} in {experiment}.", hint="see cryptoml compare for the runs there are"
     )
 
 

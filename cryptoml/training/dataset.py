@@ -62,14 +62,14 @@ def build_dataset(
     if not usable.any():
         raise DataError(
             f"{candles.report.source}: {len(candles.frame)} candles give no row with every feature.",
-            mend=f"bring at least {pipeline.warmup_candles + horizon} candles in a row, or shorter windows "
+            hint=f"bring at least {pipeline.warmup_candles + horizon} candles in a row, or shorter windows "
             "(--set features.rolling_windows=6,24)",
         )
     values = target.to_numpy()[usable]
     if not np.any(values):
         raise DataError(
             f"{candles.report.source}: the price never changes, there is nothing to forecast.",
-            mend="check that this is the right file and column",
+            hint="check that this is the right file and column",
         )
     close = grid["close"].to_numpy()[usable]
     return Dataset(

@@ -138,7 +138,7 @@ def check_rows(plan: Plan, dataset: Dataset, *, least: int = 50) -> None:
             raise DataError(
                 f"{name} ({window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC) holds "
                 f"{part.stop - part.start} usable rows of {len(dataset.index)}, at least {least} are needed.",
-                mend="bring more candles, or fewer folds (--set split.cross_validation_folds=2)",
+                hint="bring more candles, or fewer folds (--set split.cross_validation_folds=2)",
             )
 
 

@@ -9,19 +9,19 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.config import Config
+from cryptoml.config.schema import Config
 from cryptoml.errors import AnswerIsNoError, UsageError
 from cryptoml.registry.versions import list_versions
 from cryptoml.settings import Settings
+from cryptoml.tracking.run_details import RunDetails, fetch_details
 from cryptoml.tracking.runs import RunView, search_runs
-from cryptoml.tracking.store import Store
-from cryptoml.tracking.translate import masked
-from cryptoml.workflows.opening import open_project_store
-from cryptoml.workflows.registration import BASELINE
-from cryptoml.workflows.run_details import RunDetails, fetch_details
+from cryptoml.tracking.store.errors import masked
+from cryptoml.tracking.store.project_store import open_project_store
+from cryptoml.tracking.store.store import Store
+from cryptoml.workflows.training.registration import BASELINE
 
 if TYPE_CHECKING:
-    from cryptoml.evaluation.pairs import Pair
+    from cryptoml.evaluation.pairwise_tests import Pair
 
 # A metric's column and whether more of it is better.
 METRICS: dict[str, tuple[str, bool]] = {
@@ -117,14 +117,14 @@ def compare(request: CompareRequest) -> RunComparison:
     if request.sort not in METRICS:
         near = get_close_matches(request.sort, METRICS, n=1)
         raise UsageError(
-            f"--sort {request.sort}: no such metric.", mend=f"use {near[0]}" if near else f"one of {', '.join(METRICS)}"
+            f"--sort {request.sort}: no such metric.", hint=f"use {near[0]}" if near else f"one of {', '.join(METRICS)}"
         )
     with open_project_store(settings, writes=False, creates=False) as store:
         found = _select(store, settings.experiment_name, request)
         if not found:
             raise UsageError(
                 f"{settings.experiment_name}: no such runs.",
-                mend="cryptoml train makes some",
+                hint="cryptoml train makes some",
             )
         notes: list[str] = []
         reference = _fair_key(_reference(found))
@@ -132,7 +132,7 @@ def compare(request: CompareRequest) -> RunComparison:
         if strangers and not request.force:
             raise AnswerIsNoError(
                 f"these runs cannot be ranked together: {_difference(found)}.",
-                mend="choose with --training-id or --dataset, or --force to see them all the same",
+                hint="choose with --training-id or --dataset, or --force to see them all the same",
             )
         if strangers:
             notes.append(f"not comparable with the others, and not ranked (≠): {_difference(found)}")
@@ -185,14 +185,14 @@ def _named(store: Store, experiment: str, names: Sequence[str], filters: list[st
     missing = sorted(set(wanted) - {run.run_id for run in found} - {run.name for run in found})
     if missing:
         raise UsageError(
-            f"{experiment}: there is no run {', '.join(missing)}.", mend="cryptoml compare --last 20 shows the newest"
+            f"{experiment}: there is no run {', '.join(missing)}.", hint="cryptoml compare --last 20 shows the newest"
         )
     return found
 
 
 def _plain(text: str) -> str:
     if not re.fullmatch(r"[\w.:+-]+", text.strip()):
-        raise UsageError(f"{text!r}: this names no run, training or data set.", mend="letters, digits, dots and dashes")
+        raise UsageError(f"{text!r}: this names no run, training or data set.", hint="letters, digits, dots and dashes")
     return text.strip()
 
 
@@ -302,7 +302,7 @@ def _pairs(
     store: Store, rows: Sequence[ComparedRun], places: Mapping[str, tuple[str, ...]], notes: list[str]
 ) -> tuple[Pair, ...]:
     """Every two models on the hold-out, and each against the version in production where it forecast the same."""
-    from cryptoml.evaluation.pairs import compare_pairs
+    from cryptoml.evaluation.pairwise_tests import compare_pairs
     from cryptoml.tracking.runs import get_run
 
     losses = {
@@ -311,7 +311,7 @@ def _pairs(
         if row.details is not None and not row.is_baseline and row.details.predictions is not None
     }
     if not losses:
-        raise AnswerIsNoError("no run has stored forecasts to compare.", mend="train again")
+        raise AnswerIsNoError("no run has stored forecasts to compare.", hint="train again")
     production = next((run_id for run_id, labels in places.items() if any("production" in one for one in labels)), None)
     if production is not None and production not in {row.run.run_id for row in rows}:
         run = get_run(store, production)

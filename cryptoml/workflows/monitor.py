@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.config import Config
+from cryptoml.config.schema import Config
 from cryptoml.errors import DataError, UsageError
+from cryptoml.registry.champion import check_fit, grid_of
+from cryptoml.registry.version_models import choose, load
 from cryptoml.settings import Settings
+from cryptoml.tracking.forecast_log import log_of
 from cryptoml.tracking.runs import get_run
-from cryptoml.workflows.champion import check_fit, grid_of
-from cryptoml.workflows.forecast_log import log_of
-from cryptoml.workflows.inputs import find_data, read_any
-from cryptoml.workflows.opening import open_project_store
-from cryptoml.workflows.stored_models import choose, load
+from cryptoml.tracking.store.project_store import open_project_store
+from cryptoml.workflows.training.inputs import find_data, read_any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,7 +100,7 @@ def monitor(request: MonitorRequest) -> MonitorResult:
         logged = log.read(chosen.run_id)
     if logged.empty:
         raise UsageError(
-            f"no forecast of {chosen.label} is logged.", mend=f"cryptoml predict --model {chosen.label} --log"
+            f"no forecast of {chosen.label} is logged.", hint=f"cryptoml predict --model {chosen.label} --log"
         )
     source = request.data or find_data(settings.project_dir)
     candles = read_any(source, config)
@@ -110,7 +110,7 @@ def monitor(request: MonitorRequest) -> MonitorResult:
     if known.empty:
         raise DataError(
             f"{source.name}: it ends before the outcome of any of the {len(logged):,} logged forecasts is known.",
-            mend="give newer candles with --data",
+            hint="give newer candles with --data",
         )
     waiting = len(logged) - len(known)
     if request.last is not None:

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 from cryptoml import events
 from cryptoml.errors import CryptomlError, UnavailableError, UsageError
 from cryptoml.settings import Settings
-from cryptoml.workflows.moved import MovedModel, MovedRun, MoveResult
+from cryptoml.tracking.moving.results import MovedModel, MovedRun, MoveResult
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
 
-    from cryptoml.registry.carry_over import ModelCopy
-    from cryptoml.tracking.source import Source
-    from cryptoml.tracking.store import Store
+    from cryptoml.registry.moving.versions import ModelCopy
+    from cryptoml.tracking.moving.source import Source
+    from cryptoml.tracking.store.store import Store
 
 MODELS_STEP = "copy registered models"
 
@@ -48,9 +48,9 @@ def move_store(request: MoveRequest, *, on_event: events.OnEvent = events.ignore
     carries the error. Raises UsageError for a source that does not exist or is the target itself, and what keeps
     either store from being opened.
     """
-    from cryptoml.tracking.files import in_words, locked
-    from cryptoml.tracking.opening import full_address, open_source
-    from cryptoml.workflows.move_ends import check_addresses, open_target, source_user
+    from cryptoml.system.files import in_words, locked
+    from cryptoml.tracking.moving.ends import check_addresses, open_target, source_user
+    from cryptoml.tracking.store.read_only import full_address, open_source
     from cryptoml.workflows.sync import sync
 
     settings = request.settings
@@ -83,7 +83,7 @@ class _Move:
     def __init__(
         self, request: MoveRequest, source: Source, target: Store, work_dir: Path, on_event: events.OnEvent
     ) -> None:
-        from cryptoml.workflows.move_runs import RunMover
+        from cryptoml.tracking.moving.run_mover import RunMover
 
         self.request = request
         self.source = source
@@ -133,13 +133,13 @@ class _Move:
             if name not in known:
                 raise UsageError(
                     f"{self.request.address}: there is no experiment {name}.",
-                    mend=f"name one with --experiment ({', '.join(sorted(known))}), or add --all-experiments",
+                    hint=f"name one with --experiment ({', '.join(sorted(known))}), or add --all-experiments",
                 )
         return tuple(known[name] for name in dict.fromkeys(wanted))
 
     def _copy_experiment_tags(self, experiments: Sequence[Experiment]) -> None:
         """Tags and notes of experiments, where the target has none of that name."""
-        from cryptoml.tracking.translate import store_in_words
+        from cryptoml.tracking.store.errors import store_in_words
 
         if self.request.dry_run:
             return
@@ -151,7 +151,7 @@ class _Move:
                         self.target.client.set_experiment_tag(there.experiment_id, key, text)
 
     def _models(self, run_ids: set[str]) -> list[ModelCopy]:
-        from cryptoml.registry.carry_over import model_names, read_model
+        from cryptoml.registry.moving.versions import model_names, read_model
 
         with self.source.reading("read the registered models") as store:
             models = [read_model(store, name) for name in model_names(store)]
@@ -164,7 +164,7 @@ class _Move:
         return [(self.source.experiment_name(run.info.experiment_id), run) for run in found]
 
     def _copy_runs(self, chosen: Sequence[tuple[str, Run]], models: Sequence[ModelCopy], runs: list[MovedRun]) -> None:
-        from cryptoml.workflows.move_runs import STEP
+        from cryptoml.tracking.moving.run_mover import STEP
 
         with_model = {version.run_id for model in models for version in model.versions}
         with self._step(STEP, len(chosen)):
@@ -180,8 +180,8 @@ class _Move:
                 self.on_event(events.StepAdvanced(MODELS_STEP, model.name))
 
     def _copy(self, model: ModelCopy) -> MovedModel:
-        from cryptoml.registry.carry_over import bring_versions
-        from cryptoml.registry.carry_state import bring_state
+        from cryptoml.registry.moving.state import bring_state
+        from cryptoml.registry.moving.versions import bring_versions
         from cryptoml.workflows.promote import mirror_of
 
         fingerprint = self.source.fingerprint
@@ -202,7 +202,7 @@ class _Move:
 
     def _plan(self, model: ModelCopy) -> MovedModel:
         """What `_copy` would do, as far as it can be known: the numbers are given by the target."""
-        from cryptoml.registry.carry_over import planned
+        from cryptoml.registry.moving.versions import planned
 
         numbers = planned(self.target, model, self.mover.mapping)
         new = [one.version for one in model.versions if one.version not in numbers.mapping]
@@ -230,4 +230,4 @@ class _Move:
             " --all-experiments"
         ] * asked.all_experiments
         command = f"cryptoml sync --from {shlex.quote(asked.address)}{''.join(options)}"
-        return UnavailableError(error.fact, mend=f"try again later, it resumes: {command}")
+        return UnavailableError(error.fact, hint=f"try again later, it resumes: {command}")

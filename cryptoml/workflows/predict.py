@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.config import Config
+from cryptoml.config.schema import Config
 from cryptoml.errors import DataError, UsageError
+from cryptoml.registry.champion import check_fit, grid_of
+from cryptoml.registry.version_models import choose, load
 from cryptoml.settings import Settings
-from cryptoml.workflows.champion import check_fit, grid_of
-from cryptoml.workflows.forecast_log import ForecastLog, log_of
-from cryptoml.workflows.inputs import find_data, read_any
-from cryptoml.workflows.opening import open_project_store
-from cryptoml.workflows.stored_models import choose, load
+from cryptoml.tracking.forecast_log import ForecastLog, log_of
+from cryptoml.tracking.store.project_store import open_project_store
+from cryptoml.workflows.training.inputs import find_data, read_any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,7 +84,7 @@ def predict(request: PredictRequest) -> Prediction:
     """Forecast from the newest candles; raises DataError for stale or too few ones, AnswerIsNoError for others'."""
     settings, config = request.settings, request.config
     if request.last < 1:
-        raise UsageError(f"--last {request.last}: there is nothing to forecast.", mend="ask for 1 or more")
+        raise UsageError(f"--last {request.last}: there is nothing to forecast.", hint="ask for 1 or more")
     with open_project_store(settings, writes=False, creates=False) as store:
         chosen = choose(store, config.registry.model_name, settings.experiment_name, request.model)
         forecaster = load(store, settings, chosen)
@@ -99,7 +99,7 @@ def predict(request: PredictRequest) -> Prediction:
         raise DataError(
             f"{source.name}: the newest {asked:,} candles give no forecast: there is a break in the "
             f"{forecaster.pipeline.warmup_candles} candles that each needs.",
-            mend="fill the gap (cryptoml extract-data), or ask for more with --last",
+            hint="fill the gap (cryptoml extract-data), or ask for more with --last",
         )
     done = Prediction(
         model=chosen.label,
@@ -150,7 +150,7 @@ def check_age(candles: Candles, most: int, now: datetime) -> None:
     """Raise DataError when the newest candle ended more than `most` candles ago."""
     import pandas as pd
 
-    from cryptoml.data.gates import age_in_intervals
+    from cryptoml.data.cleaning.gates import age_in_intervals
 
     newest = candles.frame.index[-1]
     age = age_in_intervals(newest, candles.interval.timedelta, now=pd.Timestamp(now))
@@ -159,7 +159,7 @@ def check_age(candles: Candles, most: int, now: datetime) -> None:
         raise DataError(
             f"{candles.report.source}: the newest candle ended {ended:%Y-%m-%d %H:%M} UTC, {age:,.0f} candles ago; "
             f"a forecast from candles of {candles.interval.label} may be {most} behind.",
-            mend="fetch newer ones (cryptoml extract-data), or --stale-ok to forecast the past",
+            hint="fetch newer ones (cryptoml extract-data), or --stale-ok to forecast the past",
         )
 
 

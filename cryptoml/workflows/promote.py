@@ -8,22 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml import events
-from cryptoml.config import Config
+from cryptoml.config.schema import Config
 from cryptoml.errors import AnswerIsNoError, DataError, UsageError
 from cryptoml.evaluation.figures import figure
+from cryptoml.registry.champion import check_fit, compare_with_champion, grid_of
 from cryptoml.registry.ledger import Entry
 from cryptoml.registry.model_digest import MODEL_SHA256
 from cryptoml.registry.stages import Stage, parse_stage, parse_version, path
 from cryptoml.registry.transitions import Move, Registry, history, opened
+from cryptoml.registry.version_models import load, of_version
 from cryptoml.registry.versions import get_version
 from cryptoml.remotes import git
 from cryptoml.settings import Settings
 from cryptoml.tracking.runs import RunView, get_run
-from cryptoml.tracking.store import Store
-from cryptoml.workflows.champion import check_fit, compare_with_champion, grid_of
-from cryptoml.workflows.inputs import find_data, read_any
-from cryptoml.workflows.opening import open_for_change, open_project_store
-from cryptoml.workflows.stored_models import load, of_version
+from cryptoml.tracking.store.project_store import open_for_change, open_project_store
+from cryptoml.tracking.store.store import Store
+from cryptoml.workflows.training.inputs import find_data, read_any
 
 if TYPE_CHECKING:
     from cryptoml.models.forecaster import Forecaster
@@ -95,7 +95,7 @@ def promote(request: PromoteRequest, *, on_event: events.OnEvent = events.ignore
     number, target = parse_version(request.version), parse_stage(request.stage)
     _check_reason(request.reason)
     if not request.reason and config.promotion.require_reason:
-        raise UsageError("a promotion needs a reason here (promotion.require_reason).", mend='add --reason "..."')
+        raise UsageError("a promotion needs a reason here (promotion.require_reason).", hint='add --reason "..."')
     name = config.registry.model_name
     with open_for_change(settings, creates=False, on_event=on_event) as store:
         version = get_version(store, name, number)
@@ -116,7 +116,7 @@ def promote(request: PromoteRequest, *, on_event: events.OnEvent = events.ignore
                 if target == "production" and champion not in (validation.champion, number) and not request.force:
                     continue
                 return _move(registry, move, run, validation, request)
-    raise AnswerIsNoError("others keep promoting versions at the same time.", mend="settle who decides, and try again")
+    raise AnswerIsNoError("others keep promoting versions at the same time.", hint="settle who decides, and try again")
 
 
 def _move(registry: Registry, move: Move, run: RunView, validation: Validation, request: PromoteRequest) -> Promoted:
@@ -129,7 +129,7 @@ def _move(registry: Registry, move: Move, run: RunView, validation: Validation, 
         registry.refuse(replace(move, kind="refusal", metrics=validation.metrics))
         raise AnswerIsNoError(
             f"v{move.version} does not go to {move.to_stage}: {'; '.join(reasons)}.",
-            mend="choose another version, or --force with a --reason",
+            hint="choose another version, or --force with a --reason",
         )
     entries = []
     for step in steps:
@@ -155,7 +155,7 @@ def rollback(
         last = registry.ledger.before_production(current)
         if last is None or last not in registry.versions:
             gone = f"v{last} is no longer in the registry" if last else "no other version was ever in production"
-            raise AnswerIsNoError(f"there is nothing to go back to: {gone}.", mend="cryptoml promote --history")
+            raise AnswerIsNoError(f"there is nothing to go back to: {gone}.", hint="cryptoml promote --history")
         found = registry.version(last)
         load(store, settings, of_version(found))
         run = get_run(store, found.run_id)
@@ -205,7 +205,7 @@ def _check_reason(reason: str | None) -> None:
     # An entry of the ledger is one tag of the registry, which holds 5,000 characters.
     if reason is not None and len(reason) > LONGEST_REASON:
         raise UsageError(
-            f"the reason has {len(reason):,} characters.", mend=f"say it in {LONGEST_REASON:,}, and link to the rest"
+            f"the reason has {len(reason):,} characters.", hint=f"say it in {LONGEST_REASON:,}, and link to the rest"
         )
 
 
@@ -231,7 +231,7 @@ def _score(
         source = request.data or find_data(settings.project_dir)
     except UsageError as error:
         raise DataError(
-            f"no candles to validate on: {error.fact}", mend="name some with --data, or cryptoml pull-data"
+            f"no candles to validate on: {error.fact}", hint="name some with --data, or cryptoml pull-data"
         ) from None
     candles = read_any(source, config)
     check_fit(candles, candidate, f"v{number}")

@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from cryptoml import events
-from cryptoml.config import Config
+from cryptoml.config.schema import Config
 from cryptoml.errors import AnswerIsNoError, CryptomlError, UsageError
+from cryptoml.registry.champion import duel_for_gate
 from cryptoml.registry.model_digest import MODEL_SHA256
+from cryptoml.registry.version_models import Chosen, fetched_digest, load, of_run
 from cryptoml.registry.versions import MODEL_PATH, Version, production_version, register_version, version_of_run
 from cryptoml.settings import Settings
 from cryptoml.tracking.runs import RunView, find_run, search_runs
-from cryptoml.tracking.store import Store
-from cryptoml.tracking.translate import store_in_words
-from cryptoml.workflows.champion import duel_for_gate
-from cryptoml.workflows.inputs import find_data, read_any
-from cryptoml.workflows.opening import open_for_change
-from cryptoml.workflows.registration import BASELINE, RunFacts, judge, version_texts
-from cryptoml.workflows.stored_models import Chosen, fetched_digest, load, of_run
+from cryptoml.tracking.store.errors import store_in_words
+from cryptoml.tracking.store.project_store import open_for_change
+from cryptoml.tracking.store.store import Store
+from cryptoml.workflows.training.inputs import find_data, read_any
+from cryptoml.workflows.training.registration import BASELINE, RunFacts, judge, version_texts
 
 if TYPE_CHECKING:
-    from cryptoml.data.quality import QualityReport
+    from cryptoml.data.cleaning.quality import QualityReport
     from cryptoml.registry.gate import ChampionDuel, GateDecision, Word
 
 NEEDED = ("dm_p_value", "skill", "cv_rmse_mean", "test_rmse")
@@ -71,7 +71,7 @@ class RegisterResult:
 def register(request: RegisterRequest, *, on_event: events.OnEvent = events.ignore) -> RegisterResult:
     """Register a run; raises AnswerIsNoError with the gate's reasons, or for a run that cannot be registered."""
     if request.force and not request.reason:
-        raise UsageError("a registration that is forced needs a reason.", mend='add --reason "..."')
+        raise UsageError("a registration that is forced needs a reason.", hint='add --reason "..."')
     settings, config = request.settings, request.config
     name = config.registry.model_name
     with open_for_change(settings, creates=False, on_event=on_event) as store:
@@ -86,7 +86,7 @@ def register(request: RegisterRequest, *, on_event: events.OnEvent = events.igno
         if not decision.passed and not request.force:
             raise AnswerIsNoError(
                 f"{run.name} is not registered: {' '.join(decision.reasons)}",
-                mend="train a better one, or --force with a --reason",
+                hint="train a better one, or --force with a --reason",
             )
         digest = run.tags.get(MODEL_SHA256) or fetched_digest(store, settings, Chosen(run.run_id, run.name))
         run_tags = {**run.tags, MODEL_SHA256: digest}
@@ -128,7 +128,7 @@ def _find(store: Store, settings: Settings, wanted: str | None) -> RunView:
     ]
     if not rivals:
         raise UsageError(
-            f"{experiment}: there is no finished run to register.", mend="cryptoml train makes some; or name a run"
+            f"{experiment}: there is no finished run to register.", hint="cryptoml train makes some; or name a run"
         )
     return min(rivals, key=lambda run: (run.metrics["cv_rmse_mean"], run.tags.get("model_type", "")))
 
@@ -142,7 +142,7 @@ def _check(run: RunView) -> None:
     if lacking or "verdict" not in run.tags:
         raise AnswerIsNoError(
             f"run {run.name} lacks {', '.join(lacking) or 'its verdict'}: cryptoml did not train it.",
-            mend="name a run of cryptoml train",
+            hint="name a run of cryptoml train",
         )
 
 
@@ -150,7 +150,7 @@ def _quality_report(store: Store, run: RunView) -> QualityReport:
     from mlflow.exceptions import MlflowException
     from requests import RequestException
 
-    from cryptoml.data.quality import QualityReport
+    from cryptoml.data.cleaning.quality import QualityReport
 
     with (
         tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
@@ -164,7 +164,7 @@ def _quality_report(store: Store, run: RunView) -> QualityReport:
             raise
         except (MlflowException, OSError, ValueError, KeyError, TypeError) as error:
             raise AnswerIsNoError(
-                f"run {run.name} has no quality report of its data that can be read.", mend="train again"
+                f"run {run.name} has no quality report of its data that can be read.", hint="train again"
             ) from error
 
 

@@ -23,13 +23,13 @@ def make_sample_data(
     path: Path, *, symbol: str, interval: str, years: float, signal: float, seed: int, replace: bool
 ) -> SampleData:
     """Simulate a market and write it; raises UsageError when `path` is there and `replace` is false."""
-    from cryptoml.data.simulate import simulate, write_simulation
+    from cryptoml.data.simulation.simulate import simulate, write_simulation
 
     if path.is_dir():
-        raise UsageError(f"{path}: is a folder.", mend="name a file, such as data/raw/sim.csv")
+        raise UsageError(f"{path}: is a folder.", hint="name a file, such as data/raw/sim.csv")
     simulation = simulate(symbol=symbol, interval=interval, years=years, signal=signal, seed=seed)
     if path.exists() and not replace:
-        raise UsageError(f"{path}: is there already.", mend="choose another name, or --force to write over it")
+        raise UsageError(f"{path}: is there already.", hint="choose another name, or --force to write over it")
     truth_path = write_simulation(simulation, path)
     index = simulation.frame.index
     return SampleData(path, truth_path, len(index), f"{index[0]:%Y-%m-%d %H:%M}", f"{index[-1]:%Y-%m-%d %H:%M}")

@@ -44,10 +44,10 @@ def sync(settings: Settings, *, into: str | None = None, on_event: events.OnEven
     opened, to be migrated.
     """
     from cryptoml.registry.versions import registrar
-    from cryptoml.tracking.deliver import deliver_pending
-    from cryptoml.tracking.translate import masked
-    from cryptoml.workflows.opening import has_outdated_database, open_for_change
-    from cryptoml.workflows.tracker import journal_of
+    from cryptoml.tracking.journal.deliver import deliver_pending
+    from cryptoml.tracking.store.errors import masked
+    from cryptoml.tracking.store.project_store import has_outdated_database, open_for_change
+    from cryptoml.tracking.tracker import journal_of
 
     journal = journal_of(settings)
     uri = masked(settings.mlflow_uri())

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from cryptoml import events
 from cryptoml.errors import UnavailableError, UsageError
 from cryptoml.settings import Settings
-from cryptoml.tracking.translate import masked
-from cryptoml.workflows.opening import open_project_store
+from cryptoml.tracking.store.errors import masked
+from cryptoml.tracking.store.project_store import open_project_store
 
 # A server that lives is waited for: on a busy machine it starts in minutes.
 READY_WITHIN_S = 600.0
@@ -42,7 +42,7 @@ def open_pages(settings: Settings, *, port: int, browser: bool, tell: Callable[[
             tell(event.text)
 
     if not _is_free(port):
-        raise UsageError(f"port {port} is in use.", mend=f"choose another: cryptoml ui --port {port + 1}")
+        raise UsageError(f"port {port} is in use.", hint=f"choose another: cryptoml ui --port {port + 1}")
     with open_project_store(settings, writes=False, relocates=True, on_event=report) as store:
         root = store.artifacts_root or "mlflow-artifacts:/"
         # A database's address may hold a password, and a command line is there for all users to read.
@@ -65,7 +65,7 @@ def open_pages(settings: Settings, *, port: int, browser: bool, tell: Callable[[
         if browser:
             webbrowser.open(address)
         if process.wait():
-            raise UnavailableError(f"MLflow's server ended with {process.returncode}.", mend="cryptoml doctor")
+            raise UnavailableError(f"MLflow's server ended with {process.returncode}.", hint="cryptoml doctor")
     finally:
         process.terminate()
         try:
@@ -98,7 +98,7 @@ def _wait_until_ready(
         now = time.monotonic()
         if now - began > READY_WITHIN_S:
             raise UnavailableError(
-                f"MLflow's server is not ready after {READY_WITHIN_S:,.0f} s.", mend="cryptoml doctor"
+                f"MLflow's server is not ready after {READY_WITHIN_S:,.0f} s.", hint="cryptoml doctor"
             )
         if now - reported >= REPORT_EVERY_S:
             reported = now
@@ -106,7 +106,7 @@ def _wait_until_ready(
         time.sleep(POLL_S)
     reader.join(5)
     said = lines[-1] if lines else "it says nothing"
-    raise UnavailableError(f"MLflow's server does not start: {said}", mend="cryptoml doctor")
+    raise UnavailableError(f"MLflow's server does not start: {said}", hint="cryptoml doctor")
 
 
 def _is_healthy(address: str) -> bool:

@@ -86,7 +86,7 @@ class World:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A project that `setup-remotes --local` made ready, and a running Airflow whose tasks work in it."""
-    assert (AIRFLOW_BIN / "airflow").exists(), "Airflow's environment is not there. Mend: make airflow-setup"
+    assert (AIRFLOW_BIN / "airflow").exists(), "Airflow's environment is not there. Hint: make airflow-setup"
     folder = tmp_path_factory.mktemp("airflow")
     project = folder / "project"
     (project / "configs").mkdir(parents=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cryptoml.remotes import dvc_project
+from cryptoml.remotes.dvc import project as dvc_project
 from tests.conftest import Done, Hub, Project
 
 
@@ -91,7 +91,7 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(connected: Hub) -> None:
     state.set_mode("down-at")
     stopped = hub.run("pull-data")
     assert stopped.code == 5, stopped.err
-    assert "Mend" in stopped.err
+    assert "Hint" in stopped.err
     assert not list((hub.folder / "data").rglob("*.partial"))
     state.set_mode("full")
     cached = [path for path in (hub.folder / ".dvc/cache/files").rglob("*") if path.is_file()]
@@ -153,7 +153,7 @@ def test_why_data_do_not_come_is_told_apart(connected: Hub, break_it: str, code:
     done = hub.run(*command, environ=environ)
     assert done.code == code, done.err
     assert word in done.err
-    assert "Mend" in done.err
+    assert "Hint" in done.err
     assert hub.token not in done.err
     assert "Traceback" not in done.err
 

@@ -1,4 +1,4 @@
-"""`cryptoml doctor`: every complaint that users of DagsHub have, made on purpose, is named with its mend."""
+"""`cryptoml doctor`: every complaint that users of DagsHub have, made on purpose, is named with its hint."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from cryptoml.remotes import dvc_project
-from cryptoml.workflows import env_file
+from cryptoml.remotes import env_file
+from cryptoml.remotes.dvc import project as dvc_project
 from tests.conftest import Done, Hub, Project
 
 
@@ -38,7 +38,7 @@ def complaint(done: Done, check: str, tier: str) -> dict[str, str]:
     """The one finding of that check and tier."""
     hits = [one for one in findings(done)[check] if one["tier"] == tier]
     assert hits, findings(done)[check]
-    assert hits[0]["mend"], hits[0]
+    assert hits[0]["hint"], hits[0]
     return hits[0]
 
 
@@ -108,9 +108,9 @@ def test_3_a_stale_variable_in_the_environment_is_named(connected: Hub) -> None:
     done = connected.run("doctor", "settings", "unknown-variables", "same-repository", "--json", environ=environ)
     found = complaint(done, "settings", "warning")
     assert "the environment counts" in found["text"]
-    assert found["mend"] == "remove MLFLOW_TRACKING_URI from the environment"
+    assert found["hint"] == "remove MLFLOW_TRACKING_URI from the environment"
     assert "ada/old" in complaint(done, "same-repository", "error")["text"]
-    assert "CRYPTOML_AUTHOR" in complaint(done, "unknown-variables", "warning")["mend"]
+    assert "CRYPTOML_AUTHOR" in complaint(done, "unknown-variables", "warning")["hint"]
 
 
 def test_4_a_reader_may_not_write(connected: Hub) -> None:
@@ -138,8 +138,8 @@ def test_6_and_7_data_never_pushed_and_credentials_missing(connected: Hub) -> No
     (connected.folder / ".dvc/config.local").unlink()
     missing = connected.run("doctor", "dvc-credentials", "--json")
     assert "plain dvc gets 401" in complaint(missing, "dvc-credentials", "warning")["text"]
-    mended = connected.run("doctor", "dvc-credentials", "--fix", "--json")
-    assert findings(mended)["dvc-credentials"][0]["tier"] == "ok"
+    fixed = connected.run("doctor", "dvc-credentials", "--fix", "--json")
+    assert findings(fixed)["dvc-credentials"][0]["tier"] == "ok"
     assert connected.token in (connected.folder / ".dvc/config.local").read_text()
     assert (connected.folder / ".dvc/config.local").stat().st_mode & 0o777 == 0o600
     env_file.write_variables(connected.folder / ".env", {"DAGSHUB_TOKEN": ""})
@@ -154,7 +154,7 @@ def test_8_git_without_credentials(connected: Hub) -> None:
     done = connected.run("doctor", "git-credentials", "--json")
     found = complaint(done, "git-credentials", "error")
     assert "no credentials, or wrong ones" in found["text"]
-    assert found["mend"] == "cryptoml setup-remotes"
+    assert found["hint"] == "cryptoml setup-remotes"
 
 
 def test_10_refusals_now_and_then(connected: Hub) -> None:

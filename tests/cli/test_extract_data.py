@@ -132,4 +132,4 @@ def test_an_exchange_that_is_away_is_exit_code_5_with_the_result_so_far(project,
     assert "7,200 s" in document["error"]
     (market,) = document["markets"]
     assert (market["path"], market["added"], market["first"]) == ("here/ETHBTC_1h.csv", 1000, "2019-01-02 00:00")
-    assert "Mend: run the same command again" in done.err
+    assert "Hint: run the same command again" in done.err

@@ -83,7 +83,7 @@ def test_from_runs_to_a_forecast_that_is_monitored(named: Named) -> None:
     stale = named.run("predict")
     assert stale.code == 4
     assert "candles ago" in stale.err
-    assert "Mend:" in stale.err
+    assert "Hint:" in stale.err
     batch = named.run("predict", "--stale-ok", "--last", 50, "--log", "--out", "forecasts.parquet")
     assert batch.code == 0, batch.err
     assert batch.out.strip().splitlines()[-1] == "forecasts.parquet"

@@ -88,7 +88,7 @@ def test_native_fits_end_in_time(settled):
 
 @pytest.mark.parametrize(
     ("at", "how"),
-    [("cryptoml.workflows.recording:record_result", "deaf"), ("cryptoml.training.run:fit", "locked")],
+    [("cryptoml.workflows.training.recording:record_result", "deaf"), ("cryptoml.training.run:fit", "locked")],
     ids=["deaf", "locked"],
 )
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
@@ -105,8 +105,8 @@ def test_a_process_that_cannot_clean_up_ends_all_the_same(settled, at, how, numb
 @pytest.mark.parametrize(
     "at",
     [
-        "cryptoml.workflows.train:preload",
-        "cryptoml.workflows.inputs:read_any",
+        "cryptoml.workflows.training.train:preload",
+        "cryptoml.workflows.training.inputs:read_any",
     ],
     ids=["libraries", "candles"],
 )
@@ -122,7 +122,7 @@ def test_before_a_run_is_open_nothing_is_left(settled, at, number):
 
 def test_a_store_that_has_gone_silent_is_not_waited_for(hub):
     make_candles(hub)
-    with paused(hub, "cryptoml.workflows.registration:best_of", "train", *QUICK) as training:
+    with paused(hub, "cryptoml.workflows.training.registration:best_of", "train", *QUICK) as training:
         training.wait_for(PAUSED)
         hub.standin.state.delay_s = 60
         hub.standin.state.mode = "slow"

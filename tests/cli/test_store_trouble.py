@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cryptoml.tracking.store import open_store
+from cryptoml.tracking.store.store import open_store
 from tests.conftest import Done, Hub, Project, make_project
 
 TRAIN = (
@@ -150,10 +150,10 @@ def test_a_deleted_experiment_ends_the_training_before_the_first_fit_and_doctor_
     looked = project.run("doctor", "mlflow", "--json", environ=environ)
     assert looked.code == 6
     assert "was deleted" in looked.out
-    hint = done.err[done.err.index("Mend: ") :].removeprefix("Mend: ").strip()
+    hint = done.err[done.err.index("Hint: ") :].removeprefix("Hint: ").strip()
     restored = paste(project, hint)
     assert restored.code == 0, restored.err
-    assert "mended: mlflow" in restored.out
+    assert "fixed: mlflow" in restored.out
     assert list(project.folder.rglob("mlflow.db")) == []
     assert project.run(*TRAIN, environ=environ).code == 0
 
@@ -167,7 +167,7 @@ def test_doctor_restores_a_deleted_experiment_on_a_server_that_wants_credentials
         assert done.code == 6
         findings = done.json()["findings"]
         assert isinstance(findings, list)
-        restored = paste(hub, findings[0]["mend"])
+        restored = paste(hub, findings[0]["hint"])
         assert restored.code == 0, restored.out + restored.err
         assert store.client.get_experiment(identifier).lifecycle_stage == "active"
     assert list(hub.folder.rglob("mlflow.db")) == []

@@ -97,7 +97,7 @@ def test_the_result_of_a_failure_comes_after_its_error(project):
     limits = ("--set", "quality.max_age_intervals=1")
     done = shell(project, "2>&1", "transform-data", "data/raw/sim.csv", *limits, "--json", PYTHONPATH="noisy")
     assert done.code == 4, done.out
-    assert "Mend:" in done.out
+    assert "Hint:" in done.out
     assert json.loads(done.out.splitlines()[-1])["passed"] is False
 
 

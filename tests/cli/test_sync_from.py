@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cryptoml.settings import Settings
-from cryptoml.tracking.store import open_store
+from cryptoml.tracking.store.store import open_store
 from cryptoml.workflows.predict import PredictRequest, predict
 from cryptoml.workflows.promote import PromoteRequest, promote, read_history
 from cryptoml.workflows.register import RegisterRequest, register

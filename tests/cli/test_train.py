@@ -329,7 +329,7 @@ def test_nothing_heavy_is_imported_for_help():
 
 
 def test_every_config_file_is_valid():
-    from cryptoml.config import load_config
+    from cryptoml.config.load import load_config
     from cryptoml.models.zoo import MODELS
 
     files = sorted((REPOSITORY / "configs").glob("*.yaml"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cryptoml.tracking.store import open_store
+from cryptoml.tracking.store.store import open_store
 from tests.conftest import Hub
 from tests.standin.state import Mode
 

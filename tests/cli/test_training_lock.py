@@ -41,9 +41,9 @@ def test_a_second_training_is_refused_at_once_and_told_who_is_at_work(project, h
     done = project.run("train", "--data", "link.csv", "--models", "rf", "--json")
     assert time.monotonic() - began < 5
     assert (done.code, done.out) == (5, "")
-    fact, mend = done.err.splitlines()
+    fact, hint = done.err.splitlines()
     assert f"at work: pid {holder.process.pid} on {platform.node()}, since 2" in fact
-    assert "--wait" in mend
+    assert "--wait" in hint
     waited = project.run("train", *BTC, *QUICK, "--wait", 0.5)
     assert waited.code == 5
     assert "Waiting up to 0.5 s" in waited.err
@@ -77,7 +77,7 @@ def test_a_folder_without_the_data_stays_untouched(tmp_path):
     (project.folder / ".cryptoml").rmdir()
     done = project.run("train", "--data", "no.csv", *QUICK, environ={"PYTHONPROFILEIMPORTTIME": "1"})
     assert (done.code, done.out) == (4, "")
-    assert "cryptoml.workflows.train" in done.err
+    assert "cryptoml.workflows.training.train" in done.err
     assert "mlflow" not in done.err, "a name typed wrong is answered before anything heavy is loaded"
     assert "pandas" not in done.err
     assert not (project.folder / ".cryptoml").exists()

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from cryptoml.data.candles import write_candles
-from cryptoml.data.simulate import simulate
+from cryptoml.data.simulation.simulate import simulate
 from tests.conftest import Project
 
 
@@ -56,7 +56,7 @@ def test_candles_that_are_not_good_enough_are_exit_code_4_with_the_report(projec
         "24 are allowed",
     ):
         assert words in done.err, done.err
-    assert "Mend: see" in done.err
+    assert "Hint: see" in done.err
     folder = project.folder / "data" / "processed"
     assert [one.name for one in folder.iterdir()] == ["BTCUSDT_1h.quality.json"], "no data set"
     lenient = [f"quality.max_{name}_share=0.2" for name in ("missing", "duplicate", "spike")]

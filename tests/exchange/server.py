@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from cryptoml.data.interval import parse_interval
-from cryptoml.data.simulate import simulate
+from cryptoml.data.simulation.simulate import simulate
 
 MOST_CANDLES = 1000
 INTERVALS = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M")

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.tracking.duplicates import RUN_KEY_TAG
-from cryptoml.tracking.entries import JournalEntry
-from cryptoml.tracking.journal import Journal
+from cryptoml.tracking.journal.duplicate_runs import RUN_KEY_TAG
+from cryptoml.tracking.journal.entries import JournalEntry
+from cryptoml.tracking.journal.journal import Journal
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from cryptoml.tracking.records import RunRecord
+    from cryptoml.tracking.journal.records import RunRecord
 
 TAG_LENGTH = 8000
 UNFINISHED = (".part", ".partial", ".tmp")

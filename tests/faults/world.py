@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
-from cryptoml.tracking.records import decode, encode
+from cryptoml.tracking.journal.records import decode, encode
 from tests.conftest import Project, clean_environ
 from tests.faults.accounts import Books
 from tests.standin.server import Standin
@@ -118,7 +118,7 @@ class World:
     @made_once
     def with_sqlite(self) -> Path:
         """A project folder with candles and an empty SQLite store."""
-        from cryptoml.tracking.store import open_store
+        from cryptoml.tracking.store.store import open_store
 
         project = self.project("with-sqlite", AWAY, like=self.candles)
         with open_store(f"sqlite:///{project.folder / 'mlflow.db'}") as store:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
-from cryptoml.tracking.artifact_access import check_location
-from cryptoml.tracking.deliver import deliver_pending
-from cryptoml.tracking.journal import Journal
-from cryptoml.tracking.prove import prove
-from cryptoml.tracking.store import Store, open_store
+from cryptoml.tracking.artifacts.access import check_location
+from cryptoml.tracking.journal.deliver import deliver_pending
+from cryptoml.tracking.journal.journal import Journal
+from cryptoml.tracking.round_trip import prove
+from cryptoml.tracking.store.store import Store, open_store
 from tests.services import free_port, mlflow_server, s3_server
 
 MLFLOW = [sys.executable, "-m", "mlflow"]
@@ -66,7 +66,7 @@ def test_a_server_that_does_not_proxy_is_refused_and_leaves_no_trace(
         for _ in range(2):
             with pytest.raises(ConfigError, match="does not proxy artifacts") as caught:
                 store.experiment_id("coins")
-        assert "mlflow server --serve-artifacts" in caught.value.mend
+        assert "mlflow server --serve-artifacts" in caught.value.hint
         assert str(root) in caught.value.fact
         # The name is free: once the server proxies, the experiment is made anew.
         assert store.artifact_location("coins") is None
@@ -83,7 +83,7 @@ def test_an_experiment_from_before_the_proxy_is_refused_too(unproxied: tuple[str
         store.client.create_experiment("from before")
         with pytest.raises(ConfigError, match="from before stores its artifacts at") as caught:
             store.experiment_id("from before")
-    assert "another MLFLOW_EXPERIMENT_NAME" in caught.value.mend
+    assert "another MLFLOW_EXPERIMENT_NAME" in caught.value.hint
     assert not root.exists()
 
 
@@ -117,7 +117,7 @@ def test_a_place_that_cannot_be_used_is_told_with_what_to_do(
         monkeypatch.delenv(name)
     with pytest.raises(error, match=words) as caught:
         check_location(location, store_uri="sqlite:////x/y.db", experiment="e", artifacts_root=None, timeout_s=2)
-    assert hint in caught.value.mend
+    assert hint in caught.value.hint
     assert "s3cret" not in str(caught.value)
 
 
@@ -144,7 +144,7 @@ def test_a_bucket_that_refuses_is_told(
     monkeypatch.setenv(name, value.replace("PORT", str(free_port())))
     with local(tmp_path, {"coins": location}) as store, pytest.raises(error, match=words) as caught:
         store.experiment_id("coins")
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_one_experiment_without_access_does_not_keep_the_others_back(

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from cryptoml.config import Config
+from cryptoml.config.schema import Config
 from cryptoml.errors import AnswerIsNoError, UsageError
 from cryptoml.settings import Settings
-from cryptoml.tracking.store import Store
+from cryptoml.tracking.store.store import Store
+from cryptoml.tracking.tracker import open_project_store
 from cryptoml.workflows.compare import CompareRequest, RunComparison, compare
 from cryptoml.workflows.promote import PromoteRequest, promote
 from cryptoml.workflows.register import RegisterRequest, register
-from cryptoml.workflows.tracker import open_project_store
 from tests.lab import Lab, config_of
 
 Requests = dict[str, int]
@@ -51,7 +51,7 @@ def test_another_order(lab: Lab, config: Config) -> None:
     assert done.best["skill"] == {done.runs[1].run.run_id}
     with pytest.raises(UsageError) as caught:
         ask(lab, config, sort="cv_rmse_men")
-    assert "cv_rmse_mean" in caught.value.mend
+    assert "cv_rmse_mean" in caught.value.hint
 
 
 def test_runs_by_name_and_by_id_bring_persistence_along(lab: Lab, config: Config) -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from cryptoml import events
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, DataError, UnavailableError
-from cryptoml.remotes import dvc_project, object_transfer
-from cryptoml.remotes.dvc import dataset_version
-from cryptoml.remotes.pins import pins_at
-from cryptoml.workflows.data_pull import pull_data
-from cryptoml.workflows.data_push import push_data
+from cryptoml.remotes.dvc import object_transfer
+from cryptoml.remotes.dvc import project as dvc_project
+from cryptoml.remotes.dvc.dataset_version import dataset_version
+from cryptoml.remotes.dvc.pins import pins_at
+from cryptoml.workflows.pull_data import pull_data
+from cryptoml.workflows.push_data import push_data
 from tests.conftest import Hub
 from tests.pinned import dvc, forget, git, make_pinned, md5, put, settings, states
 
@@ -203,7 +204,7 @@ def test_an_import_from_an_address_that_is_nowhere_any_more_says_what_to_run(fol
     shutil.rmtree(tmp_path / "store")
     with pytest.raises(DataError, match=r"u\.csv") as caught:
         pull_data(settings(folder))
-    assert "dvc update" in caught.value.mend
+    assert "dvc update" in caught.value.hint
 
 
 @pytest.mark.parametrize("link", ["symlink", "hardlink"])
@@ -316,4 +317,4 @@ def test_s3_without_credentials_is_a_matter_of_access(
     config.write_text(config.read_text().replace(str(tmp_path / "store"), "s3://bucket/place"))
     with pytest.raises(AccessError, match="credentials") as caught:
         push_data(settings(folder))
-    assert "AWS_ACCESS_KEY_ID" in caught.value.mend
+    assert "AWS_ACCESS_KEY_ID" in caught.value.hint

@@ -14,8 +14,8 @@ import pytest
 from cryptoml import events
 from cryptoml.errors import AnswerIsNoError, ConfigError, UnavailableError
 from cryptoml.remotes import git, git_commit
-from cryptoml.remotes.dvc import dataset_version
-from cryptoml.workflows.data_push import push_data
+from cryptoml.remotes.dvc.dataset_version import dataset_version
+from cryptoml.workflows.push_data import push_data
 from tests.conftest import Project, clean_environ
 from tests.pinned import git as run_git
 from tests.pinned import make_pinned, put, settings, states
@@ -100,7 +100,7 @@ def test_a_repository_of_another_user_is_named_with_the_way_out(folder: Path) ->
         os.chown(path, 54321, 54321)
     unsafe = git.problem(folder)
     assert unsafe is not None
-    assert "safe.directory" in unsafe.mend
+    assert "safe.directory" in unsafe.hint
     assert git.commit_tag(folder) == "unknown"
     assert dataset_version(folder / "data/a.csv").text.endswith("@unknown")
     with pytest.raises(ConfigError, match="dubious ownership"):

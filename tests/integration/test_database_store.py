@@ -12,12 +12,13 @@ import pytest
 
 from cryptoml import events
 from cryptoml.errors import AccessError, ConfigError, CryptomlError
+from cryptoml.registry.versions import registrar
 from cryptoml.settings import load_settings
-from cryptoml.tracking.deliver import deliver
-from cryptoml.tracking.journal import Journal
-from cryptoml.tracking.store import open_store
-from cryptoml.tracking.translate import masked
-from cryptoml.workflows.tracker import Tracker
+from cryptoml.tracking.journal.deliver import deliver
+from cryptoml.tracking.journal.journal import Journal
+from cryptoml.tracking.store.errors import masked
+from cryptoml.tracking.store.store import open_store
+from cryptoml.tracking.tracker import Tracker
 from tests.conftest import Project
 from tests.services import ESCAPED, PASSWORD, mariadb, postgresql, s3_server
 
@@ -25,8 +26,8 @@ PROCESSES = 4
 # One process imports mlflow; its children, let go at once, all find an empty database.
 HERD = f"""
 import os, sys
-from cryptoml.tracking.quiet import import_mlflow
-from cryptoml.tracking.store import open_store
+from cryptoml.tracking.store.quiet import import_mlflow
+from cryptoml.tracking.store.store import open_store
 import_mlflow()
 import mlflow.store.tracking.sqlalchemy_store
 gate, opener = os.pipe()
@@ -90,7 +91,7 @@ def test_processes_that_start_at_once_on_an_empty_database_share_it(database: st
         assert len(store.client.search_runs([store.experiment_id("coins")])) == PROCESSES
         with pytest.raises(ConfigError, match="where artifacts of new experiments go") as caught:
             store.experiment_id("another")
-        assert "CRYPTOML_ARTIFACT_ROOT" in caught.value.mend
+        assert "CRYPTOML_ARTIFACT_ROOT" in caught.value.hint
         assert PASSWORD not in repr(store)
         assert ESCAPED not in repr(store) + store.address
 
@@ -154,7 +155,7 @@ def test_what_the_database_refuses_is_told(
         sql(server, "CREATE TABLE songs (title text)", "songs")
     with pytest.raises(error, match=words) as caught:
         open_store(address(server, name, user, password), timeout_s=10, artifacts_root="s3://models/x")
-    assert caught.value.mend
+    assert caught.value.hint
     assert ESCAPED not in str(caught.value)
     assert PASSWORD not in str(caught.value)
 
@@ -170,7 +171,7 @@ def test_a_training_finds_a_foreign_schema_before_its_first_fit(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address(server, name))
     monkeypatch.setenv("CRYPTOML_ARTIFACT_ROOT", "/tmp")
     with (
-        Tracker(load_settings(), on_event=events.ignore) as work,
+        Tracker(load_settings(), registrar=registrar, on_event=events.ignore) as work,
         pytest.raises(ConfigError, match=r"older schema|another application"),
     ):
         work.check()
@@ -211,7 +212,7 @@ def test_mariadb_by_the_short_address(tmp_path: Path) -> None:
 def test_a_missing_driver_is_told_before_anything_else(uri: str, package: str) -> None:
     with pytest.raises(ConfigError, match="is not installed") as caught:
         open_store(uri)
-    assert package in caught.value.mend
+    assert package in caught.value.hint
     assert "s3cret" not in str(caught.value)
 
 

@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from cryptoml.errors import AccessError, ConfigError, UnavailableError
-from cryptoml.tracking import downloads
-from cryptoml.tracking.quiet import import_mlflow
-from cryptoml.tracking.store import Store
-from cryptoml.tracking.translate import store_in_words
+from cryptoml.tracking.artifacts.delivery import downloads
+from cryptoml.tracking.store.errors import store_in_words
+from cryptoml.tracking.store.quiet import import_mlflow
+from cryptoml.tracking.store.store import Store
 
 RUN = "0" * 32
 ROOT = "/api/2.0/mlflow-artifacts/artifacts"

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from cryptoml.errors import UnavailableError
-from cryptoml.tracking import answers
 from cryptoml.tracking.runs import get_run, search_runs
-from cryptoml.tracking.store import Store, open_store
-from cryptoml.tracking.translate import store_in_words
+from cryptoml.tracking.store import response_limits
+from cryptoml.tracking.store.errors import store_in_words
+from cryptoml.tracking.store.store import Store, open_store
 
 RUN = "a" * 32
 INFO = {"run_id": RUN, "experiment_id": "1", "status": "FINISHED", "artifact_uri": "mlflow-artifacts:/1/a"}
@@ -78,7 +78,7 @@ SLOW = [
 
 @pytest.mark.parametrize("answer", SLOW, ids=["body", "header", "chunk-size"])
 def test_an_answer_that_drips_is_given_up(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(response_limits, "PATIENCE_S", 1.0)
     with (
         server({"/runs/get": answer}) as store,
         pytest.raises(UnavailableError, match=r"read the run.* does not answer"),
@@ -91,7 +91,7 @@ def test_an_answer_that_drips_is_given_up(answer: Answer, monkeypatch: pytest.Mo
 def test_a_model_that_drips_is_given_up(
     what: str, answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(response_limits, "PATIENCE_S", 1.0)
     listed = {"files": [{"path": "f", "is_dir": False, "file_size": 1000000}]}
     paths: dict[str, Answer] = {"/runs/get": lambda: whole({"run": {"info": INFO, "data": {}}})}
     paths["-artifacts/artifacts"] = answer if what == "list" else lambda: whole(listed)
@@ -106,7 +106,7 @@ def test_a_model_that_drips_is_given_up(
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_an_answer_is_read_up_to_a_limit(packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "MAX_ANSWER_BYTES", 2**20)
+    monkeypatch.setattr(response_limits, "MAX_ANSWER_BYTES", 2**20)
     body = gzip.compress(b" " * 2**22) if packed else b" " * 2**22
     headers = b"Content-Encoding: gzip\r\n" if packed else b""
 
@@ -121,7 +121,7 @@ def test_an_answer_is_read_up_to_a_limit(packed: bool, monkeypatch: pytest.Monke
 
 
 def test_a_list_whose_pages_never_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "MAX_PAGES", 5)
+    monkeypatch.setattr(response_limits, "MAX_PAGES", 5)
     pages = itertools.count()
 
     def answer() -> Iterator[bytes]:

@@ -15,12 +15,11 @@ import pytest
 from filelock import FileLock
 
 from cryptoml import events
-from cryptoml.data import exchange as exchange_module
-from cryptoml.data import patience
 from cryptoml.data.candles import read_candles
+from cryptoml.data.exchange import candle_file, retry
+from cryptoml.data.exchange import client as exchange_module
 from cryptoml.errors import AccessError, CryptomlError, DataError, UnavailableError, UsageError
-from cryptoml.workflows import filling
-from cryptoml.workflows.extract import ExtractRequest, ExtractResult, extract
+from cryptoml.workflows.extract_data import ExtractRequest, ExtractResult, extract
 from tests.exchange.server import Fault, StandIn, make_standin
 
 HOUR_MS = 3_600_000
@@ -35,7 +34,7 @@ def standin():
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr(patience, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(retry, "FIRST_PAUSE_S", 0.01)
 
 
 @dataclass
@@ -227,7 +226,7 @@ def test_an_exchange_that_stays_away_leaves_a_file_that_goes_on(standin, tmp_pat
     assert result.error.exit_code == 5
     assert [market.symbol for market in result.markets] == ["BTC/USDT"], "the next one is not begun"
     assert len(in_file(result.markets[0].path)) == 2000
-    assert len(standin.pages) <= 2 + patience.TRIES
+    assert len(standin.pages) <= 2 + retry.TRIES
     standin.faults.clear()
     assert fetch(standin, tmp_path).markets[0].path.read_bytes() == whole.read_bytes()
 
@@ -254,7 +253,7 @@ def test_an_exchange_that_is_away_from_the_start(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "mend"),
+    ("changes", "hint"),
     [
         ({"exchange": "binanse"}, "use binance"),
         ({"symbols": ("BTC/USDX",)}, "BTC/USDT"),
@@ -267,10 +266,10 @@ def test_an_exchange_that_is_away_from_the_start(tmp_path):
         ({"since": "2030-01-01"}, ""),
     ],
 )
-def test_what_does_not_exist_is_answered_with_what_does(standin, tmp_path, changes, mend):
+def test_what_does_not_exist_is_answered_with_what_does(standin, tmp_path, changes, hint):
     with pytest.raises(UsageError) as caught:
         fetch(standin, tmp_path / "raw", **changes)
-    assert mend in caught.value.mend
+    assert hint in caught.value.hint
     assert not standin.pages
     assert not (tmp_path / "raw").exists()
 
@@ -317,7 +316,8 @@ def test_a_read_only_file_is_only_read_where_nothing_is_new(standin, tmp_path):
     path = fetch(standin, tmp_path).markets[0].path
     path.chmod(0o444)
     ordinary = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"] if os.geteuid() == 0 else []
-    code = "from cryptoml.data.raw_file import read_extent; from cryptoml.data.exchange import Timeframe; "
+    code = "from cryptoml.data.reading.raw_file import read_extent; "
+    code += "from cryptoml.data.exchange.client import Timeframe; "
     code += "from cryptoml.data.interval import parse_interval; from pathlib import Path; "
     code += (
         f"print(read_extent(Path({str(path)!r}), symbol='BTC/USDT', timeframe=Timeframe('1h', parse_interval('1h'))))"
@@ -392,7 +392,7 @@ def test_pages_reach_the_file_by_the_clock(standin, tmp_path, monkeypatch):
     assert sizes == [0, 1000, 1000], "the first at once, then none for a while"
     path.unlink()
     sizes.clear()
-    monkeypatch.setattr(filling, "SAVE_EVERY_S", -1.0)
+    monkeypatch.setattr(candle_file, "SAVE_EVERY_S", -1.0)
     fetch(standin, tmp_path)
     assert sizes == [0, 1000, 2000]
 

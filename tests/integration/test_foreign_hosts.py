@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from cryptoml.errors import AccessError, CryptomlError
-from cryptoml.remotes import dvc_project, dvc_transfer, git_remote, object_transfer
+from cryptoml.remotes import git_remote
+from cryptoml.remotes.dvc import object_transfer
+from cryptoml.remotes.dvc import project as dvc_project
+from cryptoml.remotes.dvc import transfer as dvc_transfer
+from cryptoml.remotes.dvc.pins import Pin, pins_at
 from cryptoml.remotes.http import ask
-from cryptoml.remotes.pins import Pin, pins_at
-from cryptoml.tracking.store import open_store
+from cryptoml.tracking.store.store import open_store
 from tests.conftest import Project
 from tests.recorder import Recorder
 

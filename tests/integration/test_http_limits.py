@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from cryptoml.errors import AccessError, UnavailableError
-from cryptoml.tracking.quiet import import_mlflow
-from cryptoml.tracking.store import open_store
+from cryptoml.tracking.store.quiet import import_mlflow
+from cryptoml.tracking.store.store import open_store
 
 ABSENT = json.dumps({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "none"}).encode()
 

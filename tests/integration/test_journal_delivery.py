@@ -16,12 +16,12 @@ from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
 from cryptoml.errors import ConfigError, DataError, UnavailableError
 from cryptoml.events import Event, Warned
-from cryptoml.tracking.deliver import deliver, deliver_pending
-from cryptoml.tracking.entries import Delivery
-from cryptoml.tracking.journal import Journal, JournalRun
-from cryptoml.tracking.records import Registration
+from cryptoml.tracking.journal.deliver import deliver, deliver_pending
+from cryptoml.tracking.journal.entries import Delivery
+from cryptoml.tracking.journal.journal import Journal, JournalRun
+from cryptoml.tracking.journal.records import Registration
 from cryptoml.tracking.runs import get_run, highest_run_number, search_runs
-from cryptoml.tracking.store import Store, open_store
+from cryptoml.tracking.store.store import Store, open_store
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ def test_a_running_run_is_shown_and_completed_later(
 DYING = """
 import os, sys
 from pathlib import Path
-from cryptoml.tracking.journal import Journal
+from cryptoml.tracking.journal.journal import Journal
 journal = Journal(Path(sys.argv[1]))
 run = journal.open_run(
     training_id="t", experiment=sys.argv[2], run_name=sys.argv[3], tags={"status": "running"})
@@ -405,7 +405,7 @@ def test_a_run_whose_experiment_was_deleted_can_go_into_another(
     store.client.delete_experiment(store.experiment_id(experiment))
     refused = deliver_pending(journal, store)
     assert isinstance(refused.error, ConfigError)
-    assert "sync --into" in refused.error.mend
+    assert "sync --into" in refused.error.hint
     report = deliver_pending(journal, store, experiment=f"{experiment}-again")
     assert report.error is None
     check_whole(store, report.delivered[0].run_id, f"{experiment}-again")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptoml.registry.ledger import tag_name
 from cryptoml.registry.transitions import Move, history, opened
-from cryptoml.tracking.store import open_store
+from cryptoml.tracking.store.store import open_store
 
 
 def test_nan_stays_out_of_the_ledger(tmp_path: Path) -> None:

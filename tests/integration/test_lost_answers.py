@@ -13,16 +13,16 @@ from mlflow.exceptions import MlflowException
 
 from cryptoml.errors import ConfigError, CryptomlError, UnavailableError
 from cryptoml.registry import mutex
-from cryptoml.registry.carry_over import ModelCopy, bring_versions
+from cryptoml.registry.moving.versions import ModelCopy, bring_versions
 from cryptoml.registry.transitions import Move, history, opened
 from cryptoml.registry.version_search import STAGE_TAG
 from cryptoml.registry.versions import Version, list_versions, production_version, register_version, registrar
-from cryptoml.tracking import once
-from cryptoml.tracking.deliver import deliver, deliver_pending
-from cryptoml.tracking.duplicates import DUPLICATE_TAG
-from cryptoml.tracking.journal import Journal, JournalRun
+from cryptoml.tracking.journal.deliver import deliver, deliver_pending
+from cryptoml.tracking.journal.duplicate_runs import DUPLICATE_TAG
+from cryptoml.tracking.journal.journal import Journal, JournalRun
 from cryptoml.tracking.runs import search_runs
-from cryptoml.tracking.store import Store, open_store
+from cryptoml.tracking.store import unclear_answers
+from cryptoml.tracking.store.store import Store, open_store
 from tests.integration.lossy_proxy import Action, Lossy, Rule, answer, lossy_proxy
 from tests.standin.mlflow_backend import MlflowBackend
 
@@ -211,9 +211,9 @@ def test_whatever_answers_is_reported_in_words_and_the_next_delivery_completes_t
     where: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(once, "PAUSES_S", (0.0,))
-    monkeypatch.setattr(once, "REPEAT_PAUSES_S", (0.0,))
-    monkeypatch.setattr("cryptoml.tracking.uploads.RETRY_PAUSES_S", (0.0,))
+    monkeypatch.setattr(unclear_answers, "PAUSES_S", (0.0,))
+    monkeypatch.setattr(unclear_answers, "REPEAT_PAUSES_S", (0.0,))
+    monkeypatch.setattr("cryptoml.tracking.artifacts.uploads.RETRY_PAUSES_S", (0.0,))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0")
     raw = GARBAGE[kind]

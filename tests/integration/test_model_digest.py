@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from cryptoml.config import Config
+from cryptoml.config.schema import Config
 from cryptoml.errors import AccessError
 from cryptoml.models.forecaster import load_forecaster
 from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
+from cryptoml.registry.version_models import Chosen, load, of_version
 from cryptoml.registry.versions import get_version
-from cryptoml.tracking.store import Store
+from cryptoml.tracking.store.store import Store
+from cryptoml.tracking.tracker import open_project_store
 from cryptoml.workflows.monitor import MonitorRequest, monitor
 from cryptoml.workflows.predict import PredictRequest, predict
 from cryptoml.workflows.promote import PromoteRequest, promote, read_history
 from cryptoml.workflows.register import RegisterRequest, register
-from cryptoml.workflows.stored_models import Chosen, load, of_version
-from cryptoml.workflows.tracker import open_project_store
 from tests.hostile import call_node, edit_schema
 from tests.lab import Lab, config_of, kept_model, stored_model
 

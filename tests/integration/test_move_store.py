@@ -22,14 +22,14 @@ from cryptoml.events import Event, StepAdvanced, StepStarted
 from cryptoml.registry.transitions import Move, history, opened
 from cryptoml.registry.versions import list_versions, register_version
 from cryptoml.settings import SIGNERS, Settings
-from cryptoml.tracking.credentials import CREDENTIALS, User, as_user
-from cryptoml.tracking.duplicates import DUPLICATE_TAG, RUN_KEY_TAG
-from cryptoml.tracking.export import MOVED_FROM_TAG
-from cryptoml.tracking.journal import Journal
-from cryptoml.tracking.store import Store, open_store
-from cryptoml.workflows.local_runs import local_runs_note, local_store_with_runs
+from cryptoml.tracking.journal.duplicate_runs import DUPLICATE_TAG, RUN_KEY_TAG
+from cryptoml.tracking.journal.journal import Journal
+from cryptoml.tracking.moving.export import MOVED_FROM_TAG
+from cryptoml.tracking.moving.local_runs import local_runs_note, local_store_with_runs
+from cryptoml.tracking.moving.results import MoveResult
+from cryptoml.tracking.store.credentials import CREDENTIALS, User, as_user
+from cryptoml.tracking.store.store import Store, open_store
 from cryptoml.workflows.move_store import MoveRequest, move_store
-from cryptoml.workflows.moved import MoveResult
 from tests.conftest import Hub
 from tests.old_store import OldStore, contents, files_of, make_old_store, registered
 
@@ -265,7 +265,7 @@ def test_a_server_that_goes_away_in_the_middle_is_told_and_the_move_resumes(hub:
         result = move(settings, mine)
         assert isinstance(result.error, UnavailableError)
         assert result.exit_code == 5
-        assert f"cryptoml sync --from {mine.address}" in result.error.mend
+        assert f"cryptoml sync --from {mine.address}" in result.error.hint
     state.set_mode("full")
     assert move(settings, mine).error is None
     same_as_source(settings, mine, tmp_path)
@@ -416,7 +416,7 @@ def test_a_source_that_cannot_be_one_is_refused(new: Settings, address: str, err
     before = sorted(path.name for path in folder.iterdir())
     with pytest.raises(error, match=words) as told:
         move_store(MoveRequest(new, address))
-    assert told.value.mend
+    assert told.value.hint
     assert "secret" not in str(told.value)
     made = {path.name for path in folder.iterdir()} - set(before)
     if "there is no" in words or "is empty" in words:
@@ -488,7 +488,7 @@ def test_experiments_are_chosen_by_name(old: OldStore, new: Settings) -> None:
 
 
 def test_a_run_whose_process_lives_is_left_to_it(new: Settings, tmp_path: Path) -> None:
-    from cryptoml.tracking.deliver import deliver
+    from cryptoml.tracking.journal.deliver import deliver
 
     mine = OldStore(new.project_dir, "coins", "none")
     run = Journal(new.project_dir / ".cryptoml" / "journal").open_run(

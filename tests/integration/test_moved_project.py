@@ -11,11 +11,11 @@ import pytest
 
 from cryptoml.doctor.checks_stores import moved_project
 from cryptoml.registry.versions import list_versions, registrar
-from cryptoml.tracking.artifact_roots import RECORD_TABLE, ArtifactRoots, read_roots
-from cryptoml.tracking.deliver import deliver
-from cryptoml.tracking.journal import Journal
-from cryptoml.tracking.prove import prove
-from cryptoml.tracking.store import Store, open_store
+from cryptoml.tracking.artifacts.roots import RECORD_TABLE, ArtifactRoots, read_roots
+from cryptoml.tracking.journal.deliver import deliver
+from cryptoml.tracking.journal.journal import Journal
+from cryptoml.tracking.round_trip import prove
+from cryptoml.tracking.store.store import Store, open_store
 
 EXPERIMENT = "coins"
 

@@ -12,8 +12,8 @@ import pytest
 
 from cryptoml import events
 from cryptoml.errors import ConfigError, UnavailableError
-from cryptoml.tracking import sqlite_migration, sqlite_store
-from cryptoml.tracking.store import open_store
+from cryptoml.tracking.store import sqlite_migration, sqlite_store
+from cryptoml.tracking.store.store import open_store
 from tests.conftest import Project, make_project
 from tests.old_database import OLD_REVISION, make_old_database, revision_of
 
@@ -38,7 +38,7 @@ def test_a_command_that_reads_names_the_command_that_migrates_and_changes_nothin
     before = path.read_bytes()
     with pytest.raises(ConfigError, match=f"an older MLflow wrote this database .*{OLD_REVISION}") as caught:
         open_store(f"sqlite:///{path}", migrate=False)
-    assert caught.value.mend.startswith("cryptoml sync")
+    assert caught.value.hint.startswith("cryptoml sync")
     assert path.read_bytes() == before
     assert names(path) == ["mlflow.db"]
 
@@ -104,7 +104,7 @@ def old_project(template: Path, tmp_path: Path) -> Project:
 def test_compare_asks_for_sync_which_migrates_with_an_empty_journal(old_project: Project) -> None:
     refused = old_project.run("compare")
     assert refused.code == 3, refused.err
-    assert "Mend: cryptoml sync" in refused.err
+    assert "Hint: cryptoml sync" in refused.err
     assert revision_of(old_project.folder / "mlflow.db") == OLD_REVISION
     diagnosis = old_project.run("doctor", "mlflow", "--json")
     assert diagnosis.code == 6

@@ -13,10 +13,11 @@ import pytest
 
 from cryptoml import events
 from cryptoml.errors import AccessError, ConfigError, CryptomlError
+from cryptoml.registry.versions import registrar
 from cryptoml.settings import load_settings
-from cryptoml.tracking.store import open_store
-from cryptoml.workflows.opening import check_project_place, check_project_store
-from cryptoml.workflows.tracker import Tracker
+from cryptoml.tracking.store.project_store import check_project_place, check_project_store
+from cryptoml.tracking.store.store import open_store
+from cryptoml.tracking.tracker import Tracker
 from tests.services import free_port, mlflow_server
 
 EXPERIMENT = "crypto-price-prediction"
@@ -44,7 +45,7 @@ def use(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
 
 def refusal() -> CryptomlError:
     """What ends a training before its first fit."""
-    with Tracker(load_settings(), on_event=events.ignore) as work:
+    with Tracker(load_settings(), registrar=registrar, on_event=events.ignore) as work:
         with pytest.raises(CryptomlError) as caught:
             work.check()
         assert work.store() is None
@@ -114,7 +115,7 @@ def test_a_database_that_is_away_costs_a_warning_and_no_training(monkeypatch: py
         CRYPTOML_ARTIFACT_ROOT="/tmp",
     )
     seen: list[events.Event] = []
-    with Tracker(load_settings(), on_event=seen.append) as work:
+    with Tracker(load_settings(), registrar=registrar, on_event=seen.append) as work:
         work.check()
         warned = [one.text for one in seen if isinstance(one, events.Warned)]
         assert "Training goes on" in warned[0]

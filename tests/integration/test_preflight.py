@@ -13,13 +13,15 @@ import pytest
 
 from cryptoml import events
 from cryptoml.errors import AccessError, ConfigError, UnavailableError
+from cryptoml.registry.versions import registrar
 from cryptoml.settings import load_settings
-from cryptoml.tracking.journal import JournalRun
-from cryptoml.tracking.preflight import WRITE_TAG, check_training_store, check_write_access
-from cryptoml.tracking.store import open_store
-from cryptoml.workflows import opening, tracker
+from cryptoml.tracking import tracker
+from cryptoml.tracking.journal.journal import JournalRun
+from cryptoml.tracking.store import project_store
+from cryptoml.tracking.store.preflight import WRITE_TAG, check_training_store, check_write_access
+from cryptoml.tracking.store.store import open_store
+from cryptoml.tracking.tracker import Tracker
 from cryptoml.workflows.sync import sync
-from cryptoml.workflows.tracker import Tracker
 from tests.conftest import Hub
 
 DEADLINE_S = 60.0
@@ -69,7 +71,7 @@ def test_a_token_that_may_only_read_is_refused(hub: Hub, exists: bool) -> None:
         check(hub, state.owner, name)
     with pytest.raises(AccessError, match="403") as caught:
         check(hub, state.reader, name)
-    assert caught.value.mend.startswith("MLFLOW_TRACKING_URI=sqlite:///mlflow.db cryptoml train ")
+    assert caught.value.hint.startswith("MLFLOW_TRACKING_URI=sqlite:///mlflow.db cryptoml train ")
     if exists:
         with pytest.raises(AccessError, match="403"):
             check_write_access(
@@ -99,8 +101,8 @@ def test_a_deleted_experiment_is_found_on_a_server_and_in_a_file(hub: Hub, tmp_p
             store.client.delete_experiment(store.experiment_id(name))
         with pytest.raises(ConfigError, match="was deleted") as caught:
             check_training_store(uri, name, timeout_s=20, credentials=credentials)
-        assert f"MLFLOW_EXPERIMENT_NAME={name} cryptoml doctor mlflow --fix" in caught.value.mend
-        assert (uri in caught.value.mend) is (credentials is None)
+        assert f"MLFLOW_EXPERIMENT_NAME={name} cryptoml doctor mlflow --fix" in caught.value.hint
+        assert (uri in caught.value.hint) is (credentials is None)
 
 
 def test_a_file_that_is_not_there_yet_passes_and_is_not_made(tmp_path: Path) -> None:
@@ -157,7 +159,7 @@ def at_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
 
 def test_a_server_that_dies_and_comes_back_during_the_fits_costs_one_warning_and_no_run(at_hub: Hub) -> None:
     state, seen = at_hub.standin.state, Seen()
-    with Tracker(load_settings(), on_event=seen) as work:
+    with Tracker(load_settings(), registrar=registrar, on_event=seen) as work:
         work.check()
         runs = [finished_run(work, f"ridge_2024-11-27_{number:03d}") for number in (1, 2)]
         work.deliver(runs[0])
@@ -178,7 +180,7 @@ def test_a_server_that_dies_and_comes_back_during_the_fits_costs_one_warning_and
 def test_a_server_that_is_away_at_first_gets_the_runs_when_it_is_back(at_hub: Hub) -> None:
     state, seen = at_hub.standin.state, Seen()
     state.set_mode("down-at")
-    with Tracker(load_settings(), on_event=seen) as work:
+    with Tracker(load_settings(), registrar=registrar, on_event=seen) as work:
         work.check()
         assert len(seen.texts(events.Warned)) == 1
         run = finished_run(work, "ridge_2024-11-27_001")
@@ -192,7 +194,7 @@ def test_a_server_that_is_away_at_first_gets_the_runs_when_it_is_back(at_hub: Hu
 def test_a_server_that_stays_away_leaves_the_runs_in_the_journal(at_hub: Hub) -> None:
     at_hub.standin.state.set_mode("down-at")
     seen = Seen()
-    with Tracker(load_settings(), on_event=seen) as work:
+    with Tracker(load_settings(), registrar=registrar, on_event=seen) as work:
         work.check()
         work.deliver(finished_run(work, "ridge_2024-11-27_001"))
         assert work.finish() == {}
@@ -202,8 +204,8 @@ def test_a_server_that_stays_away_leaves_the_runs_in_the_journal(at_hub: Hub) ->
 
 
 def test_a_bug_in_a_delivery_is_not_hidden(at_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cryptoml.tracking.deliver.deliver", lambda *_, **__: [][1])
-    with Tracker(load_settings(), on_event=Seen()) as work:
+    monkeypatch.setattr("cryptoml.tracking.journal.deliver.deliver", lambda *_, **__: [][1])
+    with Tracker(load_settings(), registrar=registrar, on_event=Seen()) as work:
         work.check()
         work.deliver(finished_run(work, "ridge_2024-11-27_001"))
         with pytest.raises(IndexError):
@@ -215,17 +217,17 @@ def test_a_server_of_this_machine_that_is_starting_is_waited_for(at_hub: Hub, mo
         port = taken.getsockname()[1]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     pauses: list[float] = []
-    monkeypatch.setattr(opening.time, "sleep", pauses.append)
-    monkeypatch.setattr(opening, "LOOPBACK_PATIENCE_S", 3.0)
+    monkeypatch.setattr(project_store.time, "sleep", pauses.append)
+    monkeypatch.setattr(project_store, "LOOPBACK_PATIENCE_S", 3.0)
     with pytest.raises(UnavailableError, match="refused"):
-        opening.open_project_store(load_settings())
+        project_store.open_project_store(load_settings())
     assert len(pauses) >= 1
 
 
 def test_sync_tries_a_server_that_is_away_again(at_hub: Hub) -> None:
     seen = Seen()
     at_hub.standin.state.set_mode("down-at")
-    with Tracker(load_settings(), on_event=seen) as work:
+    with Tracker(load_settings(), registrar=registrar, on_event=seen) as work:
         finished_run(work, "ridge_2024-11-27_001")
     threading.Timer(2.0, at_hub.standin.state.set_mode, ["full"]).start()
     done = sync(load_settings(), on_event=seen)
@@ -235,7 +237,7 @@ def test_sync_tries_a_server_that_is_away_again(at_hub: Hub) -> None:
 def test_sync_gives_a_server_up_after_some_tries(at_hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     state = at_hub.standin.state
     state.set_mode("down-at")
-    with Tracker(load_settings(), on_event=Seen()) as work:
+    with Tracker(load_settings(), registrar=registrar, on_event=Seen()) as work:
         finished_run(work, "ridge_2024-11-27_001")
     time.sleep(0.5)
     state.requests.clear()
@@ -250,7 +252,7 @@ def test_sync_with_a_token_that_may_only_read_is_refused(at_hub: Hub, monkeypatc
     state = at_hub.standin.state
     check(at_hub, state.owner, "crypto-price-prediction")
     state.set_mode("down-at")
-    with Tracker(load_settings(), on_event=Seen()) as work:
+    with Tracker(load_settings(), registrar=registrar, on_event=Seen()) as work:
         finished_run(work, "ridge_2024-11-27_001")
         work.check()
     state.set_mode("full")

@@ -14,18 +14,18 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cryptoml.config import Config
+from cryptoml.config.schema import Config
 from cryptoml.errors import AnswerIsNoError, DataError, UsageError
 from cryptoml.registry import transitions
 from cryptoml.registry.ledger import tag_name
 from cryptoml.registry.transitions import Registry
 from cryptoml.registry.versions import get_version
-from cryptoml.tracking.quiet import stages_in_silence
-from cryptoml.tracking.store import Store
+from cryptoml.tracking.store.quiet import stages_in_silence
+from cryptoml.tracking.store.store import Store
+from cryptoml.tracking.tracker import open_project_store
 from cryptoml.workflows import promote as workflow
 from cryptoml.workflows.promote import Promoted, PromoteRequest, promote, read_history, rollback
 from cryptoml.workflows.register import RegisterRequest, register
-from cryptoml.workflows.tracker import open_project_store
 from tests.lab import Lab, config_of, turned_around
 
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from cryptoml.config import Config
+from cryptoml.config.schema import Config
 from cryptoml.errors import AnswerIsNoError, UsageError
 from cryptoml.registry.versions import get_version, list_versions
-from cryptoml.tracking.deliver import deliver
-from cryptoml.tracking.journal import Journal
-from cryptoml.tracking.records import Status
+from cryptoml.tracking.journal.deliver import deliver
+from cryptoml.tracking.journal.journal import Journal
+from cryptoml.tracking.journal.records import Status
+from cryptoml.tracking.tracker import open_project_store
 from cryptoml.workflows.promote import PromoteRequest, promote
 from cryptoml.workflows.register import RegisterRequest, RegisterResult, register
-from cryptoml.workflows.tracker import open_project_store
 from tests.lab import Lab, config_of, turned_around
 
 

@@ -17,11 +17,11 @@ from cryptoml.registry.versions import (
     registrar,
     version_at,
 )
-from cryptoml.tracking.deliver import deliver
-from cryptoml.tracking.journal import Journal
-from cryptoml.tracking.quiet import stages_in_silence
-from cryptoml.tracking.records import Status
-from cryptoml.tracking.store import Store, open_store
+from cryptoml.tracking.journal.deliver import deliver
+from cryptoml.tracking.journal.journal import Journal
+from cryptoml.tracking.journal.records import Status
+from cryptoml.tracking.store.quiet import stages_in_silence
+from cryptoml.tracking.store.store import Store, open_store
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import pytest
 
 from cryptoml.errors import AccessError, CryptomlError, UnavailableError
 from cryptoml.registry.versions import list_versions, registrar
-from cryptoml.tracking.deliver import deliver_pending
-from cryptoml.tracking.journal import Journal
-from cryptoml.tracking.store import Store, open_store
+from cryptoml.tracking.journal.deliver import deliver_pending
+from cryptoml.tracking.journal.journal import Journal
+from cryptoml.tracking.store.store import Store, open_store
 from tests.conftest import Hub
 from tests.standin.state import Mode
 
@@ -61,7 +61,7 @@ def test_a_run_arrives_once_in_the_end(hub: Hub, mode: Mode, tmp_path: Path) -> 
     if mode in SAID:
         assert isinstance(first, SAID[mode]), first
         assert len(journal.pending()) == 1
-    assert first is None or first.mend
+    assert first is None or first.hint
     state.set_mode("full")
     with opened(hub) as store:
         last = deliver_pending(journal, store, register=registrar(store))
@@ -102,7 +102,7 @@ def test_data_are_pushed_or_it_is_said_why_and_a_second_push_brings_the_rest(
     assert done.code in codes, done.err
     assert "Traceback" not in done.err
     if done.code:
-        assert "Mend:" in done.err
+        assert "Hint:" in done.err
     state.set_mode("full")
     again = hub.run("push-data", "-m", "data")
     assert again.code == 0, again.err

@@ -17,8 +17,8 @@ import pytest
 
 from cryptoml import events
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
-from cryptoml.tracking import sqlite_store
-from cryptoml.tracking.store import open_store
+from cryptoml.tracking.store import sqlite_store
+from cryptoml.tracking.store.store import open_store
 
 EXPERIMENT = "crypto-price-prediction"
 PROCESSES = 16
@@ -26,9 +26,9 @@ FULL = bool(os.environ.get("CRYPTOML_FULL"))
 DELIVER_ONE_RUN = """
 import sys
 from pathlib import Path
-from cryptoml.tracking.deliver import deliver
-from cryptoml.tracking.journal import Journal
-from cryptoml.tracking.store import open_store
+from cryptoml.tracking.journal.deliver import deliver
+from cryptoml.tracking.journal.journal import Journal
+from cryptoml.tracking.store.store import open_store
 
 def work(folder):
     journal = Journal(folder / ".cryptoml" / "journal")
@@ -46,7 +46,7 @@ def work(folder):
 # One process pays for importing mlflow; its children, let go by one signal, then race in earnest.
 HERD = f"""{DELIVER_ONE_RUN}
 import os
-from cryptoml.tracking.quiet import import_mlflow
+from cryptoml.tracking.store.quiet import import_mlflow
 import_mlflow()
 import mlflow.store.tracking.sqlalchemy_store
 gate, opener = os.pipe()
@@ -269,7 +269,7 @@ def test_a_deleted_experiment_is_explained(path: Path) -> None:
         store.client.delete_experiment(identifier)
         with pytest.raises(ConfigError, match="the experiment gone was deleted") as caught:
             store.experiment_id("gone")
-        assert caught.value.mend.startswith(f"MLFLOW_TRACKING_URI=sqlite:///{path} MLFLOW_EXPERIMENT_NAME=gone ")
+        assert caught.value.hint.startswith(f"MLFLOW_TRACKING_URI=sqlite:///{path} MLFLOW_EXPERIMENT_NAME=gone ")
         assert store.find_experiment_id("gone") is None
         assert store.find_experiment_id("never there") is None
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from cryptoml.registry.stored_model import PRICE_COLUMNS, write_model_folder
-from cryptoml.tracking.quiet import import_mlflow
+from cryptoml.tracking.store.quiet import import_mlflow
 
 LOADER = '''
 """Stands in for the serving module: forecasts the close plus what lies in the data folder."""

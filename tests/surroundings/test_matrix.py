@@ -142,7 +142,7 @@ def test_a_current_folder_that_is_gone(project: Project) -> None:
 def test_a_planted_folder_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tempfile
 
-    from cryptoml.environment import private_folder
+    from cryptoml.system.environment import private_folder
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     planted = tmp_path / f"cryptoml-{os.getuid()}"

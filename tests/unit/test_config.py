@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cryptoml.config import ParamSpec, load_config
+from cryptoml.config.load import load_config
+from cryptoml.config.schema import ParamSpec
 from cryptoml.errors import ConfigError
 
 PARAMS = {

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from cryptoml.cli.app import app
-from cryptoml.config import Config
+from cryptoml.config.schema import Config
 from cryptoml.models.zoo import MODELS
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ from cryptoml.evaluation.figures import figure, only_finite
 from cryptoml.registry.gate import ChampionDuel, GateInput, decide
 from cryptoml.registry.ledger import TAG, Entry, read_ledger
 from cryptoml.registry.model_digest import MODEL_SHA256
-from cryptoml.workflows.registration import RunFacts, version_texts
+from cryptoml.workflows.training.registration import RunFacts, version_texts
 
 NAN_ENTRY = Entry(1, "", "2024-01-01T00:00:00Z", "ada", "h", "1", "none", "staging", "why", metrics={"skill": math.nan})
 

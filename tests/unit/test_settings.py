@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from cryptoml.errors import ConfigError
-from cryptoml.project_folder import find_project
 from cryptoml.settings import known_variables, load_settings
+from cryptoml.system.project_folder import find_project
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

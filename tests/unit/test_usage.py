@@ -8,19 +8,19 @@ from cryptoml.cli.app import run
 
 
 @pytest.mark.parametrize(
-    ("arguments", "fact", "mend"),
+    ("arguments", "fact", "hint"),
     [
         (["nonsense"], "No such command 'nonsense'.", "cryptoml --help"),
         (["train", "-v"], "No such option: -v", "cryptoml train --help"),
         (["compare", "--last", "0"], "Invalid value for '--last'", "cryptoml compare --help"),
     ],
 )
-def test_what_is_wrong_and_whose_help_to_read(arguments, fact, mend, capsys):
+def test_what_is_wrong_and_whose_help_to_read(arguments, fact, hint, capsys):
     assert run(arguments) == 2
     told = capsys.readouterr()
     first, second = told.err.splitlines()
     assert first.startswith(f"cryptoml: {fact}")
-    assert second == f"Mend: {mend}"
+    assert second == f"Hint: {hint}"
     assert told.out == ""
 
 

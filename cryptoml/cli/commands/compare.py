@@ -13,7 +13,7 @@ from cryptoml.cli.options import AsJson, ConfigFile, Overrides
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cryptoml.evaluation.pairs import Pair
+    from cryptoml.evaluation.pairwise_tests import Pair
     from cryptoml.workflows.compare import ComparedRun, RunComparison
 
 PAIRS_SHOWN = 15
@@ -42,16 +42,16 @@ def compare(
     """Show runs side by side with what is best, what differs and, asked for, which differences are more than luck."""
     from cryptoml.cli.configured import configured
     from cryptoml.cli.console import print_json_last, print_result_lines
+    from cryptoml.data.table_files import check_table_path, write_table
     from cryptoml.errors import UsageError
-    from cryptoml.tracking.files import in_words, write_atomically
+    from cryptoml.system.files import in_words, write_atomically
     from cryptoml.workflows.compare import CompareRequest
     from cryptoml.workflows.compare import compare as side_by_side
-    from cryptoml.workflows.tables import check_table_path, write_table
 
     if csv is not None:
         check_table_path(csv)
     if html is not None and (html.suffix.lower() not in (".html", ".htm") or html.is_dir()):
-        raise UsageError(f"{html}: this names no page.", mend="end it with .html")
+        raise UsageError(f"{html}: this names no page.", hint="end it with .html")
     settings, loaded = configured(config, set_)
     done = side_by_side(
         CompareRequest(

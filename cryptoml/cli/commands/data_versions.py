@@ -10,7 +10,7 @@ import typer
 from cryptoml.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from cryptoml.workflows.data_versions import DataResult
+    from cryptoml.remotes.dvc.requests import DataResult
 
 
 def push_data(
@@ -24,7 +24,7 @@ def push_data(
     """Version data files with DVC and send them to the remote; prints each file's version."""
     from cryptoml.cli.console import listening
     from cryptoml.settings import load_settings
-    from cryptoml.workflows.data_push import push_data as push
+    from cryptoml.workflows.push_data import push_data as push
 
     with listening() as listener:
         result = push(
@@ -48,7 +48,7 @@ def pull_data(
     """Get the data files that the project, or a revision of it, pins."""
     from cryptoml.cli.console import listening
     from cryptoml.settings import load_settings
-    from cryptoml.workflows.data_pull import pull_data as pull
+    from cryptoml.workflows.pull_data import pull_data as pull
 
     with listening() as listener:
         result = pull(load_settings(), paths or (), revision=rev, force=force, on_event=listener)

@@ -1,4 +1,4 @@
-"""`cryptoml doctor`: what is wrong with the set-up, and the command that mends it."""
+"""`cryptoml doctor`: what is wrong with the set-up, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def doctor(
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Leave out what asks the network.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="List the checks and end.")] = False,
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what can be mended safely, and look again.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix what is safe to fix, then check again.")] = False,
     report: Annotated[
         Path | None, typer.Option(help="Also write the findings to a file, without secrets, to be shown to others.")
     ] = None,
@@ -68,8 +68,8 @@ def _show(diagnosis: Diagnosis) -> None:
             (f"{MARKS[finding.tier]:5}", STYLES[finding.tier]), f"{finding.check:20} {printable(finding.text)}"
         )
         console.print(line, soft_wrap=True)
-        if finding.mend:
-            console.print(Text(f"{'':26}mend: {printable(finding.mend)}", style="cyan"), soft_wrap=True)
+        if finding.hint:
+            console.print(Text(f"{'':26}hint: {printable(finding.hint)}", style="cyan"), soft_wrap=True)
     for line_ in _ending(diagnosis):
         console.print(Text(line_), soft_wrap=True)
 
@@ -78,14 +78,14 @@ def _lines(diagnosis: Diagnosis) -> list[str]:
     lines = []
     for finding in diagnosis.findings:
         lines.append(f"{MARKS[finding.tier]:5}{finding.check:20} {finding.text}")
-        if finding.mend:
-            lines.append(f"{'':26}mend: {finding.mend}")
+        if finding.hint:
+            lines.append(f"{'':26}hint: {finding.hint}")
     return lines + _ending(diagnosis)
 
 
 def _ending(diagnosis: Diagnosis) -> list[str]:
     count = {tier: sum(one.tier == tier for one in diagnosis.findings) for tier in MARKS}
-    fixed = [f"mended: {text}" for text in diagnosis.fixed]
+    fixed = [f"fixed: {text}" for text in diagnosis.fixed]
     return [
         *fixed,
         f"{count['error']} do not work, {count['warning']} to know, {count['ok']} well, "
@@ -103,4 +103,4 @@ def _write_report(path: Path, lines: list[str]) -> None:
     try:
         path.write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")
     except OSError as error:
-        raise AccessError(f"{path}: cannot be written: {error.strerror}.", mend="choose another file") from None
+        raise AccessError(f"{path}: cannot be written: {error.strerror}.", hint="choose another file") from None

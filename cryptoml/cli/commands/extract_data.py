@@ -26,7 +26,7 @@ def extract_data(
     """Fetch complete candles from an exchange, going on at the end of the file that is there; no key needed."""
     from cryptoml.cli.configured import configured
     from cryptoml.cli.console import listening, print_json_last, print_result_lines
-    from cryptoml.workflows.extract import ExtractRequest, extract
+    from cryptoml.workflows.extract_data import ExtractRequest, extract
 
     settings, loaded = configured(config, set_)
     chosen = loaded.config.extract

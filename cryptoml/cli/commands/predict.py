@@ -33,9 +33,9 @@ def predict(
     """Forecast with a registered model from the newest candles, which must be fresh, whole and of its market."""
     from cryptoml.cli.configured import configured
     from cryptoml.cli.console import print_json_last
+    from cryptoml.data.table_files import check_table_path, write_table
     from cryptoml.workflows.predict import PredictRequest
     from cryptoml.workflows.predict import predict as forecast
-    from cryptoml.workflows.tables import check_table_path, write_table
 
     if out is not None:
         check_table_path(out)

@@ -45,7 +45,7 @@ def promote(
         return
     if not rollback and (version is None or stage is None):
         raise UsageError(
-            "which version goes where?", mend="cryptoml promote v3 production, or --rollback, or --history"
+            "which version goes where?", hint="cryptoml promote v3 production, or --rollback, or --history"
         )
     with listening() as listener:
         reason = reason or _ask()

@@ -28,7 +28,7 @@ def register(
     from cryptoml.workflows.register import register as enter
 
     if (run is None) != best:
-        raise UsageError("which run?", mend="name one (cryptoml compare shows them), or --best")
+        raise UsageError("which run?", hint="name one (cryptoml compare shows them), or --best")
     settings, loaded = configured(config, set_)
     with listening() as listener:
         done = enter(

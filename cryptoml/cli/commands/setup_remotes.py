@@ -10,7 +10,7 @@ from cryptoml.cli.options import AsJson
 
 if TYPE_CHECKING:
     from cryptoml.settings import Settings
-    from cryptoml.workflows.setup_login import AskToken
+    from cryptoml.workflows.setup.login import AskToken
 
 
 def setup_remotes(
@@ -38,8 +38,8 @@ def setup_remotes(
     """Connect git, DVC and MLflow to a DagsHub repository, and prove that each works."""
     from cryptoml.cli.console import listening, print_json_last, print_lines, print_table
     from cryptoml.settings import load_settings
-    from cryptoml.workflows.setup_remotes import SetupRequest
-    from cryptoml.workflows.setup_remotes import setup_remotes as set_up
+    from cryptoml.workflows.setup.setup_remotes import SetupRequest
+    from cryptoml.workflows.setup.setup_remotes import setup_remotes as set_up
 
     settings = load_settings()
     request = SetupRequest(

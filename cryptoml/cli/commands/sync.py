@@ -10,7 +10,7 @@ from cryptoml.cli.options import AsJson
 
 if TYPE_CHECKING:
     from cryptoml.settings import Settings
-    from cryptoml.workflows.moved import MoveResult
+    from cryptoml.tracking.moving.results import MoveResult
 
 
 def sync(
@@ -41,28 +41,28 @@ def sync(
         if experiment or all_experiments or dry_run:
             raise UsageError(
                 "--experiment, --all-experiments and --dry-run belong to --from.",
-                mend="cryptoml sync --from sqlite:///mlflow.db",
+                hint="cryptoml sync --from sqlite:///mlflow.db",
             )
         _deliver(load_settings(), into, as_json=as_json)
         return
     if into is not None:
-        raise UsageError("--into is for waiting runs, not for --from.", mend="run cryptoml sync --into NAME by itself")
+        raise UsageError("--into is for waiting runs, not for --from.", hint="run cryptoml sync --into NAME by itself")
     if experiment and all_experiments:
-        raise UsageError("--experiment and --all-experiments exclude each other.", mend="leave one of them out")
+        raise UsageError("--experiment and --all-experiments exclude each other.", hint="leave one of them out")
     _move(load_settings(), source, tuple(experiment or ()), all_experiments, dry_run, as_json)
 
 
 def _deliver(settings: Settings, into: str | None, *, as_json: bool) -> None:
     from cryptoml.cli.console import listening, print_json_last, print_lines
     from cryptoml.errors import UsageError
-    from cryptoml.names import experiment_name
+    from cryptoml.system.names import experiment_name
     from cryptoml.workflows.sync import sync as deliver
 
     if into is not None:
         try:
             experiment_name(into)
         except ValueError as error:
-            raise UsageError(f"--into: {error}.", mend="cryptoml sync --into NAME") from None
+            raise UsageError(f"--into: {error}.", hint="cryptoml sync --into NAME") from None
     with listening() as listener:
         result = deliver(settings, into=into, on_event=listener)
     if as_json:

@@ -11,7 +11,7 @@ import typer
 from cryptoml.cli.options import AsJson, ConfigFile, Overrides
 
 if TYPE_CHECKING:
-    from cryptoml.workflows.results import ModelRow, TrainResult
+    from cryptoml.workflows.training.results import ModelRow, TrainResult
 
 
 def train(
@@ -31,9 +31,9 @@ def train(
     """Train models on one split and one set of folds, track every run, register the best that passes the gate."""
     from cryptoml.cli.configured import configured
     from cryptoml.cli.console import listening, print_json_last
-    from cryptoml.workflows.inputs import find_data
-    from cryptoml.workflows.train import TrainRequest
-    from cryptoml.workflows.train import train as train_models
+    from cryptoml.workflows.training.inputs import find_data
+    from cryptoml.workflows.training.train import TrainRequest
+    from cryptoml.workflows.training.train import train as train_models
 
     names = [name.strip() for name in (models or "").split(",") if name.strip()]
     chosen = [f"training.models={json.dumps(names)}"] if models is not None else []

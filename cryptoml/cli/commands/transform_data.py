@@ -24,7 +24,7 @@ def transform_data(
     from cryptoml.cli.configured import configured
     from cryptoml.cli.console import listening, print_json_last, print_result_lines
     from cryptoml.errors import DataError
-    from cryptoml.workflows.transform import transform
+    from cryptoml.workflows.transform_data import transform
 
     settings, loaded = configured(config, set_)
     with listening() as listener:
@@ -45,5 +45,5 @@ def transform_data(
     if result.path is None:
         raise DataError(
             f"{path}: {'; '.join(result.failures)}.",
-            mend=f"see {result.report_path}; the limits are the keys quality.* of the config",
+            hint=f"see {result.report_path}; the limits are the keys quality.* of the config",
         )

@@ -101,7 +101,7 @@ def test_rows_must_be_one_interval_apart():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"features": ("rsj",)}, "no feature 'rsj'. Mend: use rsi"),
+        ({"features": ("rsj",)}, "no feature 'rsj'. Hint: use rsi"),
         ({"features": ("qqqqqq",)}, "choose from log_return"),
         ({"features": ("rsi", "rsi")}, "features names rsi more than once"),
         ({"lag_windows": (0,)}, "lag_windows holds 0"),

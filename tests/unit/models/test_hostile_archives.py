@@ -159,7 +159,7 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_the_schema_limit_holds_for_the_largest_forest() -> None:
     """5,000 trees, the most that rf may have, of which each takes what a tree of the example takes."""
-    from cryptoml.models.safe_archive import MAX_RATIO, MAX_SCHEMA_BYTES
+    from cryptoml.models.storage.archive import MAX_RATIO, MAX_SCHEMA_BYTES
     from tests.hostile import EXAMPLES
 
     with zipfile.ZipFile(EXAMPLES / "rf-sklearn" / "estimator.skops") as archive:

@@ -140,7 +140,7 @@ def test_a_damaged_schema_is_a_data_error(kind: str, tmp_path: Path) -> None:
 
 def test_a_model_of_pyfunc_runs_no_code_either(tmp_path: Path) -> None:
     from cryptoml.registry.stored_model import write_model_folder
-    from cryptoml.tracking.quiet import import_mlflow
+    from cryptoml.tracking.store.quiet import import_mlflow
 
     import_mlflow()
     import mlflow.pyfunc

@@ -15,7 +15,7 @@ import pytest
 
 from cryptoml.errors import AccessError, DataError
 from cryptoml.models.forecaster import load_forecaster
-from cryptoml.models.safe_ubj import read_ubj
+from cryptoml.models.storage.ubjson import read_ubj
 from tests.hostile import copy_of
 
 ROOT = Path(__file__).parents[3]
@@ -103,7 +103,7 @@ def test_the_reader_reads_what_xgboost_wrote(tmp_path: Path) -> None:
 def test_a_deep_chain_of_nodes_is_refused() -> None:
     import numpy as np
 
-    from cryptoml.models.safe_boosters import MAX_TREE_DEPTH, _check_nodes
+    from cryptoml.models.storage.boosters import MAX_TREE_DEPTH, _check_nodes
 
     def arrays(depth: int) -> dict[str, np.ndarray]:
         left, right = np.full(2 * depth + 1, -1), np.full(2 * depth + 1, -1)

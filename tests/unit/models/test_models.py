@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cryptoml.data.simulate import simulate
+from cryptoml.data.simulation.simulate import simulate
 from cryptoml.errors import AccessError, DataError, UsageError
 from cryptoml.features.pipeline import FeaturePipeline
 from cryptoml.models.forecaster import Forecaster, fit, load_forecaster
@@ -163,7 +163,7 @@ def test_a_tree_sees_a_share_of_the_rows_and_no_more_than_its_most(rows, impleme
 def test_an_unknown_model_names_the_nearest(asked, nearest):
     with pytest.raises(UsageError, match="there is no such model") as caught:
         get_model(asked)
-    assert caught.value.mend == f"use {nearest}"
+    assert caught.value.hint == f"use {nearest}"
 
 
 def test_a_file_that_asks_for_foreign_code_is_refused(rows, tmp_path):

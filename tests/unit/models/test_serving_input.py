@@ -54,7 +54,7 @@ def test_iso_text_and_datetimes_are_read(times: object) -> None:
 def test_what_is_no_number_is_refused(volume: object) -> None:
     with pytest.raises(DataError, match="volume is not numbers") as caught:
         candles_of(table(volume=volume))
-    assert "astype(float)" in caught.value.mend
+    assert "astype(float)" in caught.value.hint
 
 
 @pytest.mark.parametrize("times", [[1732665600, 1732669200], [1.7326656e12, 1.7326692e12]])

@@ -41,10 +41,10 @@ def test_a_stage_in_any_case(text: str) -> None:
 def test_a_stage_that_is_none_names_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         parse_stage("prodution")
-    assert "did you mean production?" in caught.value.mend
+    assert "did you mean production?" in caught.value.hint
     with pytest.raises(UsageError) as caught:
         parse_stage("xyz")
-    assert "none, staging, production, archived" in caught.value.mend
+    assert "none, staging, production, archived" in caught.value.hint
 
 
 def test_a_version_with_and_without_its_letter() -> None:

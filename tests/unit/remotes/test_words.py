@@ -1,4 +1,4 @@
-"""What git and DagsHub answer, told as an error with its mend; addresses taken apart."""
+"""What git and DagsHub answer, told as an error with its hint; addresses taken apart."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_secrets_leave_addresses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kind", "mend"),
+    ("text", "kind", "hint"),
     [
         ("fatal: could not read Username for 'https://dagshub.com': terminal prompts disabled", AccessError, "setup"),
         ("fatal: Authentication failed for 'https://dagshub.com/a/b.git/'", AccessError, "setup"),
@@ -45,10 +45,10 @@ def test_secrets_leave_addresses() -> None:
         ("error: failed to push some refs", ConfigError, ""),
     ],
 )
-def test_what_git_says(text: str, kind: type[Exception], mend: str) -> None:
+def test_what_git_says(text: str, kind: type[Exception], hint: str) -> None:
     found = git_error(f"remote: hello\n{text}\n", "push")
     assert type(found) is kind
-    assert mend in found.mend
+    assert hint in found.hint
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from cryptoml.data.candles import Candles, QualityReport
 from cryptoml.data.interval import parse_interval
-from cryptoml.data.simulate import simulate
+from cryptoml.data.simulation.simulate import simulate
 from cryptoml.errors import DataError
 from cryptoml.evaluation.folds import rows
 from cryptoml.features.pipeline import FeaturePipeline

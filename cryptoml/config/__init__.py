@@ -1,0 +1,1 @@
+"""What to do: the schema of `configs/*.yaml` and how its layers are merged."""

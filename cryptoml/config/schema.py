@@ -1,0 +1,209 @@
+"""The schema of `configs/*.yaml`: every key with its type, range, default and effect.
+
+Who and where (tokens, URLs, folders) is `settings.py`.
+"""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from cryptoml.system.names import model_name
+
+
+@dataclass(frozen=True)
+class ParamSpec:
+    """One hyper-parameter of a model: its default, its range (both ends included) and its effect."""
+
+    default: object
+    doc: str
+    kind: type = float
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[object, ...] = ()
+    optional: bool = False
+
+    def problem(self, value: object) -> str | None:
+        """Why `value` is not allowed, in words, or None when it is."""
+        if value is None:
+            return None if self.optional else "a value is needed"
+        if self.choices:
+            named = ", ".join(str(choice) for choice in self.choices)
+            return None if value in self.choices else f"must be one of {named}, not {value!r}"
+        if self.kind in (int, float):
+            wanted = (int,) if self.kind is int else (int, float)
+            if isinstance(value, bool) or not isinstance(value, wanted):
+                return f"must be {'a whole number' if self.kind is int else 'a number'}, not {value!r}"
+            if self.low is not None and value < self.low:
+                return f"must be at least {self.low}, not {value}"
+            if self.high is not None and value > self.high:
+                return f"must be at most {self.high}, not {value}"
+            return None
+        return None if isinstance(value, self.kind) else f"must be {self.kind.__name__}, not {value!r}"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, hide_input_in_errors=True)
+
+
+def _as_list(value: object) -> object:
+    """Let `--set training.models=rf` mean a list of one."""
+    return [value] if isinstance(value, (str, int)) else value
+
+
+def _zone(text: str) -> str:
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        ZoneInfo(text)
+    except (OSError, ValueError, LookupError):
+        near = get_close_matches(text, available_timezones(), n=1, cutoff=0.4)
+        raise ValueError(f"{text!r} is no time zone" + (f"; did you mean {near[0]}?" if near else "")) from None
+    return text
+
+
+# YAML makes a date of 2019-01-01.
+Date = Annotated[str, BeforeValidator(str)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Zone = Annotated[str, AfterValidator(_zone)]
+ModelName = Annotated[str, BeforeValidator(str), AfterValidator(model_name)]
+Windows = Annotated[tuple[Annotated[int, Field(ge=1, le=100_000)], ...], BeforeValidator(_as_list)]
+
+
+class DataSection(_Section):
+    """How candles are read."""
+
+    symbol: str | None = Field(None, description="symbol, when neither a column nor the file's name tells it")
+    interval: str | None = Field(None, description="interval, when the steps of the file do not tell it")
+    columns: Names | None = Field(None, description="the file's columns in order, when its header does not tell them")
+    timezone: Zone | None = Field(
+        None, description="time zone of dates that name none, such as Europe/Berlin; else UTC"
+    )
+    on_bad_rows: Literal["drop", "fail"] = Field("drop", description="what happens to rows that cannot be true")
+    max_no_trade_candles: int | None = Field(
+        None, ge=0, description="longest gap read as 'no trade'; by interval when not given"
+    )
+
+
+class ExtractSection(_Section):
+    """Which candles are fetched."""
+
+    exchange: str = Field("binance", description="where candles come from; one of SOURCES")
+    symbols: Names = Field(("BTC/USDT",), min_length=1, description="markets to fetch, one file each")
+    interval: str = Field("1h", description="length of a candle, as the exchange offers it")
+    since: Date = Field("2019-01-01", description="first candle of a new file, UTC; later calls go on at its end")
+
+
+class QualitySection(_Section):
+    """What candles must show to become a data set."""
+
+    max_missing_share: float = Field(
+        0.05, ge=0, le=1, description="largest share of candles missing, those read as 'no trade' left out"
+    )
+    max_duplicate_share: float = Field(0.1, ge=0, le=1, description="largest share of rows that copy another one")
+    max_spike_share: float = Field(0.001, ge=0, le=1, description="largest share of rows that are misprints")
+    max_age_intervals: int | None = Field(
+        None, ge=0, description="greatest age of the newest candle's end, in candles; any when not given"
+    )
+
+
+class FeaturesSection(_Section):
+    """Which features are computed, and over which windows (in candles)."""
+
+    include: Names | None = Field(None, description="feature names; all registered ones when not given")
+    lag_windows: Windows = Field((1, 2, 3, 6, 12, 24), min_length=1, description="lags, in candles")
+    rolling_windows: Windows = Field((6, 24, 72, 168), min_length=1, description="rolling windows, in candles")
+    scaling_method: Literal["standard", "none"] = Field("standard", description="scaler fitted on each training part")
+
+
+class TargetSection(_Section):
+    """What is forecast."""
+
+    prediction_horizon: int = Field(1, ge=1, le=1000, description="candles ahead")
+    clip_sigma: float = Field(4.0, gt=0, description="training targets are clipped at this many deviations")
+
+
+class SplitSection(_Section):
+    """One hold-out and one set of expanding folds, both cut by time."""
+
+    train_test_split_ratio: float = Field(0.8, ge=0.5, le=0.95, description="share of the time before the hold-out")
+    cross_validation_folds: int = Field(5, ge=2, le=20, description="expanding folds before the hold-out")
+    gap_candles: int | None = Field(None, ge=0, description="at least the horizon, which is also the default")
+
+
+class TrainingSection(_Section):
+    """Which models are trained, and how."""
+
+    models: Names = Field(
+        ("rf", "gbm", "ridge", "xgb"), min_length=1, description="models to train; persistence always is"
+    )
+    random_seed: int = Field(42, ge=0, le=2**31 - 1, description="the same seed gives the same digits")
+    interval_level: float = Field(0.9, gt=0, lt=1, description="share of outcomes the interval should cover")
+    significance_level: float = Field(0.05, gt=0, lt=0.5, description="level of the verdict against persistence")
+
+
+class GateSection(_Section):
+    """What a run must show to be registered."""
+
+    min_skill: float = Field(-0.001, ge=-1, le=1, description="least hold-out skill")
+    require: Literal["tie", "beats"] = Field("tie", description="beats: a tie with persistence is refused as well")
+
+
+class TrackingSection(_Section):
+    """What is said about a run."""
+
+    purpose: str = Field("training", description="the tag `purpose` of each run")
+    profile_report: bool = Field(True, description="make the profile report once per data set version")
+
+
+class RegistrySection(_Section):
+    """Where the best run goes."""
+
+    model_name: ModelName = Field("crypto-price-predictor", description="name in the registry")
+    register_best: bool = Field(True, description="register the best run when the gate lets it in")
+
+
+class PromotionSection(_Section):
+    """What a version must show to be promoted."""
+
+    require_reason: bool = Field(False, description="a promotion without --reason is refused")
+    min_candles: int = Field(
+        200,
+        ge=30,
+        description="least number of candles unseen by both on which a candidate and a champion are compared",
+    )
+
+
+class PredictionSection(_Section):
+    """Which candles a forecast may be made from."""
+
+    max_age_intervals: int = Field(2, ge=1, description="greatest age of the newest candle's end, in candles")
+
+
+class MonitorSection(_Section):
+    """When the model in production has become too bad."""
+
+    min_forecasts: int = Field(30, ge=5, description="least number of scored forecasts for a verdict")
+    max_drift: float = Field(
+        1.0, gt=0, description="shift of a feature's mean, in its training deviations, from which it is said to drift"
+    )
+
+
+class Config(_Section):
+    """The whole of a config file; every key has a default, every unknown key is an error."""
+
+    data: DataSection = DataSection()
+    extract: ExtractSection = ExtractSection()
+    quality: QualitySection = QualitySection()
+    features: FeaturesSection = FeaturesSection()
+    target: TargetSection = TargetSection()
+    split: SplitSection = SplitSection()
+    training: TrainingSection = TrainingSection()
+    models: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    gate: GateSection = GateSection()
+    tracking: TrackingSection = TrackingSection()
+    registry: RegistrySection = RegistrySection()
+    promotion: PromotionSection = PromotionSection()
+    prediction: PredictionSection = PredictionSection()
+    monitor: MonitorSection = MonitorSection()

@@ -1,0 +1,1 @@
+"""From raw candles to sound ones: repairs, duplicates, spikes, quality and its gates."""

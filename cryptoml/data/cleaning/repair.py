@@ -1,0 +1,234 @@
+"""Rows on their way to candles, and what is done about those that cannot be true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from cryptoml.data.cleaning.quality import EXAMPLES, Action, Finding
+from cryptoml.data.interval import default_max_no_trade, interval_of
+from cryptoml.data.reading.columns import NAME_THEM, PRICES
+from cryptoml.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    Mask = NDArray[np.bool_]
+    Names = NDArray[np.str_]
+
+OnBadRows = Literal["drop", "fail"]
+NANOSECONDS = 10**9
+
+# A market with a larger share of empty hours than this is thin; below it, an empty hour is an outage.
+THIN_MARKET = 0.05
+# Above this share, the rows do not belong to the interval at all.
+OFF_GRID_AT_MOST = 0.2
+# So many equal steps in a row are no gaps: that part of the file has candles of another length.
+EQUAL_STEPS = 24
+# With so many missing for each candle that is there, some times must be wrong.
+MISSING_AT_MOST = 20
+# In a larger share of rows, it is not the rows that are wrong but what the columns are taken for.
+TORN_AT_MOST = 0.2
+# An hour with less than this part of the least volume of the day before was cut short: the file was made in it.
+UNFINISHED_VOLUME = 0.5
+UNFINISHED_CANDLES = 24
+AHEAD_OF_CLOCK = "candle later than this machine's clock (the clock is behind, or the times are not UTC)"
+
+
+@dataclass
+class Rows:
+    """Rows on their way to candles. frame: time (ns, UTC), OHLCV as float64, and `row`, the place in the file."""
+
+    source: str
+    frame: pd.DataFrame
+    where: Callable[[int], str]
+    on_bad_rows: OnBadRows
+    findings: list[Finding] = field(default_factory=list)
+
+    def note(self, kind: str, action: Action, mask: Mask) -> None:
+        """Record `mask` rows as a finding, or add them to the one of the same kind."""
+        if not mask.any():
+            return
+        count, examples = int(mask.sum()), self._examples(mask)
+        for at, one in enumerate(self.findings):
+            if (one.kind, one.action) == (kind, action):
+                examples = (one.examples + examples)[:EXAMPLES]
+                self.findings[at] = replace(one, count=one.count + count, examples=examples)
+                return
+        self.findings.append(Finding(kind, action, count, examples))
+
+    def drop(self, kind: str, mask: Mask) -> None:
+        """Leave `mask` rows out and say so."""
+        self.note(kind, "dropped", mask)
+        if mask.any():
+            self.frame = self.frame[~mask]
+
+    def drop_or_fail(self, kind: str, mask: Mask, *, column: str | Names | None = None) -> None:
+        """By policy: leave the rows out, or raise DataError. column: the one at fault, of all rows or row by row."""
+        if mask.any() and self.on_bad_rows == "fail":
+            shown = "; ".join(self._examples(mask, column))
+            raise DataError(
+                f"{self.source}: {int(mask.sum()):,} x {kind}: {shown}.",
+                hint="--set data.on_bad_rows=drop leaves them out",
+            )
+        self.drop(kind, mask)
+
+    def need(self, least: int) -> None:
+        """Raise DataError where fewer than `least` rows are left."""
+        if len(self.frame) >= least:
+            return
+        left = "no usable rows are left" if self.frame.empty else f"only {len(self.frame)} usable row is left"
+        dropped = ", ".join(f"{one.count:,} x {one.kind}" for one in self.findings if one.action == "dropped")
+        raise DataError(
+            f"{self.source}: {left}" + (f" (dropped: {dropped})." if dropped else "."),
+            hint="look at the file, at least two candles are needed",
+        )
+
+    def _examples(self, mask: Mask, column: str | Names | None = None) -> tuple[str, ...]:
+        import numpy as np
+        import pandas as pd
+
+        shown = []
+        for at in np.flatnonzero(mask)[:EXAMPLES]:
+            one = self.frame.iloc[int(at)]
+            time = pd.Timestamp(int(self.frame["time"].iloc[int(at)]))
+            text = f"{self.where(int(one['row']))}: " + ("no time" if pd.isna(time) else f"{time:%Y-%m-%d %H:%M} UTC")
+            if column is not None:
+                name = column if isinstance(column, str) else str(column[int(at)])
+                text += f", {name} {one[name]:g}"
+            shown.append(text)
+        return tuple(shown)
+
+
+def drop_impossible(rows: Rows, *, has_volume: bool) -> None:
+    """By policy: prices that are missing or not above zero, ranges that do not hold their own prices."""
+    import numpy as np
+
+    names = np.asarray(PRICES)
+    absent = ~np.isfinite(rows.frame[list(PRICES)].to_numpy(dtype=np.float64))
+    rows.drop_or_fail("row without a price", np.any(absent, axis=1), column=names[absent.argmax(axis=1)])
+    low = rows.frame[list(PRICES)].to_numpy(dtype=np.float64) <= 0
+    rows.drop_or_fail("price of zero or below", np.any(low, axis=1), column=names[low.argmax(axis=1)])
+    if has_volume:
+        volume = rows.frame["volume"].to_numpy(dtype=np.float64)
+        rows.drop_or_fail("volume missing or below zero", ~np.isfinite(volume) | (volume < 0), column="volume")
+    o, h, lowest, c = (rows.frame[name].to_numpy(dtype=np.float64) for name in PRICES)
+    slack = 1e-9 * np.abs(h)
+    over = h + slack < np.maximum(o, c)
+    torn: Mask = over | (lowest - slack > np.minimum(o, c))
+    if torn.sum() > TORN_AT_MOST * len(torn):
+        raise DataError(
+            f"{rows.source}: in {int(torn.sum()):,} of {len(torn):,} rows high and low do not bracket open and close: "
+            "the columns seem to be in another order.",
+            hint=NAME_THEM,
+        )
+    rows.drop_or_fail("high or low that does not bracket open and close", torn, column=np.where(over, "high", "low"))
+
+
+def need_one_interval(rows: Rows, interval_seconds: int) -> None:
+    """Raise DataError where a part of the file has candles of another length."""
+    import numpy as np
+    import pandas as pd
+
+    times = rows.frame["time"].to_numpy(dtype=np.int64)
+    steps = np.diff(times)
+    starts = np.flatnonzero(np.r_[True, steps[1:] != steps[:-1]])
+    lengths = np.diff(np.r_[starts, len(steps)])
+    other = np.where(steps[starts] != interval_seconds * NANOSECONDS, lengths, 0)
+    if other.max() < EQUAL_STEPS:
+        return
+    at = int(starts[other.argmax()])
+    label, apart = (interval_of(seconds).label for seconds in (interval_seconds, int(steps[at]) // NANOSECONDS))
+    raise DataError(
+        f"{rows.source}: holds candles of {label} and of {apart}, such as the {int(other.max()) + 1:,} from "
+        f"{rows.where(int(rows.frame['row'].iloc[at]))} ({pd.Timestamp(int(times[at])):%Y-%m-%d %H:%M} UTC) on.",
+        hint="split the file, or resample it to one interval",
+    )
+
+
+def need_near_times(rows: Rows, interval_seconds: int) -> None:
+    """Raise DataError where a time lies so far off the others that the grid between them would be all but empty."""
+    import numpy as np
+    import pandas as pd
+
+    times = rows.frame["time"].to_numpy(dtype=np.int64)
+    due = int(times[-1] - times[0]) // (interval_seconds * NANOSECONDS) + 1
+    if due <= MISSING_AT_MOST * len(times):
+        return
+    gap = int(np.argmax(np.diff(times)))
+    sides = " and ".join(
+        f"{rows.where(int(rows.frame['row'].iloc[at]))} ({pd.Timestamp(int(times[at])):%Y-%m-%d %H:%M} UTC)"
+        for at in (gap, gap + 1)
+    )
+    raise DataError(
+        f"{rows.source}: {len(times):,} candles where {due:,} of {interval_of(interval_seconds).label} should be; "
+        f"the longest gap lies between {sides}.",
+        hint="correct the times that lie far off the others",
+    )
+
+
+def off_grid(times: NDArray[np.int64], interval_seconds: int) -> Mask:
+    """Which times are not on the phase that most share."""
+    import numpy as np
+
+    phase = times % (interval_seconds * NANOSECONDS)
+    values, counts = np.unique(phase, return_counts=True)
+    off: Mask = phase != values[np.argmax(counts)]
+    return off
+
+
+def drop_off_grid(rows: Rows, interval_seconds: int) -> None:
+    """By policy: candles off the grid; too many of them are an error."""
+    import numpy as np
+
+    off = off_grid(rows.frame["time"].to_numpy(dtype=np.int64), interval_seconds)
+    if off.mean() > OFF_GRID_AT_MOST:
+        raise DataError(
+            f"{rows.source}: {int(off.sum()):,} of {len(off):,} candles are not on a regular grid of "
+            f"{interval_of(interval_seconds).label}.",
+            hint="resample the file to one interval",
+        )
+    rows.drop_or_fail("candle off the grid", off)
+
+
+def drop_made_up(rows: Rows, interval_seconds: int) -> None:
+    """By policy: flat candles of volume 0, as written over outages.
+
+    From an hour on, a market where they are common is thin and not out of order: there they stay, and are noted.
+    """
+    import numpy as np
+
+    frame = rows.frame
+    o, h, low, c = (frame[name].to_numpy() for name in PRICES)
+    volume = frame["volume"].to_numpy()
+    flat = np.asarray((volume == 0) & (h == low) & (o == c))
+    if not (volume > 0).any():
+        return
+    if default_max_no_trade(interval_of(interval_seconds)) == 0 and flat.mean() > THIN_MARKET:
+        rows.note("flat candle of volume 0, kept, as many are without a trade", "noted", flat)
+    else:
+        rows.drop_or_fail("flat candle of volume 0", flat, column="volume")
+
+
+def drop_unfinished(rows: Rows, interval_seconds: int, *, now: pd.Timestamp) -> None:
+    """By policy: the last candle, when it ends after `now`, or when its volume shows that the file was made in it.
+
+    Volume tells only from an hour on: below, a quiet candle is nothing unusual.
+    """
+    import numpy as np
+
+    clock = now.tz_localize("UTC") if now.tzinfo is None else now
+    times = rows.frame["time"].to_numpy()
+    late: Mask = times + interval_seconds * NANOSECONDS > clock.as_unit("ns").value
+    # Only one candle can be unfinished: several say that the clock is behind, or that the times are not UTC.
+    kind = "unfinished last candle" if late.sum() == 1 else AHEAD_OF_CLOCK
+    rows.drop_or_fail(kind, late)
+    volume = rows.frame["volume"].to_numpy()
+    if interval_seconds < 3600 or len(volume) <= UNFINISHED_CANDLES:
+        return
+    last = np.zeros(len(volume), dtype=bool)
+    last[-1] = volume[-1] < UNFINISHED_VOLUME * volume[-UNFINISHED_CANDLES - 1 : -1].min()
+    rows.drop_or_fail("last candle with so little volume that it looks unfinished", last, column="volume")

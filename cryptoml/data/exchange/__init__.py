@@ -1,0 +1,1 @@
+"""Candles from exchanges: sources, a client with retries, history page by page."""

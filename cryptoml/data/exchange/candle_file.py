@@ -1,0 +1,113 @@
+"""A file of candles while an extraction fills it: saved by the clock, locked against a second extraction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptoml.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from cryptoml.data.exchange.client import Candle
+    from cryptoml.data.exchange.history import Gap, Page
+    from cryptoml.data.reading.raw_file import Extent
+
+# The file is rewritten for each save, so only the first page is saved at once, the others by the clock.
+SAVE_EVERY_S = 10.0
+GAPS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """One market's file after the call; first and last are of the whole file (ISO, UTC), gaps of what was added."""
+
+    symbol: str
+    path: Path
+    added: int
+    first: str | None
+    last: str | None
+    missing: int
+    gaps: tuple[tuple[str, int], ...]
+
+
+@dataclass
+class Filling:
+    """A file on its way: what it held, what was added, and what waits to be written."""
+
+    path: Path
+    symbol: str
+    extent: Extent | None
+    waiting: list[Candle] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    added: int = 0
+    first_ms: int | None = None
+    last_ms: int | None = None
+    saved_at: float = float("-inf")
+
+    def take(self, page: Page) -> None:
+        """Keep a page, and save when it is time."""
+        self.waiting += page.candles
+        self.gaps += page.gaps
+        if time.monotonic() - self.saved_at > SAVE_EVERY_S:
+            self.save()
+
+    def save(self) -> None:
+        """Write what waits."""
+        from cryptoml.data.reading.raw_file import append_candles
+
+        append_candles(self.path, self.waiting, symbol=self.symbol)
+        if self.waiting:
+            self.added += len(self.waiting)
+            self.first_ms = self.first_ms or self.waiting[0][0]
+            self.last_ms = self.waiting[-1][0]
+            self.waiting = []
+        self.saved_at = time.monotonic()
+
+    def result(self) -> Extracted:
+        """What is in the file now."""
+        first, last = (self.extent.first_ms, self.extent.last_ms) if self.extent else (self.first_ms, self.last_ms)
+        longest = sorted(self.gaps, key=lambda gap: -gap.candles)[:GAPS_SHOWN]
+        return Extracted(
+            symbol=self.symbol,
+            path=self.path,
+            added=self.added,
+            first=iso(first),
+            last=iso(self.last_ms or last),
+            missing=sum(gap.candles for gap in self.gaps),
+            gaps=tuple((iso(gap.after_ms) or "", gap.candles) for gap in sorted(longest, key=lambda gap: gap.after_ms)),
+        )
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep a second extraction off the same file; the lock goes when the process does."""
+    from filelock import FileLock, Timeout
+
+    from cryptoml.system.files import os_error
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise UnavailableError(
+            f"{path}: another extraction is writing this file.", hint="try again when it is over"
+        ) from None
+    except OSError as error:
+        raise os_error(error, path) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def iso(milliseconds: int | None) -> str | None:
+    """Milliseconds since 1970 as people read them, UTC."""
+    if milliseconds is None:
+        return None
+    return f"{datetime.fromtimestamp(milliseconds / 1000, tz=UTC):%Y-%m-%d %H:%M}"

@@ -1,0 +1,127 @@
+"""One exchange through ccxt: its clock, its markets, its intervals, and candles a page at a time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from cryptoml import events
+from cryptoml.data.exchange.retry import ask
+from cryptoml.data.exchange.sources import SourceSpec
+from cryptoml.data.interval import Interval, parse_interval
+from cryptoml.data.symbols import plain_symbol
+from cryptoml.errors import UsageError
+
+if TYPE_CHECKING:
+    from ccxt.base.exchange import Exchange as Client
+
+TIMEOUT_S = 10.0
+
+# Open time (ms since 1970, UTC), open, high, low, close, volume.
+Candle = tuple[int, float, float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Timeframe:
+    """An interval as the exchange names it."""
+
+    name: str
+    interval: Interval
+
+    @property
+    def milliseconds(self) -> int:
+        """The candle's length."""
+        return self.interval.seconds * 1000
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """An open connection; every call keeps to the exchange's rate limit and is repeated where that helps."""
+
+    source: SourceSpec
+    client: Client
+    on_event: events.OnEvent
+
+    def now_ms(self) -> int:
+        """The exchange's clock, where it has one to ask: a clock that is ahead would call open candles complete."""
+        if not self.client.has.get("fetchTime"):
+            return int(time.time() * 1000)
+        return int(ask(self.client, self.client.fetch_time, on_event=self.on_event))
+
+    def symbol(self, text: str) -> str:
+        """The market that BTC/USDT, btc-usdt or BTCUSDT names; raises UsageError with the nearest names."""
+        ask(self.client, self.client.load_markets, on_event=self.on_event)
+        names: dict[str, str] = {
+            plain_symbol(name): name for name, market in self.client.markets.items() if market.get("spot")
+        }
+        wanted = plain_symbol(text)
+        if wanted not in names:
+            near = [names[key] for key in get_close_matches(wanted, names, n=3)]
+            raise UsageError(
+                f"{self.source.key} has no market {text!r}.",
+                hint=f"did you mean {' or '.join(near)}?" if near else "write it like BTC/USDT",
+            )
+        return names[wanted]
+
+    def timeframe(self, text: str) -> Timeframe:
+        """The interval, if the exchange has candles of it; raises UsageError with those it has."""
+        wanted = parse_interval(text)
+        # Months are not of one length.
+        known = {name: parse_interval(name) for name in self.client.timeframes if not name.endswith("M")}
+        for name, interval in known.items():
+            if interval == wanted:
+                return Timeframe(name, interval)
+        near = sorted(known, key=lambda name: abs(known[name].seconds - wanted.seconds))[:2]
+        raise UsageError(
+            f"{self.source.key} has no candles of {wanted.label}.",
+            hint=f"did you mean {' or '.join(near)}? It has {', '.join(known)}",
+        )
+
+    def page(self, symbol: str, timeframe: Timeframe, *, since_ms: int) -> list[Candle]:
+        """The next candles from `since_ms` on, oldest first; the last one may still be open."""
+        rows = ask(
+            self.client,
+            lambda: self._fetch(symbol, timeframe, since=since_ms, limit=self.source.page_candles),
+            on_event=self.on_event,
+        )
+        return [row for row in rows if row[0] >= since_ms]
+
+    def newest_ms(self, symbol: str, timeframe: Timeframe) -> int | None:
+        """Open time of the market's newest candle; None when it has none at all."""
+        rows = ask(self.client, lambda: self._fetch(symbol, timeframe, since=None, limit=2), on_event=self.on_event)
+        return rows[-1][0] if rows else None
+
+    def _fetch(self, symbol: str, timeframe: Timeframe, *, since: int | None, limit: int) -> list[Candle]:
+        rows = self.client.fetch_ohlcv(symbol, timeframe.name, since=since, limit=limit)
+        found = {int(time_ms): tuple(map(float, values[:5])) for time_ms, *values in rows if None not in values[:5]}
+        return [(time_ms, *found[time_ms]) for time_ms in sorted(found)]  # type: ignore[misc]
+
+
+def open_exchange(source: SourceSpec, *, url: str | None, on_event: events.OnEvent) -> Exchange:
+    """A client of the exchange; nothing is asked of it yet. url: another host for all its addresses."""
+    import ccxt
+
+    client = getattr(ccxt, source.key)(
+        {
+            "enableRateLimit": True,
+            "enableLastJsonResponse": True,
+            # Otherwise the client ignores HTTPS_PROXY and the like.
+            "requests_trust_env": True,
+            "timeout": int(TIMEOUT_S * 1000),
+            "options": dict(source.options),
+        }
+    )
+    if url:
+        client.urls["api"] = _moved(client.urls["api"], url)
+    return Exchange(source, client, on_event)
+
+
+def _moved(addresses: Any, url: str) -> Any:
+    """The same addresses at the host of `url`; exchanges keep them as a text or as a tree."""
+    if isinstance(addresses, dict):
+        return {name: _moved(one, url) for name, one in addresses.items()}
+    target = urlsplit(url)
+    return urlunsplit((target.scheme, target.netloc, *urlsplit(addresses)[2:]))

@@ -1,0 +1,67 @@
+"""A market's history from one time to another, a page at a time: complete candles only, each once, gaps counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cryptoml.data.exchange.client import Candle, Exchange, Timeframe
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Candles that the exchange does not have: how many, after which open time (ms, UTC)."""
+
+    after_ms: int
+    candles: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """New candles, oldest first, and the gaps before and between them."""
+
+    candles: tuple[Candle, ...]
+    gaps: tuple[Gap, ...]
+
+
+def pages(
+    exchange: Exchange,
+    symbol: str,
+    timeframe: Timeframe,
+    *,
+    since_ms: int,
+    last_ms: int | None,
+    until_ms: int | None,
+    now_ms: int,
+) -> Iterator[Page]:
+    """Candles that open from `since_ms` to before `until_ms` and have ended by `now_ms`.
+
+    last_ms: open time of the candle before them, when there is one; a gap after it counts. A page without candles
+    is stepped over as long as the market has newer ones.
+    """
+    length = timeframe.milliseconds
+    cursor, newest = since_ms, None
+    last_open = now_ms - length if until_ms is None else min(until_ms - 1, now_ms - length)
+    while cursor <= last_open:
+        answered = exchange.page(symbol, timeframe, since_ms=cursor)
+        candles = tuple(one for one in answered if one[0] <= last_open)
+        if candles:
+            yield Page(candles, tuple(_gaps(last_ms, candles, length)))
+            last_ms = candles[-1][0]
+            cursor = last_ms + length
+        if len(candles) < len(answered):
+            return
+        if not answered:
+            if newest is None:
+                newest = exchange.newest_ms(symbol, timeframe) or 0
+            if newest < cursor:
+                return
+            cursor += exchange.source.page_candles * length
+
+
+def _gaps(last_ms: int | None, candles: tuple[Candle, ...], length: int) -> Iterator[Gap]:
+    for candle in candles:
+        missing = 0 if last_ms is None else (candle[0] - last_ms) // length - 1
+        if last_ms is not None and missing > 0:
+            yield Gap(last_ms, missing)
+        last_ms = candle[0]

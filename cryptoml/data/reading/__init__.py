@@ -1,0 +1,1 @@
+"""Candle files as people have them: tables, headers, columns, dates, time zones."""

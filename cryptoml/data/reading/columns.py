@@ -1,0 +1,223 @@
+"""Which column of a file is what: names as sources write them, checked against what the columns hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from cryptoml.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+PRICES = ("open", "high", "low", "close")
+TIME_ROLES = ("timestamp", "date", "time")
+ROLES = (*TIME_ROLES, *PRICES, "volume", "symbol")
+NAME_THEM = "name the columns in order, --set data.columns=timestamp,open,high,low,close,volume"
+# Names are compared in small letters with everything but letters and digits left out; the first match counts.
+_NAMES: dict[str, tuple[str, ...]] = {
+    "open": ("open", "o", "openprice", "priceopen"),
+    "high": ("high", "h", "highprice", "pricehigh", "max"),
+    "low": ("low", "l", "lowprice", "pricelow", "min"),
+    "close": ("close", "c", "closeprice", "priceclose", "last", "price"),
+    "symbol": ("symbol", "pair", "ticker", "market", "instrument"),
+    "time": (
+        "unix", "epoch", "unixtimestamp", "ts", "timestamputc", "datetimeutc", "dateutc", "timeutc", "gmttime",
+        "opentime", "opentimestamp", "timeopen", "timeperiodstart", "starttime", "timestamp", "date", "datetime",
+        "localtime", "timestampms", "candletime", "start", "begin", "dtyyyymmdd", "time", "clock", "hour", "t",
+    ),
+}  # fmt: skip
+_CLOCKS = ("time", "clock", "hour", "timeutc")
+_UNNAMED = ("", "unnamed0", "index", "level0")
+_VOLUME = re.compile(r"v|vol|volume\w*|vol(ccy|ume)?quote|\w*volume|amount|turnover|quotevol")
+_NOT_VOLUME = re.compile(r"taker|buy|sell|change|average|avg|mean|tick|count")
+_QUOTES = ("usdt", "usdc", "busd", "usd", "eur", "gbp", "jpy", "quote", "currency", "to", "turnover")
+# Volume in base currency times the price is the volume in quote currency; the price inside a candle moves.
+_SAME_VOLUME_LOG = 0.1
+
+
+@dataclass(frozen=True)
+class Roles:
+    """A file's columns by role. frame: epoch and date and clock (at least one of the first two), open, high, low,
+    close, and volume and symbol where the file has them. notes: what had to be decided, in words.
+    """
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def key(name: object) -> str:
+    """A column's name without case, blanks and signs, and without the number that tells it from its namesakes."""
+    return re.sub(r"\.\d+$|[^a-z0-9]", "", str(name).lower())
+
+
+def is_header(cells: Sequence[str]) -> bool:
+    """Whether the cells of a line name the four prices."""
+    keys = {key(cell) for cell in cells}
+    return all(keys & set(_NAMES[role]) for role in PRICES)
+
+
+def relevant(names: Sequence[str], columns: Mapping[str, str] | None) -> list[str]:
+    """The columns worth reading."""
+    known = {alias for aliases in _NAMES.values() for alias in aliases} | set(_UNNAMED)
+    chosen = set(columns.values()) if columns else set()
+    return [name for name in names if name in chosen or key(name) in known or _is_volume(key(name))]
+
+
+def by_role(source: str, frame: pd.DataFrame, columns: Mapping[str, str] | None, everything: Sequence[str]) -> Roles:
+    """Pick the columns; raises DataError that says which were found and which are missing.
+
+    columns: from our names (timestamp, date, time, open ... volume, symbol) to the file's. everything: the names
+    of all columns the file has.
+    """
+    import pandas as pd
+
+    chosen = _chosen(source, columns or {}, everything)
+    named = _by_key(source, frame, chosen)
+    found: dict[str, Any] = {}
+    for role in (*PRICES, "symbol"):
+        fitting = [named[alias] for alias in _NAMES[role] if alias in named]
+        if role in chosen or fitting:
+            found[role] = frame[chosen.get(role) or fitting[0]]
+    given = [chosen[role] for role in TIME_ROLES if role in chosen]
+    candidates = given or [named[alias] for alias in _NAMES["time"] if alias in named]
+    if not candidates:
+        candidates = [named[alias] for alias in _UNNAMED if alias in named]
+    for name in candidates:
+        kind = _time_kind(frame[name], clock=key(name) in _CLOCKS or name == chosen.get("time"))
+        if kind is None:
+            continue
+        # Of two dates, one with a time of day tells more candles apart than one without.
+        if kind not in found or (kind == "date" and _distinct(frame[name]) > _distinct(found[kind])):
+            found[kind] = frame[name]
+    missing = [role for role in PRICES if role not in found]
+    if "epoch" not in found and "date" not in found:
+        if candidates and not missing:
+            first = frame[candidates[0]].dropna().head(1).astype(str).tolist()
+            raise DataError(
+                f"{source}, column {candidates[0]}: holds no times that can be read (the first is "
+                f"{first[0] if first else 'empty'}).",
+                hint=NAME_THEM,
+            )
+        missing.append("timestamp")
+    if missing:
+        raise DataError(
+            f"{source}: these are not candles: no column for {', '.join(missing)}; "
+            f"it has {', '.join(map(str, everything[:12]))}.",
+            hint=NAME_THEM,
+        )
+    notes: list[str] = []
+    if "volume" in chosen:
+        found["volume"] = frame[chosen["volume"]]
+    else:
+        sided = {name: frame[name] for name in frame.columns if _is_volume(key(name)) and frame[name].notna().any()}
+        base = _base_volume(sided, found["close"], notes)
+        if base is not None:
+            found["volume"] = sided[base]
+    return Roles(pd.DataFrame(found, copy=False), tuple(notes))
+
+
+def _by_key(source: str, frame: pd.DataFrame, chosen: Mapping[str, str]) -> dict[str, str]:
+    """The columns by `key`; raises DataError where two of one name hold different things and nobody chose."""
+    named: dict[str, str] = {}
+    # Of single letters, exchanges use small and capital ones for different things (t opens, T closes).
+    wanted = {alias for role in (*PRICES, "time") for alias in _NAMES[role] if len(alias) > 1}
+    for name in frame.columns:
+        first = named.setdefault(key(name), name)
+        if first == name or key(name) not in wanted or {first, name} & set(chosen.values()):
+            continue
+        if not frame[first].equals(frame[name]):
+            raise DataError(
+                f"{source}: the columns {first} and {name} cannot be told apart, and differ.", hint=NAME_THEM
+            )
+    return named
+
+
+def _chosen(source: str, columns: Mapping[str, str], everything: Sequence[str]) -> dict[str, str]:
+    """The mapping a caller gave, checked."""
+    unknown = [role for role in columns if role not in ROLES]
+    if unknown:
+        raise DataError(f"{source}: {', '.join(unknown)} is no role of a column.", hint=f"map {', '.join(ROLES)}")
+    absent = [name for name in columns.values() if name not in everything]
+    if absent:
+        raise DataError(
+            f"{source}: has no column {', '.join(map(repr, absent))}.",
+            hint=f"it has {', '.join(map(str, everything[:12]))}",
+        )
+    return dict(columns)
+
+
+def _is_volume(name: str) -> bool:
+    return bool(_VOLUME.fullmatch(name)) and not _NOT_VOLUME.search(name)
+
+
+def _time_kind(column: pd.Series[Any], *, clock: bool) -> Literal["epoch", "date", "clock"] | None:
+    """Whether a column holds epochs, dates (with a time of day or without), times of day, or no times at all."""
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return "date"
+    known = column.dropna()
+    if not pd.api.types.is_numeric_dtype(column):
+        text = known.head(2000).astype(str).str.strip()
+        if not text.str.fullmatch(r"\d+(\.\d+)?([eE]\+?\d+)?").all():
+            if text.str.fullmatch(r"\d{1,2}((:\d{2}){1,2}(\.\d+)?([ -]?[AaPp][Mm])?|[ -]?[AaPp][Mm])").all():
+                return "clock" if clock else None
+            return "date"
+        known = pd.to_numeric(text, errors="coerce").dropna()
+    if known.empty:
+        return None
+    middle = float(known.median())
+    if middle >= 1e8:
+        return "epoch"
+    if 19_000_101 <= middle <= 21_001_231:
+        return "date"
+    return "clock" if clock and float(known.min()) >= 0 and float(known.max()) < 240_000 else None
+
+
+def _distinct(column: pd.Series[Any]) -> int:
+    return int(column.head(2000).nunique())
+
+
+def _base_volume(sided: Mapping[str, pd.Series[Any]], close: pd.Series[Any], notes: list[str]) -> str | None:
+    """The column with the volume in base currency: times the price it gives another one, whatever they are called.
+
+    Where no pair agrees with the price, or both readings do, names decide: "volume", then no quote currency.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if not sided:
+        return None
+    names = sorted(sided, key=lambda name: (_is_quote(name), key(name) not in ("volume", "v", "vol")))
+    if len(names) == 1:
+        return names[0]
+    price = pd.to_numeric(close, errors="coerce").to_numpy(dtype=np.float64)
+    values = {name: pd.to_numeric(sided[name], errors="coerce").to_numpy(dtype=np.float64) for name in names}
+    fits = {
+        (base, quote): _misfit(values[base], values[quote], price) for base in names for quote in names if base != quote
+    }
+    pair = min(fits, key=lambda one: fits[one])
+    if fits[pair] > _SAME_VOLUME_LOG or fits[pair[::-1]] <= _SAME_VOLUME_LOG:
+        return names[0]
+    if _is_quote(pair[0]) or (key(pair[0]) != "volume" and key(pair[1]) == "volume"):
+        notes.append(f"base volume taken from column {pair[0]}: times the price it gives {pair[1]}")
+    return pair[0]
+
+
+def _is_quote(name: str) -> bool:
+    return key(name).startswith("quote") or key(name).removeprefix("volume").removeprefix("vol").startswith(_QUOTES)
+
+
+def _misfit(base: NDArray[np.float64], quote: NDArray[np.float64], price: NDArray[np.float64]) -> float:
+    """How far, in natural log and at the median, `quote` is from `base` times the price."""
+    import numpy as np
+
+    traded = (base > 0) & (quote > 0) & (price > 0)
+    if not traded.any():
+        return float("inf")
+    return float(np.median(np.abs(np.log(quote[traded]) - np.log(base[traded]) - np.log(price[traded]))))

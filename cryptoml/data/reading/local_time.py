@@ -1,0 +1,131 @@
+"""Local times: turned into UTC where the zone is named, recognised by their clock changes where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from cryptoml.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Times = NDArray[np.int64]
+
+_SECOND = 10**9
+_HOUR = 3600 * _SECOND
+# Zones whose clocks change at the same local times cannot be told apart by the times alone: one stands for all.
+ZONES = {
+    "America/New_York": "North America",
+    "Europe/Berlin": "Central Europe",
+    "Europe/London": "Britain and Ireland",
+    "Europe/Athens": "Eastern Europe",
+    "Australia/Sydney": "South-East Australia",
+}
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """What in the times looks like clock changes of `zone`: hours that occur twice, hours that are left out."""
+
+    zone: str
+    doubled: tuple[datetime, ...]
+    skipped: tuple[datetime, ...]
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether hours occur twice, as they do only in local time."""
+        return bool(self.doubled)
+
+    def sentence(self) -> str:
+        """The finding in words."""
+        what = [
+            f"{' and '.join(f'{one:%Y-%m-%d %H:%M}' for one in times[:2])} {word}"
+            for times, word in ((self.doubled, "occurs twice"), (self.skipped, "is left out"))
+            if times
+        ]
+        return f"the times look like local time of {ZONES[self.zone]} ({self.zone}), not UTC: {', '.join(what)}"
+
+
+def to_utc(source: str, naive: Times, zone: str, where: Callable[[int], str]) -> Times:
+    """Local times of `zone` in UTC; the first occurrence of a repeated hour is summer time.
+
+    naive: nanoseconds, as if UTC, in the order of the file; where(place) names a line.
+    Raises DataError for a time that the zone's clocks skip.
+    """
+    import numpy as np
+    import pandas as pd
+
+    local = pd.DatetimeIndex(naive.view("datetime64[ns]"))
+    descending = len(naive) > 1 and naive[-1] < naive[0]
+    first = pd.Series(naive).groupby(naive).cumcount(ascending=not descending).to_numpy() == 0
+    found = local.tz_localize(zone, ambiguous=first, nonexistent="NaT")
+    missing = np.flatnonzero(np.asarray(found.isna()))
+    if len(missing):
+        at = int(missing[0])
+        raise DataError(
+            f"{source}, {where(at)}: {local[at]:%Y-%m-%d %H:%M} does not exist in {zone}: clocks skip that hour.",
+            hint="name the zone of the file, or leave data.timezone out where the times are UTC",
+        )
+    times: Times = found.tz_convert("UTC").to_numpy(dtype="datetime64[ns]").astype(np.int64)
+    return times
+
+
+def likeness(naive: Times) -> Likeness | None:
+    """The zone whose clock changes these times show, each of them in the span of the file; None where there is none.
+
+    naive: nanoseconds, as if UTC, in any order. Candles of more than an hour show nothing.
+    """
+    import numpy as np
+
+    times, counts = np.unique(naive, return_counts=True)
+    if len(times) < 48 or np.median(np.diff(times)) > _HOUR:
+        return None
+    found = [one for zone in ZONES if (one := _likeness(zone, times, counts)) is not None]
+    return max(found, key=lambda one: (len(one.doubled), len(one.skipped)), default=None)
+
+
+def _likeness(zone: str, times: Times, counts: Times) -> Likeness | None:
+    import numpy as np
+
+    doubled, skipped = [], []
+    for start, forward in _changes(zone, int(times[0]), int(times[-1])):
+        inside = (times >= start) & (times < start + _HOUR)
+        # Both neighbours of the hour must be there, or an outage would look like a change of clocks.
+        if not (np.isin(start - _HOUR, times) and np.isin(start + _HOUR, times)):
+            continue
+        when = datetime.fromtimestamp(start / _SECOND, UTC)
+        if forward:
+            if inside.any():
+                return None
+            skipped.append(when)
+        elif inside.any() and (counts[inside] > 1).all():
+            doubled.append(when)
+    if not doubled and not skipped:
+        return None
+    return Likeness(zone, tuple(doubled), tuple(skipped))
+
+
+def _changes(zone: str, first: int, last: int) -> list[tuple[int, bool]]:
+    """Starts (nanoseconds, local) of the hours that the zone's clocks skip (True) or repeat (False)."""
+    clock = ZoneInfo(zone)
+
+    def offset(time: datetime) -> timedelta:
+        return time.astimezone(clock).utcoffset() or timedelta()
+
+    found = []
+    day = datetime.fromtimestamp(first / _SECOND, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    while day.timestamp() * _SECOND < last:
+        following = day + timedelta(days=1)
+        before, after = offset(day), offset(following)
+        if before != after:
+            change = next(at for hour in range(1, 25) if offset(at := day + timedelta(hours=hour)) != before)
+            local = change + min(before, after)
+            found.append((int(local.timestamp()) * _SECOND, after > before))
+        day = following
+    return found

@@ -1,0 +1,152 @@
+"""The file that extraction fills: where it ends, and how candles are added to it without a reader seeing half of it."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptoml.data.candles import write_candles
+from cryptoml.data.exchange.client import Candle, Timeframe
+from cryptoml.data.symbols import plain_symbol
+from cryptoml.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("open", "high", "low", "close", "volume", "symbol")
+HEADER = ",".join(("timestamp", *COLUMNS))
+FORMS = (".csv", ".csv.gz")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """First and last open time in a file (ms, UTC), and whether its last line was cut short and left out."""
+
+    first_ms: int
+    last_ms: int
+    torn: bool
+
+
+def read_extent(path: Path, *, symbol: str, timeframe: Timeframe) -> Extent | None:
+    """What `path` holds already; None when it is not there, or holds no candle.
+
+    Raises DataError for a file that extraction did not write, of another market or of another interval.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from cryptoml.data.reading.tables import read_table
+    from cryptoml.data.reading.timestamps import open_times
+
+    if _is_new(path):
+        return None
+    if _head(path)[:1] != [HEADER]:
+        raise _foreign(path, "it was not written by extract-data")
+    torn = _torn_at(path) is not None
+    if torn:
+        _drop_torn_line(path)
+    if len(_head(path)) < 2:
+        return None
+    table = read_table(path)
+    markets = sorted({plain_symbol(str(name)) for name in table.frame["symbol"].unique()})
+    if markets != [plain_symbol(symbol)]:
+        raise _foreign(path, f"it holds {', '.join(markets)}, not {plain_symbol(symbol)}")
+    times = open_times(str(path), table).times
+    milliseconds = np.asarray(times, dtype=np.int64) // 1_000_000
+    steps = np.diff(milliseconds)
+    if (steps <= 0).any():
+        at = int(np.flatnonzero(steps <= 0)[0]) + 1
+        raise _foreign(path, f"{table.where(at)}: {pd.Timestamp(times[at])} is not after the line before it")
+    if steps.size and (steps % timeframe.milliseconds).any():
+        raise _foreign(path, f"its candles are not {timeframe.name} apart")
+    if steps.size > 1 and int(steps.min()) != timeframe.milliseconds:
+        raise _foreign(path, f"its candles are {steps.min() // 60_000:,} minutes apart, not {timeframe.name}")
+    return Extent(int(milliseconds[0]), int(milliseconds[-1]), torn)
+
+
+def append_candles(path: Path, candles: Sequence[Candle], *, symbol: str) -> None:
+    """Add candles at the end of `path`: the old file or the whole new one is there at any time.
+
+    Raises DataError when it cannot be written.
+    """
+    if not candles:
+        return
+    if _is_new(path):
+        write_candles(_frame(candles, symbol), path)
+        return
+    text = _frame(candles, symbol).to_csv(header=False, date_format="%Y-%m-%dT%H:%M:%SZ", lineterminator="\n")
+    data = text.encode()
+    with _replacing(path) as partial:
+        shutil.copyfile(path, partial)
+        with partial.open("ab") as file:
+            # A second gzip member reads on where the first ends.
+            file.write(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _frame(candles: Sequence[Candle], symbol: str) -> pd.DataFrame:
+    import pandas as pd
+
+    index = pd.to_datetime([one[0] for one in candles], unit="ms", utc=True).rename("timestamp")
+    frame = pd.DataFrame([one[1:] for one in candles], columns=list(COLUMNS[:5]), index=index)
+    return frame.assign(symbol=plain_symbol(symbol))
+
+
+def _is_new(path: Path) -> bool:
+    return not path.exists() or (path.is_file() and path.stat().st_size == 0)
+
+
+def _head(path: Path) -> list[str]:
+    """The first two lines."""
+    try:
+        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+            return [line for line in (file.readline().strip(), file.readline().strip()) if line]
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise _foreign(path, "it cannot be read") from error
+
+
+def _torn_at(path: Path) -> int | None:
+    """Where a last line without an end begins, as a crash of another program leaves it; None without one."""
+    if path.suffix == ".gz" or not path.is_file() or path.stat().st_size == 0:
+        return None
+    with path.open("rb") as file:
+        start = max(0, file.seek(0, os.SEEK_END) - 4096)
+        file.seek(start)
+        tail = file.read()
+    return None if tail.endswith(b"\n") or b"\n" not in tail else start + tail.rindex(b"\n") + 1
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Replace the file by one without its torn last line."""
+    end = _torn_at(path)
+    with _replacing(path) as partial:
+        shutil.copyfile(path, partial)
+        os.truncate(partial, end or 0)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A file to write that takes the place of `path` in the end; a link is replaced, not written through."""
+    # Always the same name, so that the next call writes over what a kill -9 left; there is one writer at a time.
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        try:
+            yield partial
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written: {error.strerror}.", hint="choose a folder that is yours, with room left"
+        ) from error
+
+
+def _foreign(path: Path, fact: str) -> DataError:
+    return DataError(f"{path}: candles cannot be added to this file: {fact}.", hint="name another file with -o")

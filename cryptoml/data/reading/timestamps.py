@@ -1,0 +1,185 @@
+"""Open times as people write them: epochs, dates, or both, made one time in UTC for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cryptoml.data.reading.dates import NOT_A_TIME, read_dates
+from cryptoml.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from cryptoml.data.reading.tables import Table
+
+    Times = NDArray[np.int64]
+    Mask = NDArray[np.bool_]
+
+__all__ = ["NOT_A_TIME", "open_times"]
+
+_DAY = 86_400 * 10**9
+_SECOND = 10**9
+# Nanoseconds beyond this (the year 2255) are more than 64 bits hold.
+_LATEST_EPOCH = 9e18
+
+
+@dataclass(frozen=True)
+class OpenTimes:
+    """Nanoseconds since 1970, UTC, a row (NOT_A_TIME where there is none); which rows were how repaired; notes."""
+
+    times: Times
+    repaired: Mapping[str, Mask] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def open_times(source: str, table: Table, *, timezone: str | None = None) -> OpenTimes:
+    """The open time of each row.
+
+    timezone: the zone of dates that carry none; UTC when it is not given. An epoch and a date that disagree: the
+    epoch counts, unless a spreadsheet rounded it.
+    """
+    import numpy as np
+
+    frame = table.frame
+    epoch = _epoch(frame["epoch"]) if "epoch" in frame else None
+    dates = _dates(source, table, near=epoch, timezone=timezone) if "date" in frame else None
+    if epoch is None:
+        assert dates is not None
+        return dates
+    date = None if dates is None else dates.times
+    known = epoch != NOT_A_TIME
+    if date is None:
+        # Cut to six digits, epochs of hours and minutes fall together in steps of 10,000 s.
+        if known.any() and _round_to(epoch[known], 7).all() and len(np.unique(epoch[known])) < 0.6 * known.sum():
+            raise DataError(
+                f"{source}: a spreadsheet rounded the epochs, and no other column has the time.",
+                hint="get the file again and keep it out of spreadsheets",
+            )
+        return OpenTimes(epoch)
+    both = known & (date != NOT_A_TIME)
+    whole_days = bool((date[both] % _DAY == 0).all()) and bool((epoch[both] % _DAY != 0).any())
+    if whole_days and not _ruined(epoch, date, both).any():
+        # The date column holds no time of day: it can only be compared by the day.
+        apart = both & _days_apart(epoch, date)
+        return OpenTimes(np.where(known, epoch, date), _where("date disagrees with the epoch, epoch used", apart))
+    ruined = _ruined(epoch, date, both)
+    repaired = _where("epoch rounded by a spreadsheet, date used", ruined)
+    repaired |= _where("date disagrees with the epoch, epoch used", both & ~ruined & (epoch != date))
+    return OpenTimes(np.where(ruined | ~known, date, epoch), repaired)
+
+
+def _where(kind: str, mask: Mask) -> dict[str, Mask]:
+    return {kind: mask} if mask.any() else {}
+
+
+def _days_apart(epoch: Times, date: Times) -> Mask:
+    found: Mask = (epoch // _DAY) != (date // _DAY)
+    return found
+
+
+def _epoch(column: pd.Series[Any]) -> Times:
+    """Epochs in seconds, milliseconds, microseconds and nanoseconds, told apart value by value."""
+    import numpy as np
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+    known = (numbers > 0) & (numbers < _LATEST_EPOCH)
+    numbers = np.where(known, numbers, 0.0)
+    scale = np.select([numbers < 1e11, numbers < 1e14, numbers < 1e17], [1e9, 1e6, 1e3], 1.0)
+    # Whole microseconds are exact in a double; nanoseconds are not.
+    times: Times = np.where(known, np.round(numbers * scale / 1000).astype(np.int64) * 1000, NOT_A_TIME)
+    return times
+
+
+def _round_to(epoch: Times, digits: int) -> Mask:
+    """Epochs that are whole multiples of so many powers of ten, in milliseconds."""
+    found: Mask = epoch % (10**digits * 1_000_000) == 0
+    return found
+
+
+def _ruined(epoch: Times, date: Times, both: Mask) -> Mask:
+    """Epochs cut to a few digits by a spreadsheet (1.63875E+12): round numbers, and close to their date.
+
+    A round number alone proves nothing. Cut epochs fall together, several dates to one epoch, or are the rule
+    in their file.
+    """
+    import numpy as np
+    import pandas as pd
+
+    distance = np.abs(np.where(both, epoch, 0) - np.where(both, date, 0))
+    found = np.zeros(len(epoch), dtype=bool)
+    for digits in (7, 8, 9, 10):
+        unit = 10**digits * 1_000_000
+        rounded = both & _round_to(epoch, digits)
+        if not rounded.any():
+            break
+        near = rounded & (distance > 0) & (2 * distance <= unit)
+        if not near.any():
+            continue
+        pairs = pd.DataFrame({"epoch": epoch[rounded], "date": date[rounded]}).drop_duplicates()
+        together = pairs["epoch"].duplicated().any()
+        if rounded.sum() > 0.5 * both.sum() or (together and digits == 7):
+            found |= near
+    return found
+
+
+def _dates(source: str, table: Table, *, near: Times | None, timezone: str | None) -> OpenTimes:
+    import numpy as np
+    import pandas as pd
+
+    column = table.frame["date"]
+    clock = table.frame.get("clock")
+    if pd.api.types.is_datetime64_any_dtype(column):
+        times: Times = pd.to_datetime(column, utc=True).to_numpy(dtype="datetime64[ns]").astype(np.int64)
+        known = times != NOT_A_TIME
+        if clock is None or (times[known] % _DAY != 0).any():
+            naive = known & (not isinstance(column.dtype, pd.DatetimeTZDtype))
+            return _in_utc(source, table, times, naive, near=near, timezone=timezone)
+        column = column.dt.strftime("%Y-%m-%d")
+    if pd.api.types.is_numeric_dtype(column):
+        column = column.astype("Int64")
+    text = column.astype("string[pyarrow]")
+    if clock is not None and not text.str.contains(r":|[AaPp][Mm]\s*$", regex=True).any():
+        text = text + " " + _clock_text(clock)
+    times, naive = read_dates(source, text, table.where, epochs=_epoch, near=near)
+    return _in_utc(source, table, times, naive, near=near, timezone=timezone)
+
+
+def _in_utc(
+    source: str, table: Table, times: Times, naive: Mask, *, near: Times | None, timezone: str | None
+) -> OpenTimes:
+    """Dates without a zone are those of `timezone`, or of UTC; what looks like another zone is refused or noted."""
+    import numpy as np
+
+    from cryptoml.data.reading.local_time import likeness, to_utc
+
+    if timezone is not None:
+        places = np.flatnonzero(naive)
+        times = times.copy()
+        times[places] = to_utc(source, times[places], timezone, lambda at: table.where(int(places[at])))
+        return OpenTimes(times)
+    found = likeness(times[naive]) if near is None and naive.any() else None
+    if found is None:
+        return OpenTimes(times)
+    hint = f"--set data.timezone={found.zone}"
+    if found.is_certain:
+        raise DataError(f"{source}: {found.sentence()}.", hint=f"add {hint}, or the zone where the file was written")
+    return OpenTimes(times, notes=(f"{found.sentence()}; read as UTC, unless {hint} is given",))
+
+
+def _clock_text(clock: pd.Series[Any]) -> pd.Series[str]:
+    """Times of day as text; numbers are hours, HHMM or HHMMSS by their size."""
+    import pandas as pd
+
+    text = clock.astype("string[pyarrow]").str.strip()
+    if not text.dropna().str.fullmatch(r"\d{1,6}(\.0)?").all():
+        return text
+    numbers = pd.to_numeric(text).astype("Int64")
+    highest = int(numbers.max()) if numbers.notna().any() else 0
+    if highest < 24:
+        return numbers.astype("string").str.zfill(2) + ":00"
+    return numbers.astype("string").str.zfill(4 if highest < 2400 else 6)

@@ -1,0 +1,66 @@
+"""Tables written for people and other programs: CSV or Parquet, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from cryptoml.errors import UsageError
+from cryptoml.system.files import in_words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ENDINGS = (".csv", ".csv.gz", ".parquet")
+# What makes a spreadsheet take a text for a formula (OWASP, CSV injection), and texts that are plain numbers.
+_FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def check_table_path(path: Path) -> None:
+    """Raise UsageError for a file name that says no known format, before any work is done."""
+    if not path.name.endswith(ENDINGS):
+        raise UsageError(f"{path}: its ending says no format.", hint=f"end it with one of {', '.join(ENDINGS)}")
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder.", hint="name a file")
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write all columns without the index; an older file is replaced when the new one is whole."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with in_words(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if path.name.endswith(".parquet"):
+                table.to_parquet(part, index=False)
+            else:
+                packed: Literal["gzip"] | None = "gzip" if path.name.endswith(".gz") else None
+                _defused(table).to_csv(part, index=False, compression=packed, date_format="%Y-%m-%dT%H:%M:%SZ")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def defused_text(value: object) -> object:
+    """A text that a spreadsheet would run as a formula, with an apostrophe before it; anything else as it is."""
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
+
+
+def _defused(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with harmless texts and headings; columns of numbers and times are not touched."""
+    import pandas as pd
+    from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
+
+    texts = [not (is_numeric_dtype(kind) or is_datetime64_any_dtype(kind)) for kind in table.dtypes]
+    columns = [
+        table.iloc[:, place].astype(object).map(defused_text) if is_text else table.iloc[:, place]
+        for place, is_text in enumerate(texts)
+    ]
+
+    found = pd.concat(columns, axis=1) if columns else table.copy()
+    found.columns = pd.Index([defused_text(name) for name in table.columns])
+    return found

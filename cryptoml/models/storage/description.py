@@ -1,0 +1,160 @@
+"""Reads forecaster.json, which describes a stored forecaster; every value is checked before it is used."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptoml.errors import CryptomlError, DataError
+from cryptoml.features.pipeline import FeaturePipeline
+from cryptoml.models.storage.archive import FETCH_AGAIN
+from cryptoml.models.storage.model_files import open_plain
+from cryptoml.models.zoo import MODELS
+
+FORMAT = 1
+FILE = "forecaster.json"
+MAX_BYTES = 2**20
+# The bounds that the config has for the same values.
+MAX_WINDOW = 100_000
+MAX_HORIZON = 1000
+MAX_COLUMNS = 10_000
+_LONGEST_TEXT = 200
+
+
+@dataclass(frozen=True)
+class StoredFacts:
+    """What a forecaster is beside its scaler and estimator; the fields are those of `Forecaster`."""
+
+    model_type: str
+    implementation: str
+    params: Mapping[str, object]
+    pipeline: FeaturePipeline
+    horizon: int
+    symbol: str
+    max_no_trade_candles: int
+    clip: float
+    shrinkage: float
+    interval_quantile: float
+    interval_level: float
+    unseen_from: str
+
+
+def read_facts(folder: Path) -> StoredFacts:
+    """The description in a folder that `Forecaster.save` wrote; raises DataError for anything else."""
+    path = folder / FILE
+    about = _document(folder, path)
+    if about.get("format") != FORMAT:
+        raise DataError(
+            f"{folder}: the forecaster has format {str(about.get('format'))[:50]}, this version reads {FORMAT}.",
+            hint="install the version of cryptoml that saved it",
+        )
+    try:
+        return _facts(about)
+    except KeyError as error:
+        raise DataError(f"{path}: lacks {error}.", hint=FETCH_AGAIN) from error
+    except CryptomlError as error:
+        raise DataError(f"{path}: {error.fact}", hint=error.hint or FETCH_AGAIN) from error
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise DataError(f"{path}: {str(error)[:300]}.", hint=FETCH_AGAIN) from error
+
+
+def _document(folder: Path, path: Path) -> dict[str, Any]:
+    try:
+        with open_plain(path) as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"{FILE} has more than {MAX_BYTES:,} bytes")
+        about = json.loads(data.decode("utf-8"))
+        if not isinstance(about, dict):
+            raise ValueError(f"{FILE} holds no object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"{folder}: holds no forecaster ({error}).", hint="name a folder that cryptoml saved"
+        ) from error
+    return about
+
+
+def _facts(about: dict[str, Any]) -> StoredFacts:
+    model_type, implementation = _text(about, "model_type"), _text(about, "implementation")
+    if model_type not in MODELS:
+        raise ValueError(f"there is no model {model_type!r}")
+    spec = MODELS[model_type]
+    if spec.estimators and implementation not in spec.estimators:
+        raise ValueError(f"{model_type} has no implementation {implementation!r}")
+    pipeline = _pipeline(about["pipeline"])
+    if about.get("feature_names", list(pipeline.feature_names)) != list(pipeline.feature_names):
+        raise ValueError("feature_names are not those that the pipeline computes")
+    params = about["params"]
+    if not isinstance(params, dict) or any(isinstance(value, list | dict) for value in params.values()):
+        raise ValueError("params is no object of plain values")
+    return StoredFacts(
+        model_type=model_type,
+        implementation=implementation,
+        params=params,
+        pipeline=pipeline,
+        horizon=_whole(about, "horizon", 1, MAX_HORIZON),
+        symbol=_text(about, "symbol"),
+        max_no_trade_candles=_whole(about, "max_no_trade_candles", 0, 10**9),
+        clip=_number(about, "clip", 0.0),
+        shrinkage=_number(about, "shrinkage", -math.inf),
+        interval_quantile=_number(about, "interval_quantile", 0.0),
+        interval_level=_number(about, "interval_level", 0.0, 1.0),
+        unseen_from=_time(about, "unseen_from"),
+    )
+
+
+def _pipeline(stored: Any) -> FeaturePipeline:
+    if not isinstance(stored, dict):
+        raise ValueError("pipeline is no object")
+    for name in ("lag_windows", "rolling_windows"):
+        windows = stored.get(name, [])
+        if not isinstance(windows, list) or any(type(one) is not int or one > MAX_WINDOW for one in windows):
+            raise ValueError(f"pipeline.{name} is no list of at most {MAX_WINDOW:,} candles each")
+    features = stored.get("features", [])
+    if not isinstance(features, list) or not all(isinstance(one, str) for one in features):
+        raise ValueError("pipeline.features is no list of names")
+    widest = len(features) * max(len(stored.get("lag_windows", [])), len(stored.get("rolling_windows", [])), 1)
+    if widest > MAX_COLUMNS:
+        raise ValueError(f"the pipeline has up to {widest:,} columns, at most {MAX_COLUMNS:,} are read")
+    if not isinstance(stored.get("interval", ""), str) or len(stored.get("interval", "")) > 20:
+        raise ValueError("pipeline.interval is no interval")
+    return FeaturePipeline.from_dict(stored)
+
+
+def _text(about: dict[str, Any], name: str) -> str:
+    value = about[name]
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not value.isprintable():
+        raise ValueError(f"{name} is no printable text of at most {_LONGEST_TEXT} characters")
+    return value
+
+
+def _time(about: dict[str, Any], name: str) -> str:
+    """An ISO time in UTC, or nothing; within the years that pandas has."""
+    value = _text(about, name)
+    if not value:
+        return ""
+    time = datetime.fromisoformat(value)
+    if time.tzinfo is None or not 1970 <= time.year <= 2200:
+        raise ValueError(f"{name} is {value!r}, not a time with its zone in the years 1970 to 2200")
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _whole(about: dict[str, Any], name: str, low: int, high: int) -> int:
+    value = about[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{name} is {str(value)[:50]!r}, not a whole number from {low:,} to {high:,}")
+    return value
+
+
+def _number(about: dict[str, Any], name: str, low: float, high: float = math.inf) -> float:
+    value = about[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name} is {str(value)[:50]!r}, not a finite number")
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {str(value)[:50]}, not from {low:g} to {high:g}")
+    return value

@@ -1,0 +1,112 @@
+"""The candidate against the model in production, on candles that neither has seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptoml.config.schema import Config
+from cryptoml.errors import AnswerIsNoError, CryptomlError, DataError, UnavailableError
+from cryptoml.registry.version_models import load, of_version
+from cryptoml.registry.versions import production_version
+from cryptoml.settings import Settings
+from cryptoml.tracking.store.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cryptoml.data.candles import Candles
+    from cryptoml.models.forecaster import Forecaster
+    from cryptoml.registry.duel import Duel
+    from cryptoml.registry.gate import ChampionDuel
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The duel with version `champion`; `note` says in a sentence why there was none, or that it decides nothing."""
+
+    champion: str | None
+    duel: Duel | None
+    note: str = ""
+
+
+def compare_with_champion(
+    store: Store, settings: Settings, model_name: str, candidate: Forecaster, candles: Candles, *, least: int,
+    itself: str | None = None,
+) -> Comparison:  # fmt: skip
+    """Score both on the newest of `candles`; a champion that is `itself` the candidate is none."""
+    from cryptoml.registry.duel import duel
+
+    version = production_version(store, model_name)
+    if version is None or version.version == itself:
+        return Comparison(None, None)
+    try:
+        champion = load(store, settings, of_version(version))
+    except CryptomlError as error:
+        return Comparison(version.version, None, f"v{version.version} in production cannot be loaded: {error.fact}")
+    if (champion.symbol, champion.pipeline.interval, champion.horizon) != (
+        candidate.symbol, candidate.pipeline.interval, candidate.horizon,
+    ):  # fmt: skip
+        return Comparison(
+            version.version,
+            None,
+            f"v{version.version} in production forecasts {champion.symbol} {champion.pipeline.interval}, "
+            f"{champion.horizon} ahead; this one {candidate.symbol} {candidate.pipeline.interval}, "
+            f"{candidate.horizon} ahead: they are not compared",
+        )
+    found = duel(candidate, champion, grid_of(candles, candidate), least=least)
+    note = ""
+    if not found.decided:
+        note = (
+            f"only {found.candidate.candles} candles are new to both this model and v{version.version}; "
+            f"{least} are needed to compare them"
+        )
+    return Comparison(version.version, found, note)
+
+
+def duel_for_gate(
+    store: Store, settings: Settings, config: Config, candidate: Forecaster, candles: Candles
+) -> tuple[ChampionDuel | None, str]:
+    """The duel as the gate wants it, or None and why there was none that decides; a store that is away is no reason."""
+    from cryptoml.registry.gate import ChampionDuel
+
+    try:
+        found = compare_with_champion(
+            store, settings, config.registry.model_name, candidate, candles, least=config.promotion.min_candles
+        )
+    except UnavailableError as error:
+        return None, f"not compared with the version in production: {error.fact}"
+    if found.duel is None or not found.duel.decided:
+        return None, found.note
+    duel = found.duel
+    return ChampionDuel(str(found.champion), duel.candidate.rmse, duel.champion.rmse, duel.p_value), ""
+
+
+def grid_of(candles: Candles, forecaster: Forecaster, part: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The candles, or a part of them, on their grid, as the model's features want them."""
+    from cryptoml.data.grid import to_grid
+
+    frame = candles.frame if part is None else part
+    return to_grid(frame, candles.interval, max_no_trade_candles=forecaster.max_no_trade_candles)
+
+
+def check_fit(candles: Candles, forecaster: Forecaster, label: str) -> None:
+    """Raise AnswerIsNoError for candles of another market or interval, DataError for too few of them."""
+    unknown = "UNKNOWN"
+    if candles.symbol != forecaster.symbol and unknown not in (candles.symbol, forecaster.symbol):
+        raise AnswerIsNoError(
+            f"{candles.report.source}: holds {candles.symbol}; {label} forecasts {forecaster.symbol}.",
+            hint=f"give candles of {forecaster.symbol} with --data",
+        )
+    if candles.interval.label != forecaster.pipeline.interval:
+        raise AnswerIsNoError(
+            f"{candles.report.source}: its candles are {candles.interval.label} long; {label} wants "
+            f"{forecaster.pipeline.interval}.",
+            hint=f"give candles of {forecaster.pipeline.interval} with --data",
+        )
+    if len(candles.frame) < forecaster.pipeline.warmup_candles:
+        raise DataError(
+            f"{candles.report.source}: {len(candles.frame)} candles; the features of {label} need "
+            f"{forecaster.pipeline.warmup_candles}.",
+            hint="give a longer file with --data",
+        )

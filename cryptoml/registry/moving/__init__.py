@@ -1,0 +1,1 @@
+"""Registered models of another store, copied to the store in use."""

@@ -1,0 +1,1 @@
+"""DVC: pins, remotes, the cache, and transfers that are verified."""

@@ -1,0 +1,106 @@
+"""The version of a data file, from the `.dvc` file beside it or from where else DVC pins it."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptoml.errors import CryptomlError
+from cryptoml.remotes import git
+
+
+@dataclass(frozen=True)
+class DatasetVersion:
+    """`text` identifies the bytes of a data file: `<md5>@<git revision>`, or `untracked:<sha256>`."""
+
+    text: str
+    sha256: str
+
+    @property
+    def tracked(self) -> bool:
+        """Whether DVC holds these very bytes."""
+        return not self.text.startswith("untracked:")
+
+    @property
+    def short(self) -> str:
+        """A form short enough for file names and tables."""
+        return self.text.replace("untracked:", "untracked-")[:22]
+
+
+def dataset_version(path: Path) -> DatasetVersion:
+    """The version of the file as it is on disk.
+
+    A file that was changed since DVC saw it counts as untracked: its bytes are not those that are pinned.
+    """
+    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            md5.update(block)
+            sha256.update(block)
+    pinned = _beside(path, md5.hexdigest()) or _elsewhere(path, md5.hexdigest())
+    if pinned is None:
+        return DatasetVersion(f"untracked:{sha256.hexdigest()}", sha256.hexdigest())
+    source, found, recorded = pinned
+    return DatasetVersion(version_text(found, source, recorded), sha256.hexdigest())
+
+
+def version_text(md5: str, source: Path, recorded: str) -> str:
+    """`<md5>@<revision>` of bytes that are pinned; `recorded`: the md5 that stands in the file `source`."""
+    commit = git.commit_that_wrote(source.parent, source.resolve(), recorded)
+    if commit is None and git.problem(source.parent):
+        return f"{md5}@unknown"
+    return f"{md5}@{commit[:12] if commit else 'uncommitted'}"
+
+
+def _beside(path: Path, md5: str) -> tuple[Path, str, str] | None:
+    """The pin in the `.dvc` file beside the data file: that file, the md5, and the md5 as it stands there."""
+    import yaml
+
+    pin = Path(f"{path}.dvc")
+    try:
+        out = yaml.safe_load(pin.read_text(encoding="utf-8"))["outs"][0]
+        return (pin, md5, md5) if str(out["md5"]) == md5 and out["path"] == path.name else None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, IndexError, TypeError):
+        return None
+
+
+def _elsewhere(path: Path, md5: str) -> tuple[Path, str, str] | None:
+    """The pin of the file in a pinned folder, a pipeline's output, a `.dvc` file of another folder or of DVC 2."""
+    from cryptoml.remotes.dvc.session import root_of
+
+    place = path.parent.resolve() / path.name
+    root = root_of(place.parent)
+    if root is None or not _may_be_pinned(place, root, md5):
+        return None
+    from cryptoml.remotes.dvc.cache import cache_of, matches
+    from cryptoml.remotes.dvc.pins import owner_of, pins_at, source_file
+
+    try:
+        pins = pins_at(root)
+        owner = owner_of(place.relative_to(root), pins)
+        if owner is None:
+            return None
+        cache = cache_of(root)
+        files = cache.files_of(owner) if cache.has(owner) or not owner.is_folder else []
+        for pin in files:
+            if root / pin.path == place and matches(root, pin):
+                return root / source_file(owner), pin.md5, owner.md5
+    except CryptomlError:
+        # The version of data says what is known; `cryptoml doctor` says what is wrong with DVC.
+        return None
+    return None
+
+
+def _may_be_pinned(place: Path, root: Path, md5: str) -> bool:
+    """Whether a `.dvc` file or `dvc.lock` up to the root may hold the file; DVC itself is slow to start."""
+    for folder in place.parents:
+        for source in [*folder.glob("*.dvc"), folder / "dvc.lock"]:
+            with suppress(OSError):
+                text = source.read_text(encoding="utf-8", errors="replace") if source.is_file() else ""
+                if md5 in text or ".dir" in text or (source.suffix == ".dvc" and "hash:" not in text and text):
+                    return True
+        if folder == root:
+            break
+    return False

@@ -1,0 +1,152 @@
+"""What DVC's failures mean: a damaged configuration, a held lock, a missing driver, a folder without permission."""
+
+from __future__ import annotations
+
+import errno
+import re
+from pathlib import Path
+
+from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
+from cryptoml.remotes.git_remote import without_secrets
+
+# Each kind of remote, the package that DVC needs for it, and where its credentials come from.
+DRIVERS = {
+    "s3": ("dvc-s3", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or aws configure"),
+    "gs": ("dvc-gs", "GOOGLE_APPLICATION_CREDENTIALS, or gcloud auth application-default login"),
+    "azure": ("dvc-azure", "AZURE_STORAGE_CONNECTION_STRING, or az login"),
+    "ssh": ("dvc-ssh", "an ssh key for that host: ssh-copy-id"),
+    "webdav": ("dvc-webdav", "dvc remote modify --local NAME user, password"),
+    "webdavs": ("dvc-webdav", "dvc remote modify --local NAME user, password"),
+    "gdrive": ("dvc-gdrive", "dvc remote modify --local NAME gdrive_service_account_json_file_path FILE"),
+    "hdfs": ("dvc-hdfs", "kinit"),
+    "webhdfs": ("dvc-webhdfs", "dvc remote modify --local NAME token"),
+    "oss": ("dvc-oss", "OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET"),
+    "http": ("dvc-http", "cryptoml setup-remotes"),
+    "https": ("dvc-http", "cryptoml setup-remotes"),
+}
+ACCESS_ERRORS = re.compile(
+    r"NoCredentials|PartialCredentials|CredentialRetrieval|DefaultCredentials|ClientAuthentication|"
+    r"PermissionDenied|TokenRetrieval|UnauthorizedSSO|ProfileNotFound|HostKeyNotVerifiable|AuthError"
+)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of the error's text, without a full stop, and without passwords in addresses."""
+    text = without_secrets(str(error).strip())
+    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
+
+
+def missing_driver(url: str, protocol: str) -> ConfigError:
+    """DVC has no driver for this kind of remote."""
+    package = DRIVERS.get(protocol, (f"dvc-{protocol}", ""))[0]
+    return ConfigError(f"DVC remote {without_secrets(url)}: {package} is not installed.", hint=f"pip install {package}")
+
+
+def lock_error(root: Path) -> UnavailableError:
+    """Another DVC process holds the lock of the project."""
+    path = root / ".dvc" / "tmp" / "lock"
+    text = path.read_bytes()[:64].decode(errors="replace") if path.is_file() else ""
+    pid = re.fullmatch(r"\s*(\d+)\s*", text)
+    holder = f"process {pid[1]}" if pid else "another process"
+    return UnavailableError(
+        f"{path}: {holder} holds the DVC lock.", hint="wait until that dvc command has ended, then run it again"
+    )
+
+
+def damaged_config(root: Path, error: Exception) -> ConfigError:
+    """A configuration file that DVC refuses, by its name."""
+    from dvc.config import RemoteConfigError
+
+    for name in ("config", "config.local"):
+        path = root / ".dvc" / name
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+        marks = [number for number, line in enumerate(lines, 1) if line.startswith(("<<<<<<<", "=======", ">>>>>>>"))]
+        if marks:
+            return ConfigError(
+                f"{path}, line {marks[0]}: holds a merge conflict.",
+                hint="choose one side, remove the marks, git add it",
+            )
+    reason = re.sub(r"^config file error: ", "", first_line(error))
+    if isinstance(error, RemoteConfigError):
+        return ConfigError(f"{root / '.dvc' / 'config'}: {reason}.", hint="dvc remote list shows the remotes")
+    for path in _config_files(root):
+        fault = _fault_of(path)
+        if fault:
+            return ConfigError(f"{path}: {fault}.", hint=f"correct {path}")
+    return ConfigError(f"{root / '.dvc' / 'config'}: {reason}.", hint="correct .dvc/config")
+
+
+def _config_files(root: Path) -> list[Path]:
+    """The files that DVC merges, those of the project first."""
+    from dvc.dirs import global_config_dir, system_config_dir
+
+    dvc_dir = root / ".dvc"
+    return [
+        dvc_dir / "config",
+        dvc_dir / "config.local",
+        Path(global_config_dir(), "config"),
+        Path(system_config_dir(), "config"),
+    ]
+
+
+def _fault_of(path: Path) -> str | None:
+    """What is wrong with one configuration file; None where it is in order or not there."""
+    from dvc.config import Config
+    from dvc.exceptions import DvcException
+
+    if not path.is_file():
+        return None
+    try:
+        Config.validate(Config.load_file(str(path)))
+    except DvcException as error:
+        return first_line(error)
+    return None
+
+
+def dvc_os_error(error: Exception, root: Path) -> CryptomlError:
+    """What the operating system or SQLite refused to DVC, with the place and the exit code of its kind."""
+    number = getattr(error, "errno", None)
+    where = getattr(error, "filename", None) or root / ".dvc"
+    text = str(getattr(error, "strerror", None) or error).lower()
+    if number in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in text:
+        return UnavailableError(f"{where}: the disk is full.", hint="free some space, then run it again")
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS) or "readonly" in text or "unable to open database" in text:
+        hint = f"make it accessible for this user: ls -ld '{where}'"
+        if not Path(where).is_relative_to(root):
+            hint = "make it accessible, or set DVC_SITE_CACHE_DIR (and dvc cache dir) to a folder of this user"
+        return AccessError(f"{where}: DVC cannot use it: {text}.", hint=hint)
+    if number in (errno.EXDEV, errno.EMLINK, errno.ENOTSUP):
+        return ConfigError(f"{where}: DVC cannot link files there: {text}.", hint="dvc config cache.type copy")
+    return UnavailableError(f"{where}: DVC cannot use it: {text}.", hint="run dvc status for details")
+
+
+def remote_error(error: BaseException, *, url: str, doing: str) -> CryptomlError:
+    """What a remote's driver raised: no credentials, no permission, no such bucket, no connection, a full disk."""
+    from dvc_objects.fs.errors import AuthError, RemoteMissingDepsError
+    from dvc_objects.fs.errors import ConfigError as OptionError
+
+    if isinstance(error, CryptomlError):
+        return error
+    protocol = url.partition("://")[0] if "://" in url else ""
+    source = DRIVERS.get(protocol, ("", "the remote's credentials"))[1]
+    chain = [error]
+    while chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)
+    names, text = " ".join(type(one).__name__ for one in chain), first_line(error)
+    number = next((one.errno for one in chain if isinstance(one, OSError) and one.errno), None)
+    if isinstance(error, RemoteMissingDepsError) or "is supported, but requires" in text:
+        return missing_driver(url, protocol)
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return UnavailableError(f"{url}: the disk is full; could not {doing}.", hint="free some space there")
+    if number == errno.EROFS:
+        return AccessError(f"{url}: could not {doing}: read-only file system.", hint="mount it writable")
+    if isinstance(error, (PermissionError, AuthError)) or ACCESS_ERRORS.search(names) or "403" in text:
+        hint = f"set {source}" if protocol else "make it writable for this user"
+        return AccessError(f"{url}: could not {doing}: {text}.", hint=hint)
+    if isinstance(error, (OptionError, ValueError, NotImplementedError, ModuleNotFoundError)):
+        return ConfigError(
+            f"{url}: could not {doing}: {text}.", hint=f"correct the remote in .dvc/config; set {source}"
+        )
+    if isinstance(error, FileNotFoundError):
+        return ConfigError(f"{url}: could not {doing}: {text}.", hint="check the address in .dvc/config")
+    return UnavailableError(f"{url}: could not {doing}: {text}.", hint="check the network, or try again later")

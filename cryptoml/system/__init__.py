@@ -1,0 +1,1 @@
+"""What the machine and the project folder give: environment, files, locks, names, hosts, signals."""

@@ -1,0 +1,1 @@
+"""Artifacts: uploads, downloads, where they lie, and proof that they arrived."""

@@ -1,0 +1,89 @@
+"""The forecasts that were made, kept until the truth is known: a small SQLite file a registered model."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cryptoml.errors import UnavailableError
+from cryptoml.settings import Settings
+from cryptoml.system.files import in_words
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from cryptoml.workflows.predict import Prediction
+
+TIMEOUT_S = 30.0
+COLUMNS = ("price_now", "forecast_return", "forecast_price", "lower_price", "upper_price")
+# A forecast is made once: what is said again later, perhaps knowing the outcome, does not replace it.
+_SCHEMA = """
+create table if not exists forecasts (
+    run_id text not null, candle text not null, target text not null, version text, symbol text not null,
+    interval text not null, horizon integer not null, interval_level real not null, logged_at text not null,
+    price_now real not null, forecast_return real not null, forecast_price real not null,
+    lower_price real not null, upper_price real not null,
+    primary key (run_id, candle)
+) without rowid
+"""
+
+
+class ForecastLog:
+    """The log of one registered model. Made by `log_of`."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self.path = path
+
+    def append(self, made: Prediction) -> int:
+        """Keep forecasts that are not there yet; how many that were."""
+        now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        rows = [
+            (
+                made.run_id, _iso(row["timestamp"]), _iso(row["target_time"]), made.version, made.symbol,
+                made.interval, made.horizon, made.interval_level, now, *(float(row[name]) for name in COLUMNS),
+            )
+            for row in made.table.reset_index().to_dict("records")
+        ]  # fmt: skip
+        places = ",".join("?" * (9 + len(COLUMNS)))
+        with self._connection:
+            before = self._connection.total_changes
+            self._connection.executemany(f"insert or ignore into forecasts values ({places})", rows)
+            return self._connection.total_changes - before
+
+    def read(self, run_id: str) -> pd.DataFrame:
+        """The forecasts of a run: index `candle` (open time), target and logged_at, all UTC, ascending; the numbers."""
+        import pandas as pd
+
+        names = ("candle", "target", "logged_at", "version", "interval_level", *COLUMNS)
+        query = f"select {', '.join(names)} from forecasts where run_id = ? order by candle"
+        rows = self._connection.execute(query, (run_id,)).fetchall()
+        table = pd.DataFrame(rows, columns=list(names))
+        for name in ("candle", "target", "logged_at"):
+            table[name] = pd.to_datetime(table[name], utc=True, format="ISO8601")
+        return table.set_index("candle")
+
+
+@contextmanager
+def log_of(settings: Settings, model_name: str) -> Iterator[ForecastLog]:
+    """The log of a registered model, made when it is not there; other processes may write to it too."""
+    path = settings.project_dir / ".cryptoml" / "forecasts" / f"{model_name}.db"
+    with in_words(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with closing(sqlite3.connect(path, timeout=TIMEOUT_S)) as connection:
+            connection.execute(_SCHEMA)
+            yield ForecastLog(connection, path)
+    except sqlite3.Error as error:
+        raise UnavailableError(
+            f"{path}: the log of forecasts cannot be used: {error}.", hint="look at the file, or move it away"
+        ) from error
+
+
+def _iso(time: pd.Timestamp) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"

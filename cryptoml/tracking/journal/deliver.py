@@ -1,0 +1,232 @@
+"""From the journal into the store. Doing it twice, or going on after a break, doubles nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cryptoml import events
+from cryptoml.errors import AccessError, CryptomlError, DataError, UnavailableError
+from cryptoml.system.files import locked
+from cryptoml.tracking import run_names
+from cryptoml.tracking.artifacts.bucket_errors import OF_ONE_EXPERIMENT
+from cryptoml.tracking.journal.duplicate_runs import RUN_KEY_TAG, close_duplicates, runs_of_key
+from cryptoml.tracking.journal.entries import Delivery, JournalEntry
+from cryptoml.tracking.journal.journal import Journal
+from cryptoml.tracking.journal.process import is_gone
+from cryptoml.tracking.journal.records import Registration, RunRecord
+from cryptoml.tracking.journal.replay import Replay
+from cryptoml.tracking.runs import highest_run_number, search_runs
+from cryptoml.tracking.store import limits
+from cryptoml.tracking.store.errors import WrongServerError, foreign_answer, is_missing, store_in_words
+from cryptoml.tracking.store.unclear_answers import once
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+    from cryptoml.tracking.store.store import Store
+
+Register = Callable[[str, Registration], str]
+"""Puts a delivered run (its id) into the registry and returns the version; running it twice makes one version."""
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A run that is in the store. `created` is False when an earlier attempt had made it."""
+
+    run_id: str
+    run_name: str
+    run_key: str
+    status: str
+    created: bool
+    versions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class DeliveryReport:
+    """What `deliver_pending` achieved; `error` is what the first run that stayed behind met."""
+
+    delivered: tuple[Delivered, ...]
+    left: tuple[JournalEntry, ...]
+    error: CryptomlError | None
+
+
+def deliver(
+    entry: JournalEntry,
+    store: Store,
+    *,
+    register: Register | None = None,
+    experiment: str | None = None,
+    on_event: events.OnEvent = events.ignore,
+) -> Delivered:
+    """Bring one run's journal into `store` and mark it delivered; its staged artifacts are then removed.
+
+    experiment: where a run that is not in the store yet is created, by default in the experiment of its journal.
+
+    A run without an end whose process is gone becomes KILLED when a signal had asked for it, else FAILED; one
+    whose process lives stays RUNNING. Without `register`, a wish for registration keeps the journal pending.
+    """
+    with locked(entry.lock):
+        record, size = entry.read()
+        if record is None:
+            raise DataError(f"{entry.path}: the journal has no whole beginning; there is nothing to deliver.")
+        if experiment is not None:
+            record = replace(record, experiment=experiment)
+        past = entry.delivery()
+        if past and past.run_id and entry.is_delivered():
+            _clear(entry)
+            return _delivered(past.run_id, record, status_of(entry, record), False, past)
+        if record.damaged_lines:
+            on_event(
+                events.Warned(f"{record.run_name}: {record.damaged_lines} damaged line(s) of its journal are left out.")
+            )
+        here = past if past and past.store in (store.address, store.uri) else None
+        run = _find(store, record, here) if past else None
+        if run is None:
+            # From here on the run may be in the store, whatever becomes of this process.
+            entry.mark(Delivery(store.address))
+            made, settled = _create(store, record), None
+        else:
+            made, settled = run, here.size if here else -1
+        mark = Delivery(
+            store.address, made.info.run_id, versions=here.versions if here else (), run_name=made.info.run_name
+        )
+        entry.mark(mark)
+        if made.info.lifecycle_stage == "deleted":
+            on_event(events.Warned(f"{record.run_name} was deleted in the store; nothing is written to it."))
+            entry.mark(replace(mark, size=size))
+            _clear(entry)
+            return _delivered(made.info.run_id, record, "DELETED", False, mark)
+        status = status_of(entry, record)
+        with store_in_words(store.uri, f"deliver {record.run_name}"):
+            Replay(entry, store, record, on_event).write(made, status, settled=settled)
+        if status != "RUNNING" and store.is_remote:
+            _close_duplicates(store, made, record, on_event)
+        wishes = record.registrations if status == "FINISHED" else ()
+        if register:
+            for wish in wishes:
+                version = (wish.model_name, register(made.info.run_id, wish))
+                if version not in mark.versions:
+                    mark = replace(mark, versions=(*mark.versions, version))
+                    entry.mark(mark)
+        if status != "RUNNING" and (register or not wishes):
+            mark = replace(mark, size=size)
+            entry.mark(mark)
+            # A registration that was asked for meanwhile still needs the staged model.
+            if entry.is_delivered():
+                _clear(entry)
+        return _delivered(made.info.run_id, record, status, settled is None, mark)
+
+
+def deliver_pending(
+    journal: Journal,
+    store: Store,
+    *,
+    orphans_only: bool = False,
+    register: Register | None = None,
+    experiment: str | None = None,
+    on_event: events.OnEvent = events.ignore,
+) -> DeliveryReport:
+    """Deliver all that waits, oldest first. One run's fault stops no other; a store that is away stops all.
+
+    With `orphans_only`, runs of living processes are left to them; `experiment` as in `deliver`.
+    """
+    waiting = journal.orphaned() if orphans_only else journal.pending()
+    done: list[Delivered] = []
+    left: list[JournalEntry] = []
+    first_error: CryptomlError | None = None
+    for place, entry in enumerate(waiting):
+        try:
+            done.append(deliver(entry, store, register=register, experiment=experiment, on_event=on_event))
+        except CryptomlError as error:
+            first_error = first_error or error
+            left.append(entry)
+            of_all = isinstance(error, (UnavailableError, AccessError, WrongServerError))
+            if of_all and not isinstance(error, OF_ONE_EXPERIMENT):
+                left.extend(waiting[place + 1 :])
+                break
+            on_event(events.Warned(f"a run stays in the journal: {error.fact}"))
+    return DeliveryReport(tuple(done), tuple(left), first_error)
+
+
+def status_of(entry: JournalEntry, record: RunRecord) -> str:
+    """The status that the run has in the store: its end's, RUNNING, or what its process left it as."""
+    if record.status:
+        return record.status
+    if not is_gone(record.process, silent_s=entry.silent_s()):
+        return "RUNNING"
+    return "KILLED" if record.stop_signal is not None else "FAILED"
+
+
+def _find(store: Store, record: RunRecord, here: Delivery | None) -> Run | None:
+    """The run that an earlier attempt made in this store, or None."""
+    from mlflow.exceptions import MlflowException
+
+    if here and here.run_id:
+        with store_in_words(store.uri, f"look for {record.run_name}"):
+            try:
+                run = store.client.get_run(here.run_id)
+            except MlflowException as error:
+                if not is_missing(error):
+                    raise
+            else:
+                if run.info.run_id != here.run_id:
+                    raise foreign_answer(store.uri, f"look for {record.run_name}")
+                return run
+    experiment = store.experiment_id(record.experiment)
+    with store_in_words(store.uri, f"look for {record.run_name}"):
+        return _first(runs_of_key(store, experiment, record.run_key))
+
+
+def _first(runs: Sequence[Run]) -> Run | None:
+    return runs[0] if runs else None
+
+
+def _create(store: Store, record: RunRecord) -> Run:
+    experiment = store.experiment_id(record.experiment)
+    tags = {RUN_KEY_TAG: record.run_key, "mlflow.source.name": "cryptoml", "mlflow.source.type": "LOCAL"}
+    for ours, theirs in (("author", "mlflow.user"), ("git_commit", "mlflow.source.git.commit")):
+        if record.tags.get(ours):
+            tags[theirs] = record.tags[ours][: limits.TAG_LENGTH]
+    with store_in_words(store.uri, f"create {record.run_name}"):
+        name = _free_name(store, record)
+        return once(
+            store,
+            lambda: store.client.create_run(experiment, start_time=record.start_time_ms, tags=tags, run_name=name),
+            lambda: _first(runs_of_key(store, experiment, record.run_key)),
+            valid=lambda run: bool(run.info.run_id),
+        )
+
+
+def _close_duplicates(store: Store, run: Run, record: RunRecord, on_event: events.OnEvent) -> None:
+    """Close what a lost answer, a repeating proxy or an older cryptoml made beside `run`."""
+    with store_in_words(store.uri, f"look for duplicates of {record.run_name}"):
+        found = runs_of_key(store, run.info.experiment_id, record.run_key)
+    extras = [one for one in found if one.info.run_id != run.info.run_id]
+    active = [one for one in extras if one.info.lifecycle_stage != "deleted"]
+    if close_duplicates(store, active, kept_id=run.info.run_id):
+        on_event(events.Warned(f"{record.run_name} was in the store {len(active) + 1} times; the others were deleted."))
+
+
+def _free_name(store: Store, record: RunRecord) -> str:
+    """The run's name, or the next number where another journal's run in the same store has it."""
+    parts = run_names.split_run_name(record.run_name)
+    if parts is None or not search_runs(
+        store, record.experiment, query=f"attributes.run_name = '{record.run_name}'", limit=1
+    ):
+        return record.run_name
+    return run_names.run_name(*parts, highest_run_number(store, record.experiment, *parts) + 1)
+
+
+def _delivered(run_id: str, record: RunRecord, status: str, created: bool, mark: Delivery) -> Delivered:
+    return Delivered(run_id, mark.run_name or record.run_name, record.run_key, status, created, mark.versions)
+
+
+def _clear(entry: JournalEntry) -> None:
+    # What cannot be removed now is removed by the next delivery; the run itself is safe.
+    with suppress(OSError):
+        if entry.staging.exists():
+            shutil.rmtree(entry.staging)

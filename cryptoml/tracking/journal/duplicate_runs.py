@@ -1,0 +1,67 @@
+"""Runs that a lost reply left in the store beside the one that is kept: found by the run key, closed and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from cryptoml.errors import ConfigError
+from cryptoml.tracking.store.errors import foreign_answer, store_in_words
+from cryptoml.tracking.store.response_limits import all_pages
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+    from cryptoml.tracking.store.store import Store
+
+RUN_KEY_TAG = "cryptoml.run_key"
+DUPLICATE_TAG = "cryptoml.duplicate_of"
+_PAGE = 100
+
+
+def runs_of_key(store: Store, experiment_id: str, run_key: str) -> list[Run]:
+    """All runs with that key, deleted ones too, without those marked as duplicates; the one to keep is first.
+
+    That is an active one before a deleted one, one that has ended before one that runs, the one with the most
+    parameters and metrics, the earliest, the lowest id.
+    """
+    from mlflow.entities import ViewType
+
+    query, search = f"tags.`{RUN_KEY_TAG}` = '{run_key}'", store.client.search_runs
+    found: list[Run] = []
+    for page in all_pages(
+        lambda token: search([experiment_id], query, ViewType.ALL, max_results=_PAGE, page_token=token), store.uri
+    ):
+        found += page
+    if not all(run.info.run_id for run in found):
+        raise foreign_answer(store.uri, "search runs")
+    return sorted((run for run in found if DUPLICATE_TAG not in run.data.tags), key=keeping_order)
+
+
+def close_duplicates(store: Store, duplicates: Sequence[Run], *, kept_id: str) -> int:
+    """Mark each run as a duplicate of `kept_id`, end it when it is running, delete it; returns how many there were.
+
+    A server that deletes no runs leaves them marked.
+    """
+    for run in duplicates:
+        run_id = run.info.run_id
+        with suppress(ConfigError), store_in_words(store.uri, f"close the duplicate run {run_id}"):
+            store.client.set_tag(run_id, DUPLICATE_TAG, kept_id)
+            if run.info.status == "RUNNING":
+                store.client.set_terminated(run_id, "KILLED")
+            store.client.delete_run(run_id)
+    return len(duplicates)
+
+
+def keeping_order(run: Run) -> tuple[bool, bool, bool, int, int, str]:
+    """The sort key of runs with one run key: the run to keep is the first, marked duplicates are last."""
+    size = len(run.data.params) + len(run.data.metrics)
+    return (
+        DUPLICATE_TAG in run.data.tags,
+        run.info.lifecycle_stage == "deleted",
+        run.info.status == "RUNNING",
+        -size,
+        run.info.start_time or 0,
+        run.info.run_id,
+    )

@@ -1,0 +1,1 @@
+"""Runs of another store, copied to the store in use."""

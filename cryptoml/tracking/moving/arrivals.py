@@ -1,0 +1,104 @@
+"""Which runs of another store the target has already, and what this project remembers of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptoml.system.files import in_words, write_atomically
+from cryptoml.tracking.journal.duplicate_runs import RUN_KEY_TAG, keeping_order
+from cryptoml.tracking.moving.export import MOVED_FROM_TAG, WITHOUT_ARTIFACTS_TAG
+from cryptoml.tracking.moving.source import all_runs
+from cryptoml.tracking.store.errors import store_in_words
+
+if TYPE_CHECKING:
+    from cryptoml.tracking.store.store import Store
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A run of the target. origin: where it was moved from, empty for a run that was not moved."""
+
+    run_id: str
+    name: str
+    key: str
+    origin: str
+    ended: bool
+    deleted: bool
+    without_artifacts: bool
+    has_inputs: bool
+
+
+def arrivals(store: Store, experiment: str) -> tuple[Arrival, ...]:
+    """The runs of an experiment of the target, deleted ones included; none when there is no such experiment.
+
+    Of several with one key, the run that `deliver` keeps is the first.
+    """
+    identifier = store.find_experiment_id(experiment)
+    if identifier is None:
+        return ()
+    with store_in_words(store.uri, "search runs"):
+        return tuple(
+            Arrival(
+                run_id=run.info.run_id,
+                name=run.info.run_name or "",
+                key=run.data.tags.get(RUN_KEY_TAG, ""),
+                origin=run.data.tags.get(MOVED_FROM_TAG, ""),
+                ended=run.info.status not in ("RUNNING", "SCHEDULED"),
+                deleted=run.info.lifecycle_stage == "deleted",
+                without_artifacts=WITHOUT_ARTIFACTS_TAG in run.data.tags,
+                has_inputs=bool(run.inputs and run.inputs.dataset_inputs),
+            )
+            for run in sorted(all_runs(store, identifier, deleted=True), key=keeping_order)
+        )
+
+
+class MoveNotes:
+    """What a project remembers of its moves to one target, in a JSON file: the run in progress, the runs that arrived.
+
+    It is needed to resume after an interruption in the last step of a run, and to count what is still to be moved; a
+    lost file costs time, never a run.
+    """
+
+    def __init__(self, path: Path, target: str) -> None:
+        self.path = path
+        self.target = target
+        self._all = _read(path)
+        notes = self._all.get(target, {})
+        self.in_progress = {text for text in notes.get("in_progress", []) if isinstance(text, str)}
+        self.arrived = {text for text in notes.get("arrived", []) if isinstance(text, str)}
+
+    def begin(self, run_id: str) -> None:
+        """Note that the run, by its id in the source, is being delivered."""
+        self.in_progress.add(run_id)
+        self.save()
+
+    def finish(self, run_id: str) -> None:
+        """Note that the run is in the target; on disk with the next `save`."""
+        self.in_progress.discard(run_id)
+        self.arrived.add(run_id)
+
+    def save(self) -> None:
+        """Write the notes to disk."""
+        mine = {"in_progress": sorted(self.in_progress), "arrived": sorted(self.arrived)}
+        with in_words(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.path, json.dumps({**self._all, self.target: mine}) + "\n")
+
+
+def arrived_runs(path: Path, target: str) -> frozenset[str]:
+    """The ids, in their old stores, of the runs that are known to be in the target."""
+    return frozenset(map(str, _read(path).get(target, {}).get("arrived", ())))
+
+
+def _read(path: Path) -> dict[str, Mapping[str, Iterable[object]]]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(document, dict):
+        return {}
+    return {target: notes for target, notes in document.items() if isinstance(notes, dict)}

@@ -1,0 +1,236 @@
+"""Copies runs of another store to the store in use, one at a time: exported to a journal, delivered, cleared away."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptoml import events
+from cryptoml.errors import AccessError, CryptomlError, UnavailableError, UsageError
+from cryptoml.settings import Settings
+from cryptoml.tracking.journal.deliver import deliver
+from cryptoml.tracking.journal.duplicate_runs import RUN_KEY_TAG
+from cryptoml.tracking.journal.entries import Delivery, JournalEntry
+from cryptoml.tracking.journal.process import SILENCE_S
+from cryptoml.tracking.moving import export
+from cryptoml.tracking.moving.arrivals import Arrival, MoveNotes, arrivals
+from cryptoml.tracking.moving.results import MovedRun
+from cryptoml.tracking.store.errors import masked, store_in_words
+from cryptoml.tracking.tracker import journal_of
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+    from cryptoml.tracking.moving.source import Source, SourceFile
+    from cryptoml.tracking.store.store import Store
+
+STEP = "copy runs"
+_MODEL_HISTORY_TAG = "mlflow.log-model.history"
+
+
+class RunMover:
+    """Copies runs and remembers the new id of each (`mapping`), also of those that the target had (`there`).
+
+    `skipped` has a sentence for each run left out, `without_artifacts` the names of runs whose artifacts are lost in
+    the source. `error` is the first that kept a run back; a store that is away ends the work.
+    """
+
+    def __init__(
+        self, settings: Settings, source: Source, target: Store, work_dir: Path, on_event: events.OnEvent
+    ) -> None:
+        self.notes = MoveNotes(notes_path(settings), masked(settings.mlflow_uri()))
+        self.mapping: dict[str, str] = {}
+        self.there = 0
+        self.skipped: list[str] = []
+        self.without_artifacts: list[str] = []
+        self.error: CryptomlError | None = None
+        self._journal = journal_of(settings)
+        self._source = source
+        self._target = target
+        self._folder = work_dir / "runs"
+        self._on_event = on_event
+        self._arrivals: dict[str, dict[str, Arrival]] = {}
+        self._keys: set[str] = set()
+
+    def copy(
+        self, runs: Sequence[tuple[str, Run]], *, with_model: Collection[str], dry_run: bool, now_ms: int
+    ) -> Iterator[MovedRun]:
+        """Copy each run, given with its experiment's name, and yield it; `with_model` are ids of versions' runs."""
+        for experiment, run in _parents_first(runs):
+            try:
+                done = self._one(experiment, run, has_model=run.info.run_id in with_model, dry=dry_run, now_ms=now_ms)
+            except (UnavailableError, AccessError) as error:
+                self.error = error
+                return
+            except UsageError:
+                raise
+            except CryptomlError as error:
+                self.error = self.error or error
+                self._on_event(events.Warned(f"{run.info.run_name} was not copied: {error.fact}"))
+                continue
+            self._on_event(events.StepAdvanced(STEP, run.info.run_name or run.info.run_id))
+            if done is not None:
+                yield done
+
+    def _one(self, experiment: str, run: Run, *, has_model: bool, dry: bool, now_ms: int) -> MovedRun | None:
+        old = run.info.run_id
+        key, arrival = self._identify(experiment, run)
+        if self._is_running(run, now_ms):
+            return None
+        finished = arrival is not None and arrival.ended and old not in self.notes.in_progress
+        complete = arrival is not None and (arrival.deleted or (finished and not arrival.without_artifacts))
+        files = () if complete else self._files(run, has_model=has_model)
+        if files is None:
+            self._tell_lost(run)
+        if arrival is not None and (complete or (finished and files is None)):
+            self.mapping[old] = arrival.run_id
+            self.there += 1
+            if not dry:
+                self._inputs(run, arrival.run_id, has_inputs=arrival.has_inputs or arrival.deleted)
+                self.notes.finish(old)
+            return None
+        copy = export.RunCopy(run, key, experiment, self._parent(run), files)
+        if dry:
+            self.mapping[old] = arrival.run_id if arrival else ""
+            points = len(self._source.metric_points(run))
+            amount = export.Exported(points, len(files or ()), sum(file.size for file in files or ()))
+            return _moved(copy, "", copy.name, amount)
+        try:
+            return self._deliver(copy, arrival)
+        finally:
+            # One run at a time lies on the disk.
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _deliver(self, copy: export.RunCopy, arrival: Arrival | None) -> MovedRun:
+        old = copy.run.info.run_id
+        entry = JournalEntry(self._folder / f"{old}.jsonl")
+        amount = export.export(self._source, copy, entry)
+        if arrival is not None:
+            entry.mark(Delivery(self._target.address, arrival.run_id, run_name=arrival.name))
+        self.notes.begin(old)
+        done = deliver(entry, self._target, on_event=self._on_event)
+        self._complete(copy, done.run_id, done.run_name, arrival)
+        self.mapping[old] = done.run_id
+        self.notes.finish(old)
+        return _moved(copy, done.run_id, done.run_name, amount)
+
+    def _identify(self, experiment: str, run: Run) -> tuple[str, Arrival | None]:
+        """The run's key, and the run of the target that has it."""
+        if experiment not in self._arrivals:
+            found = arrivals(self._target, experiment)
+            self._arrivals[experiment] = {one.key: one for one in reversed(found) if one.key}
+            if run.info.run_id in {one.run_id for one in found}:
+                raise UsageError(
+                    f"{masked(self._source.address)}: this is the store in use; there is nothing to copy.",
+                    hint="set MLFLOW_TRACKING_URI to the new store, or name the old one with --from",
+                )
+        key = run.data.tags.get(RUN_KEY_TAG, run.info.run_id)
+        arrival = self._arrivals[experiment].get(key)
+        other = arrival is not None and arrival.origin not in ("", export.origin(self._source, run))
+        if key in self._keys or (other and not _same_run(arrival, self._source, run)):
+            # Another run has this key: a copy made by other means.
+            key = run.info.run_id
+            arrival = self._arrivals[experiment].get(key)
+        self._keys.add(key)
+        return key, arrival
+
+    def _is_running(self, run: Run, now_ms: int) -> bool:
+        """Whether the run may still be written to; it is then left out."""
+        if run.info.status in export.ENDED:
+            return False
+        key = run.data.tags.get(RUN_KEY_TAG, "")
+        known = [one for one in self._journal.entries() if one.key == key] if key else []
+        again = "run this command again after its end"
+        if known and not known[0].is_ready():
+            self.skipped.append(f"{run.info.run_name} is still running; {again}")
+            return True
+        silent_s = (now_ms - export.last_activity_ms(run, self._source.metric_points(run))) / 1000
+        if not known and silent_s < SILENCE_S:
+            self.skipped.append(f"{run.info.run_name} has no end and was active in the last 24 hours; {again}")
+            return True
+        return False
+
+    def _files(self, run: Run, *, has_model: bool) -> tuple[SourceFile, ...] | None:
+        """The run's artifacts, or None when it must have had some and none are found."""
+        files = self._source.files(run)
+        tags = run.data.tags
+        ours = RUN_KEY_TAG in tags and "model_type" in tags and run.info.status == "FINISHED"
+        expected = has_model or ours or _MODEL_HISTORY_TAG in tags
+        already_lost = export.WITHOUT_ARTIFACTS_TAG in tags
+        return None if not files and (expected or already_lost) else files
+
+    def _tell_lost(self, run: Run) -> None:
+        self.without_artifacts.append(run.info.run_name or run.info.run_id)
+        self._on_event(
+            events.Warned(
+                f"{run.info.run_name}: its artifacts are not at {run.info.artifact_uri} nor beside the store."
+            )
+        )
+
+    def _parent(self, run: Run) -> str | None:
+        return self.mapping.get(run.data.tags.get(export.PARENT_TAG, ""))
+
+    def _complete(self, copy: export.RunCopy, run_id: str, name: str, arrival: Arrival | None) -> None:
+        """What a journal does not hold: data set inputs, and tags that depend on the target."""
+        self._inputs(copy.run, run_id, has_inputs=arrival is not None and arrival.has_inputs)
+        with store_in_words(self._target.uri, f"deliver {copy.name}"):
+            if name != copy.name:
+                self._target.client.set_tag(run_id, export.MOVED_NAME_TAG, copy.name)
+                self._on_event(events.Info(f"{copy.name} is called {name} here: another run has its name."))
+            if arrival is not None and arrival.without_artifacts and copy.files is not None:
+                self._target.client.delete_tag(run_id, export.WITHOUT_ARTIFACTS_TAG)
+
+    def _inputs(self, run: Run, run_id: str, *, has_inputs: bool) -> None:
+        from mlflow.exceptions import MlflowException
+
+        datasets = list(run.inputs.dataset_inputs) if run.inputs else []
+        if not datasets or has_inputs:
+            return
+        with store_in_words(self._target.uri, f"deliver the inputs of {run.info.run_name}"):
+            try:
+                self._target.client.log_inputs(run_id, datasets)
+            except MlflowException as error:
+                if "unsupported endpoint" not in str(error) and error.get_http_status_code() != 404:
+                    raise
+                self._on_event(events.Warned(f"{run.info.run_name}: the target does not store data set inputs."))
+
+
+def notes_path(settings: Settings) -> Path:
+    """Where a project remembers which runs it has moved to which store."""
+    return settings.project_dir / ".cryptoml" / "moving" / "notes.json"
+
+
+def _same_run(arrival: Arrival | None, source: Source, run: Run) -> bool:
+    """Whether the origins name one run; the same store may have been addressed in two ways."""
+    ids = [text.rpartition("/")[2] for text in (arrival.origin if arrival else "", export.origin(source, run))]
+    return ids[0] == ids[1]
+
+
+def _moved(copy: export.RunCopy, run_id: str, name: str, amount: export.Exported) -> MovedRun:
+    return MovedRun(
+        source_run_id=copy.run.info.run_id,
+        run_id=run_id,
+        run_name=name,
+        experiment=copy.experiment,
+        status=export.end_status(copy.run),
+        metrics=amount.metrics,
+        artifacts=amount.files,
+        size=amount.size,
+    )
+
+
+def _parents_first(runs: Sequence[tuple[str, Run]]) -> list[tuple[str, Run]]:
+    """The runs in order, each after its parent where that is among them."""
+    by_id: Mapping[str, Run] = {run.info.run_id: run for _, run in runs}
+
+    def depth(run: Run) -> int:
+        seen: set[str] = set()
+        parent = run.data.tags.get(export.PARENT_TAG)
+        while parent in by_id and parent not in seen:
+            seen.add(parent)
+            parent = by_id[parent].data.tags.get(export.PARENT_TAG)
+        return len(seen)
+
+    return sorted(runs, key=lambda one: depth(one[1]))

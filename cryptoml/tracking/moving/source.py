@@ -1,0 +1,179 @@
+"""A store that runs are copied from: opened without changing it, and read."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from cryptoml.errors import DataError, UnavailableError
+from cryptoml.tracking.store.credentials import User, as_user, environment
+from cryptoml.tracking.store.errors import is_missing, masked, store_in_words
+from cryptoml.tracking.store.response_limits import all_pages
+from cryptoml.tracking.store.store import UPLOAD_TIMEOUT_S, Store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment, Run
+
+PAGE = 1000
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """An artifact of a run: its path in the run, with forward slashes, and its size in bytes."""
+
+    path: str
+    size: int
+
+
+class Source:
+    """A store that is only read.
+
+    `database` is the SQLite file behind it, or None for a server. `fingerprint` identifies the address without showing
+    it. MLflow's client takes its credentials from the environment at every request: the methods of this class set
+    those of this store for their own requests only, so that neither server gets the credentials of the other.
+    """
+
+    def __init__(self, address: str, store: Store, *, database: Path | None, user: User | None) -> None:
+        self.address = address
+        self.database = database
+        self.fingerprint = hashlib.sha256(address.encode()).hexdigest()[:12]
+        self._store = store
+        self._user = user
+
+    @contextmanager
+    def reading(self, doing: str) -> Iterator[Store]:
+        """The store, for requests made within the block; `doing` completes "could not ..." in what is raised."""
+        with as_user(self._user), store_in_words(self.address, doing):
+            yield self._store
+
+    def experiments(self) -> tuple[Experiment, ...]:
+        """All active experiments."""
+        found: list[Experiment] = []
+        with self.reading("list experiments") as store:
+            search = store.client.search_experiments
+            for page in all_pages(lambda token: search(max_results=PAGE, page_token=token), store.uri):
+                found += page
+        return tuple(found)
+
+    def runs(self, experiment_id: str) -> tuple[Run, ...]:
+        """The active runs of an experiment, oldest first."""
+        with self.reading("search runs") as store:
+            return tuple(all_runs(store, experiment_id, deleted=False))
+
+    def run(self, run_id: str) -> Run | None:
+        """A run, deleted or not; None when the store does not know it."""
+        from mlflow.exceptions import MlflowException
+
+        with self.reading(f"read run {run_id}") as store:
+            try:
+                return store.client.get_run(run_id)
+            except MlflowException as error:
+                if is_missing(error) or error.error_code == "INVALID_PARAMETER_VALUE":
+                    return None
+                raise
+
+    def experiment_name(self, experiment_id: str) -> str:
+        """The name of an experiment."""
+        with self.reading(f"read experiment {experiment_id}") as store:
+            return str(store.client.get_experiment(experiment_id).name)
+
+    def metric_points(self, run: Run) -> list[tuple[str, float, int, int]]:
+        """Every value of every metric of a run: (key, value, step, time in milliseconds); NaN stays NaN."""
+        with self.reading(f"read the metrics of {run.info.run_name}") as store:
+            return [
+                (key, one.value, one.step, one.timestamp)
+                for key in sorted(run.data.metrics)
+                for one in store.client.get_metric_history(run.info.run_id, key)
+            ]
+
+    def local_artifacts(self, run: Run) -> Path | None:
+        """The folder of a run's artifacts on this machine, or None when there is none.
+
+        A store that was moved still names the old place: then the folder is looked for beside the database.
+        """
+        place = _local_path(run.info.artifact_uri or "")
+        if place is None or self.database is None:
+            return None
+        if place.is_dir():
+            return place
+        parts = [part for part in place.parts if part != place.anchor]
+        for first in range(len(parts) - 1):
+            beside = self.database.parent.joinpath(*parts[first:])
+            if run.info.run_id in beside.parts and beside.is_dir():
+                return beside
+        return None
+
+    def files(self, run: Run) -> tuple[SourceFile, ...]:
+        """All artifacts of a run, sorted by path."""
+        folder = self.local_artifacts(run)
+        if folder is not None:
+            paths = sorted(path for path in folder.rglob("*") if path.is_file())
+            return tuple(SourceFile(path.relative_to(folder).as_posix(), path.stat().st_size) for path in paths)
+        if self._has_local_artifacts(run):
+            return ()
+        found: list[SourceFile] = []
+        waiting: list[str | None] = [None]
+        with self.reading(f"list the artifacts of {run.info.run_name}"):
+            repository = self._store.repository(run)
+            while waiting:
+                for one in repository.list_artifacts(waiting.pop()):
+                    path = PurePosixPath(one.path)
+                    if path.is_absolute() or ".." in path.parts:
+                        raise DataError(f"{masked(self.address)}: {one.path!r} is not a path inside a run.")
+                    if one.is_dir:
+                        waiting.append(one.path)
+                    else:
+                        found.append(SourceFile(one.path, one.file_size or 0))
+        return tuple(sorted(found, key=lambda file: file.path))
+
+    def fetch(self, run: Run, files: tuple[SourceFile, ...], target: Path) -> None:
+        """Copy the artifacts of a run below `target`; raises UnavailableError when one comes with another size."""
+        folder = self.local_artifacts(run)
+        target.mkdir(parents=True, exist_ok=True)
+        if folder is not None:
+            for file in files:
+                (target / file.path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / file.path, target / file.path)
+            return
+        longer = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(UPLOAD_TIMEOUT_S)}
+        with self.reading(f"fetch the artifacts of {run.info.run_name}"), environment(longer):
+            repository = self._store.repository(run)
+            for top in sorted({file.path.partition("/")[0] for file in files}):
+                repository.download_artifacts(top, str(target))
+        for file in files:
+            size = (target / file.path).stat().st_size if (target / file.path).is_file() else -1
+            if size != file.size:
+                raise UnavailableError(
+                    f"{masked(self.address)}: {file.path} of {run.info.run_name} has {file.size:,} bytes, "
+                    f"{max(size, 0):,} arrived.",
+                    hint="try again",
+                )
+
+    def _has_local_artifacts(self, run: Run) -> bool:
+        return self.database is not None and _local_path(run.info.artifact_uri or "") is not None
+
+
+def all_runs(store: Store, experiment_id: str, *, deleted: bool) -> Iterator[Run]:
+    """Every run of an experiment, oldest first; with `deleted` also those that were deleted."""
+    from mlflow.entities import ViewType
+
+    view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY
+    order = ["attributes.start_time ASC"]
+    search = store.client.search_runs
+    for page in all_pages(
+        lambda token: search([experiment_id], "", view, max_results=PAGE, order_by=order, page_token=token), store.uri
+    ):
+        yield from page
+
+
+def _local_path(artifact_uri: str) -> Path | None:
+    parts = urlsplit(artifact_uri)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return Path(artifact_uri) if not parts.scheme and artifact_uri else None

@@ -1,0 +1,1 @@
+"""The MLflow store: preflight checks, opening, limits, and its errors translated."""

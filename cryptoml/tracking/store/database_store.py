@@ -1,0 +1,234 @@
+"""A PostgreSQL or MySQL database as the store: driver, rights and schema are checked before MLflow opens it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
+from cryptoml.tracking.store import server_probe
+from cryptoml.tracking.store.errors import masked, store_in_words
+from cryptoml.tracking.store.quiet import import_mlflow
+from cryptoml.tracking.store.sqlite_store import known_revisions
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL, Connection
+
+PORTS = {"postgresql": 5432, "postgres": 5432, "mysql": 3306, "mssql": 1433}
+INSTALL = {
+    "postgresql": "pip install 'cryptoml[postgres]'",
+    "mysql": "pip install 'cryptoml[mysql]'",
+    "mssql": "pip install pymssql",
+}
+# Drivers that are tried, in this order, for an address that names none.
+DRIVERS = {"postgresql": ("psycopg", "psycopg2"), "mysql": ("pymysql", "mysqldb")}
+LOCK_NAME = "cryptoml-mlflow-schema"
+# The same number in every process: PostgreSQL's advisory locks are named by integers.
+LOCK_NUMBER = 0x63727970746F
+LOCK_WAIT_S = 120
+
+
+def prepare(uri: str, *, timeout_s: float, artifacts_root: str | None) -> str:
+    """Check the database at `uri` and create MLflow's tables in an empty one; the address that MLflow is to use.
+
+    Tables are created under a lock of the database, so that many processes can start at once on an empty one. An older
+    schema is not migrated, because other clients and servers may still need it. Raises ConfigError for a missing
+    driver, database or schema, AccessError for refused credentials or rights, UnavailableError where nothing answers.
+    """
+    url = _url(uri)
+    family = url.get_backend_name()
+    _need_driver(url, family)
+    server_probe.probe_tcp(uri, timeout_s=timeout_s, default_port=PORTS[family])
+    text = url.render_as_string(hide_password=False)
+    with _in_words(text), store_in_words(text, "open the database"):
+        try:
+            server_probe.within(
+                max(timeout_s, LOCK_WAIT_S), lambda: _check_schema(url, text, timeout_s, artifacts_root)
+            )
+        except TimeoutError:
+            raise UnavailableError(
+                f"{masked(text)}: the database does not answer.", hint="check the server; cryptoml doctor mlflow"
+            ) from None
+    return text
+
+
+def _url(uri: str) -> URL:
+    """The parsed address, with the driver that is installed where the address names none."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(uri)
+    except (ArgumentError, ValueError):
+        raise ConfigError(
+            f"{masked(uri)}: this is not a database address.",
+            hint="use postgresql://USER:PASSWORD@HOST:5432/DATABASE, with special characters of the password as %XX",
+        ) from None
+    if not url.database:
+        raise ConfigError(
+            f"{masked(uri)}: the address names no database.", hint=f"add one: {masked(uri).rstrip('/')}/mlflow"
+        )
+    # Some services hand out postgres://, which SQLAlchemy does not know.
+    if url.drivername == "postgres":
+        url = url.set(drivername="postgresql")
+    # SQLAlchemy's defaults differ by its version and need not be what is installed: any driver will do.
+    for driver in DRIVERS.get(url.drivername, ()):
+        named = url.set(drivername=f"{url.drivername}+{driver}")
+        if _has_driver(named):
+            return named
+    return url
+
+
+def _has_driver(url: URL) -> bool:
+    try:
+        url.get_dialect().import_dbapi()
+    except ImportError:
+        return False
+    return True
+
+
+def _need_driver(url: URL, family: str) -> None:
+    from sqlalchemy.exc import NoSuchModuleError
+
+    try:
+        found = _has_driver(url)
+    except NoSuchModuleError:
+        found = False
+    if not found:
+        raise ConfigError(
+            f"{masked(str(url))}: the driver for {family} is not installed.",
+            hint=f"{INSTALL[family]}, or name another driver: {family}+DRIVER://...",
+        )
+
+
+def _check_schema(url: URL, text: str, timeout_s: float, artifacts_root: str | None) -> None:
+    import sqlalchemy
+
+    wait = {"psycopg2": "connect_timeout", "psycopg": "connect_timeout", "pymysql": "connect_timeout"}
+    name = wait.get(url.get_driver_name())
+    engine = sqlalchemy.create_engine(url, connect_args={name: max(2, round(timeout_s))} if name else {})
+    try:
+        with engine.connect() as connection:
+            # While another process creates the tables, what is there looks like an older schema or somebody else's.
+            if _has_current_schema(connection):
+                return
+            with _schema_lock(connection, text):
+                if not _is_ready(connection, text):
+                    _create(text, artifacts_root)
+    finally:
+        engine.dispose()
+
+
+def _look(connection: Connection) -> tuple[set[str], set[str]]:
+    """The names of all tables, and the revisions of the schema."""
+    import sqlalchemy
+
+    connection.rollback()
+    tables = set(sqlalchemy.inspect(connection).get_table_names())
+    revisions: set[str] = set()
+    if "alembic_version" in tables:
+        rows = connection.execute(sqlalchemy.text("SELECT version_num FROM alembic_version"))
+        revisions = {str(row[0]) for row in rows}
+    connection.rollback()
+    return tables, revisions
+
+
+def _has_current_schema(connection: Connection) -> bool:
+    tables, revisions = _look(connection)
+    return "experiments" in tables and revisions == {known_revisions()[0]}
+
+
+def _is_ready(connection: Connection, uri: str) -> bool:
+    """Whether MLflow's tables are there and current; False for an empty database. Raises for all other states."""
+    tables, revisions = _look(connection)
+    if not tables - {"alembic_version"} and not revisions:
+        return False
+    head, known = known_revisions()
+    if revisions == {head} and "experiments" in tables:
+        return True
+    if not revisions & known:
+        if "experiments" in tables and revisions:
+            raise ConfigError(
+                f"{masked(uri)}: a newer MLflow made this database (schema {', '.join(sorted(revisions))}).",
+                hint="update mlflow here, or name another database in MLFLOW_TRACKING_URI",
+            )
+        raise ConfigError(
+            f"{masked(uri)}: the database holds tables of another application and none of MLflow's.",
+            hint="create a database for MLflow alone: CREATE DATABASE mlflow",
+        )
+    raise ConfigError(
+        f"{masked(uri)}: the database has an older schema ({', '.join(sorted(revisions))}) than this MLflow's "
+        f"({head}). It is not migrated here, because other clients and servers may still need it.",
+        hint='with their agreement and a backup: mlflow db upgrade "$MLFLOW_TRACKING_URI"',
+    )
+
+
+@contextmanager
+def _schema_lock(connection: Connection, uri: str) -> Iterator[None]:
+    """Hold a lock that the database keeps for this connection; it goes with the connection."""
+    import sqlalchemy
+
+    if connection.dialect.name == "postgresql":
+        connection.execute(sqlalchemy.text(f"SET lock_timeout = '{LOCK_WAIT_S}s'"))
+        connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({LOCK_NUMBER})"))
+        release = f"SELECT pg_advisory_unlock({LOCK_NUMBER})"
+    elif connection.dialect.name in ("mysql", "mariadb"):
+        held = connection.execute(sqlalchemy.text(f"SELECT GET_LOCK('{LOCK_NAME}', {LOCK_WAIT_S})")).scalar()
+        if held != 1:
+            raise UnavailableError(f"{masked(uri)}: another process is creating the tables.", hint="try again")
+        release = f"SELECT RELEASE_LOCK('{LOCK_NAME}')"
+    else:
+        yield
+        return
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.execute(sqlalchemy.text(release))
+        connection.commit()
+
+
+def _create(uri: str, artifacts_root: str | None) -> None:
+    import_mlflow()
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    # Opening makes the tables, and MLflow's default experiment with its artifacts below the root.
+    SqlAlchemyStore(uri, artifacts_root or "mlflow-artifacts:/").engine.dispose()
+
+
+@contextmanager
+def _in_words(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except CryptomlError as error:
+        raise _sharper(error, uri) from error.__cause__
+
+
+def _sharper(error: CryptomlError, uri: str) -> CryptomlError:
+    """The error with the cause that the database server's own words give away."""
+    said: Any = error.__cause__
+    text = " ".join(str(said or "").split())
+    where = masked(uri)
+    name = urlsplit(uri).path.strip("/")
+    if re.search(
+        r"password authentication failed|no password supplied|Access denied for user \S+ \(using|pg_hba\.conf", text
+    ):
+        return AccessError(
+            f"{where}: the database does not let this user in.",
+            hint="check user and password in MLFLOW_TRACKING_URI; special characters of the password as %XX",
+        )
+    if re.search(r"role \"?[^ ]+\"? does not exist", text):
+        return AccessError(f"{where}: there is no such user.", hint="check the user in MLFLOW_TRACKING_URI")
+    if re.search(r"database \"?[^ ]+\"? does not exist|Unknown database", text):
+        return ConfigError(f"{where}: there is no such database.", hint=f"create it: CREATE DATABASE {name}")
+    if re.search(r"permission denied|Access denied for user .* to database|command denied", text):
+        return AccessError(
+            f"{where}: this user may not create or use MLflow's tables there.",
+            hint=f"let the owner grant it: GRANT ALL ON SCHEMA public TO the user (MySQL: GRANT ALL ON {name}.*)",
+        )
+    if "lock timeout" in text:
+        return UnavailableError(f"{where}: another process is creating the tables.", hint="try again")
+    return error

@@ -1,0 +1,199 @@
+"""What would make the delivery of runs fail at the end, asked before the work begins: experiment and right to write.
+
+Asked with one or two small requests, or by reading the SQLite file, and without importing MLflow.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptoml.errors import AccessError, ConfigError, UnavailableError
+from cryptoml.tracking.artifacts.access import check_location, default_root, new_location, removed_name
+from cryptoml.tracking.artifacts.roots import read_roots
+from cryptoml.tracking.store import server_probe, sqlite_store
+from cryptoml.tracking.store.errors import http_error, masked
+
+# Setting a tag is a write that changes nothing else and can be repeated.
+WRITE_TAG = "cryptoml.last_write"
+SQLITE_WAIT_S = 1.0
+TRAIN_LOCALLY = "MLFLOW_TRACKING_URI=sqlite:///mlflow.db cryptoml train"
+
+
+@dataclass(frozen=True)
+class Server:
+    """An MLflow server and how it is asked."""
+
+    uri: str
+    timeout_s: float
+    credentials: tuple[str, str] | None
+
+    def ask(self, function: str, values: dict[str, str], *, doing: str, write: bool = False) -> tuple[int, str]:
+        """One request; status and body. Raises UnavailableError or ConfigError when there is no answer."""
+        return server_probe.ask_mlflow(
+            self.uri,
+            function,
+            values,
+            timeout_s=self.timeout_s,
+            credentials=self.credentials,
+            write=write,
+            doing=doing,
+        )
+
+
+def deleted_experiment(uri: str, name: str) -> ConfigError:
+    """The error for a deleted experiment, with the command that restores it in this very store."""
+    # A server's address stays in the settings, beside the credentials that belong to it.
+    store = f"MLFLOW_TRACKING_URI={shlex.quote(uri)} " if uri.startswith("sqlite:") else ""
+    return ConfigError(
+        f"{masked(uri)}: the experiment {name} was deleted.",
+        hint=f"{store}MLFLOW_EXPERIMENT_NAME={shlex.quote(name)} cryptoml doctor mlflow --fix"
+        "  # restores it. Another MLFLOW_EXPERIMENT_NAME starts a new one; cryptoml sync --into NAME delivers there",
+    )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an experiment keeps its artifacts. identifier: its id if this check created it on a server, else None."""
+
+    experiment: str
+    location: str
+    artifacts_root: str | None
+    identifier: str | None = None
+
+
+def check_training_store(
+    uri: str,
+    experiment: str,
+    *,
+    timeout_s: float,
+    credentials: tuple[str, str] | None = None,
+    artifacts_root: str | None = None,
+) -> Place:
+    """Raise when runs of `experiment` could not be written to the file or the server at `uri`.
+
+    ConfigError for a deleted experiment, AccessError for credentials that may not write, UnavailableError when the
+    store does not answer. A missing experiment is created on a server, which proves the right to write. Returns where
+    artifacts go, which `check_place` checks.
+    """
+    if uri.startswith("sqlite:"):
+        return _check_file(sqlite_store.database_path(uri), uri, experiment, artifacts_root)
+    server = Server(uri.rstrip("/"), timeout_s, credentials)
+    found = _find(server, experiment)
+    if found is not None and found.stage == "deleted":
+        raise deleted_experiment(uri, experiment)
+    identifier = _try_writing(server, experiment, found)
+    if identifier is not None:
+        found = _find(server, experiment)
+    return Place(experiment, found.location if found else "", artifacts_root, identifier)
+
+
+def check_place(uri: str, place: Place, *, timeout_s: float, credentials: tuple[str, str] | None = None) -> None:
+    """Raise what `check_location` raises; an experiment that was created just now is then removed, its name is free."""
+    if not place.location:
+        return
+    try:
+        check_location(
+            place.location,
+            store_uri=uri,
+            experiment=place.experiment,
+            artifacts_root=place.artifacts_root,
+            timeout_s=timeout_s,
+        )
+    except (ConfigError, AccessError):
+        if place.identifier is not None:
+            _remove(Server(uri.rstrip("/"), timeout_s, credentials), place.experiment, place.identifier)
+        raise
+
+
+def _check_file(path: Path, uri: str, experiment: str, artifacts_root: str | None) -> Place:
+    sqlite_store.check_existing(path, lock_wait_s=SQLITE_WAIT_S)
+    found = sqlite_store.read_experiment(path, experiment, lock_wait_s=SQLITE_WAIT_S)
+    root = artifacts_root or default_root(path)
+    if found is None:
+        return Place(experiment, new_location(root, experiment, store_uri=uri), root)
+    _, stage, location = found
+    if stage == "deleted":
+        raise deleted_experiment(uri, experiment)
+    return Place(experiment, read_roots(path, lock_wait_s=SQLITE_WAIT_S).current(location), root)
+
+
+def check_write_access(
+    uri: str, experiment: str, *, timeout_s: float, credentials: tuple[str, str] | None = None
+) -> None:
+    """Raise AccessError when these credentials may not write to the server; an experiment in use is needed to tell."""
+    server = Server(uri.rstrip("/"), timeout_s, credentials)
+    found = _find(server, experiment)
+    if found is not None and found.stage != "deleted":
+        _set_tag(server, found.identifier)
+
+
+@dataclass(frozen=True)
+class _Experiment:
+    identifier: str
+    stage: str
+    location: str
+
+
+def _try_writing(server: Server, name: str, found: _Experiment | None) -> str | None:
+    """Create the missing experiment or set a tag on the one found; the id of the one that was created."""
+    try:
+        if found is not None:
+            _set_tag(server, found.identifier)
+            return None
+        status, text = _write(server, "experiments/create", {"name": name}, f"create the experiment {name}")
+    except AccessError as error:
+        if "(403)" not in error.fact:
+            raise
+        raise AccessError(error.fact, hint=f"{TRAIN_LOCALLY}  # on this machine alone; or {error.hint}") from error
+    if status != 200:
+        # Another process took the name, for example.
+        return None
+    identifier = _document(text).get("experiment_id")
+    return str(identifier) if identifier else None
+
+
+def _find(server: Server, name: str) -> _Experiment | None:
+    """The experiment, or None when there is none."""
+    doing = f"look up the experiment {name}"
+    status, text = server.ask("experiments/get-by-name", {"experiment_name": name}, doing=doing)
+    server_probe.judge(status, text, server.uri)
+    found = _document(text).get("experiment") if status == 200 else None
+    if not isinstance(found, dict) or not found.get("experiment_id"):
+        return None
+    stage, location = found.get("lifecycle_stage", "active"), found.get("artifact_location", "")
+    return _Experiment(str(found["experiment_id"]), str(stage), str(location))
+
+
+def _remove(server: Server, name: str, identifier: str) -> None:
+    """Delete an experiment under another name; a server that does not answer keeps it, and is asked no more."""
+    new = {"experiment_id": identifier, "new_name": removed_name(name, identifier)}
+    with suppress(UnavailableError, AccessError):
+        _write(server, "experiments/update", new, f"rename the experiment {name}")
+        _write(server, "experiments/delete", {"experiment_id": identifier}, f"delete the experiment {name}")
+
+
+def _document(text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _set_tag(server: Server, experiment_id: str) -> None:
+    values = {"experiment_id": experiment_id, "key": WRITE_TAG, "value": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+    _write(server, "experiments/set-experiment-tag", values, "write to the experiment")
+
+
+def _write(server: Server, function: str, values: dict[str, str], doing: str) -> tuple[int, str]:
+    status, text = server.ask(function, values, doing=doing, write=True)
+    # Other answers (a function that the server lacks, a name that another process took) say nothing about rights.
+    if status in (401, 403, 429) or status >= 500 or 300 <= status < 400:
+        raise http_error(status, text, server.uri, doing)
+    return status, text

@@ -1,0 +1,186 @@
+"""Opening the project's tracking store for a command, with the patience and the checks that the command needs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from cryptoml import events
+from cryptoml.errors import UnavailableError, UsageError
+from cryptoml.settings import Settings
+
+if TYPE_CHECKING:
+    from cryptoml.tracking.store.preflight import Place
+    from cryptoml.tracking.store.store import Store
+
+# A server on this machine that starts, or computes beside a training, needs longer than the network does.
+LOOPBACK_TIMEOUT_S = 8.0
+LOOPBACK_PATIENCE_S = 8.0
+FIRST_PAUSE_S = 1.0
+
+
+def open_project_store(
+    settings: Settings,
+    *,
+    writes: bool = True,
+    relocates: bool | None = None,
+    creates: bool = True,
+    patience_s: float | None = None,
+    lock_wait_s: float | None = None,
+    on_event: events.OnEvent = events.ignore,
+) -> Store:
+    """The store in use, opened; raises CryptomlError within seconds.
+
+    Only a command that writes migrates the database of an older MLflow. It also rewrites the artifact locations of a
+    project that was moved, as any command does that `relocates`; others resolve them in memory. Without `creates`, a
+    missing SQLite file is not made: UsageError. A store that is away is tried again until `patience_s` have passed; by
+    default only a refused connection to this machine is, whose server may be starting.
+    """
+    from cryptoml.tracking.store.sqlite_store import LOCK_WAIT_S
+    from cryptoml.tracking.store.store import open_store
+
+    def report(sentence: str) -> None:
+        on_event(events.Info(sentence))
+
+    settings.check_connected()
+    user, password = settings.mlflow_credentials() or (None, None)
+    uri = settings.mlflow_uri()
+    if not creates:
+        _check_there(uri)
+    # Imported before the clock starts.
+    import requests  # noqa: F401
+
+    until = time.monotonic() + (LOOPBACK_PATIENCE_S if patience_s is None else patience_s)
+    pause = FIRST_PAUSE_S
+    while True:
+        try:
+            return open_store(
+                uri,
+                timeout_s=question_timeout_s(settings),
+                username=user,
+                password=password,
+                artifacts_root=_artifacts_root(settings),
+                on_relocation=report if (writes if relocates is None else relocates) else None,
+                migrate=writes,
+                lock_wait_s=LOCK_WAIT_S if lock_wait_s is None else lock_wait_s,
+                on_event=on_event,
+            )
+        except UnavailableError as error:
+            worth_it = patience_s is not None or (_is_loopback(uri) and "refused" in error.fact)
+            if not worth_it or uri.startswith("sqlite:") or time.monotonic() + pause > until:
+                raise
+        time.sleep(pause)
+        pause *= 2
+
+
+def open_for_change(
+    settings: Settings,
+    *,
+    creates: bool = True,
+    patience_s: float | None = None,
+    on_event: events.OnEvent = events.ignore,
+) -> Store:
+    """The store in use, opened for a command that writes; credentials that may only read are refused here."""
+    store = open_project_store(settings, creates=creates, patience_s=patience_s, on_event=on_event)
+    try:
+        _check_write_access(settings)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _check_there(uri: str) -> None:
+    """Raise UsageError when the store is a SQLite file that is not there."""
+    from cryptoml.tracking.store import sqlite_store
+
+    if uri.startswith("sqlite:") and not (path := sqlite_store.database_path(uri)).exists():
+        raise UsageError(
+            f"{path}: there is no store of runs yet.",
+            hint="change to your project's folder; or, in a new project: cryptoml train",
+        )
+
+
+def has_outdated_database(settings: Settings) -> bool:
+    """Whether the store in use is a SQLite file of an older MLflow."""
+    from cryptoml.tracking.store import sqlite_store
+
+    uri = settings.mlflow_uri()
+    return uri.startswith("sqlite:") and sqlite_store.is_outdated(sqlite_store.database_path(uri))
+
+
+def check_project_store(settings: Settings, *, on_event: events.OnEvent = events.ignore) -> Place | None:
+    """Raise when runs of this training could not be written: experiment deleted, no right to write, no answer.
+
+    Returns the place of the artifacts, for `check_project_place`; None for a database, which is opened, and whose
+    driver, schema and place are checked here.
+    """
+    from cryptoml.tracking.store.preflight import check_training_store
+
+    settings.check_connected()
+    if is_database(settings):
+        with open_project_store(settings, patience_s=0, on_event=on_event) as store:
+            store.experiment_id(settings.experiment_name)
+        return None
+    return check_training_store(
+        settings.mlflow_uri(),
+        settings.experiment_name,
+        timeout_s=settings.store_timeout_s,
+        credentials=settings.mlflow_credentials(),
+        artifacts_root=_artifacts_root(settings),
+    )
+
+
+def check_project_place(settings: Settings, place: Place) -> None:
+    """Raise when artifacts could not be written to `place` from this machine: no proxying, driver or credentials."""
+    from cryptoml.tracking.store.preflight import check_place
+
+    check_place(
+        settings.mlflow_uri(),
+        place,
+        timeout_s=settings.store_timeout_s,
+        credentials=settings.mlflow_credentials(),
+    )
+
+
+def is_database(settings: Settings) -> bool:
+    """Whether the store in use is a database other than a file."""
+    return not settings.mlflow_uri().startswith(("sqlite:", "http://", "https://"))
+
+
+def _artifacts_root(settings: Settings) -> str | None:
+    from cryptoml.tracking.artifacts.access import root_uri
+
+    return root_uri(settings.artifact_root, base=settings.project_dir) if settings.artifact_root else None
+
+
+def _check_write_access(settings: Settings) -> None:
+    """Raise AccessError when the credentials may only read from the server in use."""
+    from cryptoml.tracking.store import preflight
+
+    uri = settings.mlflow_uri()
+    if uri.startswith(("http://", "https://")):
+        preflight.check_write_access(
+            uri,
+            settings.experiment_name,
+            timeout_s=question_timeout_s(settings),
+            credentials=settings.mlflow_credentials(),
+        )
+
+
+def question_timeout_s(settings: Settings) -> float:
+    """How long one answer of the store in use is waited for."""
+    loopback = _is_loopback(settings.mlflow_uri())
+    return max(settings.store_timeout_s, LOOPBACK_TIMEOUT_S) if loopback else settings.store_timeout_s
+
+
+def _is_loopback(uri: str) -> bool:
+    from cryptoml.tracking.store.server_probe import is_loopback
+
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        # Opening the store reports the address.
+        return False
+    return parts.scheme in ("http", "https") and is_loopback(parts.hostname or "")

@@ -1,0 +1,263 @@
+"""The SQLite store: found fit before mlflow touches it, made and migrated by one process at a time."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from cryptoml import events
+from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
+from cryptoml.system.environment import is_writable
+from cryptoml.system.files import in_words, locked
+from cryptoml.tracking.store.errors import store_in_words
+from cryptoml.tracking.store.quiet import import_mlflow
+
+PREFIX = "sqlite:///"
+# How long a database that another program has locked is waited for, and how long without a word.
+LOCK_WAIT_S = 60.0
+LOCK_QUIET_S = 2.0
+_lock_wait_ms = int(LOCK_WAIT_S * 1000)
+
+
+def database_path(uri: str) -> Path:
+    """The file behind `sqlite:///...`, absolute; raises ConfigError for one that cannot serve several processes."""
+    text = uri.removeprefix(PREFIX)
+    if text == uri or not text or ":memory:" in text or text.startswith("file:"):
+        raise ConfigError(
+            f"{uri}: the store must be a file.",
+            hint="with three slashes in the project folder: sqlite:///mlflow.db; with four anywhere: "
+            "sqlite:////folder/mlflow.db",
+        )
+    path = Path(text)
+    plain = Path(unquote(text))
+    # An address copied from elsewhere has %20 and the like; a folder of that very name goes first.
+    if not path.parent.is_dir() and plain.parent.is_dir():
+        path = plain
+    return path if path.is_absolute() else Path.cwd() / path
+
+
+def database_uri(path: Path) -> str:
+    """The address of `path`; raises ConfigError for the few names that mlflow and its libraries read differently."""
+    from sqlalchemy.engine import make_url
+
+    uri = f"{PREFIX}{path}"
+    try:
+        same = make_url(uri).database == str(path)
+    except ValueError:
+        same = False
+    if not same or "%" in str(path):
+        raise ConfigError(
+            f"{path}: the store cannot lie in a folder with % or ? in its name.",
+            hint="name another place: MLFLOW_TRACKING_URI=sqlite:////folder/mlflow.db",
+        )
+    return uri
+
+
+def prepare(
+    path: Path,
+    *,
+    artifacts_root: Path,
+    lock_wait_s: float = LOCK_WAIT_S,
+    migrate: bool = True,
+    on_event: events.OnEvent = events.ignore,
+) -> None:
+    """Ensure a writable database of this MLflow's schema at `path`, in WAL mode.
+
+    A new one is created beside `path` and moved into place whole, under a file lock: processes that start at the
+    same time in an empty folder share it, and a crash leaves no partial one. An older schema is backed up and
+    migrated, or refused with ConfigError when `migrate` is false. A database locked by another program is waited
+    for up to `lock_wait_s`.
+    """
+    database_uri(path)
+    with in_words(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise ConfigError(f"{path}: a folder stands where the database should be.", hint="move it away")
+    let_mlflow_wait(lock_wait_s)
+    if _is_usable(path, lock_wait_s, migrate, on_event):
+        return
+    if not is_writable(path.parent):
+        raise AccessError(f"{path.parent}: cannot be written.", hint="make the folder writable for this user")
+    with in_words(path), locked(path.with_name(f".{path.name}.lock")):
+        if _is_usable(path, lock_wait_s, migrate, on_event):
+            return
+        if path.exists() and path.stat().st_size:
+            from cryptoml.tracking.store.sqlite_migration import migrate_database
+
+            migrate_database(path, from_revision=read_revision(path, lock_wait_s), on_event=on_event)
+        else:
+            _create(path, artifacts_root)
+
+
+def is_outdated(path: Path, *, lock_wait_s: float = LOCK_WAIT_S) -> bool:
+    """Whether `path` is an MLflow database that a command which writes would migrate."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return False
+    head, known = known_revisions()
+    return read_revision(path, lock_wait_s, for_writing=False) in known - {head}
+
+
+def known_revisions() -> tuple[str, frozenset[str]]:
+    """The newest schema revision of the installed mlflow, and all that it knows."""
+    from alembic.script import ScriptDirectory
+
+    mlflow = import_mlflow()
+    scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
+    head = scripts.get_current_head()
+    return str(head), frozenset(script.revision for script in scripts.walk_revisions())
+
+
+def _is_usable(path: Path, lock_wait_s: float, migrate: bool, on_event: events.OnEvent) -> bool:
+    """Whether the database exists and has the newest schema; raises when it can be neither used nor migrated."""
+    if not path.exists() or path.stat().st_size == 0:
+        return False
+    _check_permission(path)
+    revision = _read_revision_patiently(path, lock_wait_s, migrate, on_event)
+    head, known = known_revisions()
+    if revision not in known:
+        raise _newer(path, revision)
+    if revision != head and not migrate:
+        raise ConfigError(
+            f"{path}: an older MLflow wrote this database (schema {revision}, the installed MLflow needs {head}).",
+            hint="cryptoml sync  # keeps a backup and migrates the database",
+        )
+    return revision == head
+
+
+def _check_permission(path: Path) -> None:
+    if not is_writable(path):
+        raise AccessError(f"{path}: cannot be written.", hint="make the file writable for this user")
+
+
+def _newer(path: Path, revision: str) -> ConfigError:
+    return ConfigError(
+        f"{path}: a newer MLflow wrote this database (schema {revision}).",
+        hint="update mlflow, or name another store in MLFLOW_TRACKING_URI",
+    )
+
+
+def _read_revision_patiently(path: Path, lock_wait_s: float, for_writing: bool, on_event: events.OnEvent) -> str:
+    """Read the revision; a lock that lasts is reported before the rest of `lock_wait_s` is waited for."""
+    quiet_s = min(LOCK_QUIET_S, lock_wait_s)
+    try:
+        return read_revision(path, quiet_s, for_writing=for_writing)
+    except UnavailableError as error:
+        if quiet_s == lock_wait_s or "locked" not in error.fact:
+            raise
+    on_event(events.Info(f"{path}: another program has locked the database; waiting up to {lock_wait_s:g} s"))
+    return read_revision(path, lock_wait_s, for_writing=for_writing)
+
+
+def read_revision(path: Path, lock_wait_s: float, *, for_writing: bool = True) -> str:
+    """The schema revision of the MLflow database at `path`, which is waited for while it is locked."""
+    try:
+        with closing(sqlite3.connect(path, timeout=lock_wait_s, isolation_level=None)) as database:
+            # Asking for the right to write and giving it back shows a lock or a missing right in time.
+            database.execute("BEGIN IMMEDIATE" if for_writing else "BEGIN")
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            row = (
+                database.execute("SELECT version_num FROM alembic_version").fetchone()
+                if {"alembic_version", "experiments"} <= tables
+                else None
+            )
+            database.execute("ROLLBACK")
+    except sqlite3.DatabaseError as error:
+        raise sqlite_error(error, path, lock_wait_s) from error
+    if row is None:
+        raise ConfigError(
+            f"{path}: this database is not MLflow's.", hint="move it away, or name another in MLFLOW_TRACKING_URI"
+        )
+    return str(row[0])
+
+
+def check_existing(path: Path, *, lock_wait_s: float) -> None:
+    """Raise for a database that cannot be used, without importing MLflow; one that does not exist passes."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return
+    _check_permission(path)
+    revision = read_revision(path, lock_wait_s, for_writing=False)
+    shipped = shipped_revisions()
+    if shipped and revision not in shipped:
+        raise _newer(path, revision)
+
+
+def shipped_revisions() -> frozenset[str]:
+    """The schema revisions that the installed MLflow knows, by the names of its migration files."""
+    found = find_spec("mlflow")
+    if found is None or not found.origin:
+        return frozenset()
+    folder = Path(found.origin).parent / "store" / "db_migrations" / "versions"
+    return frozenset(file.name.partition("_")[0] for file in folder.glob("[!_]*.py"))
+
+
+def read_experiment(path: Path, name: str, *, lock_wait_s: float) -> tuple[str, str, str] | None:
+    """Id, lifecycle stage and artifact location of an experiment, read without MLflow; None if there is none."""
+    if not path.is_file() or path.stat().st_size == 0:
+        return None
+    try:
+        with closing(sqlite3.connect(path, timeout=lock_wait_s)) as database:
+            row = database.execute(
+                "SELECT experiment_id, lifecycle_stage, artifact_location FROM experiments WHERE name = ?", (name,)
+            ).fetchone()
+    except sqlite3.DatabaseError as error:
+        raise sqlite_error(error, path, lock_wait_s) from error
+    return (str(row[0]), str(row[1]), str(row[2])) if row else None
+
+
+def let_mlflow_wait(seconds: float) -> None:
+    """Have MLflow's own SQLite sessions wait `seconds` for a lock; MLflow fixes 20 s in each session."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    global _lock_wait_ms
+    _lock_wait_ms = int(seconds * 1000)
+    if not event.contains(Engine, "before_cursor_execute", _with_our_wait):
+        event.listen(Engine, "before_cursor_execute", _with_our_wait, retval=True)
+
+
+def _with_our_wait(
+    connection: object, cursor: object, statement: str, parameters: Any, context: object, many: bool
+) -> tuple[str, Any]:
+    if statement.startswith("PRAGMA busy_timeout"):
+        statement = f"PRAGMA busy_timeout = {_lock_wait_ms};"
+    return statement, parameters
+
+
+def sqlite_error(error: sqlite3.Error, path: Path, lock_wait_s: float) -> CryptomlError:
+    """`error` of the database at `path` as an error with a hint."""
+    text = str(error)
+    if "locked" in text:
+        return UnavailableError(
+            f"{path}: another program has kept the database locked for {lock_wait_s:g} s.",
+            hint="end that program or wait for it, then try again",
+        )
+    if "readonly" in text or "unable to open" in text:
+        return AccessError(f"{path}: cannot be opened for writing.", hint="make file and folder writable")
+    if "not a database" in text or "malformed" in text:
+        return ConfigError(f"{path}: this is not a database, or a damaged one.", hint="move the file away")
+    return UnavailableError(f"{path}: the database cannot be used: {text}.")
+
+
+def _create(path: Path, artifacts_root: Path) -> None:
+    part = path.with_name(f".{path.name}.part")
+    for leftover in path.parent.glob(f"{part.name}*"):
+        leftover.unlink()
+    _let_mlflow_open(part, artifacts_root)
+    with closing(sqlite3.connect(part)) as database:
+        # WAL lets readers go on while one process writes; where the file system cannot do it, nothing changes.
+        database.execute("PRAGMA journal_mode=WAL")
+    part.replace(path)
+
+
+def _let_mlflow_open(path: Path, artifacts_root: Path) -> None:
+    import_mlflow()
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    uri = database_uri(path)
+    with store_in_words(uri, "make the database"):
+        # Opening makes all tables, and the default experiment with its artifacts under our root.
+        SqlAlchemyStore(uri, str(artifacts_root)).engine.dispose()

@@ -1,0 +1,276 @@
+"""Opening the MLflow store: found fit first, with short time limits, no telemetry and no surprises."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from cryptoml import events
+from cryptoml.errors import CryptomlError
+from cryptoml.tracking.artifacts import access, downloads, roots
+from cryptoml.tracking.artifacts.roots import ArtifactRoots
+from cryptoml.tracking.store import database_store, server_probe, sqlite_store
+from cryptoml.tracking.store.addresses import unsupported
+from cryptoml.tracking.store.credentials import CREDENTIALS, environment, put, replace
+from cryptoml.tracking.store.errors import exists_already, foreign_answer, masked, store_in_words
+from cryptoml.tracking.store.preflight import deleted_experiment
+from cryptoml.tracking.store.quiet import import_mlflow
+from cryptoml.tracking.store.request_limits import RETRIES, limits_of
+from cryptoml.tracking.store.response_limits import limit_answers
+from cryptoml.tracking.store.unclear_answers import once
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
+
+UPLOAD_TIMEOUT_S = 60
+
+
+# mlflow reads its limits from the environment, which all threads share.
+_retries_guard = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open store. `close` (or `with`) puts back the environment variables that mlflow reads its limits from.
+
+    `artifacts_root` is the URI below which new experiments keep their artifacts; on a server, which decides that
+    itself, the folder or bucket that this machine shares with it, or None.
+    """
+
+    client: MlflowClient
+    uri: str = field(repr=False)
+    artifacts_root: str | None
+    roots: ArtifactRoots | None = None
+    timeout_s: float = 5.0
+    _saved: dict[str, str | None] = field(default_factory=dict, repr=False)
+    _checked: set[str] = field(default_factory=set, repr=False)
+
+    @property
+    def address(self) -> str:
+        """`uri` without user and password: what may be shown and kept."""
+        return masked(self.uri)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether requests go over a network."""
+        return self.uri.startswith(("http://", "https://"))
+
+    def close(self) -> None:
+        """Put the environment back as it was."""
+        put(self._saved)
+        self._saved.clear()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def experiment_id(self, name: str) -> str:
+        """The id of the experiment, which is made when it is not there; others may be making it too.
+
+        Raises ConfigError when it was deleted, and what `artifact_access.check_location` raises when this machine
+        cannot write artifacts where the experiment keeps them.
+        """
+        found = self._find_experiment(name)
+        if found is None:
+            found = self._make_experiment(name)
+        identifier, stage, location = found
+        if stage == "deleted":
+            raise deleted_experiment(self.uri, name)
+        self._check_location(location, name)
+        return identifier
+
+    def find_experiment_id(self, name: str) -> str | None:
+        """The id of the experiment, or None when it is not there or was deleted."""
+        found = self._find_experiment(name)
+        return found[0] if found and found[1] != "deleted" else None
+
+    def artifact_location(self, name: str) -> str | None:
+        """Where the experiment keeps its artifacts, or None when it is not there."""
+        found = self._find_experiment(name)
+        return found[2] if found else None
+
+    @contextmanager
+    def uploading(self) -> Iterator[None]:
+        """Give single requests the time that large files need."""
+        wanted = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(UPLOAD_TIMEOUT_S)}
+        ours = self.is_remote and self._saved.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "") is None
+        with environment(wanted if ours else {}):
+            yield
+
+    @contextmanager
+    def without_retries(self) -> Iterator[None]:
+        """Let mlflow send each request once, whatever the answer."""
+        with _retries_guard:
+            saved = replace({RETRIES: "0"})
+            try:
+                yield
+            finally:
+                # `close` in another thread may have put the environment back meanwhile.
+                if os.environ.get(RETRIES) == "0":
+                    put(saved)
+
+    def list_files(self, run_id: str, folder: str) -> list[str]:
+        """The paths of the run's files directly in the folder; raises AccessError for an unsafe path."""
+        with store_in_words(self.uri, f"list the files of run {run_id}"):
+            return [one.path for one in downloads.list_folder(self._repository_of(run_id), folder) if not one.is_dir]
+
+    def download(self, run_id: str, path: str, target: Path) -> Path:
+        """Fetch a file or a folder of the run into `target`, which is there; gives where it lies now.
+
+        Raises AccessError for a listing with unsafe paths or absurd sizes.
+        """
+        with self.uploading():
+            return downloads.fetch(self._repository_of(run_id), path, target)
+
+    def repository(self, run: Run, *, for_writing: bool = False) -> ArtifactRepository:
+        """The run's artifacts: where they are now if the project was moved. The one place that opens them."""
+        # The client's own methods also look for logged models, which servers before MLflow 3 do not know, and would
+        # use the folder that the project was in before.
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        location = run.info.artifact_uri
+        if self.is_remote:
+            access.check_run_location(location, store_uri=self.uri, artifacts_root=self.artifacts_root)
+        if self.roots is not None:
+            location = self.roots.current(location) if for_writing else self.roots.readable(location)
+        return get_artifact_repository(location, tracking_uri=self.uri, registry_uri=self.uri)
+
+    def _repository_of(self, run_id: str) -> ArtifactRepository:
+        return self.repository(self.client.get_run(run_id))
+
+    def _check_location(self, location: str, experiment: str) -> None:
+        current = self.roots.current(location) if self.roots is not None else location
+        if current in self._checked:
+            return
+        access.check_location(
+            current,
+            store_uri=self.uri,
+            experiment=experiment,
+            artifacts_root=self.artifacts_root,
+            timeout_s=self.timeout_s,
+        )
+        self._checked.add(current)
+
+    def _find_experiment(self, name: str) -> tuple[str, str, str] | None:
+        with store_in_words(self.uri, f"look up the experiment {name}"):
+            found = self.client.get_experiment_by_name(name)
+            if found and not found.experiment_id:
+                raise foreign_answer(self.uri, f"look up the experiment {name}")
+        return (found.experiment_id, found.lifecycle_stage, found.artifact_location) if found else None
+
+    def _new_location(self, name: str) -> str | None:
+        """Where a new experiment is to keep its artifacts; None where the server decides."""
+        if self.is_remote:
+            return None
+        location = access.new_location(self.artifacts_root, name, store_uri=self.uri)
+        self._check_location(location, name)
+        return location
+
+    def _location_by_server(self, identifier: str, name: str) -> str:
+        """Where the server lets the experiment keep its artifacts, which was made just now.
+
+        An experiment keeps its location for good, so one that cannot be used here is removed, and its name is free.
+        """
+        location = str(self.client.get_experiment(identifier).artifact_location)
+        try:
+            self._check_location(location, name)
+        except CryptomlError:
+            self.client.rename_experiment(identifier, access.removed_name(name, identifier))
+            self.client.delete_experiment(identifier)
+            raise
+        return location
+
+    def _make_experiment(self, name: str) -> tuple[str, str, str]:
+        from mlflow.exceptions import MlflowException
+
+        location = self._new_location(name)
+
+        def create() -> tuple[str, str, str | None]:
+            return self.client.create_experiment(name, artifact_location=location), "active", location
+
+        with store_in_words(self.uri, f"make the experiment {name}"):
+            try:
+                identifier, stage, place = once(
+                    self, create, lambda: self._find_experiment(name), valid=lambda made: bool(made[0])
+                )
+            except MlflowException as error:
+                found = self._find_experiment(name) if exists_already(error) or not self.is_remote else None
+                if found is None:
+                    raise
+                return found
+            return identifier, stage, place or self._location_by_server(identifier, name)
+
+
+def open_store(
+    tracking_uri: str,
+    *,
+    timeout_s: float = 5.0,
+    username: str | None = None,
+    password: str | None = None,
+    artifacts_root: str | None = None,
+    on_relocation: Callable[[str], None] | None = None,
+    migrate: bool = True,
+    lock_wait_s: float = sqlite_store.LOCK_WAIT_S,
+    on_event: events.OnEvent = events.ignore,
+) -> Store:
+    """Open the store at `tracking_uri`: `sqlite:////abs/mlflow.db`, an http(s) server, or another database.
+
+    A SQLite store is made when it is not there; its artifacts go to the URI `artifacts_root`, by default `mlartifacts`
+    beside it. One of an older MLflow is migrated after a backup, or refused when `migrate` is false; one that
+    another program has locked is waited for up to `lock_wait_s`. With `on_relocation`, artifact locations of a store
+    that was moved are rewritten to where it is now, and it gets a sentence about that; without it they are resolved
+    in memory. Raises UnavailableError, AccessError or ConfigError; for a server within a few times `timeout_s`.
+    """
+    scheme = tracking_uri.partition(":")[0].partition("+")[0].lower()
+    if scheme == "sqlite":
+        path = sqlite_store.database_path(tracking_uri)
+        root = artifacts_root or access.default_root(path)
+        local = roots.local_path(root) or path.parent / access.ARTIFACTS_FOLDER
+        sqlite_store.prepare(path, artifacts_root=local, lock_wait_s=lock_wait_s, migrate=migrate, on_event=on_event)
+        found = (
+            roots.follow(path, tell=on_relocation, lock_wait_s=lock_wait_s)
+            if on_relocation
+            else roots.read_roots(path, lock_wait_s=lock_wait_s)
+        )
+        return _store(sqlite_store.database_uri(path), root, {}, timeout_s, found)
+    # The text itself: this is where credentials may go, and `Settings` decides about them by the same beginning.
+    if tracking_uri.startswith(("http://", "https://")):
+        uri = tracking_uri.rstrip("/")
+        credentials = (username, password) if username and password else None
+        server_probe.probe_http(uri, timeout_s=timeout_s, credentials=credentials)
+        return _store(uri, artifacts_root, limits_of(timeout_s) | _login(credentials), timeout_s)
+    if scheme in database_store.PORTS:
+        uri = database_store.prepare(tracking_uri, timeout_s=timeout_s, artifacts_root=artifacts_root)
+        return _store(uri, artifacts_root, {}, timeout_s)
+    raise unsupported(tracking_uri)
+
+
+def _store(
+    uri: str, root: str | None, wanted: Mapping[str, str], timeout_s: float, roots: ArtifactRoots | None = None
+) -> Store:
+    mlflow = import_mlflow()
+    limit_answers()
+    saved = replace(wanted)
+    try:
+        with store_in_words(uri, "open the store"):
+            client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+    except BaseException:
+        put(saved)
+        raise
+    return Store(client, uri, root, roots, timeout_s, saved)
+
+
+def _login(credentials: tuple[str, str] | None) -> dict[str, str]:
+    return dict(zip(CREDENTIALS[:2], credentials, strict=True)) if credentials else {}

@@ -1,0 +1,74 @@
+"""What to do after an answer that leaves open whether a request was carried out: ask the store, or repeat it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from cryptoml.tracking.store.errors import answer_errors, foreign_answer, is_unclear
+
+if TYPE_CHECKING:
+    from cryptoml.tracking.store.store import Store
+
+ATTEMPTS = 3
+# A gateway may answer 502 or 504 before the server behind it has finished.
+PAUSES_S = (0.3, 1.0, 2.0)
+REPEAT_PAUSES_S = (0.5, 1.5)
+T = TypeVar("T")
+
+
+def once(
+    store: Store, send: Callable[[], T], find: Callable[[], T | None], *, valid: Callable[[T], bool] = lambda _: True
+) -> T:
+    """The result of `send`, or what `find` sees in the store after an answer that leaves open what happened.
+
+    `send` runs without the HTTP layer's own retries. It is repeated only after every look with `find` has found
+    nothing. A result that is not `valid` (an empty answer, for example) counts as unclear. Must be called inside
+    `store_in_words`: the last error is raised untranslated.
+    """
+    if not store.is_remote:
+        return send()
+    attempt = 1
+    while True:
+        try:
+            with store.without_retries():
+                result = send()
+            if valid(result):
+                return result
+            raise foreign_answer(store.uri, "use the answer")
+        except answer_errors() as error:
+            if not is_unclear(error):
+                raise
+            found = _look(find)
+            if found is not None:
+                return found
+            if attempt == ATTEMPTS:
+                raise
+        attempt += 1
+
+
+def repeat(store: Store, send: Callable[[], object]) -> None:
+    """Run `send`, which can be repeated without harm, again after an unclear answer."""
+    if not store.is_remote:
+        send()
+        return
+    for pause_s in (*REPEAT_PAUSES_S, None):
+        try:
+            # mlflow's own retries leave out answers that break off.
+            with store.without_retries():
+                send()
+            return
+        except answer_errors() as error:
+            if pause_s is None or not is_unclear(error):
+                raise
+            time.sleep(pause_s)
+
+
+def _look(find: Callable[[], T | None]) -> T | None:
+    for pause_s in PAUSES_S:
+        time.sleep(pause_s)
+        found = find()
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,218 @@
+"""Data files into DVC and onto their remotes. Every path that was asked for is in the result, or the push fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptoml import events
+from cryptoml.errors import DataError
+from cryptoml.remotes import git_commit
+from cryptoml.remotes.dvc import object_transfer
+from cryptoml.remotes.dvc import probe as dvc_probe
+from cryptoml.remotes.dvc import transfer as dvc_transfer
+from cryptoml.remotes.dvc.cache import Cache, cache_of, matches
+from cryptoml.remotes.dvc.pins import Pin, owner_of, pins_at
+from cryptoml.remotes.dvc.requests import DataResult, Remotes, VersionedFile, inside, told, version_of
+from cryptoml.remotes.dvc.session import need_root
+from cryptoml.settings import Settings
+from cryptoml.workflows.training.inputs import SUFFIXES
+
+SKIPPED = (".git", ".dvc", ".venv")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A path that is to be pushed, relative to the project; by_name: the user named it, not a folder above it."""
+
+    path: Path
+    by_name: bool
+
+
+def push_data(
+    settings: Settings,
+    paths: Sequence[Path] = (),
+    *,
+    message: str | None = None,
+    commit: bool = False,
+    on_event: events.OnEvent = events.ignore,
+) -> DataResult:
+    """Put data files under DVC and send them to their remotes; with `commit`, commit their `.dvc` files.
+
+    paths: files or folders, by default everything below data/. Raises CryptomlError; what was added stays added.
+    """
+    folder, remotes = settings.project_dir, Remotes(settings)
+    need_root(folder)
+    note = git_commit.check_can_commit(folder) if commit else None
+    before = pins_at(folder)
+    asked = _asked(folder, paths, before)
+    owners = {one.path: owner_of(one.path, before) for one in asked}
+    _refuse_what_stays_here(asked, before)
+    for remote in remotes.grouped(owner or Pin(path, "") for path, owner in owners.items()):
+        dvc_probe.check_writable(folder, remote)
+    named = [owner for one in asked if one.by_name and (owner := owners[one.path]) and owner.path != one.path]
+    _fetch_lists(folder, named, cache_of(folder), remotes)
+    old = _old_files(folder, before)
+    targets = _targets(folder, asked, before)
+    if targets:
+        dvc_transfer.add(folder, [folder / path for path in targets])
+    pins, cache = _pins_of(folder, asked, on_event), cache_of(folder)
+    for pin in pins:
+        _refuse_changed_output(folder, pin)
+    stored = [pin for pin in pins if pin.not_on_remote is None]
+    _fetch_lists(folder, stored, cache, remotes)
+    objects = [one for pin in stored for one in ([pin, *cache.files_of(pin)] if pin.is_folder else [pin])]
+    sent = 0
+    for remote, some in remotes.grouped(objects).items():
+        sent += told("push", len(some), on_event, lambda done: object_transfer.send(folder, some, remote, on_done=done))  # noqa: B023 - called at once
+    made = None
+    if commit:
+        if note:
+            on_event(events.Warned(note))
+        made = _commit(folder, [pin for pin in stored if not pin.stage], message)
+    rows = [row for pin in pins for row in _rows(folder, pin, cache, asked, old)]
+    _refuse_unlisted(asked, rows)
+    gone = [row.path for row in rows if row.state == "removed"]
+    if gone:
+        on_event(events.Warned(f"{len(gone):,} file(s) are no longer in their pinned folder, such as {gone[0]}"))
+    return DataResult(remotes.shown(), tuple(rows), sent, made)
+
+
+def _asked(folder: Path, paths: Sequence[Path], pins: list[Pin]) -> list[Asked]:
+    """Single paths; a folder stands for the data files below it and for what is pinned there."""
+    found: dict[Path, bool] = {}
+    for path in paths or [folder / "data"]:
+        place = inside(folder, path)
+        pinned = [pin.path for pin in pins if pin.source == place]
+        if pinned:
+            found |= dict.fromkeys(pinned, True)
+            continue
+        whole = folder / place
+        below = [pin.path for pin in pins if pin.path == place or place in pin.path.parents]
+        if whole.is_dir():
+            files = (one for one in whole.rglob("*") if one.is_file() and one.name.endswith(SUFFIXES))
+            names = [one.relative_to(folder) for one in files]
+            for one in sorted({*below, *(name for name in names if not set(name.parts) & set(SKIPPED))}):
+                found.setdefault(one, False)
+        elif whole.is_file() or below:
+            found[place] = True
+        elif whole.is_symlink():
+            raise DataError(f"{path}: is a link to a file that is not there.", hint=f"cryptoml pull-data '{place}'")
+        elif paths:
+            raise DataError(f"{path}: there is no such file.", hint="cryptoml pull-data gets what others have pushed")
+    if not found:
+        raise DataError(
+            f"{folder / 'data'}: there are no data files to version.", hint="name them: cryptoml push-data FILE"
+        )
+    return [Asked(path, by_name) for path, by_name in found.items()]
+
+
+def _refuse_what_stays_here(asked: Sequence[Asked], pins: list[Pin]) -> None:
+    for one in asked:
+        owner = owner_of(one.path, pins)
+        reason = owner.not_on_remote if owner is not None else None
+        if one.by_name and owner is not None and reason is not None:
+            hint = f"dvc update '{owner.source}'" if owner.origin else f"change {owner.source}, or leave the path out"
+            raise DataError(f"{one.path}: DVC does not keep it on the remote: {reason}.", hint=hint)
+
+
+def _targets(folder: Path, asked: Sequence[Asked], pins: list[Pin]) -> list[Path]:
+    """What is put under DVC: new files, pinned files and folders; of a pinned folder, the file that was named."""
+    found: dict[Path, None] = {}
+    for one in asked:
+        owner = owner_of(one.path, pins)
+        if owner is not None and (owner.stage or owner.origin or not owner.cached):
+            continue
+        target = one.path if owner is None or one.by_name else owner.path
+        if (folder / target).exists():
+            found[target] = None
+    return list(found)
+
+
+def _pins_of(folder: Path, asked: Sequence[Asked], on_event: events.OnEvent) -> list[Pin]:
+    after = pins_at(folder)
+    found: dict[Path, Pin] = {}
+    for one in asked:
+        owner = owner_of(one.path, after)
+        if owner is None:
+            raise DataError(f"{one.path}: DVC did not add it.", hint=f"dvc check-ignore -d '{one.path}'")
+        found[owner.path] = owner
+    for pin in found.values():
+        if pin.not_on_remote is not None:
+            on_event(events.Warned(f"{pin.path}: was not pushed: {pin.not_on_remote}"))
+    return sorted(found.values(), key=lambda pin: pin.path)
+
+
+def _refuse_changed_output(folder: Path, pin: Pin) -> None:
+    path = folder / pin.path
+    if not (pin.stage or pin.origin) or pin.not_on_remote is not None or not path.is_file() or matches(folder, pin):
+        return
+    what, hint = f"the output of stage {pin.stage}", f"dvc repro {pin.stage}, or dvc commit {pin.stage}"
+    if pin.origin:
+        what, hint = f"imported from {pin.origin}", f"dvc update '{pin.source}', or pull-data --force to restore it"
+    raise DataError(f"{pin.path}: was changed here, and it is {what}.", hint=hint)
+
+
+def _fetch_lists(folder: Path, pins: Sequence[Pin], cache: Cache, remotes: Remotes) -> None:
+    """Get the lists of pinned folders that are not here, to know which files the remote must have."""
+    for pin in pins:
+        if pin.is_folder and not cache.has(pin):
+            remote = remotes.of(pin)
+            dvc_probe.probe(folder, remote, pin)
+            object_transfer.fetch(folder, [pin], remote, on_done=lambda _: None)
+
+
+def _old_files(folder: Path, pins: list[Pin]) -> dict[Path, str]:
+    """The md5 of each path that was pinned before, files of folders included where their list is here."""
+    found = {pin.path: pin.md5 for pin in pins}
+    folders = [pin for pin in pins if pin.is_folder]
+    cache = cache_of(folder) if folders else None
+    for pin in folders:
+        if cache is not None and cache.has(pin):
+            found |= {one.path: one.md5 for one in cache.files_of(pin)}
+    return found
+
+
+def _rows(folder: Path, pin: Pin, cache: Cache, asked: Sequence[Asked], old: dict[Path, str]) -> list[VersionedFile]:
+    if pin.not_on_remote is not None:
+        return [VersionedFile(str(pin.path), pin.md5 or "-", f"skipped: {pin.not_on_remote}")]
+
+    def row(one: Pin) -> VersionedFile:
+        state = "new" if one.path not in old else "changed" if old[one.path] != one.md5 else "unchanged"
+        return VersionedFile(str(one.path), version_of(folder, one, pin), state)
+
+    if not pin.is_folder:
+        return [row(pin)]
+    files = {one.path: one for one in cache.files_of(pin)}
+    names = [one.path for one in asked if one.path in files]
+    gone = sorted(path for path in old if pin.path in path.parents and path not in files)
+    return [
+        row(pin),
+        *(row(files[name]) for name in names),
+        *(VersionedFile(str(path), "-", "removed") for path in gone),
+    ]
+
+
+def _refuse_unlisted(asked: Sequence[Asked], rows: Sequence[VersionedFile]) -> None:
+    listed = {row.path for row in rows}
+    skipped = [Path(row.path) for row in rows if row.state.startswith("skipped")]
+    missing = [
+        one.path for one in asked if str(one.path) not in listed and not any(row in one.path.parents for row in skipped)
+    ]
+    if missing:
+        raise DataError(
+            f"{', '.join(map(str, missing[:5]))}: not pushed: the pinned folder does not contain it.",
+            hint=f"see whether .dvcignore excludes it: dvc check-ignore -d '{missing[0]}'",
+        )
+
+
+def _commit(folder: Path, pins: Sequence[Pin], message: str | None) -> str | None:
+    """Commit the `.dvc` files and the `.gitignore` beside the data, nothing else; None when nothing had changed."""
+    names = sorted({str(pin.source) for pin in pins})
+    ignores = {str(pin.path.parent / ".gitignore") for pin in pins}
+    names += sorted(name for name in ignores if (folder / name).is_file())
+    if not names:
+        return None
+    text = message or f"Version {', '.join(str(pin.path) for pin in pins[:3])} with DVC"
+    return git_commit.commit(folder, names, text)

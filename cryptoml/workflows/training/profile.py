@@ -1,0 +1,110 @@
+"""The profile report of a data set: made once, beside a training, and handed to the training's runs.
+
+It never delays a training and never fails one. When it is not done at the end, a small process stays behind,
+waits for it, and adds it to the runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from cryptoml.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from cryptoml.reports.profile import ProfileJob
+    from cryptoml.tracking.journal.journal import JournalRun
+    from cryptoml.workflows.training.inputs import TrainingData
+
+FILE_NAME = "profile_report.html"
+PATIENCE_S = 900
+
+
+class ProfileReport:
+    """The report of one data set version; a context that ends its process when the training is ended."""
+
+    def __init__(self, settings: Settings, data: TrainingData, *, wanted: bool) -> None:
+        self._settings = settings
+        self._data = data
+        self._wanted = wanted
+        self._job: ProfileJob | None = None
+        self._attached = False
+
+    def __enter__(self) -> ProfileReport:
+        from cryptoml.reports.profile import ProfileJob, start_profile
+
+        if not self._wanted:
+            return self
+        version = re.sub(r"[^A-Za-z0-9]+", "-", self._data.version.text)[:60]
+        output = self._settings.project_dir / ".cryptoml" / "profiles" / version / FILE_NAME
+        if output.is_file():
+            self._job = ProfileJob(output, None)
+            return self
+        candles = output.with_name(f"candles.{os.getpid()}.parquet")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        self._data.candles.frame.to_parquet(candles)
+        dataset = self._data.dataset
+        self._job = start_profile(
+            candles, output, title=f"{dataset.symbol} {dataset.interval.label}", remove_source=True
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and self._job is not None:
+            self._job.cancel()
+
+    def attach(self, runs: Sequence[JournalRun]) -> None:
+        """Add the report to the runs if it is there by now."""
+        if self._job is not None and self._job.ready():
+            for run in runs:
+                run.add_artifact(self._job.output, "data")
+            self._attached = True
+
+    def hand_over(self, training_id: str) -> None:
+        """Leave the rest to a process that stays behind, if there is a rest."""
+        if self._job is None or self._attached:
+            return
+        subprocess.Popen(
+            [sys.executable, "-m", "cryptoml.workflows.training.profile", training_id, str(self._job.output)],
+            cwd=self._settings.project_dir,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def attach_when_ready(settings: Settings, training_id: str, report: Path) -> bool:
+    """Wait for the report, add it to the training's runs, deliver them; whether it came in time."""
+    from cryptoml.registry.versions import registrar
+    from cryptoml.tracking.journal.deliver import deliver
+    from cryptoml.tracking.journal.entries import JournalEntry
+    from cryptoml.tracking.journal.journal import JournalRun
+    from cryptoml.tracking.store.project_store import open_project_store
+    from cryptoml.tracking.tracker import journal_of
+
+    deadline = time.monotonic() + PATIENCE_S
+    while not report.is_file():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    entries = [JournalEntry(path) for path in sorted((journal_of(settings).root / training_id).glob("*.jsonl"))]
+    for entry in entries:
+        JournalRun(entry, "").add_artifact(report, "data")
+    with open_project_store(settings) as store:
+        for entry in entries:
+            deliver(entry, store, register=registrar(store))
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(0 if attach_when_ready(load_settings(), sys.argv[1], Path(sys.argv[2])) else 1)

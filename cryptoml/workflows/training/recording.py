@@ -1,0 +1,226 @@
+"""What is written about a run: its tags, parameters, metrics and artifacts, by the names people rely on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cryptoml.config.load import LoadedConfig
+from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
+
+if TYPE_CHECKING:
+    from cryptoml.data.candles import Candles
+    from cryptoml.evaluation.folds import Plan
+    from cryptoml.tracking.journal.journal import JournalRun
+    from cryptoml.training.dataset import Dataset
+    from cryptoml.training.run import ModelChoice, ModelResult
+
+MODEL_PATH = "models/model"
+TARGET_COLUMN = "log_return"
+
+
+@dataclass(frozen=True)
+class TrainingContext:
+    """What all runs of one `train` call share."""
+
+    training_id: str
+    experiment: str
+    dataset_version: str
+    source: str
+    author: str
+    git_commit: str
+    config: LoadedConfig
+    timestamp: str
+
+
+def start_tags(context: TrainingContext, choice: ModelChoice) -> dict[str, str]:
+    """The tags a run has from its first moment."""
+    return {
+        "model_type": choice.spec.key,
+        "status": "running",
+        "dataset_version": context.dataset_version,
+        "author": context.author,
+        "purpose": context.config.config.tracking.purpose,
+        "training_id": context.training_id,
+        "git_commit": context.git_commit,
+        "config_hash": context.config.hash(),
+    }
+
+
+def params(context: TrainingContext, choice: ModelChoice, dataset: Dataset, plan: Plan) -> dict[str, object]:
+    """Every hyper-parameter, whatever its source, and what the run was trained on."""
+    config = context.config.config
+    shared: dict[str, object] = {
+        "prediction_horizon": dataset.horizon,
+        "lag_windows": list(config.features.lag_windows),
+        "rolling_windows": list(config.features.rolling_windows),
+        "scaling_method": config.features.scaling_method,
+        "train_test_split_ratio": config.split.train_test_split_ratio,
+        "cross_validation_folds": len(plan.folds),
+        "gap_candles": plan.gap_candles,
+        "clip_sigma": config.target.clip_sigma,
+        "start_date": f"{dataset.index[0]:%Y-%m-%d %H:%M}",
+        "end_date": f"{dataset.index[-1]:%Y-%m-%d %H:%M}",
+        "random_seed": config.training.random_seed,
+        "target_column": TARGET_COLUMN,
+        "interval": dataset.interval.label,
+        "symbol": dataset.symbol,
+    }
+    return {**choice.params, **shared}
+
+
+def record_result(
+    run: JournalRun,
+    result: ModelResult,
+    *,
+    context: TrainingContext,
+    candles: Candles,
+    dataset: Dataset,
+    plan: Plan,
+    folder: Path,
+) -> None:
+    """Write all that is known about a trained model to its journal; `folder` is empty and only for this."""
+    run.set_tags({"implementation": result.implementation, "verdict": result.verdict.word})
+    run.log_metrics(result.metrics)
+    for name, values in result.fold_metrics.items():
+        for fold, value in zip(result.folds, values, strict=True):
+            run.log_metrics({name: value}, step=fold.number)
+    _write_data(folder / "data", result, candles)
+    _write_metadata(folder / "metadata", result, context, dataset, plan)
+    _write_plots(folder / "plots", result, context, dataset)
+    if result.choice.spec.key != "persistence":
+        _write_model(folder / "models", result, dataset)
+        run.set_tags({MODEL_SHA256: model_digest(folder / MODEL_PATH)})
+    for part in sorted(folder.iterdir()):
+        run.add_artifact_folder(part, part.name)
+
+
+def _write_data(folder: Path, result: ModelResult, candles: Candles) -> None:
+    import gzip
+
+    import pyarrow as pa
+    import pyarrow.csv
+
+    folder.mkdir()
+    table = pa.Table.from_pandas(result.predictions.reset_index(), preserve_index=False)
+    # mtime=0: the same forecasts give the same bytes.
+    with (
+        (folder / "predictions.csv.gz").open("wb") as file,
+        gzip.GzipFile("", "wb", 3, file, mtime=0) as packed,
+    ):
+        pyarrow.csv.write_csv(table, packed)
+    _write_json(folder / "quality_report.json", candles.report.to_dict())
+
+
+def _write_metadata(folder: Path, result: ModelResult, context: TrainingContext, dataset: Dataset, plan: Plan) -> None:
+    import yaml
+
+    folder.mkdir()
+    _write_json(
+        folder / "training_metadata.json",
+        {
+            "training_id": context.training_id,
+            "model_type": result.choice.spec.key,
+            "implementation": result.implementation,
+            "params": dict(result.choice.params),
+            "source": context.source,
+            "dataset_version": context.dataset_version,
+            "symbol": dataset.symbol,
+            "interval": dataset.interval.label,
+            "horizon_candles": dataset.horizon,
+            "target": TARGET_COLUMN,
+            "features": list(dataset.pipeline.feature_names),
+            "warmup_candles": dataset.pipeline.warmup_candles,
+            "gap_candles": plan.gap_candles,
+            "train": [str(plan.train.start), str(plan.train.end)],
+            "holdout": [str(plan.test.start), str(plan.test.end)],
+            "folds": [
+                {
+                    "fold": fold.number,
+                    "train": [str(fold.train_start), str(fold.train_end)],
+                    "validation": [str(fold.validation_start), str(fold.validation_end)],
+                    "n_train": fold.n_train,
+                    "n_validation": fold.n_validation,
+                    "shrinkage": fold.shrinkage,
+                    "rmse": fold.rmse,
+                    "baseline_rmse": fold.baseline_rmse,
+                }
+                for fold in result.folds
+            ],
+            "verdict": {
+                "word": result.verdict.word,
+                "p_value": result.verdict.p_value,
+                "statistic": result.verdict.statistic,
+            },
+            "interval_level": result.forecaster.interval_level,
+            "interval_half_width_return": result.forecaster.interval_quantile,
+            "git_commit": context.git_commit,
+            "config_hash": context.config.hash(),
+        },
+    )
+    if result.importance is not None:
+        ranked = result.importance.sort_values(ascending=False, kind="stable")
+        _write_json(folder / "feature_importance.json", {str(name): float(share) for name, share in ranked.items()})
+    resolved = yaml.safe_dump(context.config.resolved(), sort_keys=False)
+    (folder / "resolved_config.yaml").write_text(resolved, encoding="utf-8")
+    (folder / "environment.txt").write_text(_environment(), encoding="utf-8")
+
+
+@cache
+def _environment() -> str:
+    """Python, the platform and every installed distribution, a line each."""
+    import platform
+    import sys
+
+    found: dict[str, str] = {}
+    for folder in sys.path:
+        # The folder's name says name and version; reading the metadata of each takes a second.
+        for one in sorted(Path(folder or ".").glob("*.dist-info")):
+            name, _, version = one.name.removesuffix(".dist-info").rpartition("-")
+            found.setdefault(name.replace("_", "-"), version)
+    packages = [f"{name}=={found[name]}" for name in sorted(found, key=str.lower)]
+    return "\n".join([f"# Python {platform.python_version()} on {platform.platform()}", *packages]) + "\n"
+
+
+def _write_plots(folder: Path, result: ModelResult, context: TrainingContext, dataset: Dataset) -> None:
+    from cryptoml.reports.plots import draw_all
+
+    folder.mkdir()
+    draw_all(
+        folder,
+        predictions=result.predictions,
+        importance=result.importance,
+        fold_rows=result.folds,
+        title=f"{result.choice.spec.long_name}, {dataset.symbol} {dataset.interval.label}",
+        subtitle=f"data set {context.dataset_version[:22]}, {result.verdict.word} persistence",
+        timestamp=context.timestamp,
+    )
+
+
+def _write_model(folder: Path, result: ModelResult, dataset: Dataset) -> None:
+    import shutil
+    import tempfile
+
+    from cryptoml.registry.stored_model import write_model_folder
+
+    folder.mkdir()
+    _write_json(folder / "feature_names.json", list(dataset.pipeline.feature_names))
+    with tempfile.TemporaryDirectory(dir=folder.parent.parent) as text:
+        parts = Path(text) / "forecaster"
+        result.forecaster.save(parts)
+        if (parts / "scaler.skops").exists():
+            shutil.copyfile(parts / "scaler.skops", folder / "scaler.skops")
+        write_model_folder(
+            parts,
+            folder / "model",
+            requirements=result.choice.spec.requirements,
+            input_example=dataset.newest_candles.reset_index(),
+        )
+
+
+def _write_json(path: Path, document: Mapping[str, Any] | list[Any]) -> None:
+    path.write_text(json.dumps(document, indent=1, default=str) + "\n", encoding="utf-8")

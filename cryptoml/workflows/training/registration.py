@@ -1,0 +1,131 @@
+"""Who wins, whether the gate lets it in, and what is written on the new version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptoml.config.schema import Config
+from cryptoml.evaluation.figures import figure
+from cryptoml.registry.model_digest import MODEL_SHA256
+
+if TYPE_CHECKING:
+    from cryptoml.data.cleaning.quality import QualityReport
+    from cryptoml.registry.gate import ChampionDuel, GateDecision, Word
+    from cryptoml.tracking.journal.journal import JournalRun
+    from cryptoml.training.run import ModelResult
+    from cryptoml.workflows.training.inputs import TrainingData
+    from cryptoml.workflows.training.recording import TrainingContext
+
+BASELINE = "persistence"
+
+
+def best_of(results: Mapping[str, ModelResult]) -> str | None:
+    """The model with the least cv_rmse_mean, persistence left out; never chosen by the hold-out."""
+    rivals = {key: one.metrics["cv_rmse_mean"] for key, one in results.items() if key != BASELINE}
+    return min(rivals, key=lambda key: (rivals[key], key)) if rivals else None
+
+
+def judge(
+    verdict: Word,
+    metrics: Mapping[str, float],
+    report: QualityReport,
+    config: Config,
+    *,
+    champion: ChampionDuel | None = None,
+) -> GateDecision:
+    """Ask the gate about a run's figures, the candles it was trained on, and its duel with the model in production."""
+    from cryptoml.data.cleaning.gates import check_quality
+    from cryptoml.registry.gate import GateInput, GateThresholds, decide
+
+    return decide(
+        GateInput(
+            verdict=verdict,
+            p_value=metrics["dm_p_value"],
+            skill=metrics["skill"],
+            cv_rmse_mean=metrics["cv_rmse_mean"],
+            # How old the candles are matters when a forecast is made, not when a model is trained.
+            data_problems=tuple(
+                one.fact for one in check_quality(report, config.quality, age_intervals=None) if not one.passed
+            ),
+            champion=champion,
+        ),
+        GateThresholds(
+            min_skill=config.gate.min_skill,
+            require=config.gate.require,
+            level=config.training.significance_level,
+        ),
+    )
+
+
+def request_registration(
+    run: JournalRun, result: ModelResult, data: TrainingData, context: TrainingContext, model_name: str
+) -> None:
+    """Note in the journal that this run becomes a version; delivery does it, now or by a later sync."""
+    dataset = data.dataset
+    record, _ = run.entry.read()
+    description, tags = version_texts(
+        RunFacts(
+            run_name=run.run_name,
+            source=data.path.name,
+            params={
+                "symbol": dataset.symbol,
+                "interval": dataset.interval.label,
+                "prediction_horizon": str(dataset.horizon),
+                "start_date": f"{dataset.index[0]:%Y-%m-%d}",
+                "end_date": f"{dataset.index[-1]:%Y-%m-%d}",
+            },
+            metrics=result.metrics,
+            tags={
+                "model_type": result.choice.spec.key,
+                "implementation": result.implementation,
+                "verdict": result.verdict.word,
+                "training_id": context.training_id,
+                "dataset_version": context.dataset_version,
+                "git_commit": context.git_commit,
+                "author": context.author,
+                # From the journal: the files may have been delivered, and removed here, by now.
+                MODEL_SHA256: record.tags[MODEL_SHA256] if record is not None else "",
+            },
+        )
+    )
+    run.request_registration(model_name, description=description, tags=tags)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What is said of a run on its version; params, metrics and tags by the names that every run has.
+
+    The tags include the digest of the run's model.
+    """
+
+    run_name: str
+    source: str
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+
+def version_texts(run: RunFacts) -> tuple[str, dict[str, str]]:
+    """The description of a version and its tags, the same whoever registers it, and when."""
+    from cryptoml.models.zoo import get_model
+
+    params, metrics, tags = run.params, run.metrics, run.tags
+    description = (
+        f"{get_model(tags['model_type']).long_name} ({tags['implementation']}) for {params['symbol']} "
+        f"{params['interval']}, {params['prediction_horizon']} candle(s) ahead. Trained on {run.source} "
+        f"({params['start_date'][:10]} to {params['end_date'][:10]}, data set {tags['dataset_version']}). "
+        f"It {tags['verdict']} persistence: hold-out skill {figure(100 * metrics['skill'], '+.3f', unit=' %')}, "
+        f"p {figure(metrics['dm_p_value'], '.3g')}; cv RMSE {figure(metrics['cv_rmse_mean'], '.6g')}, "
+        f"hold-out RMSE {figure(metrics['test_rmse'], '.6g')}. Run {run.run_name}."
+    )
+    return description, {
+        **{name: tags[name] for name in ("model_type", "training_id", "dataset_version", "git_commit", "author")},
+        **{name: params[name] for name in ("symbol", "interval", "prediction_horizon")},
+        "run_name": run.run_name,
+        "verdict": tags["verdict"],
+        MODEL_SHA256: tags[MODEL_SHA256],
+        "skill": figure(metrics["skill"], ".6f"),
+        "cv_rmse_mean": figure(metrics["cv_rmse_mean"], ".10g"),
+    }

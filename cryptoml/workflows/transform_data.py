@@ -1,0 +1,148 @@
+"""Check raw candles against the quality gates and write the processed data set."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cryptoml import events
+from cryptoml.config.schema import Config
+from cryptoml.errors import UsageError
+
+if TYPE_CHECKING:
+    from cryptoml.data.candles import Candles
+    from cryptoml.data.cleaning.gates import GateAnswer
+    from cryptoml.features.pipeline import FeaturePipeline
+
+FORMS = (".parquet", ".csv", ".csv.gz")
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """The data set's path (None when a gate was not passed), the report beside it, and every gate's answer."""
+
+    path: Path | None
+    report_path: Path
+    symbol: str
+    interval: str
+    candles: int
+    first: str
+    last: str
+    n_features: int
+    gates: tuple[GateAnswer, ...]
+
+    @property
+    def failures(self) -> list[str]:
+        """Each gate that was not passed, in words."""
+        return [one.fact for one in self.gates if not one.passed]
+
+
+def transform(source: Path, output: Path, config: Config, *, on_event: events.OnEvent = events.ignore) -> Transformed:
+    """Read, check and write; the report is written also when a gate is not passed, the data set only when all are.
+
+    output: a file, or a folder that gets {name of source}.parquet. The same input gives the same bytes. Raises
+    UsageError where source or output make no sense, DataError for candles that cannot be read.
+    """
+    import pandas as pd
+
+    from cryptoml.data.cleaning.gates import age_in_intervals, check_quality
+    from cryptoml.data.processed import is_processed, write_processed
+    from cryptoml.system.files import in_words
+    from cryptoml.workflows.training.inputs import read_any
+
+    target = output_file(output, source)
+    if source.is_file() and is_processed(source):
+        raise UsageError(f"{source}: is a processed data set already.", hint="name the raw candles")
+    if target.resolve() == source.resolve():
+        raise UsageError(f"{target}: is the input.", hint="choose another name with -o")
+    read = read_any(source, config)
+    # The name alone, so that the same bytes in another folder give the same data set.
+    candles = replace(read, report=replace(read.report, source=source.name))
+    for sentence in candles.report.summary():
+        on_event(events.Info(sentence))
+    age = age_in_intervals(candles.frame.index[-1], candles.interval.timedelta, now=pd.Timestamp.now(tz="UTC"))
+    gates = tuple(check_quality(candles.report, config.quality, age_intervals=age))
+    for gate in gates:
+        fact = f"{gate.gate}: {gate.fact}"
+        on_event(events.Info(f"passed: {fact}") if gate.passed else events.Warned(f"not passed: {fact}"))
+    passed = all(gate.passed for gate in gates)
+    pipeline = _pipeline(config, candles.interval.label)
+    report_path = target.with_name(f"{_stem(target)}.quality.json")
+    _write_report(report_path, candles, gates)
+    if passed:
+        features, values = _features_and_target(candles, pipeline, config)
+        about = {
+            "prediction_horizon": config.target.prediction_horizon,
+            "feature_names": list(pipeline.feature_names),
+        }
+        with in_words(target):
+            write_processed(target, candles, features, values, about=about)
+    return Transformed(
+        path=target if passed else None,
+        report_path=report_path,
+        symbol=candles.symbol,
+        interval=candles.interval.label,
+        candles=len(candles.frame),
+        first=candles.report.start,
+        last=candles.report.end,
+        n_features=len(pipeline.feature_names),
+        gates=gates,
+    )
+
+
+def output_file(output: Path, source: Path) -> Path:
+    """The file to write: `output`, or in that folder one named after `source`."""
+    if output.name.endswith(FORMS) and not output.is_dir():
+        return output
+    if output.suffix and not output.is_dir() and output.suffix.lower() in (".pq", ".json", ".feather", ".gz", ".txt"):
+        raise UsageError(
+            f"{output}: processed data are not written in this form.", hint="end the name in .parquet or .csv"
+        )
+    return output / f"{_stem(source)}.parquet"
+
+
+def _pipeline(config: Config, interval: str) -> FeaturePipeline:
+    from cryptoml.features.library import FEATURES
+    from cryptoml.features.pipeline import FeaturePipeline
+
+    return FeaturePipeline(
+        features=tuple(config.features.include or FEATURES),
+        lag_windows=config.features.lag_windows,
+        rolling_windows=config.features.rolling_windows,
+        interval=interval,
+    )
+
+
+def _features_and_target(candles: Candles, pipeline: FeaturePipeline, config: Config) -> tuple[Any, Any]:
+    from cryptoml.data.grid import to_grid
+    from cryptoml.data.interval import default_max_no_trade
+    from cryptoml.features.pipeline import log_return_target
+
+    longest = config.data.max_no_trade_candles
+    longest = default_max_no_trade(candles.interval) if longest is None else longest
+    grid = to_grid(candles.frame, candles.interval, max_no_trade_candles=longest)
+    return pipeline.transform(grid), log_return_target(grid, config.target.prediction_horizon)
+
+
+def _write_report(path: Path, candles: Candles, gates: tuple[GateAnswer, ...]) -> None:
+    from cryptoml.system.files import in_words, write_atomically
+
+    document = {
+        "schema": "cryptoml.quality/1",
+        "passed": all(gate.passed for gate in gates),
+        "gates": [{**vars(gate), "passed": gate.passed} for gate in gates],
+        "candles": candles.report.to_dict(),
+    }
+    with in_words(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise UsageError(f"{path.parent}: is no folder.", hint="choose another name with -o") from None
+        write_atomically(path, json.dumps(document, indent=2, sort_keys=True) + "\n")
+
+
+def _stem(path: Path) -> str:
+    name = path.name.removesuffix(".gz")
+    return name[: name.rindex(".")] if "." in name.lstrip(".") else name

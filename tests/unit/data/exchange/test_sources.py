@@ -1,0 +1,58 @@
+"""Every exchange of the registry is one that ccxt knows, pages by the size named here, and can be moved."""
+
+from __future__ import annotations
+
+from typing import get_type_hints
+
+import pytest
+
+from cryptoml import events
+from cryptoml.cli.commands.extract_data import extract_data
+from cryptoml.data.exchange.client import open_exchange
+from cryptoml.data.exchange.sources import SOURCES, find_source
+from cryptoml.errors import UsageError
+
+
+def hosts(addresses: object) -> set[str]:
+    if isinstance(addresses, dict):
+        return set().union(*(hosts(one) for one in addresses.values()))
+    return {"/".join(str(addresses).split("/")[:3])}
+
+
+@pytest.mark.parametrize("key", SOURCES)
+def test_an_entry_fits_its_client(key):
+    source = SOURCES[key]
+    exchange = open_exchange(source, url="http://127.0.0.1:1", on_event=events.ignore)
+    client = exchange.client
+    assert client.has["fetchOHLCV"]
+    assert client.enableRateLimit
+    assert hosts(client.urls["api"]) == {"http://127.0.0.1:1"}
+    assert source.page_candles <= client.features["spot"]["fetchOHLCV"]["limit"]
+    assert exchange.timeframe("60m").name == "1h"
+    assert source.doc
+
+
+def test_addresses_keep_their_paths():
+    client = open_exchange(SOURCES["binance"], url="https://mirror.example:8443", on_event=events.ignore).client
+    assert client.urls["api"]["public"] == "https://mirror.example:8443/api/v3"
+
+
+def test_weeks_are_found_by_their_length_and_months_are_not_offered():
+    exchange = open_exchange(SOURCES["binance"], url=None, on_event=events.ignore)
+    assert exchange.timeframe("7d").name == "1w"
+    with pytest.raises(UsageError) as caught:
+        exchange.timeframe("30d")
+    assert "1M" not in caught.value.hint
+
+
+def test_names_are_found_in_any_case_or_answered_with_the_nearest():
+    assert find_source(" Binance ") is SOURCES["binance"]
+    with pytest.raises(UsageError, match="use bitstamp"):
+        find_source("bitstam")
+    with pytest.raises(UsageError, match="choose from binance"):
+        find_source("zzz")
+
+
+def test_help_names_every_exchange():
+    option = get_type_hints(extract_data, include_extras=True)["exchange"].__metadata__[0]
+    assert all(key in option.help for key in SOURCES)

@@ -1,0 +1,44 @@
+"""CSV files for people: texts are harmless in a spreadsheet, numbers stay numbers."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cryptoml.data.table_files import defused_text, write_table
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"])
+def test_a_formula_gets_an_apostrophe(text: str) -> None:
+    assert defused_text(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("value", ["-0.5", "+3", "-1e-05", "-.5", "a=b", "", "2024-01-01", -0.5, 3, None, True])
+def test_numbers_and_harmless_texts_stay(value: object) -> None:
+    assert defused_text(value) == value
+
+
+def test_a_csv_file_holds_no_formula_and_its_numbers_unchanged(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {
+            "run_name": ["=HYPERLINK(1)", "ridge"],
+            "kind": pd.Categorical(["@x", "y"]),
+            "skill": [-0.5, 0.25],
+            "param.alpha": ["-0.5", None],
+            "made_at": pd.to_datetime(["2024-01-01", "2024-01-02"], utc=True),
+            "+metric": [1, -1],
+        }
+    )
+    write_table(table, tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows == [
+        ["run_name", "kind", "skill", "param.alpha", "made_at", "'+metric"],
+        ["'=HYPERLINK(1)", "'@x", "-0.5", "-0.5", "2024-01-01T00:00:00Z", "1"],
+        ["ridge", "y", "0.25", "", "2024-01-02T00:00:00Z", "-1"],
+    ]
+    write_table(table, tmp_path / "t.parquet")
+    assert pd.read_parquet(tmp_path / "t.parquet")["run_name"][0] == "=HYPERLINK(1)"

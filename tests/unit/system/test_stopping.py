@@ -1,0 +1,49 @@
+"""A signal that arrives where Python swallows exceptions ends the command all the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import gc, os, signal, time, weakref
+from cryptoml.system import stopping
+from cryptoml.errors import StoppedError
+
+stopping._listen()
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+
+class Referred:
+    pass
+
+def callback(reference):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.1)
+
+try:
+    if {weak}:
+        one = Referred()
+        kept = weakref.ref(one, callback)
+        del one
+    else:
+        Finalized()
+    time.sleep(20)
+except StoppedError as stopped:
+    os._exit(stopped.exit_code)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("weak", [False, True], ids=["finalizer", "weak reference"])
+def test_a_signal_inside_a_finalizer_still_ends_the_process(weak: bool) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(weak=weak)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 143, done.stderr
+    assert done.stderr == ""

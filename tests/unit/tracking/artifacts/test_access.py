@@ -1,0 +1,27 @@
+"""Where a run's artifacts may be read from."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import pytest
+
+from cryptoml.errors import ConfigError
+from cryptoml.tracking.artifacts.access import check_run_location
+
+
+@pytest.mark.parametrize(
+    ("store_uri", "location", "refused"),
+    [
+        ("https://mlflow.example", "file:///root/.ssh", True),
+        ("https://mlflow.example", "/root/.ssh", True),
+        ("https://mlflow.example", "file:///shared/runs/1/artifacts", False),
+        ("http://127.0.0.1:5000", "/home/me/mlruns/1/artifacts", False),
+        ("https://mlflow.example", "mlflow-artifacts:/1/artifacts", False),
+        ("https://mlflow.example", "s3://bucket/1/artifacts", False),
+    ],
+)
+def test_a_server_elsewhere_names_no_folder_of_this_machine(store_uri: str, location: str, refused: bool) -> None:
+    expected = pytest.raises(ConfigError, match="does not proxy artifacts") if refused else nullcontext()
+    with expected:
+        check_run_location(location, store_uri=store_uri, artifacts_root="file:///shared")
