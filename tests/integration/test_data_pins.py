@@ -278,12 +278,14 @@ def test_remotes_that_cannot_be_used_are_named_before_anything_is_hashed(folder:
     cases = {
         "ssh://host/place": (ConfigError, "dvc-ssh"),
         "gs://bucket/place": (ConfigError, "dvc-gs"),
+        "azure://container/place": (ConfigError, "dvc-azure"),
         str(put(tmp_path, "file", "")): (ConfigError, "is a file"),
     }
     for url, (kind, word) in cases.items():
         config.write_text(written.replace(store, url))
-        with pytest.raises(kind, match=word):
+        with pytest.raises(kind, match=word) as caught:
             push_data(settings(folder))
+        assert not word.startswith("dvc-") or caught.value.mend == f"pip install {word}"
         assert not (folder / "data/a.csv.dvc").exists()
     config.write_text(written.replace("remote = store", "remote = typo"))
     with pytest.raises(ConfigError, match="typo"):
