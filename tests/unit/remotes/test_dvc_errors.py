@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
+from pathlib import Path
 
 import pytest
 
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
-from cryptoml.remotes.dvc_errors import remote_error
+from cryptoml.remotes.dvc_errors import dvc_os_error, remote_error
 from cryptoml.remotes.dvc_session import LOGGERS, quiet
 
 GS, AZURE = "gs://team-bucket/x", "azure://container/x"
@@ -63,6 +65,14 @@ def test_a_refusal_that_another_error_wraps_is_found() -> None:
     error = OSError("the upload failed")
     error.__cause__ = HttpResponseError("not authorized", 403)
     assert isinstance(remote_error(error, url=AZURE, doing="write to it"), AccessError)
+
+
+def test_an_error_of_sqlite_names_the_folder_of_its_databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = sqlite3.OperationalError("attempt to write a readonly database")
+    monkeypatch.delenv("DVC_SITE_CACHE_DIR", raising=False)
+    assert dvc_os_error(error, tmp_path).fact.startswith(f"{tmp_path}/.dvc/tmp: ")
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", "/var/cache/dvc")
+    assert dvc_os_error(error, tmp_path).fact.startswith("/var/cache/dvc: ")
 
 
 def test_drivers_print_no_tracebacks_of_errors_that_they_raise(capfd: pytest.CaptureFixture[str]) -> None:
