@@ -79,9 +79,13 @@ def _refuse_wrong_types(table: pd.DataFrame) -> None:
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     if is_numeric_dtype(table["timestamp"]):
+        # Seconds of today have 10 digits, milliseconds 13, microseconds 16, nanoseconds 19.
+        digits = len(f"{table['timestamp'].max():.0f}")
+        unit = "s" if digits <= 11 else "ms" if digits <= 14 else "us" if digits <= 17 else "ns"
+        convert = f"pandas.to_datetime(x, unit={unit!r}, utc=True)"
         raise DataError(
             f"The timestamps are numbers ({table['timestamp'].dtype}), and their unit is unknown.",
-            hint="send ISO text in UTC, 2024-11-27T00:00:00Z, or datetimes: pandas.to_datetime(x, unit='s', utc=True)",
+            hint=f"send ISO text in UTC, 2024-11-27T00:00:00Z, or datetimes: {convert}",
         )
     for name in COLUMNS[1:]:
         column = table[name]

@@ -63,6 +63,9 @@ def ask(
 
     token goes as Bearer, basic as user and password; neither is in any message.
     """
+    # Before the imports: with such an address in the environment, httpx refuses to be imported by dagshub.
+    proxies.check_addresses()
+    proxies.check_socks()
     import httpx
     from dagshub.auth.token_auth import HTTPBearerAuth
     from dagshub.common.helpers import http_request

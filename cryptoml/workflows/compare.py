@@ -122,6 +122,7 @@ def compare(request: CompareRequest) -> RunComparison:
     with open_project_store(settings, writes=False, creates=False) as store:
         found = _select(store, settings.experiment_name, request)
         if not found:
+            store.refuse_deleted(settings.experiment_name)
             raise UsageError(
                 f"{settings.experiment_name}: no such runs.",
                 hint="cryptoml train makes some",

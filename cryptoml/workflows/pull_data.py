@@ -61,7 +61,10 @@ def pull_data(
     for one, found in files.items():
         lost = [name for name in one.names if not any(name == pin.path or name in pin.path.parents for pin in found)]
         if lost:
-            raise DataError(f"{lost[0]}: the pinned folder {one.pin.path} has no such file.", hint="git log; --rev")
+            raise DataError(
+                f"{lost[0]}: the pinned folder {one.pin.path} has no such file.",
+                hint=f"name an older revision with --rev: git log -- '{one.pin.source}'",
+            )
     inner = [pin for one, found in files.items() if one.pin.is_folder for pin in found]
     came += _fetch(folder, inner, cache, remotes, on_event)
     if not force:

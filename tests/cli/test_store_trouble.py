@@ -147,6 +147,8 @@ def test_a_deleted_experiment_ends_the_training_before_the_first_fit_and_doctor_
     assert "was deleted" in done.err
     assert "fold" not in done.err
     assert journal(project) == []
+    compared = project.run("compare", environ=environ)
+    assert (compared.code, "was deleted" in compared.err) == (3, True), compared.err
     looked = project.run("doctor", "mlflow", "--json", environ=environ)
     assert looked.code == 6
     assert "was deleted" in looked.out

@@ -102,6 +102,7 @@ def test_a_folder_that_is_shared_with_the_server_may_be_named(unproxied: tuple[s
         ("wasbs://c@acc.blob.core.windows.net/x", ConfigError, "not installed", "pip install azure-storage-blob"),
         ("abfss://c@acc.dfs.core.windows.net/x", ConfigError, "not installed", "azure-storage-file-datalake"),
         ("sftp://u:s3cret@127.0.0.1/x", ConfigError, "not installed", "pip install pysftp"),
+        ("hdfs://namenode/x", ConfigError, "client cannot be loaded", "JAVA_HOME"),
         ("mlflow-artifacts:/1", ConfigError, "through an MLflow server", "http address"),
         ("mlruns/1", ConfigError, "relative to", "MLFLOW_EXPERIMENT_NAME"),
         ("gopher://x/y", ConfigError, "no place of the kind gopher:", "MLFLOW_EXPERIMENT_NAME"),

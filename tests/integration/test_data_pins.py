@@ -55,6 +55,9 @@ def test_a_folder_pinned_as_a_whole_is_pushed_and_a_file_in_it_can_be_named(fold
     assert sorted(states(pull_data(settings(folder)))) == [
         "data/raw", "data/raw/a.csv", "data/raw/b.csv", "data/raw/c.csv", "data/raw/sub/note.txt",
     ]  # fmt: skip
+    with pytest.raises(DataError, match=r"raw has no such file") as caught:
+        pull_data(settings(folder), [folder / "data/raw/absent.csv"])
+    assert "--rev: git log -- 'data/raw.dvc'" in caught.value.hint
 
 
 def test_a_file_that_the_pinned_folder_does_not_contain_fails_the_push(folder: Path) -> None:
@@ -279,12 +282,14 @@ def test_remotes_that_cannot_be_used_are_named_before_anything_is_hashed(folder:
     cases = {
         "ssh://host/place": (ConfigError, "dvc-ssh"),
         "gs://bucket/place": (ConfigError, "dvc-gs"),
+        "azure://container/place": (ConfigError, "dvc-azure"),
         str(put(tmp_path, "file", "")): (ConfigError, "is a file"),
     }
     for url, (kind, word) in cases.items():
         config.write_text(written.replace(store, url))
-        with pytest.raises(kind, match=word):
+        with pytest.raises(kind, match=word) as caught:
             push_data(settings(folder))
+        assert not word.startswith("dvc-") or caught.value.hint == f"pip install {word}"
         assert not (folder / "data/a.csv.dvc").exists()
     config.write_text(written.replace("remote = store", "remote = typo"))
     with pytest.raises(ConfigError, match="typo"):

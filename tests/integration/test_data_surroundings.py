@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,8 +18,8 @@ from cryptoml.remotes import git, git_commit
 from cryptoml.remotes.dvc.dataset_version import dataset_version
 from cryptoml.workflows.push_data import push_data
 from tests.conftest import Project, clean_environ
+from tests.pinned import dvc, make_pinned, put, settings, states
 from tests.pinned import git as run_git
-from tests.pinned import make_pinned, put, settings, states
 
 
 @pytest.fixture
@@ -110,6 +111,21 @@ def test_a_repository_of_another_user_is_named_with_the_way_out(folder: Path) ->
     assert "git init" not in done.out
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+def test_trust_in_a_file_that_only_git_reads_is_told_with_the_file_that_dvc_reads(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push_data(settings(folder), commit=True)
+    for path in (folder, folder / ".git"):
+        os.chown(path, 54321, 54321)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    subprocess.run(["git", "config", "--global", "--add", "safe.directory", str(folder)], check=True)
+    code, text = as_ordinary_user(
+        folder, "pull-data", "--rev", "HEAD", environ={"GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig")}
+    )
+    assert (code, f"git config --file ~/.gitconfig --add safe.directory '{folder}'" in text) == (3, True), text
+
+
 def test_a_held_lock_names_the_process_that_holds_it(folder: Path) -> None:
     code = """
         import sys, zc.lockfile
@@ -158,6 +174,33 @@ def test_folders_without_permission_are_named(folder: Path, tmp_path: Path) -> N
     (tmp_path / "store").mkdir(mode=0o555)
     code, text = as_ordinary_user(folder, "push-data")
     assert (code, str(tmp_path / "store") in text) == (7, True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and shutil.which("setpriv") is None, reason="root may write everywhere")
+def test_a_shared_cache_that_is_read_only_is_read_and_the_hint_replaces_it(folder: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "shared cache"
+    cache.mkdir()
+    dvc(folder, "cache", "dir", str(cache))
+    push_data(settings(folder), commit=True)
+    for path in (cache, *(path for path in cache.rglob("*") if path.is_dir())):
+        path.chmod(0o555)
+    data = folder / "data/a.csv"
+    data.unlink()
+    code, text = as_ordinary_user(folder, "pull-data")
+    assert (code, data.read_text()) == (0, "one\n"), text
+    put(folder, "data/a.csv", "two\n")
+    code, text = as_ordinary_user(folder, "push-data")
+    assert (code, f"{cache}: this user cannot use the DVC cache" in text) == (7, True), text
+    data.unlink()
+    shutil.rmtree(cache)
+    cache.mkdir(mode=0o555)
+    code, text = as_ordinary_user(folder, "pull-data")
+    assert (code, f"{cache}: this user cannot use the DVC cache" in text) == (7, True), text
+    assert not data.exists()
+    hint = shlex.split(text.partition("use a cache in the project: dvc ")[2].splitlines()[0])
+    dvc(folder, *hint)
+    code, text = as_ordinary_user(folder, "pull-data")
+    assert (code, data.read_text()) == (0, "one\n"), text
 
 
 def test_the_site_cache_is_in_the_project_and_the_user_may_choose_another(

@@ -252,6 +252,19 @@ def test_an_exchange_that_is_away_from_the_start(tmp_path):
     assert not (tmp_path / "raw").exists()
 
 
+def test_a_proxy_that_is_away_is_named_with_the_way_past_it(standin, tmp_path, monkeypatch):
+    gone = make_standin(candles=10).start()
+    gone.stop()
+    monkeypatch.setenv("http_proxy", gone.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(UnavailableError, match=f"not reached through the proxy {gone.url}") as caught:
+        fetch(standin, tmp_path / "raw")
+    assert "NO_PROXY=127.0.0.1 " in caught.value.hint
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert fetch(standin, tmp_path / "raw").markets
+
+
 @pytest.mark.parametrize(
     ("changes", "hint"),
     [
@@ -259,6 +272,7 @@ def test_an_exchange_that_is_away_from_the_start(tmp_path):
         ({"symbols": ("BTC/USDX",)}, "BTC/USDT"),
         ({"symbols": ("BTC/USDX", "nothing")}, "BTC/USDT"),
         ({"symbols": ("nothing",)}, "write it like BTC/USDT"),
+        ({"symbols": ("LUNA/USDT",)}, "it may be delisted: leave out --symbol LUNA/USDT"),
         ({"interval": "45m"}, "30m or 1h"),
         ({"interval": "hourly"}, "write it like 1m"),
         ({"since": "yesteryear"}, "2019-01-01"),

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from cryptoml.doctor.checks_stores import moved_project
+from cryptoml.errors import ConfigError
 from cryptoml.registry.versions import list_versions, registrar
+from cryptoml.settings import load_settings
 from cryptoml.tracking.artifacts.roots import RECORD_TABLE, ArtifactRoots, read_roots
 from cryptoml.tracking.journal.deliver import deliver
 from cryptoml.tracking.journal.journal import Journal
 from cryptoml.tracking.round_trip import prove
+from cryptoml.tracking.store.project_store import check_project_store, open_project_store
 from cryptoml.tracking.store.store import Store, open_store
 
 EXPERIMENT = "coins"
@@ -96,6 +99,22 @@ def test_after_a_move_old_versions_load_and_new_runs_stay_with_the_project(
     told.clear()
     opened(new, told).close()
     assert told == []
+
+
+def test_a_store_address_with_the_old_folder_is_refused_and_the_folder_is_not_created_again(
+    project: tuple[Path, str], tmp_path: Path
+) -> None:
+    old, _ = project
+    new = old.rename(tmp_path / "new place")
+    (new / ".env").write_text(f"MLFLOW_TRACKING_URI=sqlite:///{old}/mlflow.db\n")
+    for command in (open_project_store, check_project_store):
+        with pytest.raises(ConfigError, match="the folder of the store is not there") as caught:
+            command(load_settings(cwd=new))
+        assert "MLFLOW_TRACKING_URI=sqlite:///mlflow.db" in caught.value.hint
+    assert not old.exists()
+    (new / ".env").write_text("MLFLOW_TRACKING_URI=sqlite:///mlflow.db\n")
+    open_project_store(load_settings(cwd=new)).close()
+    assert not old.exists()
 
 
 def test_a_copy_is_written_to_and_the_original_is_not(project: tuple[Path, str], tmp_path: Path) -> None:

@@ -60,9 +60,10 @@ class Exchange:
         wanted = plain_symbol(text)
         if wanted not in names:
             near = [names[key] for key in get_close_matches(wanted, names, n=3)]
+            other = f"it may be delisted: leave out --symbol {text}" if "/" in text else "write it like BTC/USDT"
             raise UsageError(
                 f"{self.source.key} has no market {text!r}.",
-                hint=f"did you mean {' or '.join(near)}?" if near else "write it like BTC/USDT",
+                hint=f"did you mean {' or '.join(near)}?" if near else other,
             )
         return names[wanted]
 

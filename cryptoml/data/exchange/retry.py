@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cryptoml import events
 from cryptoml.errors import AccessError, CryptomlError, UnavailableError
-from cryptoml.system.proxies import proxy_of
+from cryptoml.system.proxies import connection_error, proxy_of
 
 if TYPE_CHECKING:
     from ccxt.base.exchange import Exchange
@@ -85,6 +85,11 @@ def _asked_pause(client: Exchange, error: Exception) -> float | None:
 def _given_up(client: Exchange, fault: str, error: Exception) -> CryptomlError:
     if _status(error) in (403, 451):
         return AccessError(f"{client.id}: {fault}: it does not serve this place.", hint="choose another --exchange")
+    cause = error.__cause__ or error.__context__
+    if _status(error) is None and isinstance(cause, Exception):
+        known = connection_error(str(client.last_request_url or ""), cause, f"no connection, {TRIES} times")
+        if known is not None:
+            return known
     return UnavailableError(
         f"{client.id}: {fault}, {TRIES} times.",
         hint="run the same command again later; it goes on where it stopped",

@@ -26,6 +26,10 @@ ZONES = {
     "Europe/London": "Britain and Ireland",
     "Europe/Athens": "Eastern Europe",
     "Australia/Sydney": "South-East Australia",
+    "Pacific/Auckland": "New Zealand",
+    "America/Sao_Paulo": "Brazil",
+    "America/Santiago": "Chile",
+    "Asia/Jerusalem": "Israel",
 }
 
 

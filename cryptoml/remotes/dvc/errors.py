@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
 from cryptoml.remotes.git_remote import without_secrets
 
-# Each kind of remote, the package that DVC needs for it, and where its credentials come from.
+# Each kind of remote, the package that DVC needs for it, and the hint that supplies its credentials.
 DRIVERS = {
-    "s3": ("dvc-s3", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or aws configure"),
-    "gs": ("dvc-gs", "GOOGLE_APPLICATION_CREDENTIALS, or gcloud auth application-default login"),
-    "azure": ("dvc-azure", "AZURE_STORAGE_CONNECTION_STRING, or az login"),
-    "ssh": ("dvc-ssh", "an ssh key for that host: ssh-copy-id"),
-    "webdav": ("dvc-webdav", "dvc remote modify --local NAME user, password"),
-    "webdavs": ("dvc-webdav", "dvc remote modify --local NAME user, password"),
+    "s3": ("dvc-s3", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run: aws configure"),
+    "gs": ("dvc-gs", "set GOOGLE_APPLICATION_CREDENTIALS, or run: gcloud auth application-default login"),
+    "azure": ("dvc-azure", "set AZURE_STORAGE_CONNECTION_STRING, or run: az login"),
+    "ssh": ("dvc-ssh", "install an ssh key on that host: ssh-copy-id"),
+    "webdav": ("dvc-webdav", "dvc remote modify --local NAME user USER, and the same for password"),
+    "webdavs": ("dvc-webdav", "dvc remote modify --local NAME user USER, and the same for password"),
     "gdrive": ("dvc-gdrive", "dvc remote modify --local NAME gdrive_service_account_json_file_path FILE"),
     "hdfs": ("dvc-hdfs", "kinit"),
-    "webhdfs": ("dvc-webhdfs", "dvc remote modify --local NAME token"),
-    "oss": ("dvc-oss", "OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET"),
+    "webhdfs": ("dvc-webhdfs", "dvc remote modify --local NAME token TOKEN"),
+    "oss": ("dvc-oss", "set OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET"),
     "http": ("dvc-http", "cryptoml setup-remotes"),
     "https": ("dvc-http", "cryptoml setup-remotes"),
 }
@@ -106,18 +108,40 @@ def _fault_of(path: Path) -> str | None:
 def dvc_os_error(error: Exception, root: Path) -> CryptomlError:
     """What the operating system or SQLite refused to DVC, with the place and the exit code of its kind."""
     number = getattr(error, "errno", None)
-    where = getattr(error, "filename", None) or root / ".dvc"
+    # Errors of SQLite name no file; its databases are in the site cache.
+    site = os.environ.get("DVC_SITE_CACHE_DIR") or root / ".dvc" / "tmp"
+    where = Path(getattr(error, "filename", None) or (site if number is None else root / ".dvc"))
     text = str(getattr(error, "strerror", None) or error).lower()
+    cache = shared_cache(root)
     if number in (errno.ENOSPC, errno.EDQUOT) or "disk is full" in text:
         return UnavailableError(f"{where}: the disk is full.", hint="free some space, then run it again")
     if number in (errno.EACCES, errno.EPERM, errno.EROFS) or "readonly" in text or "unable to open database" in text:
         hint = f"make it accessible for this user: ls -ld '{where}'"
-        if not Path(where).is_relative_to(root):
-            hint = "make it accessible, or set DVC_SITE_CACHE_DIR (and dvc cache dir) to a folder of this user"
+        if cache and (where.is_relative_to(cache) or cache.is_relative_to(where)):
+            own = root / ".dvc" / "cache"
+            return AccessError(
+                f"{cache}: this user cannot use the DVC cache that cache.dir names: {text}.",
+                hint=f"use a cache in the project: dvc cache dir --local '{own}'",
+            )
+        if not where.is_relative_to(root):
+            hint = "make it accessible, or set DVC_SITE_CACHE_DIR to a folder of this user"
         return AccessError(f"{where}: DVC cannot use it: {text}.", hint=hint)
     if number in (errno.EXDEV, errno.EMLINK, errno.ENOTSUP):
         return ConfigError(f"{where}: DVC cannot link files there: {text}.", hint="dvc config cache.type copy")
     return UnavailableError(f"{where}: DVC cannot use it: {text}.", hint="run dvc status for details")
+
+
+def shared_cache(root: Path) -> Path | None:
+    """The cache outside the project that `cache.dir` names; None where the project has its own."""
+    from dvc.config import Config
+    from dvc.exceptions import DvcException
+
+    with suppress(DvcException, OSError):
+        named = Config(dvc_dir=str(root / ".dvc"), validate=False).get("cache", {}).get("dir")
+        if named:
+            cache = Path(named).resolve()
+            return None if cache.is_relative_to(root.resolve()) else cache
+    return None
 
 
 def remote_error(error: BaseException, *, url: str, doing: str) -> CryptomlError:
@@ -128,7 +152,7 @@ def remote_error(error: BaseException, *, url: str, doing: str) -> CryptomlError
     if isinstance(error, CryptomlError):
         return error
     protocol = url.partition("://")[0] if "://" in url else ""
-    source = DRIVERS.get(protocol, ("", "the remote's credentials"))[1]
+    source = DRIVERS.get(protocol, ("", "set the credentials of the remote"))[1]
     chain = [error]
     while chain[-1].__cause__ is not None:
         chain.append(chain[-1].__cause__)
@@ -140,13 +164,26 @@ def remote_error(error: BaseException, *, url: str, doing: str) -> CryptomlError
         return UnavailableError(f"{url}: the disk is full; could not {doing}.", hint="free some space there")
     if number == errno.EROFS:
         return AccessError(f"{url}: could not {doing}: read-only file system.", hint="mount it writable")
-    if isinstance(error, (PermissionError, AuthError)) or ACCESS_ERRORS.search(names) or "403" in text:
-        hint = f"set {source}" if protocol else "make it writable for this user"
+    status = next((number for one in chain if (number := _http_status(one))), None)
+    if status == 403 or text.startswith("Forbidden") or "403" in text:
+        return AccessError(
+            f"{url}: could not {doing}: {text}.",
+            hint=f"ask the owner of the storage for permission; for other credentials: {source}",
+        )
+    if status == 401 or isinstance(error, (PermissionError, AuthError)) or ACCESS_ERRORS.search(names):
+        hint = source if protocol else f"make it accessible for this user: ls -ld '{url}'"
         return AccessError(f"{url}: could not {doing}: {text}.", hint=hint)
     if isinstance(error, (OptionError, ValueError, NotImplementedError, ModuleNotFoundError)):
-        return ConfigError(
-            f"{url}: could not {doing}: {text}.", hint=f"correct the remote in .dvc/config; set {source}"
-        )
+        return ConfigError(f"{url}: could not {doing}: {text}.", hint=f"correct the remote in .dvc/config; {source}")
     if isinstance(error, FileNotFoundError):
         return ConfigError(f"{url}: could not {doing}: {text}.", hint="check the address in .dvc/config")
     return UnavailableError(f"{url}: could not {doing}: {text}.", hint="check the network, or try again later")
+
+
+def _http_status(error: BaseException) -> int | None:
+    """The status with which a storage service refused: gcsfs keeps it in `code`, Azure's client in `status_code`."""
+    for name in ("status", "status_code", "code"):
+        number = getattr(error, name, None)
+        if isinstance(number, int) and 400 <= number < 600:
+            return number
+    return None

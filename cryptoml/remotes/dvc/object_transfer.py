@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptoml.errors import ConfigError, CryptomlError, UnavailableError
 from cryptoml.remotes.dagshub import refusal
-from cryptoml.remotes.dvc.errors import remote_error
+from cryptoml.remotes.dvc.errors import dvc_os_error, remote_error
 from cryptoml.remotes.dvc.pins import Pin
 from cryptoml.remotes.dvc.project import DvcRemote
 from cryptoml.remotes.dvc.redirects import same_host_only
@@ -148,24 +148,37 @@ def _copy(at: Session, pins: Sequence[Pin], *, to_remote: bool, on_done: OnDone)
         except CryptomlError:
             raise
         except Exception as error:  # DVC raises whatever a driver raises; translated and raised again
-            raise remote_error(error, url=at.remote.address, doing=doing) from error
+            raise _cache_error(at, error) or remote_error(error, url=at.remote.address, doing=doing) from error
         if not to_remote:
             lost = [md5 for md5 in some if not Path(near.oid_to_path(md5)).is_file()]
             failed = {md5: failed.get(md5, OSError("other bytes came than are pinned")) for md5 in lost}
         copied += len(some) - len(failed)
         faults.update({some[md5].path: error for md5, error in failed.items()})
     if faults:
-        raise _copy_error(at.remote, faults, doing)
+        raise _copy_error(at, faults, doing)
     return copied
 
 
-def _copy_error(remote: DvcRemote, faults: dict[Path, BaseException], doing: str) -> CryptomlError:
+def _cache_error(at: Session, error: BaseException) -> CryptomlError | None:
+    """What the cache here refused; None where the error comes from the remote."""
+    if not isinstance(error, OSError) or not error.filename:
+        return None
+    if Path(error.filename).is_relative_to(at.repo.cache.local_cache_dir):
+        return dvc_os_error(error, Path(at.repo.root_dir))
+    return None
+
+
+def _copy_error(at: Session, faults: dict[Path, BaseException], doing: str) -> CryptomlError:
+    remote = at.remote
     statuses = [getattr(one, "status", None) for one in faults.values()]
     status = next((number for number in statuses if isinstance(number, int)), None)
     path, first = next(iter(faults.items()))
     more = f" and {len(faults) - 1:,} more" if len(faults) > 1 else ""
     if status is not None:
         return refusal(status, f"{path}{more}: DVC remote {remote.address}: could not {doing}")
+    in_cache = _cache_error(at, first)
+    if in_cache is not None:
+        return in_cache
     known = remote_error(first, url=remote.address, doing=f"{doing} ({path}{more})")
     if isinstance(known, UnavailableError) and "disk" not in known.fact:
         return UnavailableError(known.fact, hint="run it again: what arrived is kept")
@@ -184,6 +197,10 @@ def _sizes(at: Session, paths: list[str]) -> list[int | None]:
         raise UnavailableError(
             f"{at.remote.address}: no answer within {patience_s:g} s.", hint="check the network, or try again later"
         ) from None
+    except CryptomlError:
+        raise
+    except Exception as error:  # DVC raises whatever a driver raises; translated and raised again
+        raise remote_error(error, url=at.remote.address, doing="list its files") from error
     for answer in answers:
         if isinstance(answer, FileNotFoundError | NotADirectoryError):
             found.append(None)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _STREAMS = threading.RLock()
 NO_ROOT_HINT = "cryptoml setup-remotes --local (no account), or cryptoml setup-remotes"
+# Loggers of DVC and of the drivers, which print whole tracebacks of errors that they raise as well.
+LOGGERS = ("dvc", "dvc_data", "dvc_objects", "gcsfs", "adlfs", "azure", "google")
 SITE_CACHE = Path(".dvc/tmp/site-cache")
 
 
@@ -92,7 +94,11 @@ def in_dvc_words(folder: Path) -> Iterator[None]:
     except (AuthError, RemoteOptionError) as error:
         raise ConfigError(f"{folder / '.dvc'}: {first_line(error)}.", hint="correct .dvc/config.local") from error
     except (SCMError, GitError) as error:
-        raise git.problem(folder) or ConfigError(f"{folder}: git: {first_line(error)}.", hint="git status") from error
+        raise (
+            git.problem(folder)
+            or _unsafe(str(error))
+            or ConfigError(f"{folder}: git: {first_line(error)}.", hint="git status")
+        ) from error
     except DvcException as error:
         raise _dvc_error(folder, error) from error
     except (OSError, sqlite3.Error) as error:
@@ -104,7 +110,7 @@ def quiet() -> Iterator[None]:
     """Keep DVC's advice out of standard output and its complaints out of the log; errors come as exceptions."""
     import logging
 
-    loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
+    loggers = [logging.getLogger(name) for name in LOGGERS]
     # Standard output and the loggers belong to the whole process: one thread at a time.
     with _STREAMS:
         levels = [logger.level for logger in loggers]
@@ -152,9 +158,21 @@ def _names_site_cache(folder: Path) -> bool:
     return False
 
 
+def _unsafe(text: str) -> ConfigError | None:
+    """The error for a repository that git trusts and DVC does not: DVC's library reads only ~/.gitconfig."""
+    found = re.search(r"repository path '(.+?)/?' is not owned by current user", text)
+    if found is None:
+        return None
+    return ConfigError(
+        f"{found[1]}: DVC does not read this repository: another user owns it, and ~/.gitconfig does not list it.",
+        hint=f"git config --file ~/.gitconfig --add safe.directory '{found[1]}'",
+    )
+
+
 def _dvc_error(folder: Path, error: Exception) -> Exception:
     text, reason = str(error), first_line(error)
     unsafe = git.problem(folder) if "not owned by" in text or "dubious" in text else None
+    unsafe = unsafe or _unsafe(text)
     if unsafe is not None:
         return unsafe
     if "git-ignored" in text:

@@ -194,7 +194,27 @@ def _look_at_azure(location: str, timeout_s: float) -> bool:
     return any(os.environ.get(key) for key in keys) or _is_installed("azure.identity")
 
 
-_LOOKS = {"s3": _look_at_s3, "gs": _look_at_gs, "wasbs": _look_at_azure, "abfss": _look_at_azure}
+def _look_at_hdfs(location: str, timeout_s: float) -> bool:
+    """Whether Hadoop's client can be loaded; pyarrow only finds out when it opens a file system."""
+    from pyarrow.fs import HadoopFileSystem
+
+    try:
+        HadoopFileSystem.from_uri(location)
+    except OSError as error:
+        reason = str(error).partition("\n")[0]
+        if "libjvm" in reason or "libhdfs" in reason:
+            raise ConfigError(
+                f"{_shown(location)}: Hadoop's client cannot be loaded: {reason}.",
+                hint=f"install Java and Hadoop, and set JAVA_HOME, HADOOP_HOME and CLASSPATH; or {NEW_EXPERIMENT}",
+            ) from error
+        raise ArtifactUnavailableError(f"{_shown(location)}: {reason}.", hint=endpoint_hint("hdfs")) from error
+    return True
+
+
+_LOOKS = {
+    "s3": _look_at_s3, "gs": _look_at_gs, "wasbs": _look_at_azure, "abfss": _look_at_azure,
+    "hdfs": _look_at_hdfs, "viewfs": _look_at_hdfs,
+}  # fmt: skip
 
 
 def _shown(location: str) -> str:
@@ -214,4 +234,10 @@ def root_uri(text: str, *, base: Path) -> str:
     if "://" in text:
         path = local_path(text)
         return (path.as_uri() if path else text).rstrip("/")
+    scheme = re.match(r"([a-z][a-z0-9-]+):/", text)
+    if scheme and scheme[1] in BUCKETS:
+        raise ConfigError(
+            f"CRYPTOML_ARTIFACT_ROOT={text}: a slash is missing after {scheme[1]}:/.",
+            hint=f"CRYPTOML_ARTIFACT_ROOT={scheme[1]}://{text[scheme.end() :].lstrip('/')}",
+        )
     return (base / Path(text).expanduser()).as_uri().rstrip("/")

@@ -228,7 +228,11 @@ def _database_error(text: str, uri: str, doing: str) -> CryptomlError:
             f"{where}: could not {doing}: the database is damaged.",
             hint="move the file away; a new one is made, and cryptoml sync delivers what is pending",
         )
-    return UnavailableError(f"{where}: could not {doing}: {_cut(text)}")
+    # SQLAlchemy puts the driver's exception class before the reason and a link to its own documentation after it.
+    reason = re.sub(r"^\([\w.]+\) |\(Background on this error at: \S+\)", "", text).strip()
+    return UnavailableError(
+        f"{where}: could not {doing}: {_cut(reason)}.", hint="check the address and the network; then cryptoml sync"
+    )
 
 
 def _brief(error: Exception) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cryptoml import events
-from cryptoml.errors import UnavailableError, UsageError
+from cryptoml.errors import ConfigError, UnavailableError, UsageError
 from cryptoml.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def open_project_store(
         on_event(events.Info(sentence))
 
     settings.check_connected()
+    _refuse_left_folder(settings)
     user, password = settings.mlflow_credentials() or (None, None)
     uri = settings.mlflow_uri()
     if not creates:
@@ -102,6 +103,18 @@ def _check_there(uri: str) -> None:
         )
 
 
+def _refuse_left_folder(settings: Settings) -> None:
+    """Raise ConfigError where the folder of the store is gone and the project has a store: the project was moved."""
+    from cryptoml.tracking.store import sqlite_store
+
+    uri, own = settings.mlflow_uri(), settings.project_dir / "mlflow.db"
+    if uri.startswith("sqlite:") and own.is_file() and not (path := sqlite_store.database_path(uri)).parent.exists():
+        raise ConfigError(
+            f"{path}: the folder of the store is not there, and it is not created, as this project has {own}.",
+            hint=f"if the project was moved: MLFLOW_TRACKING_URI=sqlite:///mlflow.db; else: mkdir -p '{path.parent}'",
+        )
+
+
 def has_outdated_database(settings: Settings) -> bool:
     """Whether the store in use is a SQLite file of an older MLflow."""
     from cryptoml.tracking.store import sqlite_store
@@ -119,6 +132,7 @@ def check_project_store(settings: Settings, *, on_event: events.OnEvent = events
     from cryptoml.tracking.store.preflight import check_training_store
 
     settings.check_connected()
+    _refuse_left_folder(settings)
     if is_database(settings):
         with open_project_store(settings, patience_s=0, on_event=on_event) as store:
             store.experiment_id(settings.experiment_name)

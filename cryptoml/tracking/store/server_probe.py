@@ -85,6 +85,7 @@ def ask_mlflow(
     import requests
     import urllib3
 
+    proxies.check_addresses()
     bearer = os.environ.get("MLFLOW_TRACKING_TOKEN")
     check_address(uri, with_credentials=credentials is not None or bool(bearer))
     verify: bool | str = os.environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or (

@@ -96,6 +96,12 @@ class Store:
         found = self._find_experiment(name)
         return found[0] if found and found[1] != "deleted" else None
 
+    def refuse_deleted(self, name: str) -> None:
+        """Raise ConfigError, with the command that restores it, where the experiment was deleted."""
+        found = self._find_experiment(name)
+        if found is not None and found[1] == "deleted":
+            raise deleted_experiment(self.uri, name)
+
     def artifact_location(self, name: str) -> str | None:
         """Where the experiment keeps its artifacts, or None when it is not there."""
         found = self._find_experiment(name)

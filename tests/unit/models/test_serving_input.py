@@ -57,7 +57,11 @@ def test_what_is_no_number_is_refused(volume: object) -> None:
     assert "astype(float)" in caught.value.hint
 
 
-@pytest.mark.parametrize("times", [[1732665600, 1732669200], [1.7326656e12, 1.7326692e12]])
-def test_numbers_as_timestamps_are_refused(times: object) -> None:
-    with pytest.raises(DataError, match="their unit is unknown"):
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("kind", ["int64", "float64"])
+def test_numbers_as_timestamps_are_refused_with_a_hint_that_converts_them(unit: str, kind: str) -> None:
+    steps = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    times = pd.Series([1732665600 * steps, 1732669200 * steps]).astype(kind)
+    with pytest.raises(DataError, match="their unit is unknown") as caught:
         candles_of(table(timestamp=times))
+    assert f"pandas.to_datetime(x, unit='{unit}', utc=True)" in caught.value.hint

@@ -37,8 +37,12 @@ def test_with_the_zone_named_every_hour_is_read_right(tmp_path: Path, zone: str,
 
 
 @pytest.mark.parametrize(
-    "zone", ["America/New_York", "Europe/Berlin", "Europe/London", "Europe/Athens", "Australia/Sydney"]
-)
+    "zone",
+    [
+        "America/New_York", "Europe/Berlin", "Europe/London", "Europe/Athens", "Australia/Sydney",
+        "Pacific/Auckland", "America/Sao_Paulo", "America/Santiago", "Asia/Jerusalem",
+    ],
+)  # fmt: skip
 def test_a_doubled_autumn_hour_gives_local_time_away(tmp_path: Path, zone: str) -> None:
     with pytest.raises(DataError, match="local time") as caught:
         read_candles(write(tmp_path / "a.csv", local(zone)))

@@ -1,0 +1,25 @@
+"""Errors of a database's driver, in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from cryptoml.errors import UnavailableError
+from cryptoml.tracking.store.errors import store_in_words
+
+URI = "postgresql://ada:s3cret@db.example.org/mlflow"
+
+
+def test_the_reason_of_a_database_comes_without_the_link_to_the_documentation() -> None:
+    from sqlalchemy.exc import OperationalError
+
+    class ConnectionTimeout(Exception):
+        """As psycopg raises it."""
+
+    with pytest.raises(UnavailableError) as caught, store_in_words(URI, "open the database"):
+        raise OperationalError("", {}, ConnectionTimeout("connection timeout expired"), code="e3q8")
+    assert "connection timeout expired" in caught.value.fact
+    assert "Background" not in caught.value.fact
+    assert "ConnectionTimeout" not in caught.value.fact
+    assert "s3cret" not in str(caught.value)
+    assert "check the address and the network" in caught.value.hint
