@@ -36,11 +36,12 @@ tests/compat/.venv-%/.stamp: tests/compat/mlflow-%.lock | setup
 	VIRTUAL_ENV=$(@D) $(BIN)/uv pip sync --quiet --require-hashes $<
 	@touch $@
 
-lint: setup ## style, types, layers
+lint: setup ## style, types, layers, declared dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry .
 
 # Debian's and Ubuntu's packages; elsewhere install a Chromium and its chromedriver by hand.
 browser: ## install the headless browser that tests of pages need, if there is none
