@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,9 @@ from cryptoml.data.cleaning.repair import NANOSECONDS, OnBadRows
 from cryptoml.data.interval import Interval, default_max_no_trade, interval_of, parse_interval
 from cryptoml.data.reading.columns import PRICES
 from cryptoml.data.symbols import plain_symbol, symbol_of_name
+from cryptoml.data.table_files import write_csv
 from cryptoml.errors import DataError
+from cryptoml.system.files import replacing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,18 +119,13 @@ def write_candles(frame: pd.DataFrame, path: Path) -> None:
         raise DataError(
             f"{path}: candles are not written in this form.", hint="end the name in .csv, .csv.gz or .parquet"
         )
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(path) as part:
             if parquet:
-                frame.to_parquet(partial)
+                frame.to_parquet(part)
             else:
-                compression = {"method": "gzip", "mtime": 0} if path.suffix == ".gz" else None
-                frame.to_csv(partial, date_format="%Y-%m-%dT%H:%M:%SZ", compression=compression)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+                write_csv(frame, part, gzipped=path.suffix == ".gz", index=True)
     except OSError as error:
         raise DataError(
             f"{path}: cannot be written: {error.strerror}.", hint="choose a folder that is yours"

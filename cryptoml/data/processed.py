@@ -7,7 +7,6 @@ are the truth and its features are there for other tools: training computes feat
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from cryptoml.data.candles import Candles, QualityReport, write_candles
 from cryptoml.data.interval import parse_interval
 from cryptoml.data.symbols import plain_symbol
 from cryptoml.errors import DataError
+from cryptoml.system.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,13 +50,9 @@ def write_processed(
     }
     metadata = {_KEY: json.dumps(document, sort_keys=True).encode()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with replacing(path) as part:
         # The checksums tell `read_processed` that a page was damaged since.
-        pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd", write_page_checksum=True)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd", write_page_checksum=True)
 
 
 def is_processed(path: Path) -> bool:

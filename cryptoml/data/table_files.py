@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import gzip
+import io
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from cryptoml.errors import UsageError
-from cryptoml.system.files import in_words
+from cryptoml.system.files import in_words, replacing
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 # What makes a spreadsheet take a text for a formula (OWASP, CSV injection), and texts that are plain numbers.
 _FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -29,18 +31,27 @@ def check_table_path(path: Path) -> None:
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write all columns without the index; an older file is replaced when the new one is whole."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with in_words(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(path) as part:
             if path.name.endswith(".parquet"):
                 table.to_parquet(part, index=False)
             else:
-                packed: Literal["gzip"] | None = "gzip" if path.name.endswith(".gz") else None
-                _defused(table).to_csv(part, index=False, compression=packed, date_format="%Y-%m-%dT%H:%M:%SZ")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+                write_csv(_defused(table), part, gzipped=path.suffix == ".gz", index=False)
+
+
+def write_csv(table: pd.DataFrame, path: Path, *, gzipped: bool, index: bool) -> None:
+    """Write CSV with ISO times (UTC); the same table gives the same bytes, whatever the file is called."""
+    if not gzipped:
+        table.to_csv(path, index=index, date_format=_TIME)
+        return
+    # gzip's header would hold the time and the name of the file.
+    with (
+        path.open("wb") as file,
+        gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="") as text,
+    ):
+        table.to_csv(text, index=index, date_format=_TIME)
 
 
 def defused_text(value: object) -> object:

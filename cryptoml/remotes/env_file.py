@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from cryptoml.errors import AccessError, ConfigError
 from cryptoml.system.dotenv_file import encoding_of
+from cryptoml.system.files import write_atomically
 
 
 def changed_text(text: str, values: Mapping[str, str]) -> str:
     """`text` with each variable set once: where it last stood, else at the end. Comments and order stay."""
+    # dotenv.set_key writes one variable at a time, drops comments, keeps duplicates and an existing file's open mode.
     from dotenv.parser import parse_stream
 
     bindings = list(parse_stream(io.StringIO(text)))
@@ -51,21 +52,11 @@ def write_variables(path: Path, values: Mapping[str, str]) -> bool:
             path.chmod(0o600)
             return False
         if path.exists():
-            _write_private(path.with_name(f"{path.name}.bak"), old)
-        _write_private(path, new)
+            write_atomically(path.with_name(f"{path.name}.bak"), old, private=True)
+        write_atomically(path, new, private=True)
     except OSError as error:
         raise AccessError(f"{path}: cannot be written: {error.strerror}.", hint="make the folder yours") from None
     return True
-
-
-def _write_private(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _line(name: str, value: str) -> str:

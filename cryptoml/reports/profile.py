@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cryptoml.system.files import replacing
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -127,12 +129,8 @@ def make_profile(source: Path, output: Path, *, title: str) -> None:
         pool_size=1,
         html={"inline": True, "use_local_assets": True, "style": {"theme": None}},
     )
-    partial = _partial(output, os.getpid())
-    try:
-        report.to_file(partial, silent=True)
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(output, part=_partial(output, os.getpid())) as part:
+        report.to_file(part, silent=True)
 
 
 def _partial(output: Path, pid: int) -> Path:

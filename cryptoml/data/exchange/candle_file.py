@@ -85,25 +85,18 @@ class Filling:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Keep a second extraction off the same file; the lock goes when the process does."""
-    from filelock import FileLock, Timeout
+    """Hold the right to extract to this file; raises UnavailableError while another extraction does."""
+    from cryptoml.system.files import in_words, locked
 
-    from cryptoml.system.files import os_error
+    def busy() -> UnavailableError:
+        return UnavailableError(
+            f"{path}: another extraction is writing this file.", hint="try again when it has finished"
+        )
 
-    try:
+    with in_words(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise UnavailableError(
-            f"{path}: another extraction is writing this file.", hint="try again when it is over"
-        ) from None
-    except OSError as error:
-        raise os_error(error, path) from error
-    try:
+    with locked(path.with_name(f".{path.name}.lock"), timeout_s=0, busy=busy):
         yield
-    finally:
-        lock.release()
 
 
 def iso(milliseconds: int | None) -> str | None:

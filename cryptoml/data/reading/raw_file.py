@@ -15,6 +15,7 @@ from cryptoml.data.candles import write_candles
 from cryptoml.data.exchange.client import Candle, Timeframe
 from cryptoml.data.symbols import plain_symbol
 from cryptoml.errors import DataError
+from cryptoml.system.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,13 +83,11 @@ def append_candles(path: Path, candles: Sequence[Candle], *, symbol: str) -> Non
         return
     text = _frame(candles, symbol).to_csv(header=False, date_format="%Y-%m-%dT%H:%M:%SZ", lineterminator="\n")
     data = text.encode()
-    with _replacing(path) as partial:
-        shutil.copyfile(path, partial)
-        with partial.open("ab") as file:
+    with _replacing(path) as part:
+        shutil.copyfile(path, part)
+        with part.open("ab") as file:
             # A second gzip member reads on where the first ends.
             file.write(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def _frame(candles: Sequence[Candle], symbol: str) -> pd.DataFrame:
@@ -126,22 +125,17 @@ def _torn_at(path: Path) -> int | None:
 def _drop_torn_line(path: Path) -> None:
     """Replace the file by one without its torn last line."""
     end = _torn_at(path)
-    with _replacing(path) as partial:
-        shutil.copyfile(path, partial)
-        os.truncate(partial, end or 0)
+    with _replacing(path) as part:
+        shutil.copyfile(path, part)
+        os.truncate(part, end or 0)
 
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """A file to write that takes the place of `path` in the end; a link is replaced, not written through."""
-    # Always the same name, so that the next call writes over what a kill -9 left; there is one writer at a time.
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        try:
-            yield partial
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        # Always the same name, so that the next call overwrites what kill -9 left; there is one writer at a time.
+        with replacing(path, part=path.with_name(f".{path.name}.partial")) as part:
+            yield part
     except OSError as error:
         raise DataError(
             f"{path}: cannot be written: {error.strerror}.", hint="choose a folder that is yours, with room left"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from cryptoml.data.interval import Interval, parse_interval
 from cryptoml.data.simulation import process
 from cryptoml.errors import DataError, UsageError
+from cryptoml.system.files import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,8 +105,8 @@ def write_simulation(simulation: Simulation, path: str | Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_candles(simulation.frame.assign(symbol=simulation.symbol), path)
-        _write_text(truth, answers)
-        _write_text(note, _note(simulation, path.name, truth.name))
+        write_atomically(truth, answers)
+        write_atomically(note, _note(simulation, path.name, truth.name))
     except OSError as error:
         raise DataError(
             f"{error.filename or path}: cannot be written ({error.strerror}).",
@@ -169,14 +170,3 @@ def _note(simulation: Simulation, candles: str, truth: str) -> str:
         "expected_return, the mean of the next candle's log return, and volatility, the deviation around\n"
         "it. It is the answer sheet: never train on it.\n"
     )
-
-
-def _write_text(path: Path, text: str) -> None:
-    import os
-
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8", newline="")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

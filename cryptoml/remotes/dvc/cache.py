@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from cryptoml.errors import DataError
 from cryptoml.remotes.dvc.errors import dvc_os_error
 from cryptoml.remotes.dvc.pins import Pin, hash_of
 from cryptoml.remotes.dvc.session import opened
+from cryptoml.system.files import replacing
 
 
 @dataclass(frozen=True)
@@ -74,20 +74,16 @@ def check_out(folder: Path, pin: Pin, cache: Cache) -> None:
     A link into the cache is replaced, never written through: the cache keeps its bytes.
     """
     source, target = cache.place(pin), folder / pin.path
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            shutil.copyfile(source, partial)
-            if hash_of(partial, pin.hash_name) != pin.md5:
+        with replacing(target) as part:
+            shutil.copyfile(source, part)
+            if hash_of(part, pin.hash_name) != pin.md5:
                 source.unlink(missing_ok=True)
                 raise DataError(
                     f"{pin.path}: the copy in the cache was damaged and is removed.",
                     hint=f"cryptoml pull-data '{pin.path}'",
                 )
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(
             f"{target}: cannot be written: {error.strerror}.", hint="make the folder writable, with space left"

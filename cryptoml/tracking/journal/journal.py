@@ -197,7 +197,7 @@ class JournalRun:
 def _copy(source: Path, target: Path, *, part: Path) -> tuple[str, int]:
     digest = hashlib.sha256()
     size = 0
-    with source.open("rb") as reader, replacing(target, part=part) as writer:
+    with source.open("rb") as reader, replacing(target, part=part), part.open("wb") as writer:
         while block := reader.read(_CHUNK):
             digest.update(block)
             size += len(block)

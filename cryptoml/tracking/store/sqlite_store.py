@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from cryptoml import events
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
 from cryptoml.system.environment import is_writable
-from cryptoml.system.files import in_words, locked
+from cryptoml.system.files import in_words, locked, replacing
 from cryptoml.tracking.store.errors import store_in_words
 from cryptoml.tracking.store.quiet import import_mlflow
 
@@ -246,11 +246,11 @@ def _create(path: Path, artifacts_root: Path) -> None:
     part = path.with_name(f".{path.name}.part")
     for leftover in path.parent.glob(f"{part.name}*"):
         leftover.unlink()
-    _let_mlflow_open(part, artifacts_root)
-    with closing(sqlite3.connect(part)) as database:
-        # WAL lets readers go on while one process writes; where the file system cannot do it, nothing changes.
-        database.execute("PRAGMA journal_mode=WAL")
-    part.replace(path)
+    with replacing(path, part=part):
+        _let_mlflow_open(part, artifacts_root)
+        with closing(sqlite3.connect(part)) as database:
+            # WAL lets readers go on while one process writes; where the file system cannot do it, nothing changes.
+            database.execute("PRAGMA journal_mode=WAL")
 
 
 def _let_mlflow_open(path: Path, artifacts_root: Path) -> None:

@@ -17,18 +17,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cryptoml import events
 from cryptoml.errors import UnavailableError
 from cryptoml.settings import Settings
-from cryptoml.system.files import in_words, write_atomically
+from cryptoml.system.files import in_words, locked, write_atomically
 from cryptoml.system.stopping import command_pid
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
-
-POLL_S = 0.2
 
 
 @contextmanager
@@ -41,8 +35,6 @@ def only_training(
     on_event: events.OnEvent,
 ) -> Iterator[None]:
     """Be the only training of this output, waiting up to `wait_s` for another; raises UnavailableError after that."""
-    from filelock import FileLock
-
     if not data.is_file():
         # Reading it says what is wrong; a folder that is no project yet stays untouched.
         yield
@@ -50,34 +42,25 @@ def only_training(
     path = _lock_path(settings, data, model_name)
     with in_words(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    if not _taken(lock, path, within_s=0):
-        fact = f"{data}: another training of this data is at work: {_holder(path)}"
-        if wait_s:
-            on_event(events.Info(f"{fact}. Waiting up to {wait_s:g} s."))
-        if not wait_s or not _taken(lock, path, within_s=wait_s):
-            raise UnavailableError(
-                f"{fact}.", hint="wait for it with --wait SECONDS, end it, or name another MLFLOW_EXPERIMENT_NAME"
-            )
-    try:
-        with in_words(path):
-            write_atomically(_about(path), json.dumps(_this_holder()) + "\n")
-        yield
-    finally:
-        with suppress(OSError):
-            _about(path).unlink(missing_ok=True)
-        lock.release()
 
+    def fact() -> str:
+        return f"{data}: another training of this data is running: {_holder(path)}"
 
-def _taken(lock: BaseFileLock, path: Path, *, within_s: float) -> bool:
-    from filelock import Timeout
+    def busy() -> UnavailableError:
+        hint = "wait for it with --wait SECONDS, end it, or name another MLFLOW_EXPERIMENT_NAME"
+        return UnavailableError(f"{fact()}.", hint=hint)
 
-    with in_words(path):
+    def on_wait() -> None:
+        on_event(events.Info(f"{fact()}. Waiting up to {wait_s:g} s."))
+
+    with locked(path, timeout_s=wait_s, on_wait=on_wait, busy=busy):
         try:
-            lock.acquire(timeout=within_s, poll_interval=POLL_S)
-        except Timeout:
-            return False
-    return True
+            with in_words(path):
+                write_atomically(_about(path), json.dumps(_this_holder()) + "\n")
+            yield
+        finally:
+            with suppress(OSError):
+                _about(path).unlink(missing_ok=True)
 
 
 def _lock_path(settings: Settings, data: Path, model_name: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from pathlib import Path
 
 import pandas as pd
@@ -42,3 +43,12 @@ def test_a_csv_file_holds_no_formula_and_its_numbers_unchanged(tmp_path: Path) -
     ]
     write_table(table, tmp_path / "t.parquet")
     assert pd.read_parquet(tmp_path / "t.parquet")["run_name"][0] == "=HYPERLINK(1)"
+
+
+def test_a_compressed_table_has_the_same_bytes_under_each_name(tmp_path: Path) -> None:
+    table = pd.DataFrame({"time": pd.to_datetime(["2024-01-01"], utc=True), "skill": [0.5]})
+    for name in ("a.csv.gz", "other.csv.gz"):
+        write_table(table, tmp_path / name)
+    packed = (tmp_path / "a.csv.gz").read_bytes()
+    assert packed == (tmp_path / "other.csv.gz").read_bytes()
+    assert gzip.decompress(packed) == b"time,skill\n2024-01-01T00:00:00Z,0.5\n"
