@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -192,19 +191,25 @@ def _check_run(store: Store, run_id: str, artifact_path: str) -> None:
 
 
 def _wait_until_ready(store: Store, version: ModelVersion, within_s: float) -> None:
-    deadline = time.monotonic() + within_s
-    while version.status != "READY":
-        if version.status != "PENDING_REGISTRATION":
-            raise UnavailableError(
-                f"version {version.version} of {version.name} could not be made: {version.status_message}."
-            )
-        if time.monotonic() > deadline:
+    from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+    if version.status == "PENDING_REGISTRATION":
+        retrying = Retrying(
+            retry=retry_if_result(lambda seen: seen.status == "PENDING_REGISTRATION"),
+            wait=wait_fixed(_POLL_S),
+            stop=stop_after_delay(within_s),
+        )
+        try:
+            version = retrying(store.client.get_model_version, version.name, version.version)
+        except RetryError:
             raise UnavailableError(
                 f"version {version.version} of {version.name} is not ready after {within_s:.0f} s.",
                 hint="look at it in the MLflow UI",
-            )
-        time.sleep(_POLL_S)
-        version = store.client.get_model_version(version.name, version.version)
+            ) from None
+    if version.status != "READY":
+        raise UnavailableError(
+            f"version {version.version} of {version.name} could not be made: {version.status_message}."
+        )
 
 
 def _complete(store: Store, entity: ModelVersion) -> Version:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from cryptoml.errors import AnswerIsNoError, ConfigError, CryptomlError, Unavail
 from cryptoml.remotes import git, git_remote
 
 LOCK_PATIENCE_S = 5.0
+POLL_S = 0.2
 IDENTITY_MEND = 'git config user.name "Your Name" && git config user.email you@example.org'
 # Each unfinished operation of git, the file in its folder that tells of it, and the command that ends it.
 UNFINISHED = {
@@ -86,11 +86,13 @@ def _hook(folder: Path) -> str | None:
 
 
 def _wait_for_index(lock: Path) -> None:
-    deadline = time.monotonic() + LOCK_PATIENCE_S
-    while lock.exists():
-        if time.monotonic() > deadline:
-            raise UnavailableError(
-                f"{lock}: another git process holds the index; nothing was pushed or committed.",
-                hint=f"wait until it has ended; if none is running: rm '{lock}'",
-            )
-        time.sleep(0.2)
+    from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+    retrying = Retrying(retry=retry_if_result(bool), wait=wait_fixed(POLL_S), stop=stop_after_delay(LOCK_PATIENCE_S))
+    try:
+        retrying(lock.exists)
+    except RetryError:
+        raise UnavailableError(
+            f"{lock}: another git process holds the index; nothing was pushed or committed.",
+            hint=f"wait until it has ended; if none is running: rm '{lock}'",
+        ) from None

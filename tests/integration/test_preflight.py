@@ -217,7 +217,7 @@ def test_a_server_of_this_machine_that_is_starting_is_waited_for(at_hub: Hub, mo
         port = taken.getsockname()[1]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     pauses: list[float] = []
-    monkeypatch.setattr(project_store.time, "sleep", pauses.append)
+    monkeypatch.setattr(time, "sleep", pauses.append)
     monkeypatch.setattr(project_store, "LOOPBACK_PATIENCE_S", 3.0)
     with pytest.raises(UnavailableError, match="refused"):
         project_store.open_project_store(load_settings())

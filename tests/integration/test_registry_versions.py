@@ -155,3 +155,34 @@ def test_a_version_that_never_gets_ready_is_told(
     monkeypatch.setattr(store.client, "create_model_version", pending)
     with pytest.raises(UnavailableError, match="could not be made"):
         register_version(store, run_id=run_id, model_name=name)
+
+
+@pytest.mark.parametrize(("looks", "ready"), [(2, True), (1000, False)])
+def test_a_pending_version_is_waited_for(
+    store: Store, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int, ready: bool
+) -> None:
+    run_id = a_run(store, tmp_path)
+    create, get = store.client.create_model_version, store.client.get_model_version
+    seen: list[str] = []
+
+    def pending(*given: object, **named: object) -> object:
+        made = create(*given, **named)
+        made._status = "PENDING_REGISTRATION"
+        return made
+
+    def look(*given: str) -> object:
+        found = get(*given)
+        seen.append(found.version)
+        if len(seen) < looks:
+            found._status = "PENDING_REGISTRATION"
+        return found
+
+    monkeypatch.setattr(store.client, "create_model_version", pending)
+    monkeypatch.setattr(store.client, "get_model_version", look)
+    monkeypatch.setattr("cryptoml.registry.versions._POLL_S", 0.01)
+    if ready:
+        assert register_version(store, run_id=run_id, model_name=name).version == "1"
+    else:
+        with pytest.raises(UnavailableError, match="is not ready after 0 s"):
+            register_version(store, run_id=run_id, model_name=name, ready_within_s=0.1)
+    assert len(seen) >= 2

@@ -1,8 +1,7 @@
-"""How long an exchange is waited for: when it asks for a pause, when it is slow, when the line drops."""
+"""Retries of requests to an exchange: after the pause it asks for, a slow answer or a dropped connection."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,12 +13,15 @@ from cryptoml.system.proxies import connection_error, proxy_of
 
 if TYPE_CHECKING:
     from ccxt.base.exchange import Exchange
+    from tenacity import RetryCallState
 
 TRIES = 4
 FIRST_PAUSE_S = 1.0
 # Binance bans for two minutes at first and for up to three days later: only short bans are sat out.
 LONGEST_ASKED_S = 180.0
 UNSAID_PAUSE_S = {429: 10.0, 418: 120.0}
+# The statuses of an exchange that serves no one from this country.
+NOT_SERVED = (403, 451)
 
 Answer = TypeVar("Answer")
 
@@ -31,42 +33,61 @@ def ask(client: Exchange, request: Callable[[], Answer], *, on_event: events.OnE
     Raises UnavailableError when the exchange stays away, AccessError when it does not serve this place.
     """
     from ccxt.base import errors
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
-    for tried in range(1, TRIES + 1):
-        try:
-            answer = request()
-            if client.last_json_response is None:
-                raise TypeError("the answer is not JSON")
-            return answer
-        except errors.NetworkError as error:
-            fault, pause = _fault(client, error), FIRST_PAUSE_S * 2 ** (tried - 1)
-            asked = _asked_pause(client, error)
-            if asked is not None:
-                pause = asked
-            if pause > LONGEST_ASKED_S:
-                raise UnavailableError(
-                    f"{client.id}: {fault} and asks for a pause of {pause:,.0f} s.",
-                    hint="run the same command again after that time; it goes on where it stopped",
-                ) from error
-            if tried == TRIES or _status(error) in (403, 451):
-                raise _given_up(client, fault, error) from error
-        except errors.BaseError as error:
-            raise UnavailableError(
-                f"{client.id}: refused a request: {_first_line(error)}.", hint="try again later"
-            ) from error
-        except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
-            # The client takes answers apart without looking, and reads a proxy's page as "no candles".
-            raise UnavailableError(
-                f"{client.id}: its answer cannot be read ({type(error).__name__}).",
-                hint="see whether a proxy answers in its place",
-            ) from error
-        on_event(events.Warned(f"{client.id}: {fault}; waiting {pause:g} s, then try {tried + 1} of {TRIES}"))
-        time.sleep(pause)
-    raise AssertionError("the last try returns or raises")
+    def send() -> Answer:
+        answer = request()
+        if client.last_json_response is None:
+            raise TypeError("the answer is not JSON")
+        return answer
+
+    def is_temporary(error: BaseException) -> bool:
+        if not isinstance(error, errors.NetworkError) or _status(error) in NOT_SERVED:
+            return False
+        asked_s = _asked_pause(client, error)
+        return asked_s is None or asked_s <= LONGEST_ASKED_S
+
+    def pause_s(state: RetryCallState) -> float:
+        asked_s = _asked_pause(client, _raised(state))
+        return FIRST_PAUSE_S * 2 ** (state.attempt_number - 1) if asked_s is None else asked_s
+
+    def report(state: RetryCallState) -> None:
+        pause, number = state.upcoming_sleep, state.attempt_number + 1
+        fault = _fault(client, _raised(state))
+        on_event(events.Warned(f"{client.id}: {fault}; waiting {pause:g} s, then try {number} of {TRIES}"))
+
+    retrying = Retrying(
+        retry=retry_if_exception(is_temporary),
+        wait=pause_s,
+        stop=stop_after_attempt(TRIES),
+        before_sleep=report,
+        reraise=True,
+    )
+    try:
+        return retrying(send)
+    except errors.NetworkError as error:
+        raise _given_up(client, error) from error
+    except errors.BaseError as error:
+        raise UnavailableError(
+            f"{client.id}: refused a request: {_first_line(error)}.", hint="try again later"
+        ) from error
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        # The client takes answers apart without looking, and reads a proxy's page as "no candles".
+        raise UnavailableError(
+            f"{client.id}: its answer cannot be read ({type(error).__name__}).",
+            hint="see whether a proxy answers in its place",
+        ) from error
 
 
-def _asked_pause(client: Exchange, error: Exception) -> float | None:
-    """Seconds that the exchange wants to be left alone; None when it said nothing of the kind."""
+def _raised(state: RetryCallState) -> BaseException:
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    assert error is not None
+    return error
+
+
+def _asked_pause(client: Exchange, error: BaseException) -> float | None:
+    """The pause that the exchange asks for, in seconds; None when it asks for none."""
     status = _status(error)
     if status not in UNSAID_PAUSE_S:
         return None
@@ -82,8 +103,14 @@ def _asked_pause(client: Exchange, error: Exception) -> float | None:
         return UNSAID_PAUSE_S[status]
 
 
-def _given_up(client: Exchange, fault: str, error: Exception) -> CryptomlError:
-    if _status(error) in (403, 451):
+def _given_up(client: Exchange, error: Exception) -> CryptomlError:
+    fault, asked_s = _fault(client, error), _asked_pause(client, error)
+    if asked_s is not None and asked_s > LONGEST_ASKED_S:
+        return UnavailableError(
+            f"{client.id}: {fault} and asks for a pause of {asked_s:,.0f} s.",
+            hint="run the same command again after that time; it goes on where it stopped",
+        )
+    if _status(error) in NOT_SERVED:
         return AccessError(f"{client.id}: {fault}: it does not serve this place.", hint="choose another --exchange")
     cause = error.__cause__ or error.__context__
     if _status(error) is None and isinstance(cause, Exception):
@@ -96,7 +123,7 @@ def _given_up(client: Exchange, fault: str, error: Exception) -> CryptomlError:
     )
 
 
-def _fault(client: Exchange, error: Exception) -> str:
+def _fault(client: Exchange, error: BaseException) -> str:
     from ccxt.base import errors
 
     status = _status(error)
@@ -110,7 +137,7 @@ def _fault(client: Exchange, error: Exception) -> str:
     return f"no connection through the proxy {proxy}" if proxy else "no connection, or it broke off"
 
 
-def _status(error: Exception) -> int | None:
+def _status(error: BaseException) -> int | None:
     """The HTTP status behind an error of the client, which keeps it only in what it was raised from."""
     response: Any = getattr(error.__cause__ or error.__context__, "response", None)
     return None if response is None else int(response.status_code)

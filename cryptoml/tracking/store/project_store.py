@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -37,6 +36,8 @@ def open_project_store(
     missing SQLite file is not made: UsageError. A store that is away is tried again until `patience_s` have passed; by
     default only a refused connection to this machine is, whose server may be starting.
     """
+    from tenacity import Retrying, retry_if_exception, stop_before_delay, wait_exponential
+
     from cryptoml.tracking.store.sqlite_store import LOCK_WAIT_S
     from cryptoml.tracking.store.store import open_store
 
@@ -52,27 +53,29 @@ def open_project_store(
     # Imported before the clock starts.
     import requests  # noqa: F401
 
-    until = time.monotonic() + (LOOPBACK_PATIENCE_S if patience_s is None else patience_s)
-    pause = FIRST_PAUSE_S
-    while True:
-        try:
-            return open_store(
-                uri,
-                timeout_s=question_timeout_s(settings),
-                username=user,
-                password=password,
-                artifacts_root=_artifacts_root(settings),
-                on_relocation=report if (writes if relocates is None else relocates) else None,
-                migrate=writes,
-                lock_wait_s=LOCK_WAIT_S if lock_wait_s is None else lock_wait_s,
-                on_event=on_event,
-            )
-        except UnavailableError as error:
-            worth_it = patience_s is not None or (_is_loopback(uri) and "refused" in error.fact)
-            if not worth_it or uri.startswith("sqlite:") or time.monotonic() + pause > until:
-                raise
-        time.sleep(pause)
-        pause *= 2
+    def is_temporary(error: BaseException) -> bool:
+        if not isinstance(error, UnavailableError) or uri.startswith("sqlite:"):
+            return False
+        return patience_s is not None or (_is_loopback(uri) and "refused" in error.fact)
+
+    retrying = Retrying(
+        retry=retry_if_exception(is_temporary),
+        wait=wait_exponential(multiplier=FIRST_PAUSE_S),
+        stop=stop_before_delay(LOOPBACK_PATIENCE_S if patience_s is None else patience_s),
+        reraise=True,
+    )
+    return retrying(
+        open_store,
+        uri,
+        timeout_s=question_timeout_s(settings),
+        username=user,
+        password=password,
+        artifacts_root=_artifacts_root(settings),
+        on_relocation=report if (writes if relocates is None else relocates) else None,
+        migrate=writes,
+        lock_wait_s=LOCK_WAIT_S if lock_wait_s is None else lock_wait_s,
+        on_event=on_event,
+    )
 
 
 def open_for_change(

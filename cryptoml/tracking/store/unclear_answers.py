@@ -50,19 +50,21 @@ def once(
 
 def repeat(store: Store, send: Callable[[], object]) -> None:
     """Run `send`, which can be repeated without harm, again after an unclear answer."""
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_chain, wait_fixed
+
     if not store.is_remote:
         send()
         return
-    for pause_s in (*REPEAT_PAUSES_S, None):
-        try:
-            # mlflow's own retries leave out answers that break off.
-            with store.without_retries():
-                send()
-            return
-        except answer_errors() as error:
-            if pause_s is None or not is_unclear(error):
-                raise
-            time.sleep(pause_s)
+    retrying = Retrying(
+        retry=retry_if_exception(is_unclear),
+        wait=wait_chain(*map(wait_fixed, REPEAT_PAUSES_S)),
+        stop=stop_after_attempt(len(REPEAT_PAUSES_S) + 1),
+        reraise=True,
+    )
+    for attempt in retrying:
+        # mlflow's own retries leave out answers that break off.
+        with attempt, store.without_retries():
+            send()
 
 
 def _look(find: Callable[[], T | None]) -> T | None:
