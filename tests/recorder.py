@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Recorder:
         self.place = f"127.0.0.1:{self._server.server_address[1]}"
         self.url = f"http://{self.place}"
 
-    def __enter__(self) -> Recorder:
+    def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 

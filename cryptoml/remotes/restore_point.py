@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 FILES = (
     ".env", ".env.bak", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/config.local", ".dvc/.gitignore",
@@ -27,7 +28,7 @@ class Snapshot:
         """Something else to be undone, last one first; its own failure is passed over."""
         self._undo.append(undo)
 
-    def __enter__(self) -> Snapshot:
+    def __enter__(self) -> Self:
         if self.enabled:
             self._files = {name: _read(self.folder / name) for name in FILES}
             self._new_folders = [name for name in FOLDERS if not (self.folder / name).exists()]

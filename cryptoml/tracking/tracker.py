@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as NotDoneError
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from cryptoml import events
 from cryptoml.errors import CryptomlError, UnavailableError
@@ -86,7 +86,7 @@ class Tracker:
         self._tasks: list[Future[None]] = [self._opened, self._pool.submit(self._deliver_orphans)]
         threading.Thread(target=self._watch, name="store-watch", daemon=True).start()
 
-    def __enter__(self) -> Tracker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

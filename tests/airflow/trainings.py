@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Self
 
 import psutil
 
@@ -25,7 +26,7 @@ class Trainings:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> Trainings:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

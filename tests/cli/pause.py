@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Self
 
 from tests.conftest import Project
 
@@ -103,7 +104,7 @@ class Started:
         """The exit code as Popen gives it: negative when a signal ended the process by itself."""
         return self.process.returncode
 
-    def __enter__(self) -> Started:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *ignored: object) -> None:

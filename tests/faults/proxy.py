@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from tests.faults.faults import FAULTS, Exchange
@@ -79,7 +79,7 @@ class Proxy:
         self.url = f"http://127.0.0.1:{self._port}"
         self._closed = False
 
-    def __enter__(self) -> Proxy:
+    def __enter__(self) -> Self:
         self.witness.start()
         self._listen(self._listener)
         return self

@@ -209,7 +209,7 @@ def _raised_by_parser(error: BaseException) -> bool:
 def _status(error: Any) -> int:
     by_code = {"UNAUTHENTICATED": 401, "CUSTOMER_UNAUTHORIZED": 401, "PERMISSION_DENIED": 403}
     code = by_code.get(str(error.error_code))
-    return code if code else int(error.get_http_status_code())
+    return code or int(error.get_http_status_code())
 
 
 def _database_error(text: str, uri: str, doing: str) -> CryptomlError:

@@ -25,8 +25,7 @@ def fit(values: Mapping[str, str], *, length: int, what: str, tell: Callable[[st
         short = cut_key(key, what=what, tell=tell)
         if len(text) > length:
             tell(f"the {what} {short} has {len(text):,} characters; the store keeps the first {length:,}.")
-            text = text[:length]
-        fitted.setdefault(short, text)
+        fitted.setdefault(short, text[:length])
     return fitted
 
 

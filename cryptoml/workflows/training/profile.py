@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from cryptoml.settings import Settings, load_settings
 
@@ -37,7 +37,7 @@ class ProfileReport:
         self._job: ProfileJob | None = None
         self._attached = False
 
-    def __enter__(self) -> ProfileReport:
+    def __enter__(self) -> Self:
         from cryptoml.reports.profile import ProfileJob, start_profile
 
         if not self._wanted:
