@@ -8,18 +8,21 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.standin.server import Standin
+from tests.warm_start import run_warm
 
 if TYPE_CHECKING:
     from tests.lab import Lab
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# The fault campaign, which is no test, starts an interpreter for every command.
+FRESH = bool(os.environ.get("CRYPTOML_FULL")) or "PYTEST_VERSION" not in os.environ
 OUR_PREFIXES = ("CRYPTOML_", "MLFLOW_", "DVC_", "DAGSHUB_", "AIRFLOW_", "GIT_")
 
 
@@ -68,10 +71,14 @@ class Done:
 
 @dataclass(frozen=True)
 class Project:
-    """A folder in which the real `cryptoml` command is run as a user would, in a process of its own."""
+    """A folder in which the real `cryptoml` command is run as a user would, in a process of its own.
+
+    The process is forked with its libraries imported (tests/warm_start.py), or a new interpreter if `fresh`.
+    """
 
     folder: Path
     environ: Mapping[str, str]
+    fresh: bool = field(default=FRESH, kw_only=True)
 
     def command(self, *arguments: object) -> list[str]:
         """The command line that starts cryptoml from this very environment."""
@@ -79,6 +86,8 @@ class Project:
 
     def run(self, *arguments: object, environ: Mapping[str, str] | None = None, timeout: float = 240) -> Done:
         """Run `cryptoml ARGUMENTS` to its end, without a terminal."""
+        if not self.fresh:
+            return Done(*run_warm([*map(str, arguments)], self.folder, {**self.environ, **(environ or {})}, timeout))
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
