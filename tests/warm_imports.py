@@ -1,38 +1,42 @@
-"""What the forked processes of `tests.warm_start` share.
+"""Imports what the processes that `tests.warm_start` forks share.
 
-dagshub is left to each command: it reads its host when it is imported.
+Left to each command is what reads the environment when it is imported: dagshub its host, pygit2 (with dvc) the home.
 """
 
-# ruff: noqa: E402, F401
+from __future__ import annotations
+
 import gc
-import sqlite3
+from importlib import import_module
 
-import alembic.autogenerate
-import alembic.command
-import matplotlib.backends.backend_agg
-import matplotlib.figure
-import matplotlib.font_manager
-import pandas
-import pyarrow.parquet
-import pydantic_settings
-import pygments.lexers
-import scipy.stats
-import sklearn.ensemble
-import sklearn.linear_model
-import skops.io
-import sqlalchemy.dialects.sqlite
-import sqlalchemy.orm
-import threadpoolctl
-import xgboost
-
-import cryptoml.cli.app
 from cryptoml.tracking.quiet import import_mlflow
 
+LIBRARIES = (
+    "alembic.autogenerate",
+    "alembic.command",
+    "cryptoml.cli.app",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "matplotlib.font_manager",
+    "mlflow.pyfunc",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "networkx",
+    "pandas",
+    "pyarrow.parquet",
+    "pydantic_settings",
+    "pygments.lexers",
+    "scipy.stats",
+    "skops.io",
+    "sklearn.ensemble",
+    "sklearn.linear_model",
+    "sqlalchemy.dialects.sqlite",
+    "sqlite3",
+    "threadpoolctl",
+    "xgboost",
+)
+
 import_mlflow()
-
-import mlflow.pyfunc
-import mlflow.store.model_registry.sqlalchemy_store
-import mlflow.store.tracking.sqlalchemy_store
-
+for library in LIBRARIES:
+    import_module(library)
 # A collection in a forked process would write to every shared page.
 gc.freeze()
