@@ -1,7 +1,7 @@
 """Runs `cryptoml` in a process forked from one that has imported the libraries: 2 to 4 s of CPU time less a command.
 
 The command has its own working folder, environment, streams and exit code, and starts in `main`, as with
-`python -m cryptoml`. Where the start itself is the subject, `Project.run(..., fresh=True)` starts an interpreter;
+`python -m cryptoml`. `Project.run(..., fresh=True)` starts an interpreter, for tests of what happens before `main`;
 with CRYPTOML_FULL=1 every command does.
 """
 

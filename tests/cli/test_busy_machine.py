@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 
@@ -32,7 +31,7 @@ def busy() -> Iterator[None]:
 def troubles(project: Project) -> list[object]:
     """What `cryptoml doctor` reports, started anew while the machine is busy."""
     with busy():
-        done = replace(project, fresh=True).run("doctor", "--json")
+        done = project.run("doctor", "--json", fresh=True)
     findings = done.json()["findings"]
     assert isinstance(findings, list)
     return [one for one in findings if one["tier"] in ("error", "skipped")]
