@@ -56,12 +56,15 @@ services: ## install the database servers that tests need, if they are missing
 	  run=; [ "$$(id -u)" = 0 ] || run=sudo; \
 	  $$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq --no-install-recommends postgresql mariadb-server >/dev/null; }
 
+# More workers than cores: many tests wait for a server or a time-out.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+
 test: lint browser services compat-setup ## everything: lint, then every test, those of Airflow last
-	$(BIN)/python -m pytest --ignore=tests/airflow --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations=40
+	$(BIN)/python -m pytest --ignore=tests/airflow --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations=40
 	$(MAKE) test-airflow
 
 test-airflow: airflow-setup ## the DAGs on a real scheduler, dag-processor and api-server
-	$(BIN)/python -m pytest tests/airflow
+	$(BIN)/python -m pytest tests/airflow --numprocesses 2 --dist loadgroup
 
 quick: setup ## the tests that need no store and no server
 	$(BIN)/python -m pytest tests/unit -q

@@ -8,18 +8,23 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.standin.server import Standin
+from tests.warm_start import run_warm
 
 if TYPE_CHECKING:
     from tests.lab import Lab
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# The fault campaign, which is no test, starts an interpreter for every command.
+FRESH = bool(os.environ.get("CRYPTOML_FULL")) or "PYTEST_VERSION" not in os.environ
+# Read when the interpreter, the C library or a numerical library starts.
+START_PREFIXES = ("PYTHON", "LD_", "LANG", "LC_", "TZ", "OMP_", "OPENBLAS_", "MKL_")
 OUR_PREFIXES = ("CRYPTOML_", "MLFLOW_", "DVC_", "DAGSHUB_", "AIRFLOW_", "GIT_")
 
 
@@ -38,6 +43,13 @@ def clean_environ(home: Path) -> dict[str, str]:
         # The dvc command tells its makers of each call otherwise, by a process and a file in the temporary folder.
         "DVC_NO_ANALYTICS": "1",
     }
+
+
+def read_at_start(environ: Mapping[str, str]) -> bool:
+    """Whether it differs from this process's environment in what has its effect when a process starts."""
+    return any(
+        environ.get(name) != os.environ.get(name) for name in {*environ, *os.environ} if name.startswith(START_PREFIXES)
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -68,21 +80,35 @@ class Done:
 
 @dataclass(frozen=True)
 class Project:
-    """A folder in which the real `cryptoml` command is run as a user would, in a process of its own."""
+    """A folder in which the real `cryptoml` command is run as a user would, in a process of its own.
+
+    The process is forked with its libraries imported (tests/warm_start.py). It is a new interpreter with `fresh`,
+    and where the environment has other values of variables that are read at its start.
+    """
 
     folder: Path
     environ: Mapping[str, str]
+    fresh: bool = field(default=FRESH, kw_only=True)
 
     def command(self, *arguments: object) -> list[str]:
         """The command line that starts cryptoml from this very environment."""
         return [sys.executable, "-m", "cryptoml", *map(str, arguments)]
 
-    def run(self, *arguments: object, environ: Mapping[str, str] | None = None, timeout: float = 240) -> Done:
+    def run(
+        self,
+        *arguments: object,
+        environ: Mapping[str, str] | None = None,
+        timeout: float = 240,
+        fresh: bool = False,
+    ) -> Done:
         """Run `cryptoml ARGUMENTS` to its end, without a terminal."""
+        whole = {**self.environ, **(environ or {})}
+        if not (fresh or self.fresh or read_at_start(whole)):
+            return Done(*run_warm([*map(str, arguments)], self.folder, whole, timeout))
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
-            env={**self.environ, **(environ or {})},
+            env=whole,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -136,7 +136,7 @@ def s3_server(folder: Path, buckets: tuple[str, ...] = ("models",)) -> Iterator[
 def mlflow_server(command: list[str], folder: Path, *options: str) -> Iterator[str]:
     """An MLflow server of any version, started by `command`; its address once it answers."""
     port = free_port()
-    environ = {name: text for name, text in os.environ.items() if not name.startswith(("MLFLOW_", "PYTHONPATH"))}
+    environ = {name: text for name, text in os.environ.items() if not name.startswith(("MLFLOW_", "PYTHON"))}
     environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     server = [*command, "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     server += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", *options]

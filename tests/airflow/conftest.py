@@ -83,6 +83,15 @@ class World:
             return {str(version): run for version, run in store.execute("SELECT version, run_id FROM model_versions")}
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group the tests for `--dist loadgroup`: those of the one Airflow in one worker, the others by file."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            needs_airflow = "world" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("airflow" if needs_airflow else item.path.stem))
+
+
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A project that `setup-remotes --local` made ready, and a running Airflow whose tasks work in it."""

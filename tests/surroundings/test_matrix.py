@@ -37,18 +37,25 @@ COMMANDS: Sequence[tuple[Sequence[str], set[int]]] = (
 
 @dataclass(frozen=True)
 class Surroundings:
-    """How a command is started: what precedes it, and which variables differ (None: unset)."""
+    """How a command is started: what precedes it, and which variables differ (None: unset).
+
+    fresh: the interpreter and the libraries are started in them, too.
+    """
 
     prefix: tuple[str, ...] = ()
     environ: Mapping[str, str | None] = field(default_factory=dict)
+    fresh: bool = True
 
 
 def run(project: Project, around: Surroundings, arguments: Sequence[str]) -> Done:
-    environ = {**project.environ, **around.environ}
+    merged = {**project.environ, **around.environ}
+    environ = {name: text for name, text in merged.items() if text is not None}
+    if not around.fresh:
+        return Project(project.folder, environ).run(*arguments)
     done = subprocess.run(
         [*around.prefix, *project.command(*arguments)],
         cwd=project.folder,
-        env={name: text for name, text in environ.items() if text is not None},
+        env=environ,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -87,7 +94,8 @@ def dead_proxy(project: Project) -> Surroundings:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
-    return Surroundings((), dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), address))
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+    return Surroundings((), dict.fromkeys(names, address), fresh=False)
 
 
 def inside_a_hook(project: Project) -> Surroundings:
@@ -95,7 +103,7 @@ def inside_a_hook(project: Project) -> Surroundings:
     other = project.folder.parent / "other"
     subprocess.run(["git", "init", "--quiet", "-b", "main", str(other)], check=True)
     git = {"GIT_DIR": str(other / ".git"), "GIT_WORK_TREE": str(other), "GIT_INDEX_FILE": str(other / ".git" / "index")}
-    return Surroundings((), {**git, "GIT_PREFIX": ""})
+    return Surroundings((), {**git, "GIT_PREFIX": ""}, fresh=False)
 
 
 @pytest.mark.parametrize("around", [unknown_user, bare_home, dead_proxy, inside_a_hook], ids=lambda one: one.__name__)
