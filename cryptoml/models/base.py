@@ -1,6 +1,7 @@
 """What a model is. Each model is a module of this package with one `Model`, listed in `zoo.py`.
 
-A module imports its libraries inside functions: the names and parameters of all models are read without them.
+`ridge.py` is a short one to start a new model from. A module imports its libraries inside functions, so that the
+names and parameters of all models are read without them.
 """
 
 from __future__ import annotations
