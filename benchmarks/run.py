@@ -35,7 +35,7 @@ def estimator_params(key: str, params: dict[str, object], seed: int) -> dict[str
 
 def textbook(data: Path, folder: Path) -> tuple[float, dict[str, float]]:
     """Seconds of the textbook script, and its own account of them."""
-    config = load_config(None, model_params={key: spec.params for key, spec in MODELS.items()}).config
+    config = load_config(None, models=MODELS).config
     seed = config.training.random_seed
     asked = {
         "models": KEYS,

@@ -40,9 +40,7 @@ def judge(models: Sequence[str], *, signal: float, candles: int, seed: int) -> l
     frame = simulation.frame[COLUMNS]
     report = QualityReport("simulated", "SIM", "1h", len(frame), len(frame), "", "", 0, 0, (), ())
     data = build_dataset(Candles(frame, "SIM", parse_interval("1h"), report), FeaturePipeline(), horizon=1)
-    choices = [
-        ModelChoice(MODELS[key], {name: one.default for name, one in MODELS[key].params.items()}) for key in models
-    ]
+    choices = [ModelChoice(MODELS[key], MODELS[key].parameters().model_dump()) for key in models]
     options = TrainingOptions(
         seed=seed, clip_sigma=4.0, scaling_method="standard", interval_level=0.9, significance_level=0.05
     )

@@ -43,7 +43,7 @@ def config_of(model_name: str, **sections: dict[str, object]) -> Config:
     overrides = [f"{section}.{key}={value}" for section, values in sections.items() for key, value in values.items()]
     return load_config(
         None,
-        model_params={key: spec.params for key, spec in MODELS.items()},
+        models=MODELS,
         overrides=[f"registry.model_name={model_name}", *overrides],
         environ={},
         dotenv={},

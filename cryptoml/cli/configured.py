@@ -24,7 +24,7 @@ def configured(config: Path | None, overrides: Sequence[str] | None) -> tuple[Se
     default = settings.project_dir / DEFAULT_CONFIG
     loaded = load_config(
         config or (default if default.is_file() else None),
-        model_params={key: spec.params for key, spec in MODELS.items()},
+        models=MODELS,
         overrides=overrides or (),
         environ=os.environ,
         dotenv=read_dotenv(settings.project_dir),

@@ -8,19 +8,19 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from cryptoml.config.schema import Config, ParamSpec
+from cryptoml.config.parameters import Configurable, nearest, problems
+from cryptoml.config.schema import Config
 from cryptoml.errors import ConfigError
 
 ENV_PREFIX = "CRYPTOML_"
 
-ModelParams = Mapping[str, Mapping[str, ParamSpec]]
+Models = Mapping[str, Configurable]
 
 
 @dataclass(frozen=True)
@@ -44,44 +44,50 @@ class LoadedConfig:
 def load_config(
     path: Path | None,
     *,
-    model_params: ModelParams,
+    models: Models,
     overrides: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
     dotenv: Mapping[str, str | None] | None = None,
 ) -> LoadedConfig:
-    """Merge the layers and check them; `models` is completed with every parameter's default.
+    """Merge the layers and check them.
 
-    Raises ConfigError naming every wrong key and where it stands.
+    The config holds every parameter of every model and the names of the models to train. Raises ConfigError naming
+    every wrong key and where it stands.
     """
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    problems: list[str] = []
+    errors: list[str] = []
     for origin, key, value in [
         *_from_yaml(path),
         *_from_environment(dotenv or {}, ".env"),
         *_from_environment(environ or {}, "environment"),
-        *_from_overrides(overrides, problems),
+        *_from_overrides(overrides, errors),
     ]:
         if _put(merged, key, value):
             origins[key] = origin
         else:
-            problems.append(f"{origin}: {key}: a group of settings, or a key below one, was expected")
-    models = merged.pop("models", {})
-    problems += _check_models(models, model_params, origins)
+            errors.append(f"{origin}: {key}: a group of settings, or a key below one, was expected")
+    given = merged.pop("models", {})
+    errors += _check_models(given, models, origins)
     try:
         config = Config.model_validate(merged)
     except ValidationError as error:
-        problems += [_in_words(one, origins) for one in error.errors()]
-    if problems:
+        errors += [_in_words(one, origins) for one in error.errors()]
+    if errors:
         raise ConfigError(
-            problems[0] if len(problems) == 1 else "\n".join(["the config has errors:", *problems]),
+            errors[0] if len(errors) == 1 else "\n".join(["the config has errors:", *errors]),
             hint="correct the key; docs/config.md lists all of them",
         )
-    complete = {
-        name: {param: models.get(name, {}).get(param, spec.default) for param, spec in specs.items()}
-        for name, specs in model_params.items()
-    }
-    return LoadedConfig(config.model_copy(update={"models": complete}), origins)
+    return LoadedConfig(_completed(config, given, models), origins)
+
+
+def _completed(config: Config, given: Mapping[str, Mapping[str, Any]], models: Models) -> Config:
+    """The config with the defaults that depend on the models there are."""
+    names = config.training.models or tuple(name for name, model in models.items() if not model.is_baseline)
+    # A given value stays as it is written: 500 is not 500.0 in logged parameters and in the hash.
+    params = {name: model.parameters().model_dump() | dict(given.get(name, {})) for name, model in models.items()}
+    training = config.training.model_copy(update={"models": names})
+    return config.model_copy(update={"training": training, "models": params})
 
 
 def _from_yaml(path: Path | None) -> list[tuple[str, str, Any]]:
@@ -163,47 +169,39 @@ def _put(tree: dict[str, Any], key: str, value: Any) -> bool:
     return True
 
 
-def _check_models(models: Any, model_params: ModelParams, origins: Mapping[str, str]) -> list[str]:
-    if not isinstance(models, dict):
+def _check_models(given: Any, models: Models, origins: Mapping[str, str]) -> list[str]:
+    if not isinstance(given, dict):
         return [f"{origins.get('models', 'config')}: models: a mapping from model to parameters was expected"]
-    problems = []
-    for name, given in models.items():
-        if name not in model_params:
-            origin = next((place for key, place in origins.items() if key.startswith(f"models.{name}")), "config")
-            problems.append(f"{origin}: models.{name}: there is no such model{_nearest(name, model_params)}")
-            continue
-        if not isinstance(given, dict):
-            problems.append(f"{origins.get(f'models.{name}')}: models.{name}: a mapping of parameters was expected")
-            continue
-        for param, value in given.items():
-            key = f"models.{name}.{param}"
-            spec = model_params[name].get(param)
-            fault = (
-                f"there is no such parameter{_nearest(param, model_params[name])}"
-                if spec is None
-                else (spec.problem(value))
-            )
-            if fault:
-                problems.append(f"{origins.get(key, 'config')}: {key}: {fault}")
-    return problems
+    errors = []
+    for name, values in given.items():
+        key = f"models.{name}"
+        if name not in models:
+            errors.append(f"{_origin(key, origins)}: {key}: there is no such model{nearest(name, models)}")
+        elif not isinstance(values, dict):
+            errors.append(f"{origins.get(key, 'config')}: {key}: a mapping of parameters was expected")
+        else:
+            for param, problem in problems(models[name].parameters, values).items():
+                at = f"{key}.{param}" if param else key
+                errors.append(f"{_origin(at, origins)}: {at}: {problem}")
+    return errors
+
+
+def _origin(key: str, origins: Mapping[str, str]) -> str:
+    """Where the value of a key, or the first of those below it, came from."""
+    return next((place for name, place in origins.items() if name == key or name.startswith(f"{key}.")), "config")
 
 
 def _in_words(error: Any, origins: Mapping[str, str]) -> str:
     path = [str(part) for part in error["loc"]]
     names = [part for part in path if not part.isdigit()]
     key = ".".join(names)
-    origin = next((place for name, place in origins.items() if name == key or name.startswith(f"{key}.")), "config")
+    origin = _origin(key, origins)
     if error["type"] == "extra_forbidden":
         section: Any = Config
         for part in names[:-1]:
             field = section.model_fields.get(part)
             section = field.annotation if field else None
         known = section.model_fields if section is not None else {}
-        return f"{origin}: {key}: there is no such key{_nearest(names[-1], known)}"
+        return f"{origin}: {key}: there is no such key{nearest(names[-1], known)}"
     message = error["msg"][0].lower() + error["msg"][1:]
     return f"{origin}: {key}: {message}"
-
-
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
-    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"

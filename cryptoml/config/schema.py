@@ -3,44 +3,12 @@
 Who and where (tokens, URLs, folders) is `settings.py`.
 """
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from cryptoml.system.names import model_name
-
-
-@dataclass(frozen=True)
-class ParamSpec:
-    """One hyper-parameter of a model: its default, its range (both ends included) and its effect."""
-
-    default: object
-    doc: str
-    kind: type = float
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[object, ...] = ()
-    optional: bool = False
-
-    def problem(self, value: object) -> str | None:
-        """Why `value` is not allowed, in words, or None when it is."""
-        if value is None:
-            return None if self.optional else "a value is needed"
-        if self.choices:
-            named = ", ".join(str(choice) for choice in self.choices)
-            return None if value in self.choices else f"must be one of {named}, not {value!r}"
-        if self.kind in (int, float):
-            wanted = (int,) if self.kind is int else (int, float)
-            if isinstance(value, bool) or not isinstance(value, wanted):
-                return f"must be {'a whole number' if self.kind is int else 'a number'}, not {value!r}"
-            if self.low is not None and value < self.low:
-                return f"must be at least {self.low}, not {value}"
-            if self.high is not None and value > self.high:
-                return f"must be at most {self.high}, not {value}"
-            return None
-        return None if isinstance(value, self.kind) else f"must be {self.kind.__name__}, not {value!r}"
 
 
 class _Section(BaseModel):
@@ -136,7 +104,7 @@ class TrainingSection(_Section):
     """Which models are trained, and how."""
 
     models: Names = Field(
-        ("rf", "gbm", "ridge", "xgb"), min_length=1, description="models to train; persistence always is"
+        (), min_length=1, description="models to train; all when not given, and the baseline (persistence) always"
     )
     random_seed: int = Field(42, ge=0, le=2**31 - 1, description="the same seed gives the same digits")
     interval_level: float = Field(0.9, gt=0, lt=1, description="share of outcomes the interval should cover")

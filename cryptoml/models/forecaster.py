@@ -5,25 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cryptoml.errors import DataError
 from cryptoml.features.pipeline import FeaturePipeline
-from cryptoml.models.zoo import SCALER, SCALER_TYPES, ModelSpec, get_model
+from cryptoml.models.base import Model
+from cryptoml.models.scaling import fit_scaler, load_scaler, save_scaler, scale
+from cryptoml.models.zoo import get_model
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
-    from threadpoolctl import ThreadpoolController
 
 
 @dataclass(frozen=True)
 class FittedParts:
     """What a fit gives: the scaler (None without scaling), the estimator, the clip bound in log return."""
 
-    spec: ModelSpec
+    spec: Model[Any]
     scaler: Any
     estimator: Any
     clip: float
@@ -31,11 +32,11 @@ class FittedParts:
 
     def raw_return(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Unshrunk forecasts of log return, one a row; X has no NaN."""
-        return raw_return(self.spec, self.scaler, self.estimator, X)
+        return self.spec.predict(self.estimator, scale(self.scaler, X))
 
 
 def fit(
-    spec: ModelSpec,
+    spec: Model[Any],
     params: Mapping[str, object],
     *,
     seed: int,
@@ -53,46 +54,12 @@ def fit(
 
     clip = float(clip_sigma * np.std(y))
     target = np.clip(y, -clip, clip) if clip > 0 else y
-    implementation = spec.implementation(params, len(y))
-    estimator = spec.make(params, seed, implementation, len(y))
+    parameters = spec.read(params)
+    implementation = spec.implementation(parameters, len(y))
     with threadpool_limits(limits=1):
-        scaler = None
-        if scaling_method == "standard":
-            from sklearn.preprocessing import StandardScaler
-
-            scaler = StandardScaler().fit(X)
-            X = scaler.transform(X)
-        if implementation == "sklearnex":
-            from cryptoml.models.forest import fit_accelerated
-
-            fit_accelerated(estimator, X, target)
-        else:
-            estimator.fit(X, target)
+        scaler = fit_scaler(scaling_method, X)
+        estimator = spec.fit(parameters, scale(scaler, X), target, seed=seed, implementation=implementation)
     return FittedParts(spec, scaler, estimator, clip, implementation)
-
-
-def raw_return(spec: ModelSpec, scaler: Any, estimator: Any, X: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Unshrunk forecasts, single-threaded and summed in a fixed order."""
-    import numpy as np
-
-    scaled = X if scaler is None else scaler.transform(X)
-    if spec.key == "rf":
-        # Tree by tree: the forest's own predict adds up in the order its threads finish, and is slow for a row.
-        rows = np.ascontiguousarray(scaled, dtype=np.float32)
-        total = np.zeros(len(rows))
-        for tree in estimator.estimators_:
-            total += tree.tree_.predict(rows)[:, 0]
-        return total / len(estimator.estimators_)
-    with _thread_pools(spec.key).limit(limits=1):
-        return np.asarray(estimator.predict(scaled), dtype=np.float64)
-
-
-@cache
-def _thread_pools(model_type: str) -> ThreadpoolController:
-    """The thread pools there are once an estimator of that type is; finding them takes longer than a forecast."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 @dataclass(frozen=True)
@@ -121,7 +88,7 @@ class Forecaster:
 
     def raw_return(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Unshrunk forecasts of log return, one a row."""
-        return raw_return(get_model(self.model_type), self.scaler, self.estimator, X)
+        return get_model(self.model_type).predict(self.estimator, scale(self.scaler, X))
 
     def forecast(self, grid: pd.DataFrame, *, newest: int | None = None) -> pd.DataFrame:
         """Forecasts at every row of a grid of candles, or at the `newest` ones; NaN where a feature is missing.
@@ -150,40 +117,18 @@ class Forecaster:
         )
 
     def feature_importance(self) -> pd.Series[float] | None:
-        """Importance by feature name, summing to 1, or None where the model has none.
-
-        Impurity for forests and exact boosting, gain for histogram boosting and XGBoost, |coefficient| on scaled
-        features for ridge.
-        """
+        """Importance by feature name, summing to 1, or None where the model has none; its module says of what kind."""
         import numpy as np
         import pandas as pd
 
-        names = self.pipeline.feature_names
-        if hasattr(self.estimator, "coef_"):
-            weights = np.abs(np.ravel(self.estimator.coef_))
-        elif self.model_type == "persistence":
+        weights = get_model(self.model_type).importance(self.estimator)
+        total = 0.0 if weights is None else float(np.sum(weights))
+        if weights is None or total <= 0:
             return None
-        elif self.implementation == "hist" and self.model_type == "gbm":
-            weights = np.zeros(len(names))
-            for stage in self.estimator._predictors:
-                nodes = stage[0].nodes
-                inner = nodes["is_leaf"] == 0
-                np.add.at(weights, nodes["feature_idx"][inner], nodes["gain"][inner])
-        elif self.model_type == "rf":
-            weights = np.mean([tree.tree_.compute_feature_importances() for tree in self.estimator.estimators_], axis=0)
-        else:
-            weights = np.asarray(self.estimator.feature_importances_, dtype=np.float64)
-        total = float(np.sum(weights))
-        if total <= 0:
-            return None
-        return pd.Series(weights / total, index=list(names), name="importance")
+        return pd.Series(weights / total, index=list(self.pipeline.feature_names), name="importance")
 
     def save(self, folder: Path) -> None:
-        """Write the forecaster as files that no code runs from: JSON, skops, XGBoost's own format."""
-        import zipfile
-
-        import skops.io
-
+        """Write the forecaster as files that no code runs from: JSON, and the format of the model's storage."""
         from cryptoml.models.storage.description import FORMAT
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -204,13 +149,8 @@ class Forecaster:
             "feature_names": list(self.pipeline.feature_names),
         }
         (folder / "forecaster.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-        packed = {"compression": zipfile.ZIP_DEFLATED, "compresslevel": 6}
-        if self.scaler is not None:
-            skops.io.dump(self.scaler, folder / "scaler.skops", **packed)
-        if get_model(self.model_type).storage == "xgboost":
-            self.estimator.save_model(folder / "estimator.ubj")
-        else:
-            skops.io.dump(self.estimator, folder / "estimator.skops", **packed)
+        save_scaler(self.scaler, folder)
+        get_model(self.model_type).storage.save(self.estimator, folder)
 
 
 def load_forecaster(folder: Path) -> Forecaster:
@@ -219,20 +159,31 @@ def load_forecaster(folder: Path) -> Forecaster:
     Raises DataError for files that are damaged or no forecaster, AccessError for those that ask for foreign code.
     """
     from cryptoml.models.storage.description import read_facts
-    from cryptoml.models.storage.parts import check_one_forecast, load_booster, load_skops
 
     facts = read_facts(folder)
-    spec, n_features = get_model(facts.model_type), len(facts.pipeline.feature_names)
-    if spec.storage == "xgboost":
-        estimator = load_booster(folder / "estimator.ubj", n_features)
-    else:
-        expected = spec.estimators[facts.implementation]
-        estimator = load_skops(folder / "estimator.skops", expected, spec.stored_types, n_features)
-    scaler_path, scaler = folder / "scaler.skops", None
-    if scaler_path.is_symlink() or scaler_path.exists():
-        scaler = load_skops(scaler_path, SCALER, SCALER_TYPES, n_features)
+    n_features = len(facts.pipeline.feature_names)
+    estimator = get_model(facts.model_type).storage.load(folder, facts.implementation, n_features)
     forecaster = Forecaster(
-        **{one.name: getattr(facts, one.name) for one in fields(facts)}, scaler=scaler, estimator=estimator
+        **{one.name: getattr(facts, one.name) for one in fields(facts)},
+        scaler=load_scaler(folder, n_features),
+        estimator=estimator,
     )
-    check_one_forecast(folder, forecaster.raw_return, n_features)
+    _check_one_forecast(folder, forecaster, n_features)
     return forecaster
+
+
+def _check_one_forecast(folder: Path, forecaster: Forecaster, n_features: int) -> None:
+    """Make one forecast of features that are all 0; raises DataError unless it is one finite number."""
+    import numpy as np
+
+    from cryptoml.models.storage.archive import FETCH_AGAIN
+    from cryptoml.models.storage.load_errors import LIBRARY_ERRORS, brief
+
+    try:
+        forecast = np.asarray(forecaster.raw_return(np.zeros((1, n_features), dtype=np.float32)), dtype=np.float64)
+        sound = forecast.shape == (1,) and bool(np.isfinite(forecast).all())
+        problem = "" if sound else f"it is {str(forecast)[:100]}"
+    except LIBRARY_ERRORS as error:
+        problem = brief(error)
+    if problem:
+        raise DataError(f"{folder}: the model makes no forecast: {problem}.", hint=FETCH_AGAIN)

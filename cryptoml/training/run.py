@@ -9,14 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptoml.evaluation.folds import Fold, Plan, make_plan, rows
 from cryptoml.evaluation.metrics import METRICS, Forecasts
 from cryptoml.evaluation.shrinkage import conformal_quantile, shrinkage
 from cryptoml.evaluation.significance import Verdict, verdict
+from cryptoml.models.base import Model
 from cryptoml.models.forecaster import FittedParts, Forecaster, fit
-from cryptoml.models.zoo import ModelSpec
 from cryptoml.training.engine import run_tasks
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ FINAL = 0
 class ModelChoice:
     """A model and the parameters to train it with."""
 
-    spec: ModelSpec
+    spec: Model[Any]
     params: Mapping[str, object]
 
 

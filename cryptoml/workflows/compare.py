@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptoml.config.schema import Config
 from cryptoml.errors import AnswerIsNoError, UsageError
+from cryptoml.models.zoo import BASELINE
 from cryptoml.registry.versions import list_versions
 from cryptoml.settings import Settings
 from cryptoml.tracking.run_details import RunDetails, fetch_details
@@ -18,7 +19,6 @@ from cryptoml.tracking.runs import RunView, search_runs
 from cryptoml.tracking.store.errors import masked
 from cryptoml.tracking.store.project_store import open_project_store
 from cryptoml.tracking.store.store import Store
-from cryptoml.workflows.training.registration import BASELINE
 
 if TYPE_CHECKING:
     from cryptoml.evaluation.pairwise_tests import Pair

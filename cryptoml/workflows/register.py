@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from cryptoml import events
 from cryptoml.config.schema import Config
 from cryptoml.errors import AnswerIsNoError, CryptomlError, UsageError
+from cryptoml.models.zoo import BASELINE
 from cryptoml.registry.champion import duel_for_gate
 from cryptoml.registry.model_digest import MODEL_SHA256
 from cryptoml.registry.version_models import Chosen, fetched_digest, load, of_run
@@ -21,7 +22,7 @@ from cryptoml.tracking.store.errors import store_in_words
 from cryptoml.tracking.store.project_store import open_for_change
 from cryptoml.tracking.store.store import Store
 from cryptoml.workflows.training.inputs import find_data, read_any
-from cryptoml.workflows.training.registration import BASELINE, RunFacts, judge, version_texts
+from cryptoml.workflows.training.registration import RunFacts, judge, version_texts
 
 if TYPE_CHECKING:
     from cryptoml.data.cleaning.quality import QualityReport

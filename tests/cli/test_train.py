@@ -335,4 +335,4 @@ def test_every_config_file_is_valid():
     files = sorted((REPOSITORY / "configs").glob("*.yaml"))
     assert files
     for file in files:
-        load_config(file, model_params={key: spec.params for key, spec in MODELS.items()})
+        load_config(file, models=MODELS)

@@ -30,8 +30,7 @@ TIMES = ("training_time_seconds", "prediction_latency_ms")
 
 
 def quick(*overrides: str) -> LoadedConfig:
-    params = {key: spec.params for key, spec in MODELS.items()}
-    return load_config(None, model_params=params, overrides=[*QUICK, *overrides])
+    return load_config(None, models=MODELS, overrides=[*QUICK, *overrides])
 
 
 @pytest.fixture

@@ -1,37 +1,60 @@
 """The layers of the config, and the errors it tells all at once."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from pydantic import Field, model_validator
 
 from cryptoml.config.load import load_config
-from cryptoml.config.schema import ParamSpec
+from cryptoml.config.parameters import Parameters
 from cryptoml.errors import ConfigError
 
-PARAMS = {
-    "rf": {
-        "n_estimators": ParamSpec(200, "trees", kind=int, low=1, high=5000),
-        "max_features": ParamSpec(0.3, "share", low=0.01, high=1.0),
-        "implementation": ParamSpec("auto", "which code", kind=str, choices=("auto", "sklearn")),
-        "max_depth": ParamSpec(None, "depth", kind=int, low=1, optional=True),
-    },
-    "ridge": {"alpha": ParamSpec(1.0, "penalty", low=0.0)},
+
+class ForestParameters(Parameters):
+    n_estimators: int = Field(200, ge=1, le=5000)
+    max_features: float = Field(0.3, ge=0.01, le=1.0)
+    implementation: Literal["auto", "sklearn"] = "auto"
+    max_depth: int | None = Field(None, ge=1, le=64)
+
+
+class RidgeParameters(Parameters):
+    alpha: float = Field(1.0, ge=0.0)
+
+
+class NoParameters(Parameters):
+    pass
+
+
+@dataclass(frozen=True)
+class Model:
+    parameters: type[Parameters]
+    is_baseline: bool = False
+
+
+MODELS = {
+    "persistence": Model(NoParameters, is_baseline=True),
+    "rf": Model(ForestParameters),
+    "ridge": Model(RidgeParameters),
 }
 
 
 def load(tmp_path: Path, text: str = "", **more):
     path = tmp_path / "c.yaml"
     path.write_text(text)
-    return load_config(path, model_params=PARAMS, **more)
+    return load_config(path, models=MODELS, **more)
 
 
 def test_defaults_are_complete(tmp_path):
     config = load(tmp_path).config
     assert config.models == {
+        "persistence": {},
         "rf": {"n_estimators": 200, "max_features": 0.3, "implementation": "auto", "max_depth": None},
         "ridge": {"alpha": 1.0},
     }
     assert config.split.train_test_split_ratio == 0.8
+    assert config.training.models == ("rf", "ridge"), "all but the baseline"
 
 
 def test_option_beats_environment_beats_dotenv_beats_file(tmp_path):
@@ -54,7 +77,7 @@ def test_all_errors_are_told_at_once_with_key_and_place(tmp_path):
     assert "c.yaml: split.cross_validation_foldz" in told
     assert "did you mean cross_validation_folds?" in told
     assert "models.rf.n_estimator: there is no such parameter; did you mean n_estimators?" in told
-    assert "models.rf.max_features: must be at most 1.0, not 7" in told
+    assert "models.rf.max_features: must be a number from 0.01 to 1, not 7" in told
     assert "--set training.random_seed=abc" in told
     assert "--set nonsense: the form is" in told
     assert caught.value.exit_code == 3
@@ -86,19 +109,49 @@ def test_a_file_of_something_else_is_refused(tmp_path, text):
 
 def test_a_missing_file_is_named():
     with pytest.raises(ConfigError, match="there is no such config file"):
-        load_config(Path("nowhere.yaml"), model_params=PARAMS)
+        load_config(Path("nowhere.yaml"), models=MODELS)
 
 
 @pytest.mark.parametrize(
-    ("spec", "value", "fault"),
+    ("param", "value", "problem"),
     [
-        (ParamSpec(1, "", kind=int), True, "whole number"),
-        (ParamSpec(1, "", kind=int), 1.5, "whole number"),
-        (ParamSpec(1.0, ""), "x", "a number"),
-        (ParamSpec(1.0, "", low=0), -1, "at least 0"),
-        (ParamSpec(1.0, ""), None, "needed"),
-        (ParamSpec("a", "", kind=str, choices=("a", "b")), "c", "one of a, b"),
+        ("rf.n_estimators", "true", "must be a whole number from 1 to 5,000, not True"),
+        ("rf.n_estimators", "1.5", "must be a whole number from 1 to 5,000, not 1.5"),
+        ("rf.n_estimators", "0", "must be a whole number from 1 to 5,000, not 0"),
+        ("rf.n_estimators", "null", "must be a whole number from 1 to 5,000, not None"),
+        ("rf.max_features", "some", "must be a number from 0.01 to 1, not 'some'"),
+        ("rf.max_features", "1.01", "must be a number from 0.01 to 1, not 1.01"),
+        ("rf.max_features", ".nan", "must be a number from 0.01 to 1, not nan"),
+        ("rf.max_depth", "65", "must be a whole number from 1 to 64 or null, not 65"),
+        ("rf.implementation", "gpu", "must be one of auto, sklearn, not 'gpu'"),
+        ("ridge.alpha", "-1", "must be a number of at least 0, not -1"),
+        ("ridge.alpha", ".inf", "must be a number of at least 0, not inf"),
+        ("ridge.beta", "1", "there is no such parameter; known are alpha"),
     ],
 )
-def test_a_parameter_out_of_range_is_told(spec, value, fault):
-    assert fault in str(spec.problem(value))
+def test_a_wrong_parameter_is_reported_in_one_line_with_place_key_and_range(tmp_path, param, value, problem):
+    override = f"models.{param}={value}"
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, overrides=[override])
+    assert caught.value.fact == f"--set {override}: models.{param}: {problem}"
+
+
+def test_a_whole_number_is_taken_for_a_number_and_kept_as_given(tmp_path):
+    alpha = load(tmp_path, "models: {ridge: {alpha: 2}}").config.models["ridge"]["alpha"]
+    assert (alpha, type(alpha)) == (2, int)
+
+
+def test_a_check_across_parameters_keeps_its_message(tmp_path):
+    class Bounds(Parameters):
+        low: int = Field(1, ge=0, le=9)
+        high: int = Field(2, ge=0, le=9)
+
+        @model_validator(mode="after")
+        def ordered(self):
+            if self.low > self.high:
+                raise ValueError("low must be at most high")
+            return self
+
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, models={"bounds": Model(Bounds)}, overrides=["models.bounds.low=5"])
+    assert caught.value.fact == "--set models.bounds.low=5: models.bounds: low must be at most high"

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from cryptoml.cli.app import app
+from cryptoml.config.parameters import allowed
 from cryptoml.config.schema import Config
 from cryptoml.models.zoo import MODELS
 
@@ -34,14 +35,14 @@ def reference() -> str:
             shown = ", ".join(map(str, default)) if isinstance(default, tuple) else default
             lines.append(f"| `{name}.{key}` | {'' if shown is None else shown} | {inner.description or ''} |")
     lines += ["", "## Models", "", "`models.NAME.PARAMETER`; ranges include both ends."]
-    for spec in MODELS.values():
-        lines += ["", f"### {spec.key}", "", spec.doc]
-        if spec.params:
+    for model in MODELS.values():
+        lines += ["", f"### {model.key}", "", model.summary]
+        fields = model.parameters.model_fields
+        if fields:
             lines += ["", "| parameter | default | range | effect |", "|---|---|---|---|"]
-        for key, param in spec.params.items():
-            span = ", ".join(map(str, param.choices)) if param.choices else f"{param.low:g} to {param.high:g}"
-            default = "none" if param.default is None else param.default
-            lines.append(f"| `{key}` | {default} | {span} | {param.doc} |")
+        for key, field in fields.items():
+            default = "none" if field.default is None else field.default
+            lines.append(f"| `{key}` | {default} | {allowed(field)} | {field.description or ''} |")
     return "\n".join(lines) + "\n"
 
 

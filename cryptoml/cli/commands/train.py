@@ -19,7 +19,9 @@ def train(
         Path | None,
         typer.Option(help="Raw candles or a processed file; the newest file below data/ when not given."),
     ] = None,
-    models: Annotated[str | None, typer.Option(help="Comma-separated: rf,gbm,ridge,xgb.")] = None,
+    models: Annotated[
+        str | None, typer.Option(help="Comma-separated models, such as rf,xgb; those of the config when not given.")
+    ] = None,
     config: ConfigFile = None,
     set_: Overrides = None,
     wait: Annotated[
@@ -87,7 +89,7 @@ def _cells(row: ModelRow, *, best: ModelRow | None) -> list[str]:
     if row.error:
         return [name, "failed", *[""] * (len(COLUMNS) - 2)]
     m = row.metric
-    baseline = row.model_type == "persistence"
+    baseline = row.is_baseline
     return [
         name,
         price(m("cv_rmse_mean")),

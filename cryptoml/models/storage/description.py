@@ -83,8 +83,7 @@ def _facts(about: dict[str, Any]) -> StoredFacts:
     model_type, implementation = _text(about, "model_type"), _text(about, "implementation")
     if model_type not in MODELS:
         raise ValueError(f"there is no model {model_type!r}")
-    spec = MODELS[model_type]
-    if spec.estimators and implementation not in spec.estimators:
+    if implementation not in MODELS[model_type].implementations:
         raise ValueError(f"{model_type} has no implementation {implementation!r}")
     pipeline = _pipeline(about["pipeline"])
     if about.get("feature_names", list(pipeline.feature_names)) != list(pipeline.feature_names):

@@ -20,7 +20,6 @@ MODULES = (
     "pyarrow.parquet",
     "scipy.stats",
     "sklearn.preprocessing",
-    "sklearn.dummy",
     "skops.io",
     "threadpoolctl",
     "matplotlib.figure",
@@ -34,9 +33,6 @@ def preload(choices: Sequence[ModelChoice]) -> None:
     for name in MODULES:
         import_module(name)
     for choice in choices:
-        implementation = choice.spec.implementation(choice.params, 1)
-        choice.spec.make(choice.params, 0, implementation, 1)
-        if implementation == "sklearnex":
-            import_module("sklearnex.ensemble")
-        if choice.spec.key == "gbm":
-            choice.spec.make(choice.params, 0, "hist", 1)
+        model = choice.spec
+        for name in model.implementations[model.implementation(model.read(choice.params), 1)]:
+            import_module(name)

@@ -92,7 +92,7 @@ def record_result(
     _write_data(folder / "data", result, candles)
     _write_metadata(folder / "metadata", result, context, dataset, plan)
     _write_plots(folder / "plots", result, context, dataset)
-    if result.choice.spec.key != "persistence":
+    if not result.choice.spec.is_baseline:
         _write_model(folder / "models", result, dataset)
         run.set_tags({MODEL_SHA256: model_digest(folder / MODEL_PATH)})
     for part in sorted(folder.iterdir()):

@@ -18,12 +18,10 @@ if TYPE_CHECKING:
     from cryptoml.workflows.training.inputs import TrainingData
     from cryptoml.workflows.training.recording import TrainingContext
 
-BASELINE = "persistence"
-
 
 def best_of(results: Mapping[str, ModelResult]) -> str | None:
-    """The model with the least cv_rmse_mean, persistence left out; never chosen by the hold-out."""
-    rivals = {key: one.metrics["cv_rmse_mean"] for key, one in results.items() if key != BASELINE}
+    """The model with the least cv_rmse_mean, the baseline left out; never chosen by the hold-out."""
+    rivals = {key: one.metrics["cv_rmse_mean"] for key, one in results.items() if not one.choice.spec.is_baseline}
     return min(rivals, key=lambda key: (rivals[key], key)) if rivals else None
 
 

@@ -26,6 +26,13 @@ class ModelRow:
     error: str | None = None
     exit_code: int = 0
 
+    @property
+    def is_baseline(self) -> bool:
+        """Whether this is the model that the others are compared with."""
+        from cryptoml.models.zoo import BASELINE
+
+        return self.model_type == BASELINE
+
     def metric(self, name: str) -> float:
         """One metric, NaN when there is none."""
         return (self.metrics or {}).get(name, math.nan)

@@ -97,15 +97,15 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
 
 
 def choose_models(names: Sequence[str], params: Mapping[str, Mapping[str, object]]) -> list[ModelChoice]:
-    """The models to train, persistence first; raises UsageError for an unknown or a repeated one."""
-    from cryptoml.models.zoo import get_model
+    """The models to train, the baseline first; raises UsageError for an unknown or a repeated one."""
+    from cryptoml.models.zoo import BASELINE, get_model
     from cryptoml.training.run import ModelChoice
 
-    specs = [get_model(name.strip()) for name in names if name.strip() != registration.BASELINE]
+    specs = [get_model(name.strip()) for name in names if name.strip() != BASELINE]
     keys = [spec.key for spec in specs]
     if len(set(keys)) < len(keys):
         raise UsageError(f"{', '.join(keys)}: a model is named twice.", hint="name each once")
-    return [ModelChoice(spec, params[spec.key]) for spec in (get_model(registration.BASELINE), *specs)]
+    return [ModelChoice(spec, params[spec.key]) for spec in (get_model(BASELINE), *specs)]
 
 
 def _warn_of_unknown_commit(folder: Path, on_event: events.OnEvent) -> None:

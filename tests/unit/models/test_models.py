@@ -6,6 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,20 +40,23 @@ def rows(market) -> tuple[np.ndarray, np.ndarray]:
 
 
 def params_of(key: str, **more: object) -> dict[str, object]:
-    defaults = {name: spec.default for name, spec in MODELS[key].params.items()}
-    small = {name: value for name, value in SMALL.items() if name in defaults}
-    return defaults | small | more
+    parameters = MODELS[key].parameters
+    small = {name: value for name, value in SMALL.items() if name in parameters.model_fields}
+    return parameters().model_dump() | small | more
 
 
-VARIANTS = [
-    ("persistence", {}),
-    ("ridge", {}),
-    ("rf", {"implementation": "sklearn"}),
-    ("rf", {"implementation": "auto"}),
-    ("gbm", {"implementation": "exact"}),
-    ("gbm", {"implementation": "hist"}),
-    ("xgb", {}),
-]
+def variants() -> Iterator[Any]:
+    """Every model with every implementation that can be asked for."""
+    for key, model in MODELS.items():
+        choosable = "implementation" in model.parameters.model_fields
+        for implementation, modules in model.implementations.items():
+            missing = [name for name in modules if find_spec(name.partition(".")[0]) is None]
+            yield pytest.param(
+                key,
+                {"implementation": implementation} if choosable else {},
+                id=f"{key}-{implementation}",
+                marks=pytest.mark.skipif(bool(missing), reason=f"{', '.join(missing)} is not installed"),
+            )
 
 
 def make(key: str, more: dict[str, object], rows, scaling: str = "standard") -> Forecaster:
@@ -64,7 +70,7 @@ def make(key: str, more: dict[str, object], rows, scaling: str = "standard") -> 
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("key", "more"), VARIANTS)
+@pytest.mark.parametrize(("key", "more"), list(variants()))
 def test_same_seed_same_digits_and_saved_unchanged(key, more, rows, market, tmp_path):
     X, _ = rows
     one, other = make(key, more, rows), make(key, more, rows)
@@ -79,26 +85,25 @@ def test_same_seed_same_digits_and_saved_unchanged(key, more, rows, market, tmp_
     pd.testing.assert_frame_equal(loaded.forecast(market), one.forecast(market), check_exact=True)
     assert not list((tmp_path / "f").glob("*.pkl"))
     assert loaded.params == one.params
-    if key == "persistence":
+    importance = one.feature_importance()
+    if MODELS[key].is_baseline:
         assert (forecast == 0).all()
-        assert one.feature_importance() is None
-    else:
-        importance = one.feature_importance()
-        assert importance is not None
+        assert importance is None
+    elif importance is not None:
         assert list(importance.index) == list(PIPELINE.feature_names)
         assert importance.sum() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("key", [key for key in MODELS if key != "persistence"])
+@pytest.mark.parametrize("key", [key for key, model in MODELS.items() if not model.is_baseline])
 def test_every_model_learns_what_is_there(key, rows):
     X, y = rows
     planted = y + 0.5 * np.std(y) * np.sign(X[:, 0])
     half = len(y) // 2
-    alpha = {"alpha": 100.0} if key == "ridge" else {"n_estimators": 60, "learning_rate": 0.1}
-    more = {name: value for name, value in alpha.items() if name in MODELS[key].params}
+    strong = {"alpha": 100.0, "n_estimators": 60, "learning_rate": 0.1}
+    fields = MODELS[key].parameters.model_fields
     parts = fit(
         MODELS[key],
-        params_of(key, **more),
+        {name: value for name, value in strong.items() if name in fields},
         seed=1,
         X=X[:half],
         y=planted[:half],
@@ -116,7 +121,7 @@ from cryptoml.models.zoo import MODELS
 rng = np.random.default_rng(0)
 X = rng.normal(size=(12_000, 8)).astype("float32"); y = 0.1 * X[:, 0] + rng.normal(size=12_000)
 for key, spec in MODELS.items():
-    params = {name: 8 if name == "n_estimators" else one.default for name, one in spec.params.items()}
+    params = {"n_estimators": 8} if "n_estimators" in spec.parameters.model_fields else {}
     parts = fit(spec, params, seed=1, X=X, y=y, scaling_method="standard", clip_sigma=4.0)
     print(key, parts.raw_return(X).tobytes().hex()[:4000])
 """
@@ -143,9 +148,9 @@ def test_targets_are_clipped(rows):
 
 def test_boosting_is_exact_on_few_rows():
     spec = get_model("gbm")
-    assert spec.implementation(params_of("gbm"), 10_000) == "exact"
-    assert spec.implementation(params_of("gbm"), 10_001) == "hist"
-    assert spec.implementation(params_of("gbm", implementation="exact"), 10**6) == "exact"
+    assert spec.implementation(spec.read({}), 10_000) == "exact"
+    assert spec.implementation(spec.read({}), 10_001) == "hist"
+    assert spec.implementation(spec.read({"implementation": "exact"}), 10**6) == "exact"
 
 
 @pytest.mark.parametrize("implementation", ["sklearn", "auto"])
@@ -157,6 +162,13 @@ def test_a_tree_sees_a_share_of_the_rows_and_no_more_than_its_most(rows, impleme
     half = len(rows[0]) // 2
     assert seen() == {half}
     assert seen(max_tree_rows=150) == {150}
+
+
+def test_a_share_of_1_means_all_features_and_all_rows(rows):
+    """scikit-learn takes the whole number 1 for one feature and one row."""
+    forest = make("rf", {"implementation": "sklearn", "max_features": 1, "max_samples": 1}, rows).estimator
+    assert (forest.max_features, forest.max_samples) == (1.0, 1.0)
+    assert (type(forest.max_features), type(forest.max_samples)) == (float, float)
 
 
 @pytest.mark.parametrize(("asked", "nearest"), [("ridg", "ridge"), ("xgboost", "xgb"), ("random_forest", "rf")])

@@ -21,7 +21,7 @@ def test_there_is_an_example_of_every_model_and_implementation() -> None:
     assert {one["model_type"] for one in stored} == set(MODELS)
     for spec in MODELS.values():
         found = {one["implementation"] for one in stored if one["model_type"] == spec.key}
-        assert found >= set(spec.estimators)
+        assert found >= set(spec.implementations)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,18 +7,16 @@ from cryptoml.errors import ConfigError
 from cryptoml.models.zoo import MODELS
 from cryptoml.settings import load_settings
 
-PARAMS = {key: spec.params for key, spec in MODELS.items()}
-
 
 @pytest.mark.parametrize("name", ["a/b", "a:b", "..", ".hidden", "x" * 300, "  ", "tab\there", "\x00"])
 def test_a_model_name_that_no_store_takes_is_refused_with_the_config(name: str) -> None:
     with pytest.raises(ConfigError, match=r"registry\.model_name"):
-        load_config(None, model_params=PARAMS, overrides=[f'registry.model_name="{name}"'], environ={}, dotenv={})
+        load_config(None, models=MODELS, overrides=[f'registry.model_name="{name}"'], environ={}, dotenv={})
 
 
 @pytest.mark.parametrize("name", ["crypto-price-predictor", "BTC USDT 1h", "modèle", "a.b_c-1"])
 def test_other_names_are_taken_as_they_are(name: str) -> None:
-    loaded = load_config(None, model_params=PARAMS, overrides=[f'registry.model_name="{name}"'], environ={}, dotenv={})
+    loaded = load_config(None, models=MODELS, overrides=[f'registry.model_name="{name}"'], environ={}, dotenv={})
     assert loaded.config.registry.model_name == name
 
 

@@ -42,7 +42,7 @@ def dataset(candles):
 
 
 def choice(key: str, **more: object) -> ModelChoice:
-    return ModelChoice(MODELS[key], {name: spec.default for name, spec in MODELS[key].params.items()} | more)
+    return ModelChoice(MODELS[key], MODELS[key].parameters().model_dump() | more)
 
 
 CHOICES = [choice("persistence"), choice("ridge", alpha=10.0), choice("xgb", n_estimators=10)]
@@ -120,7 +120,10 @@ def test_the_hold_out_is_not_trained_on(candles, dataset):
 
 
 def test_a_model_that_fails_is_told_once_and_the_others_go_on(dataset):
-    broken = replace(MODELS["ridge"], key="broken", make=lambda params, seed, code: object())
+    def fail(*arguments: object, **options: object) -> None:
+        raise ValueError("no fit")
+
+    broken = replace(MODELS["ridge"], key="broken", fit=fail)
     plan = plan_for(dataset, ratio=0.8, n_folds=3, gap_candles=None)
     done = list(train_models(dataset, plan, [ModelChoice(broken, {}), choice("ridge")], OPTIONS))
     assert [type(one) for one in done].count(ModelFailure) == 1

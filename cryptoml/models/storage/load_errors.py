@@ -1,0 +1,34 @@
+"""Translates what libraries raise for a file whose types are right and whose values are not."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptoml.errors import DataError
+from cryptoml.models.storage.archive import FETCH_AGAIN
+
+# Raised by skops, scikit-learn, XGBoost and numpy.
+LIBRARY_ERRORS = (
+    ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, ImportError, MemoryError,
+    EOFError, OSError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+@contextmanager
+def load_errors(path: Path) -> Iterator[None]:
+    """Raise DataError in place of an error of the library that loads the file."""
+    try:
+        yield
+    except LIBRARY_ERRORS as error:
+        raise DataError(f"{path}: cannot be loaded ({brief(error)}).", hint=FETCH_AGAIN) from error
+
+
+def brief(error: BaseException) -> str:
+    """The type and the first 200 characters of an error, in one line."""
+    # XGBoost appends the addresses of its call stack.
+    text = " ".join(str(error).partition("Stack trace")[0].split())[:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,86 @@
+"""XGBoost. Returns are mostly noise, so the defaults are slow and short boosting with large leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from cryptoml.config.parameters import Parameters
+from cryptoml.models.base import Model
+from cryptoml.models.storage.boosters import OBJECTIVE, read_booster
+from cryptoml.models.storage.load_errors import load_errors
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_FILE = "estimator.ubj"
+
+
+class XgboostParameters(Parameters):
+    """Hyper-parameters of XGBoost."""
+
+    n_estimators: int = Field(100, ge=1, le=10_000, description="boosting rounds; more fits closer")
+    learning_rate: float = Field(0.03, ge=1e-4, le=1.0, description="weight of a round; less needs more rounds")
+    max_depth: int = Field(3, ge=1, le=16, description="longest path of a tree; the order of interactions")
+    min_child_weight: float = Field(200.0, ge=0.0, le=1e6, description="rows a leaf; more is smoother")
+    subsample: float = Field(0.5, ge=0.01, le=1.0, description="share of rows a round sees")
+    colsample_bytree: float = Field(0.3, ge=0.01, le=1.0, description="share of features a round sees")
+    reg_lambda: float = Field(10.0, ge=0.0, le=1e6, description="pulls leaf values to zero")
+
+
+def _fit(
+    params: XgboostParameters, X: NDArray[np.float32], y: NDArray[np.float64], *, seed: int, implementation: str
+) -> Any:
+    from xgboost import XGBRegressor
+
+    estimator = XGBRegressor(
+        **params.model_dump(),
+        tree_method=implementation,
+        max_bin=64,
+        objective=OBJECTIVE,
+        random_state=seed,
+        n_jobs=1,
+    )
+    return estimator.fit(X, y)
+
+
+def _importance(estimator: Any) -> NDArray[np.float64]:
+    """Average gain of the splits by a feature."""
+    import numpy as np
+
+    return np.asarray(estimator.feature_importances_, dtype=np.float64)
+
+
+class _BoosterFile:
+    """XGBoost's own format, checked before XGBoost reads it."""
+
+    def save(self, estimator: Any, folder: Path) -> None:
+        """Write estimator.ubj."""
+        estimator.save_model(folder / _FILE)
+
+    def load(self, folder: Path, implementation: str, n_features: int) -> Any:
+        """Read estimator.ubj; raises DataError for a file that XGBoost did not write for so many features."""
+        from xgboost import XGBRegressor
+
+        path = folder / _FILE
+        data = read_booster(path, n_features)
+        estimator = XGBRegressor(n_jobs=1)
+        with load_errors(path):
+            estimator.load_model(bytearray(data))
+        return estimator.set_params(n_jobs=1)
+
+
+MODEL = Model(
+    key="xgb",
+    long_name="xgboost",
+    summary="XGBRegressor: boosted trees on random parts of rows and features.",
+    parameters=XgboostParameters,
+    implementations={"hist": ("xgboost",)},
+    fit=_fit,
+    importance=_importance,
+    storage=_BoosterFile(),
+    requirements=("xgboost",),
+)
