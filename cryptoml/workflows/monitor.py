@@ -1,4 +1,4 @@
-"""Scores logged forecasts once the truth is known: against persistence, and against what training promised."""
+"""Scores logged forecasts once the outcomes are known: against persistence, and against the hold-out."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptoml.config.schema import Config
 from cryptoml.errors import DataError, UsageError
+from cryptoml.evaluation.figures import finite_or_none
 from cryptoml.registry.champion import check_fit, grid_of
 from cryptoml.registry.version_models import choose, load
 from cryptoml.settings import Settings
@@ -28,7 +29,7 @@ COVERAGE_ERRORS = 3.0
 
 @dataclass(frozen=True)
 class MonitorRequest:
-    """Which model's forecasts are scored on which candles. last: only the newest so many forecasts."""
+    """Which model's forecasts are scored on which candles. last: only the latest `last` forecasts."""
 
     settings: Settings
     config: Config
@@ -81,12 +82,9 @@ class MonitorResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The document of `--json`; a number that is not finite becomes null."""
-        found = {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in vars(self).items()
-        }
         drift = None if self.drift is None else [vars(one) for one in self.drift]
-        return {"schema": "cryptoml.monitor/1", **found, "drift": drift, "warnings": list(self.warnings)}
+        document = {"schema": "cryptoml.monitor/1", **vars(self), "drift": drift, "warnings": list(self.warnings)}
+        return {name: finite_or_none(value) for name, value in document.items()}
 
 
 def monitor(request: MonitorRequest) -> MonitorResult:
@@ -142,12 +140,13 @@ def _score(
 ) -> MonitorResult:
     import numpy as np
 
+    from cryptoml.evaluation.metrics import root_mean_square, skill_score
     from cryptoml.evaluation.significance import verdict
 
     actual, now = known["actual_price"].to_numpy(), known["price_now"].to_numpy()
     actual_return = np.log(actual / now)
-    rmse = float(np.sqrt(np.mean((actual - known["forecast_price"].to_numpy()) ** 2)))
-    baseline = float(np.sqrt(np.mean((actual - now) ** 2)))
+    rmse = root_mean_square(actual - known["forecast_price"].to_numpy())
+    baseline = root_mean_square(actual - now)
     found = verdict(actual_return - known["forecast_return"].to_numpy(), actual_return, forecaster.horizon,
                     level=request.config.training.significance_level)  # fmt: skip
     least = request.config.monitor.min_forecasts
@@ -180,7 +179,7 @@ def _score(
         end=f"{known.index[-1]:%Y-%m-%d %H:%M}",
         rmse=rmse,
         baseline_rmse=baseline,
-        skill=1 - rmse / baseline if baseline else math.nan,
+        skill=skill_score(rmse, baseline),
         promised_skill=promised,
         word=found.word if enough else "unknown",
         p_value=found.p_value,
