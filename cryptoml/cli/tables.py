@@ -47,12 +47,20 @@ def fit(columns: Sequence[Column], width: int) -> list[Column]:
         # Of equal ranks the last one is left out.
         worst = max(range(len(shown)), key=lambda place: (shown[place].rank, place))
         del shown[worst]
-    for place, column in enumerate(shown):
-        excess = table_width(shown) - width
-        if excess > 0 and column.shrinks:
-            size = max(LEAST_TEXT, _size(column) - excess)
-            shown[place] = replace(column, cells=[shortened(text, size) for text in column.cells])
+    for place, size in _shrunk_sizes(shown, table_width(shown) - width).items():
+        shown[place] = replace(shown[place], cells=[shortened(text, size) for text in shown[place].cells])
     return shown
+
+
+def _shrunk_sizes(columns: Sequence[Column], excess: int) -> dict[int, int]:
+    """Place -> width of the columns that shrink, the widest ones first, down to LEAST_TEXT."""
+    sizes = {place: _size(column) for place, column in enumerate(columns) if column.shrinks}
+    for _ in range(excess):
+        widest = max(sizes, key=lambda place: sizes[place], default=None)
+        if widest is None or sizes[widest] <= LEAST_TEXT:
+            break
+        sizes[widest] -= 1
+    return sizes
 
 
 def table_width(columns: Sequence[Column]) -> int:

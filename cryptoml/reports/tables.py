@@ -98,6 +98,6 @@ def pair_columns(comparison: RunComparison, *, most: int | None = None) -> list[
         Column("RMSE lower by %", [cell(100 * gain, ".3f") for gain in gains], gains, rank=2),
         Column("forecasts", [f"{one.n:,}" for one in pairs], [one.n for one in pairs], rank=4),
         Column("p", [cell(p, ".3g") for p in p_values], p_values, rank=3),
-        Column("p (Holm)", [cell(p, ".3g") for p in adjusted], adjusted, rank=1),
+        Column("p (Holm)", [cell(p, ".3g") for p in adjusted], adjusted),
         Column("significant", ["yes" if p < comparison.level else "no" for p in adjusted]),
     ]
