@@ -133,15 +133,15 @@ def _forecast(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict[s
 def _residuals(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict[str, Any]:
     import numpy as np
 
-    errors = {run.name: 100 * (_rows(run)["actual_return"] - _rows(run)["forecast_return"]).to_numpy() for run in runs}
-    bound = max(float(np.quantile(np.abs(one), 0.995)) for one in errors.values()) or 1.0
+    errors = [100 * (_rows(run)["actual_return"] - _rows(run)["forecast_return"]).to_numpy() for run in runs]
+    bound = max(float(np.quantile(np.abs(one), 0.995)) for one in errors) or 1.0
     edges = np.linspace(-bound, bound, 61)
     middles = _floats((edges[1:] + edges[:-1]) / 2)
     data = []
-    for name, one in errors.items():
+    for run, one in zip(runs, errors, strict=True):
         counts, _ = np.histogram(one, edges)
         shares = _floats(100 * counts / len(one))
-        data.append(_line(name, middles, shares, colours[name], line={"shape": "hvh"}))
+        data.append(_line(run.name, middles, shares, colours[run.run_id], line={"shape": "hvh"}))
     return {
         "data": data,
         "layout": {
