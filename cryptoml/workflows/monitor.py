@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,17 +157,7 @@ def _score(
     late = int((known["logged_at"] > known["target"]).sum())
     # Over a few candles any calendar feature is far from its mean.
     drift = _drift(forecaster, grid, known.index, request.config.monitor.max_drift) if enough else ()
-    warnings = []
-    if not enough:
-        warnings.append(f"{len(known)} forecasts are scored; a verdict needs {least}")
-    if late:
-        warnings.append(f"{late:,} of {len(known):,} forecasts were logged when their outcome was known already")
-    error = math.sqrt(level * (1 - level) / len(known))
-    if enough and covered < level - COVERAGE_ERRORS * error:
-        warnings.append(f"the intervals are too narrow: they hold {covered:.1%} of outcomes, {level:.0%} was promised")
-    if drift:
-        worst = ", ".join(f"{one.feature} {one.shift:+.1f}" for one in drift[:3])
-        warnings.append(f"drifted features: {len(drift)} (shift in training deviations: {worst})")
+    warnings = _warnings(len(known), least, late=late, covered=covered, level=level, drift=drift)
     return MonitorResult(
         model=label,
         version=version,
@@ -186,8 +177,25 @@ def _score(
         covered=covered,
         interval_level=level,
         drift=drift,
-        warnings=tuple(warnings),
+        warnings=warnings,
     )
+
+
+def _warnings(
+    scored: int, least: int, *, late: int, covered: float, level: float, drift: Sequence[Drift] | None
+) -> tuple[str, ...]:
+    warnings = []
+    if scored < least:
+        warnings.append(f"{scored:,} forecasts are scored; a verdict needs {least:,}")
+    if late:
+        warnings.append(f"{late:,} of {scored:,} forecasts were logged after their outcome was known")
+    error = math.sqrt(level * (1 - level) / scored)
+    if scored >= least and covered < level - COVERAGE_ERRORS * error:
+        warnings.append(f"the intervals are too narrow: they cover {covered:.1%} of outcomes, not {level:.0%}")
+    if drift:
+        worst = ", ".join(f"{one.feature} {one.shift:+.1f}" for one in drift[:3])
+        warnings.append(f"drifted features: {len(drift)} (shift in training standard deviations: {worst})")
+    return tuple(warnings)
 
 
 def _drift(forecaster: Forecaster, grid: pd.DataFrame, made_from: pd.Index, most: float) -> tuple[Drift, ...] | None:

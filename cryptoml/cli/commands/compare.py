@@ -40,13 +40,11 @@ def compare(
     set_: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show runs side by side with what is best, what differs and, asked for, which differences are more than luck."""
+    """Show runs side by side: the best values, what differs and, on request, which differences are significant."""
     from cryptoml.cli.configured import configured
     from cryptoml.cli.console import print_json_last, print_result_lines
     from cryptoml.data.table_files import check_table_path, write_table
     from cryptoml.errors import UsageError
-    from cryptoml.reports.comparison import render
-    from cryptoml.system.files import in_words, write_atomically
     from cryptoml.workflows.compare import CompareRequest
     from cryptoml.workflows.compare import compare as side_by_side
 
@@ -72,14 +70,21 @@ def compare(
     if csv is not None:
         write_table(_csv_table(done), csv)
     if html is not None:
-        with in_words(html):
-            html.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(html, render(done))
+        _write_report(done, html)
     if as_json:
         print_json_last(done.to_dict())
         return
     _show(done, wide=wide)
     print_result_lines([str(path) for path in (csv, html) if path is not None])
+
+
+def _write_report(done: RunComparison, path: Path) -> None:
+    from cryptoml.reports.comparison import render
+    from cryptoml.system.files import in_words, write_atomically
+
+    with in_words(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, render(done))
 
 
 def _show(done: RunComparison, *, wide: bool) -> None:
