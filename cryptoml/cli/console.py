@@ -7,11 +7,11 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from cryptoml import events
 from cryptoml.cli.streams import say_last
+from cryptoml.evaluation.figures import finite_or_none
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -122,11 +122,17 @@ def listening(*, quiet: bool = False) -> Iterator[Listener]:
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", left: int = 1, fold: bool = False
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    title: str = "",
+    left: int = 1,
+    align: Sequence[Literal["left", "right"]] | None = None,
+    fold: bool = False,
 ) -> None:
-    """A table on standard output; the first `left` columns are text, the others are numbers to the right.
+    """Print a table on standard output; the first `left` columns are left-aligned, the others right-aligned.
 
-    With `fold`, a text that is too long goes on in the next line.
+    `align` sets the alignment of each column instead. With `fold`, a text that is too long goes on in the next line.
     """
     from rich import box
     from rich.table import Table
@@ -136,9 +142,8 @@ def print_table(
         title=Text(printable(title)) if title else None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False
     )
     for place, column in enumerate(columns):
-        table.add_column(
-            Text(printable(column)), justify="left" if place < left else "right", no_wrap=not fold, overflow="fold"
-        )
+        justify = align[place] if align else "left" if place < left else "right"
+        table.add_column(Text(printable(column)), justify=justify, no_wrap=not fold, overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     console = result_console()
@@ -165,12 +170,4 @@ def print_json_last(document: Mapping[str, Any]) -> None:
 
     Airflow merges both streams and takes the last line. A number that is not finite becomes null.
     """
-    say_last(json.dumps(_finite(document), default=str, allow_nan=False) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {name: _finite(one) for name, one in value.items()}
-    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
+    say_last(json.dumps(finite_or_none(document), default=str, allow_nan=False) + "\n")

@@ -14,3 +14,4 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override one key of the config: --set models.rf.n_estimators=300.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, the last one.")]
+Wide = Annotated[bool, typer.Option("--wide", help="Show all columns, however narrow the terminal.")]

@@ -1,4 +1,4 @@
-"""Figures in sentences, tables and ledgers, where "nan" says nothing."""
+"""Numbers as text and in documents, where NaN and infinity have no place."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 NOT_AVAILABLE = "n/a"
+# The same in a table's cell.
+NO_VALUE = "–"
 
 
 def figure(value: float, form: str = "", *, unit: str = "") -> str:
@@ -14,6 +16,29 @@ def figure(value: float, form: str = "", *, unit: str = "") -> str:
     return f"{value:{form}}{unit}" if math.isfinite(value) else NOT_AVAILABLE
 
 
+def cell(value: float, form: str) -> str:
+    """The number in the format `form`, or a dash for one that is not finite."""
+    return f"{value:{form}}" if math.isfinite(value) else NO_VALUE
+
+
+def price(value: float) -> str:
+    """Five significant digits, whatever the size of the price, and no exponent; a dash if not finite."""
+    if not math.isfinite(value):
+        return NO_VALUE
+    if value == 0:
+        return "0"
+    return f"{value:,.{max(0, 4 - math.floor(math.log10(abs(value))))}f}"
+
+
 def only_finite(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values without the numbers that are not finite."""
     return {name: value for name, value in values.items() if not isinstance(value, float) or math.isfinite(value)}
+
+
+def finite_or_none(value: Any) -> Any:
+    """The value as JSON can hold it: numbers that are not finite become None, at any depth of mappings and lists."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: finite_or_none(one) for name, one in value.items()}
+    return [finite_or_none(one) for one in value] if isinstance(value, list | tuple) else value

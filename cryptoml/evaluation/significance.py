@@ -1,4 +1,4 @@
-"""Whether one forecast is better than another, or only luckier."""
+"""Whether one forecast is significantly better than another."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def diebold_mariano(loss: NDArray[np.float64], other_loss: NDArray[np.float64], 
 
 
 def verdict(
-    errors: NDArray[np.float64], persistence_errors: NDArray[np.float64], horizon: int, *, level: float = 0.05
+    errors: NDArray[np.float64], persistence_errors: NDArray[np.float64], horizon: int, *, level: float
 ) -> Verdict:
-    """Compare squared errors of log returns with those of persistence, in time order."""
+    """Compare squared errors of log returns with those of persistence, in time order, at a significance level."""
     test = diebold_mariano(errors**2, persistence_errors**2, horizon)
     word: Word = "ties"
     if test.p_value < level:

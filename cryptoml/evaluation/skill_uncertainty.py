@@ -1,8 +1,11 @@
-"""How far apart forecasts that are equally good drift by luck, for the bands and bars in the plots."""
+"""The statistical uncertainty of skill, for the bands and bars in the plots."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
+
+from cryptoml.evaluation.metrics import skill_score
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,19 +54,20 @@ def drift(won: np.ndarray, horizon: int) -> np.ndarray:
 def skill(rows: pd.DataFrame, *, horizon: int) -> tuple[float, float, float, float]:
     """Skill on price, its standard error (delta method), the RMSE, and the RMSE of persistence, in price units.
 
-    Without rows, or where the price does not move, nothing is won: skill and error 0.
+    Without rows all are NaN; where the price does not move, skill and standard error are.
     """
     import numpy as np
 
     if not len(rows):
-        return 0.0, 0.0, 0.0, 0.0
+        return (math.nan,) * 4
     actual = rows["actual_price"].to_numpy(dtype=np.float64)
     ours: np.ndarray = (actual - rows["forecast_price"].to_numpy(dtype=np.float64)) ** 2
     theirs: np.ndarray = (actual - rows["price_now"].to_numpy(dtype=np.float64)) ** 2
     a, b = float(np.mean(ours)), float(np.mean(theirs))
+    value = skill_score(a**0.5, b**0.5)
     if not a or not b:
-        return (0.0 if not b else 1.0), 0.0, a**0.5, b**0.5
+        return value, 0.0 if b else math.nan, a**0.5, b**0.5
     # skill = 1 - sqrt(a / b), linearised at the means: its spread is that of ours - (a / b) theirs.
     parts = ours - a / b * theirs
-    doubt = float(np.std(parts)) * overlap(parts, horizon) ** 0.5 / b / (2 * (a / b * len(ours)) ** 0.5)
-    return 1 - (a / b) ** 0.5, doubt, a**0.5, b**0.5
+    error = float(np.std(parts)) * overlap(parts, horizon) ** 0.5 / b / (2 * (a / b * len(ours)) ** 0.5)
+    return value, error, a**0.5, b**0.5

@@ -32,7 +32,7 @@ class Comparison:
 
 def compare_with_champion(
     store: Store, settings: Settings, model_name: str, candidate: Forecaster, candles: Candles, *, least: int,
-    itself: str | None = None,
+    level: float, itself: str | None = None,
 ) -> Comparison:  # fmt: skip
     """Score both on the newest of `candles`; a champion that is `itself` the candidate is none."""
     from cryptoml.registry.duel import duel
@@ -54,7 +54,7 @@ def compare_with_champion(
             f"{champion.horizon} ahead; this one {candidate.symbol} {candidate.pipeline.interval}, "
             f"{candidate.horizon} ahead: they are not compared",
         )
-    found = duel(candidate, champion, grid_of(candles, candidate), least=least)
+    found = duel(candidate, champion, grid_of(candles, candidate), least=least, level=level)
     note = ""
     if not found.decided:
         note = (
@@ -72,8 +72,9 @@ def duel_for_gate(
 
     try:
         found = compare_with_champion(
-            store, settings, config.registry.model_name, candidate, candles, least=config.promotion.min_candles
-        )
+            store, settings, config.registry.model_name, candidate, candles,
+            least=config.promotion.min_candles, level=config.training.significance_level,
+        )  # fmt: skip
     except UnavailableError as error:
         return None, f"not compared with the version in production: {error.fact}"
     if found.duel is None or not found.duel.decided:

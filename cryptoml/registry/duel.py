@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Score:
-    """A model on `candles` candles: RMSE of the price and of persistence there, in price units, and the skill."""
+    """A model on `candles` candles: RMSE of the price and of persistence there, in price units, and the skill,
+    NaN where the price does not move.
+    """
 
     candles: int
     rmse: float
@@ -64,25 +66,26 @@ def score_all(forecaster: Forecaster, grid: pd.DataFrame, *, since: pd.Timestamp
     return Scored(index[kept], close[kept], later[kept], np.log(later[kept] / close[kept]), found[kept])
 
 
-def score(forecaster: Forecaster, rows: Scored) -> Score:
-    """The figures of one model."""
+def score(forecaster: Forecaster, rows: Scored, *, level: float) -> Score:
+    """The figures of one model; `level` is the significance level of its verdict against persistence."""
     import numpy as np
 
+    from cryptoml.evaluation.metrics import root_mean_square, skill_score
     from cryptoml.evaluation.significance import verdict
 
     if not len(rows.index):
         return Score(0, float("nan"), float("nan"), float("nan"), 1.0, "ties")
-    forecast = rows.price_now * np.exp(rows.forecast_return)
-    rmse = float(np.sqrt(np.mean((rows.actual_price - forecast) ** 2)))
-    baseline = float(np.sqrt(np.mean((rows.actual_price - rows.price_now) ** 2)))
-    found = verdict(rows.actual_return - rows.forecast_return, rows.actual_return, forecaster.horizon)
-    return Score(len(rows.index), rmse, baseline, 1 - rmse / baseline if baseline else 0.0, found.p_value, found.word)
+    rmse = root_mean_square(rows.actual_price - rows.price_now * np.exp(rows.forecast_return))
+    baseline = root_mean_square(rows.actual_price - rows.price_now)
+    found = verdict(rows.actual_return - rows.forecast_return, rows.actual_return, forecaster.horizon, level=level)
+    return Score(len(rows.index), rmse, baseline, skill_score(rmse, baseline), found.p_value, found.word)
 
 
-def duel(candidate: Forecaster, champion: Forecaster, grid: pd.DataFrame, *, least: int) -> Duel:
+def duel(candidate: Forecaster, champion: Forecaster, grid: pd.DataFrame, *, least: int, level: float) -> Duel:
     """Compare two models on the candles that both can forecast and neither was fitted on.
 
-    Below `least` such candles nothing is decided. Both must have the same horizon.
+    level: significance level of the verdicts against persistence. Fewer than `least` such candles decide nothing.
+    Both must have the same horizon.
     """
     import numpy as np
 
@@ -92,14 +95,14 @@ def duel(candidate: Forecaster, champion: Forecaster, grid: pd.DataFrame, *, lea
     ours, theirs = (score_all(one, grid, since=since) for one in (candidate, champion))
     common = ours.index.intersection(theirs.index)
     ours, theirs = (_only(one, common) for one in (ours, theirs))
+    scores = score(candidate, ours, level=level), score(champion, theirs, level=level)
     if not len(common):
-        return Duel(score(candidate, ours), score(champion, theirs), 1.0, candidate_better=False, decided=False)
+        return Duel(*scores, 1.0, candidate_better=False, decided=False)
     mine = (ours.actual_return - ours.forecast_return) ** 2
     other = (theirs.actual_return - theirs.forecast_return) ** 2
     test = diebold_mariano(mine, other, candidate.horizon)
     return Duel(
-        score(candidate, ours),
-        score(champion, theirs),
+        *scores,
         test.p_value,
         candidate_better=bool(np.mean(mine) < np.mean(other)),
         decided=len(common) >= least,

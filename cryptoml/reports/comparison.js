@@ -47,7 +47,7 @@
   for (const pick of [pickX, pickY]) pick.addEventListener("change", scatter);
   scatter();
 
-  // Persistence stays on top: it is what the others are held against.
+  // Persistence stays on top: it is the baseline of the others.
   const table = document.getElementById("runs");
   const body = table.tBodies[0];
   const value = (row, column) => {

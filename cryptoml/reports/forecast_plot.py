@@ -7,9 +7,11 @@ the newest candles only, and the other panels show returns, where a forecast has
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from cryptoml.evaluation import skill_uncertainty
+from cryptoml.evaluation.metrics import METRICS, Forecasts
 from cryptoml.reports import style
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def actual_vs_predicted(holdout: pd.DataFrame, *, price_unit: str = "quote curre
     """Four panels about the rows of the hold-out (columns as `draw_all` says; at least one row, no NaN).
 
     The newest candles with their interval and the moves forecast; forecast against actual return; the same in
-    groups of equal size; the squared error won over persistence, added up, with the band that luck alone stays in.
+    groups of equal size; the squared error won over persistence, added up, with the 95 % band of no difference.
     """
     figure = style.canvas()
     grid = figure.add_gridspec(
@@ -107,16 +109,10 @@ def _scatter(figure: Figure, cell: object, holdout: pd.DataFrame) -> None:
 
 
 def _scores(holdout: pd.DataFrame) -> str:
-    import numpy as np
-
-    forecast = holdout["forecast_return"].to_numpy(dtype=np.float64)
-    actual = holdout["actual_return"].to_numpy(dtype=np.float64)
-    power = float(np.sum(actual**2))
-    r2 = 100 * (1 - float(np.sum((actual - forecast) ** 2)) / power) if power else 0.0
-    skill = 100 * skill_uncertainty.skill(holdout, horizon=1)[0]
-    asked = (forecast != 0) & (actual != 0)
-    direction = f"{100 * np.mean(np.sign(forecast[asked]) == np.sign(actual[asked])):.1f} %" if asked.any() else "-"
-    return f"R2 {r2:+.2f} %, skill {skill:+.2f} %, direction {direction}"
+    columns = [field.name for field in fields(Forecasts)]
+    forecasts = Forecasts(**{name: holdout[name].to_numpy(dtype="float64") for name in columns})
+    shown = ("return_r2", "skill", "directional_accuracy")
+    return ", ".join(f"{METRICS[name].title} {METRICS[name].text(METRICS[name].compute(forecasts))}" for name in shown)
 
 
 def _calibration(figure: Figure, cell: object, holdout: pd.DataFrame) -> None:
@@ -159,10 +155,18 @@ def _gain(figure: Figure, cell: object, holdout: pd.DataFrame) -> None:
     word = "above" if end > band[-1] else "below" if end < -band[-1] else "inside"
     axes = style.panel(
         figure, cell, "Squared error won over persistence, added up",
-        note=f"the hold-out alone ends at {end:+.2f} %, {word} the band of luck",
+        note=f"the hold-out alone ends at {end:+.2f} %, {word} the band of no difference",
         x=MADE_AT, y="% of its squared error",
     )  # fmt: skip
-    axes.fill_between(when, -band[some], band[some], color=style.FAINT, alpha=0.6, lw=0, label="95 % of pure luck")
+    axes.fill_between(
+        when,
+        -band[some],
+        band[some],
+        color=style.FAINT,
+        alpha=0.6,
+        lw=0,
+        label="95 % band if the two were equally good",
+    )
     axes.axhline(0, color=style.QUIET, lw=1)
     axes.plot(when, gain[some], color=style.GOOD if end > 0 else style.BAD if end < 0 else style.QUIET, lw=1.6)
     axes.margins(x=0.01)

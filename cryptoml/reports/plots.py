@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -176,12 +177,15 @@ def _skills(
     doubts: Sequence[float],
 ) -> None:
     axes = style.panel(
-        figure, cell, "Skill: how much smaller the RMSE is than persistence's", sharex=beside,
-        note="thin lines: 95 % bars; a bar whose line crosses zero may be luck", y="skill, %",
+        figure, cell, "Skill: reduction of the RMSE relative to persistence", sharex=beside,
+        note="thin lines: 95 % bars; not significant where the line crosses zero", y="skill, %",
     )  # fmt: skip
     size = 9.5 if len(gains) < 13 else 7
     for (start, end), gain, doubt in zip(places, gains, doubts, strict=True):
         middle = (start + end) / 2
+        if not isfinite(gain):
+            axes.annotate("–", (middle, 0), ha="center", va="bottom", fontsize=size, color=style.ACTUAL)
+            continue
         color = style.GOOD if gain > 0 else style.BAD
         axes.bar(middle, gain, width=0.8 * (end - start), color=color, alpha=0.8)
         axes.errorbar(middle, gain, yerr=doubt, color=style.ACTUAL, lw=1, capsize=3)
@@ -192,7 +196,7 @@ def _skills(
         )  # fmt: skip
     axes.axhline(0, color=style.QUIET, lw=1)
     axes.margins(x=0.01, y=0.22)
-    if max((abs(value) for value in (*gains, *doubts)), default=0.0) < 1e-6:
+    if max((abs(value) for value in (*gains, *doubts) if isfinite(value)), default=0.0) < 1e-6:
         axes.set_ylim(-1, 1)
     style.date_axis(axes, ticks=10)
 

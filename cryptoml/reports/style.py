@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cryptoml.evaluation.figures import cell
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -109,8 +111,8 @@ def basis_points(returns: pd.Series[float]) -> np.ndarray:
 
 
 def figures(value: float) -> str:
-    """Five significant figures, as prices are compared: 138.01, 41,235, 0.00012340."""
-    return f"{value:#,.5g}".rstrip(".")
+    """Five significant figures, as prices are compared: 138.01, 41,235, 0.00012340; a dash if not finite."""
+    return cell(value, "#,.5g").rstrip(".")
 
 
 def reach(values: np.ndarray, share: float = 1.0) -> float:

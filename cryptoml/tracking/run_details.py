@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cryptoml.tracking.runs import RunView
+from cryptoml.evaluation.comparison import RunDetails
 from cryptoml.tracking.store.errors import is_missing, store_in_words
 from cryptoml.tracking.store.store import Store
 
@@ -17,39 +15,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
-class RunDetails:
-    """predictions: as `ModelResult.predictions`, or None where the run has none.
-
-    folds: as training_metadata.json has them, in order of time. importance: feature -> share, empty where none.
-    """
-
-    predictions: pd.DataFrame | None
-    folds: tuple[Mapping[str, Any], ...]
-    importance: Mapping[str, float]
-
-    def holdout(self) -> pd.DataFrame:
-        """The forecasts of the hold-out."""
-        assert self.predictions is not None
-        return self.predictions[self.predictions["part"] == "holdout"]
-
-    def holdout_losses(self) -> pd.Series[float]:
-        """Squared errors of the log return on the hold-out, by time."""
-        rows = self.holdout()
-        losses: pd.Series[float] = (rows["actual_return"] - rows["forecast_return"]) ** 2
-        return losses
-
-
-def fetch_details(store: Store, run: RunView) -> RunDetails:
-    """Fetch them; what a run lacks stays empty."""
+def fetch_details(store: Store, run_id: str, name: str) -> RunDetails:
+    """Fetch the artifacts of the run, called `name` in errors; what it lacks stays empty."""
     with (
         tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
-        store_in_words(store.uri, f"fetch the artifacts of {run.name}"),
+        store_in_words(store.uri, f"fetch the artifacts of {name}"),
     ):
         target = Path(folder)
-        predictions = _fetch(store, run, "data/predictions.csv.gz", target)
-        metadata = _fetch(store, run, "metadata/training_metadata.json", target)
-        importance = _fetch(store, run, "metadata/feature_importance.json", target)
+        predictions = _fetch(store, run_id, "data/predictions.csv.gz", target)
+        metadata = _fetch(store, run_id, "metadata/training_metadata.json", target)
+        importance = _fetch(store, run_id, "metadata/feature_importance.json", target)
         return RunDetails(
             _predictions(predictions) if predictions else None,
             tuple(json.loads(metadata.read_text(encoding="utf-8"))["folds"]) if metadata else (),
@@ -57,11 +32,11 @@ def fetch_details(store: Store, run: RunView) -> RunDetails:
         )
 
 
-def _fetch(store: Store, run: RunView, path: str, target: Path) -> Path | None:
+def _fetch(store: Store, run_id: str, path: str, target: Path) -> Path | None:
     from mlflow.exceptions import MlflowException
 
     try:
-        return store.download(run.run_id, path, target)
+        return store.download(run_id, path, target)
     except FileNotFoundError:
         return None
     except MlflowException as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.evaluation.folds import Fold, Plan, make_plan, rows
-from cryptoml.evaluation.metrics import METRICS, Forecasts
+from cryptoml.evaluation.metrics import METRICS, Forecasts, fold_values, summarize
 from cryptoml.evaluation.shrinkage import conformal_quantile, shrinkage
 from cryptoml.evaluation.significance import Verdict, verdict
 from cryptoml.models.base import Model
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from cryptoml.training.dataset import Dataset
 
-CV_METRICS = ("rmse", "mae", "mape", "r2_score")
 FINAL = 0
 
 
@@ -271,8 +270,8 @@ def _assemble(
         ]
         + [_frame(dataset, test_part, "holdout", scored["test"], final.raw)]
     )
-    cv = {f"cv_{name}": tuple(METRICS[name].compute(one) for one in by_fold) for name in CV_METRICS}
-    metrics = _metrics(scored, cv)
+    cv = fold_values(by_fold)
+    metrics = summarize(scored["train"], scored["test"], cv)
     metrics |= {
         "baseline_rmse": METRICS["rmse"].compute(_persistence(scored["test"])),
         "dm_p_value": word.p_value,
@@ -349,24 +348,6 @@ def _frame(dataset: Dataset, part: slice, name: str, scores: Forecasts, raw: np.
         },
         index=dataset.index[part],
     )
-
-
-def _metrics(scored: Mapping[str, Forecasts], cv: Mapping[str, tuple[float, ...]]) -> dict[str, float]:
-    from math import isfinite, nan
-    from statistics import fmean, stdev
-
-    found: dict[str, float] = {}
-    for prefix, scores in scored.items():
-        for name in CV_METRICS:
-            found[f"{prefix}_{name}"] = METRICS[name].compute(scores)
-    for name, metric in METRICS.items():
-        if name not in CV_METRICS:
-            found[name] = metric.compute(scored["test"])
-    for name, values in cv.items():
-        found[f"{name}_mean"] = fmean(values)
-        # Where the price stands still in a fold, its R2 and skill are no numbers.
-        found[f"{name}_std"] = stdev(values) if isfinite(sum(values)) else nan
-    return found
 
 
 def _latency_ms(forecaster: Forecaster, dataset: Dataset) -> float:

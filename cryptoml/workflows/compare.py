@@ -1,20 +1,22 @@
-"""Runs side by side: which are comparable, what is best, what differs, and which differences are more than luck."""
+"""Chooses runs and what they hold, and puts them side by side; the comparison itself is in `evaluation`."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cryptoml.config.schema import Config
 from cryptoml.errors import AnswerIsNoError, UsageError
+from cryptoml.evaluation import comparison
+from cryptoml.evaluation.comparison import ComparedRun, FairKey, RunComparison
+from cryptoml.evaluation.metrics import stored_metrics
 from cryptoml.models.zoo import BASELINE
 from cryptoml.registry.versions import list_versions
 from cryptoml.settings import Settings
-from cryptoml.tracking.run_details import RunDetails, fetch_details
+from cryptoml.tracking.run_details import fetch_details
 from cryptoml.tracking.runs import RunView, search_runs
 from cryptoml.tracking.store.errors import masked
 from cryptoml.tracking.store.project_store import open_project_store
@@ -23,32 +25,14 @@ from cryptoml.tracking.store.store import Store
 if TYPE_CHECKING:
     from cryptoml.evaluation.pairwise_tests import Pair
 
-# A metric's column and whether more of it is better.
-METRICS: dict[str, tuple[str, bool]] = {
-    "cv_rmse_mean": ("cv RMSE", False),
-    "cv_rmse_std": ("± std", False),
-    "test_rmse": ("test RMSE", False),
-    "test_mae": ("MAE", False),
-    "test_mape": ("MAPE %", False),
-    "test_r2_score": ("R2", True),
-    "skill": ("skill %", True),
-    "directional_accuracy": ("direction %", True),
-    "training_time_seconds": ("time s", False),
-}
-# What must be the same for two scores to mean the same.
-FAIR_TAGS = ("dataset_version",)
-FAIR_PARAMS = (
-    "symbol", "interval", "target_column", "prediction_horizon", "train_test_split_ratio", "cross_validation_folds",
-    "gap_candles", "start_date", "end_date",
-)  # fmt: skip
-# A training has a handful of runs; the newest of so many is sure to be whole.
+# The runs of one training are few, so the latest training is complete among this many runs.
 NEWEST = 50
 MOST_DETAILED = 12
 
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """Which runs: those named, or the newest `last` of a training or a data set, or the newest training's."""
+    """Which runs: those named, or the latest `last` of a training or a data set, or the latest training's."""
 
     settings: Settings
     config: Config
@@ -62,85 +46,29 @@ class CompareRequest:
     force: bool = False
 
 
-@dataclass(frozen=True)
-class ComparedRun:
-    """A run of the comparison. comparable: its scores may be held against those of the others.
-
-    places: where it is in the registry, such as "v3 production". details: what its artifacts hold, where asked for.
-    """
-
-    run: RunView
-    comparable: bool
-    places: tuple[str, ...] = ()
-    details: RunDetails | None = None
-
-    @property
-    def is_baseline(self) -> bool:
-        """Whether this is persistence."""
-        return self.run.tags.get("model_type") == BASELINE
-
-
-@dataclass(frozen=True)
-class RunComparison:
-    """Runs, persistence first and then by the sort metric; those without scores last.
-
-    best: metric -> ids of the runs that have its best value. differing: parameter -> run id -> value.
-    """
-
-    experiment: str
-    tracking_uri: str
-    sort: str
-    runs: tuple[ComparedRun, ...]
-    best: Mapping[str, frozenset[str]]
-    differing: Mapping[str, Mapping[str, str]]
-    pairs: tuple[Pair, ...]
-    notes: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The document of `--json`; a number that is not finite becomes null."""
-        return {
-            "schema": "cryptoml.compare/1",
-            "experiment": self.experiment,
-            "tracking_uri": self.tracking_uri,
-            "sort": self.sort,
-            "runs": [_document(one) for one in self.runs],
-            "best": {metric: sorted(ids) for metric, ids in self.best.items()},
-            "differing_params": {name: dict(values) for name, values in self.differing.items()},
-            "significance": [vars(pair) for pair in self.pairs],
-            "notes": list(self.notes),
-        }
-
-
 def compare(request: CompareRequest) -> RunComparison:
-    """Put runs side by side; raises AnswerIsNoError for runs that no ranking would be fair to, without `force`."""
+    """Put runs side by side; raises AnswerIsNoError for runs that are not comparable, without `force`."""
     settings, config = request.settings, request.config
-    if request.sort not in METRICS:
-        near = get_close_matches(request.sort, METRICS, n=1)
-        raise UsageError(
-            f"--sort {request.sort}: no such metric.", hint=f"use {near[0]}" if near else f"one of {', '.join(METRICS)}"
-        )
+    _check_sort(request.sort)
     with open_project_store(settings, writes=False, creates=False) as store:
         found = _select(store, settings.experiment_name, request)
         if not found:
             store.refuse_deleted(settings.experiment_name)
-            raise UsageError(
-                f"{settings.experiment_name}: no such runs.",
-                hint="cryptoml train makes some",
-            )
+            raise UsageError(f"{settings.experiment_name}: no such runs.", hint="create some with cryptoml train")
         notes: list[str] = []
-        reference = _fair_key(_reference(found))
-        strangers = [run for run in found if _fair_key(run) != reference]
-        if strangers and not request.force:
-            raise AnswerIsNoError(
-                f"these runs cannot be ranked together: {_difference(found)}.",
-                hint="choose with --training-id or --dataset, or --force to see them all the same",
-            )
-        if strangers:
-            notes.append(f"not comparable with the others, and not ranked (≠): {_difference(found)}")
+        newest_first = sorted(found, key=lambda run: -run.start_time_ms)
+        reference = comparison.most_common_key([_fair_key(run) for run in newest_first])
+        if any(_fair_key(run) != reference for run in found):
+            apart = comparison.difference([_fair_key(run) for run in found])
+            if not request.force:
+                raise AnswerIsNoError(
+                    f"these runs are not comparable: {apart}.",
+                    hint="choose runs with --training-id or --dataset, or show them all with --force",
+                )
+            notes.append(f"not comparable with the others, and not ranked (≠): {apart}")
         runs = _with_baseline(store, settings.experiment_name, found, reference, notes)
         places = _places(store, config.registry.model_name)
-        rows = [ComparedRun(run, _fair_key(run) == reference, places.get(run.run_id, ())) for run in runs]
-        rows.sort(key=lambda row: _order(row, request.sort))
+        rows = comparison.ranked([_row(run, reference, places) for run in runs], request.sort)
         pairs: tuple[Pair, ...] = ()
         if request.significance or request.details:
             rows = _detailed(store, rows, notes)
@@ -151,11 +79,41 @@ def compare(request: CompareRequest) -> RunComparison:
         tracking_uri=masked(settings.mlflow_uri()),
         sort=request.sort,
         runs=tuple(rows),
-        best=_best(rows),
-        differing=_differing(rows),
+        best=comparison.best_of(rows),
+        differing=comparison.differing_params(rows),
         pairs=pairs,
+        level=config.training.significance_level,
         notes=tuple(notes),
     )
+
+
+def _check_sort(sort: str) -> None:
+    """Raise UsageError for a metric that no training stores."""
+    known = stored_metrics()
+    if sort not in known:
+        near = get_close_matches(sort, known, n=1)
+        raise UsageError(
+            f"--sort {sort}: no such metric.", hint=f"use {near[0]}" if near else f"use one of {', '.join(known)}"
+        )
+
+
+def _row(run: RunView, reference: FairKey, places: Mapping[str, tuple[str, ...]]) -> ComparedRun:
+    return ComparedRun(
+        run_id=run.run_id,
+        name=run.name,
+        status=run.status,
+        start_time_ms=run.start_time_ms,
+        params=run.params,
+        metrics=run.metrics,
+        tags=run.tags,
+        is_baseline=run.tags.get("model_type") == BASELINE,
+        comparable=_fair_key(run) == reference,
+        places=places.get(run.run_id, ()),
+    )
+
+
+def _fair_key(run: RunView) -> FairKey:
+    return comparison.fair_key(run.params, run.tags)
 
 
 def _select(store: Store, experiment: str, request: CompareRequest) -> list[RunView]:
@@ -197,37 +155,10 @@ def _plain(text: str) -> str:
     return text.strip()
 
 
-def _fair_key(run: RunView) -> tuple[str, ...]:
-    tags, params = run.tags, run.params
-    return (*(tags.get(name, "") for name in FAIR_TAGS), *(params.get(name, "") for name in FAIR_PARAMS))
-
-
-def _reference(runs: Sequence[RunView]) -> RunView:
-    """A run of the largest comparable group; the newest where two are as large."""
-    sizes: dict[tuple[str, ...], int] = {}
-    for run in runs:
-        sizes[_fair_key(run)] = sizes.get(_fair_key(run), 0) + 1
-    return max(runs, key=lambda run: (sizes[_fair_key(run)], run.start_time_ms))
-
-
-def _difference(runs: Sequence[RunView]) -> str:
-    """What differs, with each value and how many runs have it."""
-    said = []
-    keys = [_fair_key(run) for run in runs]
-    for place, name in enumerate((*FAIR_TAGS, *FAIR_PARAMS)):
-        counts: dict[str, int] = {}
-        for key in keys:
-            counts[key[place]] = counts.get(key[place], 0) + 1
-        if len(counts) > 1:
-            values = ", ".join(f"{value[:24] or 'none'} ({count})" for value, count in counts.items())
-            said.append(f"{name}: {values}")
-    return "; ".join(said)
-
-
 def _with_baseline(
     store: Store, experiment: str, runs: list[RunView], reference: tuple[str, ...], notes: list[str]
 ) -> list[RunView]:
-    """The runs with one of persistence: it says the same in every training on the same data."""
+    """The runs with one of persistence: its scores are the same in every training on the same data."""
     baselines = [run for run in runs if run.tags.get("model_type") == BASELINE and _fair_key(run) == reference]
     others = [run for run in runs if run not in baselines]
     if len(baselines) > 1:
@@ -250,53 +181,17 @@ def _places(store: Store, model_name: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _order(row: ComparedRun, sort: str) -> tuple[int, float, str]:
-    value = row.run.metrics.get(sort, math.nan)
-    if row.is_baseline and row.comparable:
-        return (0, 0.0, "")
-    if math.isnan(value):
-        return (3, 0.0, row.run.name)
-    sign = -1 if METRICS[sort][1] else 1
-    return (1 if row.comparable else 2, sign * value, row.run.name)
-
-
-def _best(rows: Sequence[ComparedRun]) -> dict[str, frozenset[str]]:
-    """Metric -> the runs with its best value among comparable models; persistence is what they are held against."""
-    best = {}
-    for metric, (_, more) in METRICS.items():
-        values = {
-            row.run.run_id: row.run.metrics[metric]
-            for row in rows
-            if row.comparable and not row.is_baseline and math.isfinite(row.run.metrics.get(metric, math.nan))
-        }
-        if values:
-            top = max(values.values()) if more else min(values.values())
-            best[metric] = frozenset(run_id for run_id, value in values.items() if value == top)
-    return best
-
-
-def _differing(rows: Sequence[ComparedRun]) -> dict[str, dict[str, str]]:
-    """The parameters that have more than one value among the runs that have them."""
-    names = sorted({name for row in rows for name in row.run.params})
-    found = {}
-    for name in names:
-        values = {row.run.run_id: row.run.params[name] for row in rows if name in row.run.params}
-        if len(set(values.values())) > 1:
-            found[name] = values
-    return found
-
-
 def _detailed(store: Store, rows: list[ComparedRun], notes: list[str]) -> list[ComparedRun]:
-    """The first runs with what their artifacts hold."""
-    told, count = [], 0
+    """The rows; the first finished and comparable ones with what their artifacts hold."""
+    detailed, count = [], 0
     for row in rows:
-        wanted = row.comparable and row.run.status == "FINISHED" and count < MOST_DETAILED
-        told.append(replace(row, details=fetch_details(store, row.run)) if wanted else row)
+        wanted = row.comparable and row.status == "FINISHED" and count < MOST_DETAILED
+        detailed.append(replace(row, details=fetch_details(store, row.run_id, row.name)) if wanted else row)
         count += wanted
-    left = sum(row.comparable and row.run.status == "FINISHED" for row in rows) - count
+    left = sum(row.comparable and row.status == "FINISHED" for row in rows) - count
     if left > 0:
-        notes.append(f"forecasts are compared for the first {MOST_DETAILED} runs; {left} more are in the table alone")
-    return told
+        notes.append(f"forecasts are compared for the first {MOST_DETAILED} runs; {left} more are only in the table")
+    return detailed
 
 
 def _pairs(
@@ -307,40 +202,22 @@ def _pairs(
     from cryptoml.tracking.runs import get_run
 
     losses = {
-        row.run.name: row.details.holdout_losses()
+        row.name: row.details.holdout_losses()
         for row in rows
         if row.details is not None and not row.is_baseline and row.details.predictions is not None
     }
     if not losses:
         raise AnswerIsNoError("no run has stored forecasts to compare.", hint="train again")
+    shown = next(row for row in rows if row.details is not None)
     production = next((run_id for run_id, labels in places.items() if any("production" in one for one in labels)), None)
-    if production is not None and production not in {row.run.run_id for row in rows}:
+    if production is not None and production not in {row.run_id for row in rows}:
         run = get_run(store, production)
-        details = fetch_details(store, run)
-        shown = next(row for row in rows if row.details is not None)
-        same = all(run.params.get(name) == shown.run.params.get(name) for name in
+        details = fetch_details(store, run.run_id, run.name)
+        same = all(run.params.get(name) == shown.params.get(name) for name in
                    ("symbol", "interval", "target_column", "prediction_horizon"))  # fmt: skip
         if same and details.predictions is not None:
             losses[f"{run.name} ({places[production][0]})"] = details.holdout_losses()
         else:
             notes.append(f"{places[production][0]} forecasts something else; it is not compared")
-    horizon = int(rows[-1].run.params.get("prediction_horizon", "1"))
+    horizon = int(shown.params.get("prediction_horizon", "1"))
     return tuple(compare_pairs(losses, horizon))
-
-
-def _document(row: ComparedRun) -> dict[str, Any]:
-    run = row.run
-    return {
-        "run_id": run.run_id,
-        "run_name": run.name,
-        "model_type": run.tags.get("model_type"),
-        "status": run.status,
-        "comparable": row.comparable,
-        "registered": list(row.places),
-        "verdict": run.tags.get("verdict"),
-        "dataset_version": run.tags.get("dataset_version"),
-        "training_id": run.tags.get("training_id"),
-        "start_time_ms": run.start_time_ms,
-        "metrics": {name: value if math.isfinite(value) else None for name, value in run.metrics.items()},
-        "params": dict(run.params),
-    }

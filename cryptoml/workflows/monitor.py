@@ -1,14 +1,16 @@
-"""Scores logged forecasts once the truth is known: against persistence, and against what training promised."""
+"""Scores logged forecasts once the outcomes are known: against persistence, and against the hold-out."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.config.schema import Config
 from cryptoml.errors import DataError, UsageError
+from cryptoml.evaluation.figures import finite_or_none
 from cryptoml.registry.champion import check_fit, grid_of
 from cryptoml.registry.version_models import choose, load
 from cryptoml.settings import Settings
@@ -28,7 +30,7 @@ COVERAGE_ERRORS = 3.0
 
 @dataclass(frozen=True)
 class MonitorRequest:
-    """Which model's forecasts are scored on which candles. last: only the newest so many forecasts."""
+    """Which model's forecasts are scored on which candles. last: only the latest `last` forecasts."""
 
     settings: Settings
     config: Config
@@ -81,12 +83,9 @@ class MonitorResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The document of `--json`; a number that is not finite becomes null."""
-        found = {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in vars(self).items()
-        }
         drift = None if self.drift is None else [vars(one) for one in self.drift]
-        return {"schema": "cryptoml.monitor/1", **found, "drift": drift, "warnings": list(self.warnings)}
+        document = {"schema": "cryptoml.monitor/1", **vars(self), "drift": drift, "warnings": list(self.warnings)}
+        return {name: finite_or_none(value) for name, value in document.items()}
 
 
 def monitor(request: MonitorRequest) -> MonitorResult:
@@ -142,12 +141,13 @@ def _score(
 ) -> MonitorResult:
     import numpy as np
 
+    from cryptoml.evaluation.metrics import root_mean_square, skill_score
     from cryptoml.evaluation.significance import verdict
 
     actual, now = known["actual_price"].to_numpy(), known["price_now"].to_numpy()
     actual_return = np.log(actual / now)
-    rmse = float(np.sqrt(np.mean((actual - known["forecast_price"].to_numpy()) ** 2)))
-    baseline = float(np.sqrt(np.mean((actual - now) ** 2)))
+    rmse = root_mean_square(actual - known["forecast_price"].to_numpy())
+    baseline = root_mean_square(actual - now)
     found = verdict(actual_return - known["forecast_return"].to_numpy(), actual_return, forecaster.horizon,
                     level=request.config.training.significance_level)  # fmt: skip
     least = request.config.monitor.min_forecasts
@@ -157,17 +157,7 @@ def _score(
     late = int((known["logged_at"] > known["target"]).sum())
     # Over a few candles any calendar feature is far from its mean.
     drift = _drift(forecaster, grid, known.index, request.config.monitor.max_drift) if enough else ()
-    warnings = []
-    if not enough:
-        warnings.append(f"{len(known)} forecasts are scored; a verdict needs {least}")
-    if late:
-        warnings.append(f"{late:,} of {len(known):,} forecasts were logged when their outcome was known already")
-    error = math.sqrt(level * (1 - level) / len(known))
-    if enough and covered < level - COVERAGE_ERRORS * error:
-        warnings.append(f"the intervals are too narrow: they hold {covered:.1%} of outcomes, {level:.0%} was promised")
-    if drift:
-        worst = ", ".join(f"{one.feature} {one.shift:+.1f}" for one in drift[:3])
-        warnings.append(f"drifted features: {len(drift)} (shift in training deviations: {worst})")
+    warnings = _warnings(len(known), least, late=late, covered=covered, level=level, drift=drift)
     return MonitorResult(
         model=label,
         version=version,
@@ -180,15 +170,32 @@ def _score(
         end=f"{known.index[-1]:%Y-%m-%d %H:%M}",
         rmse=rmse,
         baseline_rmse=baseline,
-        skill=1 - rmse / baseline if baseline else math.nan,
+        skill=skill_score(rmse, baseline),
         promised_skill=promised,
         word=found.word if enough else "unknown",
         p_value=found.p_value,
         covered=covered,
         interval_level=level,
         drift=drift,
-        warnings=tuple(warnings),
+        warnings=warnings,
     )
+
+
+def _warnings(
+    scored: int, least: int, *, late: int, covered: float, level: float, drift: Sequence[Drift] | None
+) -> tuple[str, ...]:
+    warnings = []
+    if scored < least:
+        warnings.append(f"{scored:,} forecasts are scored; a verdict needs {least:,}")
+    if late:
+        warnings.append(f"{late:,} of {scored:,} forecasts were logged after their outcome was known")
+    error = math.sqrt(level * (1 - level) / scored)
+    if scored >= least and covered < level - COVERAGE_ERRORS * error:
+        warnings.append(f"the intervals are too narrow: they cover {covered:.1%} of outcomes, not {level:.0%}")
+    if drift:
+        worst = ", ".join(f"{one.feature} {one.shift:+.1f}" for one in drift[:3])
+        warnings.append(f"drifted features: {len(drift)} (shift in training standard deviations: {worst})")
+    return tuple(warnings)
 
 
 def _drift(forecaster: Forecaster, grid: pd.DataFrame, made_from: pd.Index, most: float) -> tuple[Drift, ...] | None:

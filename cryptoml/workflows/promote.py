@@ -236,10 +236,11 @@ def _score(
     candles = read_any(source, config)
     check_fit(candles, candidate, f"v{number}")
     rows = score_all(candidate, grid_of(candles, candidate), since=unseen_from(candidate))
-    own = score(candidate, rows)
+    level = config.training.significance_level
+    own = score(candidate, rows, level=level)
     found = compare_with_champion(
         store, settings, config.registry.model_name, candidate, candles,
-        least=config.promotion.min_candles, itself=number,
+        least=config.promotion.min_candles, level=level, itself=number,
     )  # fmt: skip
     metrics: dict[str, float | str] = {
         **_trained(run),
@@ -269,7 +270,7 @@ def _score(
             "duel_p_value": duel.p_value,
             "duel_candles": duel.candidate.candles,
         }
-        if duel.decided and not duel.candidate_better and duel.p_value < config.training.significance_level:
+        if duel.decided and not duel.candidate_better and duel.p_value < level:
             reasons.append(
                 f"on the same {duel.candidate.candles:,} newest candles it is significantly worse than "
                 f"v{found.champion} in production (RMSE {figure(duel.candidate.rmse, '.6g')} against "

@@ -48,7 +48,7 @@ def test_it_reads_well(browser: Any, page: Path, request: pytest.FixtureRequest)
         assert box > 200, name
     # Wide things scroll in their own frame; the page itself never does to the side.
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
-    assert "More than luck?" in browser.page_source
+    assert "Pairwise tests" in browser.page_source
     asked = [
         line["message"] for line in browser.get_log("performance") if '"Network.requestWillBeSent"' in line["message"]
     ]
@@ -66,7 +66,7 @@ def test_it_sorts_and_persistence_stays_on_top(browser: Any, page: Path) -> None
     open_page(browser, page)
     heads = browser.find_elements("css selector", "#runs thead button")
     titles = [head.text.strip() for head in heads]
-    place = titles.index("MAE")
+    place = titles.index("test MAE")
     heads[place].click()
     up = [float(text.replace(",", "")) for text in column(browser, place)]
     assert up[1:] == sorted(up[1:])

@@ -35,20 +35,20 @@ def ask(lab: Lab, config: Config, **more: Any) -> RunComparison:
 def test_the_newest_training_with_persistence_first(lab: Lab, config: Config) -> None:
     done = ask(lab, config)
     assert done.runs[0].is_baseline
-    assert {row.run.run_id for row in done.runs} == set(lab.runs.values())
-    scores = [row.run.metrics["cv_rmse_mean"] for row in done.runs[1:]]
+    assert {row.run_id for row in done.runs} == set(lab.runs.values())
+    scores = [row.metrics["cv_rmse_mean"] for row in done.runs[1:]]
     assert scores == sorted(scores)
     assert all(row.comparable for row in done.runs)
-    assert done.best["cv_rmse_mean"] == {done.runs[1].run.run_id}
+    assert done.best["cv_rmse_mean"] == {done.runs[1].run_id}
     assert lab.runs["persistence"] not in {run_id for ids in done.best.values() for run_id in ids}
 
 
 def test_another_order(lab: Lab, config: Config) -> None:
     done = ask(lab, config, sort="skill")
-    skills = [row.run.metrics["skill"] for row in done.runs[1:]]
+    skills = [row.metrics["skill"] for row in done.runs[1:]]
     assert done.runs[0].is_baseline
     assert skills == sorted(skills, reverse=True)
-    assert done.best["skill"] == {done.runs[1].run.run_id}
+    assert done.best["skill"] == {done.runs[1].run_id}
     with pytest.raises(UsageError) as caught:
         ask(lab, config, sort="cv_rmse_men")
     assert "cv_rmse_mean" in caught.value.hint
@@ -56,8 +56,8 @@ def test_another_order(lab: Lab, config: Config) -> None:
 
 def test_runs_by_name_and_by_id_bring_persistence_along(lab: Lab, config: Config) -> None:
     done = ask(lab, config, runs=(lab.names["xgb"], lab.runs["ridge"]))
-    assert done.runs[0].run.run_id == lab.runs["persistence"]
-    assert {row.run.run_id for row in done.runs} == {lab.runs[key] for key in ("persistence", "xgb", "ridge")}
+    assert done.runs[0].run_id == lab.runs["persistence"]
+    assert {row.run_id for row in done.runs} == {lab.runs[key] for key in ("persistence", "xgb", "ridge")}
     with pytest.raises(UsageError, match="there is no run nonsense"):
         ask(lab, config, runs=("nonsense", lab.runs["ridge"]))
     with pytest.raises(UsageError, match="names no run"):
@@ -65,9 +65,9 @@ def test_runs_by_name_and_by_id_bring_persistence_along(lab: Lab, config: Config
 
 
 def test_by_training_and_by_data_set(lab: Lab, config: Config) -> None:
-    training = ask(lab, config).runs[0].run.tags["training_id"]
+    training = ask(lab, config).runs[0].tags["training_id"]
     assert len(ask(lab, config, training_id=training).runs) == 4
-    version = ask(lab, config).runs[0].run.tags["dataset_version"]
+    version = ask(lab, config).runs[0].tags["dataset_version"]
     assert len(ask(lab, config, dataset=version[:20]).runs) == 4
     for more in ({"training_id": "absent"}, {"dataset": "absent"}):
         with pytest.raises(UsageError, match="no such runs"):
@@ -90,14 +90,14 @@ def test_what_is_not_comparable_is_not_ranked(lab: Lab, config: Config) -> None:
                             environ={"MLFLOW_EXPERIMENT_NAME": "others"})  # fmt: skip
     assert other.code == 0, other.err
     stranger = other.json()["best"]["run_id"]  # type: ignore[index]
-    with pytest.raises(AnswerIsNoError, match="cannot be ranked together") as caught:
+    with pytest.raises(AnswerIsNoError, match="are not comparable") as caught:
         _ask_across(lab, config, stranger)
     for named in ("prediction_horizon: 1 (1), 3 (1)", "cross_validation_folds: 3 (1), 4 (1)",
                   "train_test_split_ratio: 0.8 (1), 0.7 (1)"):  # fmt: skip
         assert named in caught.value.fact
     assert "symbol" not in caught.value.fact
     done = _ask_across(lab, config, stranger, force=True)
-    marked = {row.run.run_id: row.comparable for row in done.runs}
+    marked = {row.run_id: row.comparable for row in done.runs}
     assert sorted(marked.values()).count(False) == 1
     assert any("not comparable" in note for note in done.notes)
     apart = next(run_id for run_id, comparable in marked.items() if not comparable)
@@ -136,7 +136,7 @@ def test_production_is_compared_too(lab: Lab, config: Config) -> None:
     done = ask(lab, config, runs=(lab.runs["ridge"],), significance=True)
     champion = f"{lab.names['gbm']} (v1 production)"
     assert [{pair.better, pair.other} for pair in done.pairs] == [{lab.names["ridge"], champion}]
-    places = {row.run.run_id: row.places for row in ask(lab, config).runs}
+    places = {row.run_id: row.places for row in ask(lab, config).runs}
     assert places[lab.runs["gbm"]] == ("v1 production",)
     assert places[lab.runs["ridge"]] == ()
 
@@ -144,7 +144,7 @@ def test_production_is_compared_too(lab: Lab, config: Config) -> None:
 def test_details_hold_forecasts_folds_and_importance(lab: Lab, config: Config) -> None:
     for row in ask(lab, config, details=True).runs:
         assert row.details is not None
-        assert len(row.details.holdout()) == int(row.run.metrics["n_test_samples"])
+        assert len(row.details.holdout()) == int(row.metrics["n_test_samples"])
         assert [fold["fold"] for fold in row.details.folds] == [1, 2, 3]
         if not row.is_baseline:
             assert sum(row.details.importance.values()) == pytest.approx(1)

@@ -9,8 +9,7 @@ from dataclasses import replace
 import pytest
 
 from cryptoml.cli.console import print_json_last
-from cryptoml.cli.numbers import price
-from cryptoml.evaluation.figures import figure, only_finite
+from cryptoml.evaluation.figures import cell, figure, only_finite, price
 from cryptoml.registry.gate import ChampionDuel, GateInput, decide
 from cryptoml.registry.ledger import TAG, Entry, read_ledger
 from cryptoml.registry.model_digest import MODEL_SHA256
@@ -21,7 +20,8 @@ NAN_ENTRY = Entry(1, "", "2024-01-01T00:00:00Z", "ada", "h", "1", "none", "stagi
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_what_is_not_finite_is_not_available(value: float) -> None:
-    assert figure(value, "+.3f", unit=" %") == price(value) == "n/a"
+    assert figure(value, "+.3f", unit=" %") == "n/a"
+    assert cell(value, ".3f") == price(value) == "–"
     assert only_finite({"a": value, "b": 1.0, "c": "nan", "d": 2}) == {"b": 1.0, "c": "nan", "d": 2}
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cryptoml.cli.options import AsJson, ConfigFile, Overrides
+from cryptoml.cli.options import AsJson, ConfigFile, Overrides, Wide
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cryptoml.evaluation.pairwise_tests import Pair
-    from cryptoml.workflows.compare import ComparedRun, RunComparison
+    from cryptoml.evaluation.comparison import RunComparison
+    from cryptoml.reports.tables import Column
 
 PAIRS_SHOWN = 15
 
@@ -35,16 +35,16 @@ def compare(
     csv: Annotated[Path | None, typer.Option(help="Write all metrics and parameters to this .csv file.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with charts that needs no network.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Show runs that no ranking is fair to, marked.")] = False,
+    wide: Wide = False,
     config: ConfigFile = None,
     set_: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show runs side by side with what is best, what differs and, asked for, which differences are more than luck."""
+    """Show runs side by side: the best values, what differs and, on request, which differences are significant."""
     from cryptoml.cli.configured import configured
     from cryptoml.cli.console import print_json_last, print_result_lines
     from cryptoml.data.table_files import check_table_path, write_table
     from cryptoml.errors import UsageError
-    from cryptoml.system.files import in_words, write_atomically
     from cryptoml.workflows.compare import CompareRequest
     from cryptoml.workflows.compare import compare as side_by_side
 
@@ -70,109 +70,59 @@ def compare(
     if csv is not None:
         write_table(_csv_table(done), csv)
     if html is not None:
-        with in_words(html):
-            html.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(html, _page(done))
+        _write_report(done, html)
     if as_json:
         print_json_last(done.to_dict())
         return
-    _show(done)
+    _show(done, wide=wide)
     print_result_lines([str(path) for path in (csv, html) if path is not None])
 
 
-def _show(done: RunComparison) -> None:
-    from cryptoml.cli.console import print_lines, print_table
+def _write_report(done: RunComparison, path: Path) -> None:
+    from cryptoml.reports.comparison import render
+    from cryptoml.system.files import in_words, write_atomically
 
-    columns, rows = _columns(), [_cells(done, row) for row in done.runs]
-    print_table(columns, rows, left=3)
-    differing = _differing(done)
+    with in_words(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, render(done))
+
+
+def _show(done: RunComparison, *, wide: bool) -> None:
+    from cryptoml.cli.console import print_lines
+    from cryptoml.cli.tables import print_columns
+    from cryptoml.reports.tables import pair_columns, parameter_columns, run_columns
+
+    hidden = print_columns(run_columns(done), wide=wide)
+    differing = parameter_columns(done)
     if differing:
-        print_table(differing[0], differing[1:], title="what differs in the parameters")
+        _show_differing(done, differing, wide=wide)
     if done.pairs:
-        pairs = _pairs(done.pairs)
-        print_table(pairs[0], pairs[1 : PAIRS_SHOWN + 1], title="more than luck? (hold-out)", left=2)
+        title = f"pairwise tests on the hold-out, significance level {done.level:g}"
+        hidden += print_columns(pair_columns(done, most=PAIRS_SHOWN), title=title, wide=wide)
         if len(done.pairs) > PAIRS_SHOWN:
-            print_lines([f"the {PAIRS_SHOWN} surest of {len(done.pairs)} pairs"])
+            print_lines([f"the {PAIRS_SHOWN} least p-values of {len(done.pairs)} pairs"])
     print_lines([f"note: {note}" for note in done.notes])
+    if hidden:
+        print_lines(["columns left out: show them with --wide, --csv or --json"])
 
 
-def _columns() -> list[str]:
-    from cryptoml.workflows.compare import METRICS
+def _show_differing(done: RunComparison, columns: Sequence[Column], *, wide: bool) -> None:
+    """A column for each run where there is room, else a row for each value with the runs that have it."""
+    from cryptoml.cli.console import print_table
+    from cryptoml.cli.tables import print_columns, table_width, terminal_width
 
-    return ["run", "model", "vs persistence", "p", *(title for title, _ in METRICS.values()), "registered"]
-
-
-def _cells(done: RunComparison, row: ComparedRun, *, mark: str = "*") -> list[str]:
-    """The texts of a row; `mark` stands before the best value of a column."""
-    from cryptoml.evaluation.figures import figure
-    from cryptoml.workflows.compare import METRICS
-
-    run = row.run
-    numbers = []
-    for name in METRICS:
-        text = _text(name, run.metrics.get(name)) if not (row.is_baseline and name in _SHARES) else ""
-        numbers.append(f"{mark}{text}" if run.run_id in done.best.get(name, ()) else text)
-    verdict = "" if row.is_baseline else run.tags.get("verdict", run.status.lower())
-    p = run.metrics.get("dm_p_value")
-    name = run.name if row.comparable else f"≠ {run.name}"
-    return [
-        name,
-        run.tags.get("model_type", ""),
-        verdict,
-        "" if p is None or row.is_baseline else figure(p, ".3f"),
-        *numbers,
-        ", ".join(row.places),
-    ]
-
-
-# Shares, shown in percent; the forecast "no change" has none.
-_SHARES = ("skill", "directional_accuracy")
-
-
-def _text(name: str, value: float | None) -> str:
-    from cryptoml.cli.numbers import price
-    from cryptoml.evaluation.figures import figure
-
-    if value is None:
-        return ""
-    if name in _SHARES:
-        return figure(100 * value, "+.3f" if name == "skill" else ".1f")
-    form = {"test_r2_score": ".4f", "test_mape": ".3f", "training_time_seconds": ".1f"}.get(name)
-    return figure(value, form) if form else price(value)
-
-
-def _differing(done: RunComparison) -> list[list[str]]:
-    """A table with the heading first; a column a parameter. Empty when nothing differs."""
-    names = list(done.differing)
-    if not names:
-        return []
-    rows = [
-        [row.run.name, *(done.differing[name].get(row.run.run_id, "") for name in names)]
-        for row in done.runs
-        if any(row.run.run_id in done.differing[name] for name in names)
-    ]
-    return [["run", *names], *rows]
-
-
-def _pairs(pairs: Sequence[Pair]) -> list[list[str]]:
-    from cryptoml.evaluation.figures import figure
-
-    heading = ["better", "than", "by % of RMSE", "forecasts", "p", "p (Holm)", "says"]
-    return [
-        heading,
-        *(
-            [
-                pair.better,
-                pair.other,
-                figure(100 * pair.gain, ".3f"),
-                f"{pair.n:,}",
-                figure(pair.p_value, ".3g"),
-                figure(pair.p_adjusted, ".3g"),
-                "better" if pair.p_adjusted < 0.05 else "a tie",
-            ]
-            for pair in pairs
-        ),
-    ]
+    title = "parameters that differ"
+    width = terminal_width()
+    if wide or width is None or table_width(columns) <= width:
+        print_columns(columns, title=title, wide=True)
+        return
+    names = {row.run_id: row.name for row in done.runs}
+    rows = []
+    for parameter, values in done.differing.items():
+        for value in dict.fromkeys(values.values()):
+            runs = ", ".join(names[run_id] for run_id, other in values.items() if other == value)
+            rows.append([parameter, value, runs])
+    print_table(("parameter", "value", "runs"), rows, title=title, left=3, fold=True)
 
 
 def _csv_table(done: RunComparison) -> pd.DataFrame:
@@ -181,67 +131,17 @@ def _csv_table(done: RunComparison) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "run_id": row.run.run_id,
-                "run_name": row.run.name,
-                "model_type": row.run.tags.get("model_type"),
-                "status": row.run.status,
+                "run_id": row.run_id,
+                "run_name": row.name,
+                "model_type": row.tags.get("model_type"),
+                "status": row.status,
                 "comparable": row.comparable,
-                "verdict": row.run.tags.get("verdict"),
-                "dataset_version": row.run.tags.get("dataset_version"),
-                "training_id": row.run.tags.get("training_id"),
-                **dict(sorted(row.run.metrics.items())),
-                **{f"param.{name}": value for name, value in sorted(row.run.params.items())},
+                "verdict": row.tags.get("verdict"),
+                "dataset_version": row.tags.get("dataset_version"),
+                "training_id": row.tags.get("training_id"),
+                **dict(sorted(row.metrics.items())),
+                **{f"param.{name}": value for name, value in sorted(row.params.items())},
             }
             for row in done.runs
         ]
-    )
-
-
-def _page(done: RunComparison) -> str:
-    from cryptoml.reports.comparison import ReportRun, render
-    from cryptoml.workflows.compare import METRICS
-
-    first = 4  # columns before the metrics
-    told = []
-    for row in done.runs:
-        cells = _cells(done, row, mark="")
-        metrics = {
-            name: 100 * value if name in _SHARES else value
-            for name, value in row.run.metrics.items()
-            if name in METRICS and not (row.is_baseline and name in _SHARES)
-        }
-        p = row.run.metrics.get("dm_p_value")
-        details = row.details
-        told.append(
-            ReportRun(
-                name=row.run.name,
-                is_baseline=row.is_baseline,
-                comparable=row.comparable,
-                cells=cells,
-                values=[*cells[:3], p, *(metrics.get(name) for name in METRICS), cells[-1]],
-                best=frozenset(
-                    first + place for place, name in enumerate(METRICS) if row.run.run_id in done.best.get(name, ())
-                ),
-                metrics=metrics,
-                holdout=details.holdout() if details is not None and details.predictions is not None else None,
-                folds=details.folds if details else (),
-                importance=details.importance if details else {},
-            )
-        )
-    shown = next((row.run for row in done.runs if row.comparable), done.runs[0].run)
-    subtitle = (
-        f"{shown.params.get('symbol', '')} {shown.params.get('interval', '')}, "
-        f"{shown.params.get('prediction_horizon', '1')} candle(s) ahead, data set "
-        f"{shown.tags.get('dataset_version', '')[:24]}, {shown.params.get('start_date', '')} to "
-        f"{shown.params.get('end_date', '')} UTC"
-    )
-    return render(
-        title=f"{len(done.runs)} runs of {done.experiment}",
-        subtitle=subtitle,
-        columns=_columns(),
-        runs=told,
-        differing=_differing(done),
-        pairs=_pairs(done.pairs) if done.pairs else [],
-        notes=done.notes,
-        metric_titles={name: title for name, (title, _) in METRICS.items()},
     )

@@ -40,12 +40,13 @@ def monitor(
 
 def _show(done: MonitorResult) -> None:
     from cryptoml.cli.console import print_lines, print_table
-    from cryptoml.cli.numbers import price
-    from cryptoml.evaluation.figures import figure
+    from cryptoml.evaluation.figures import figure, price
+    from cryptoml.evaluation.metrics import METRICS
 
+    skill, coverage = METRICS["skill"], METRICS["interval_coverage"]
     words = {
         "beats": "is better than persistence",
-        "ties": "is not to be told from persistence",
+        "ties": "is statistically indistinguishable from persistence",
         "worse": "is worse than persistence",
         "unknown": "has no verdict yet",
     }
@@ -53,8 +54,8 @@ def _show(done: MonitorResult) -> None:
     print_table(
         ("", "now", "promised"),
         [
-            ["skill %", figure(100 * done.skill, "+.3f"), figure(100 * done.promised_skill, "+.3f")],
-            ["outcomes in the interval %", f"{100 * done.covered:.1f}", f"{100 * done.interval_level:.1f}"],
+            [skill.title, skill.text(done.skill), skill.text(done.promised_skill)],
+            [f"interval {coverage.title}", coverage.text(done.covered), coverage.text(done.interval_level)],
             ["RMSE", price(done.rmse), ""],
             ["RMSE of persistence", price(done.baseline_rmse), ""],
         ],

@@ -53,7 +53,7 @@ def predict(
 
 def _show(done: Prediction, out: Path | None) -> None:
     from cryptoml.cli.console import print_lines, print_result_lines, print_table
-    from cryptoml.cli.numbers import price
+    from cryptoml.evaluation.figures import price
 
     rows = [
         [

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cryptoml.cli.options import AsJson, ConfigFile, Overrides
+from cryptoml.cli.options import AsJson, ConfigFile, Overrides, Wide
 
 if TYPE_CHECKING:
+    from cryptoml.evaluation.metrics import StoredMetric
+    from cryptoml.reports.tables import Column
     from cryptoml.workflows.training.results import ModelRow, TrainResult
 
 
@@ -22,6 +24,7 @@ def train(
     models: Annotated[
         str | None, typer.Option(help="Comma-separated models, such as rf,xgb; those of the config when not given.")
     ] = None,
+    wide: Wide = False,
     config: ConfigFile = None,
     set_: Overrides = None,
     wait: Annotated[
@@ -46,25 +49,17 @@ def train(
     if as_json:
         print_json_last(result.to_dict())
     else:
-        _show(result)
+        _show(result, wide=wide)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
 
 
-COLUMNS = (
-    "model", "cv RMSE", "± std", "test RMSE", "MAE", "MAPE %", "R2", "skill %", "direction %", "vs persistence",
-    "p", "time s",
-)  # fmt: skip
+def _show(result: TrainResult, *, wide: bool) -> None:
+    from cryptoml.cli.console import print_lines
+    from cryptoml.cli.tables import print_columns
 
-
-def _show(result: TrainResult) -> None:
-    from cryptoml.cli.console import print_lines, print_table
-
-    print_table(
-        COLUMNS,
-        [_cells(row, best=result.best) for row in result.models],
-        title=f"{result.symbol} {result.interval}, {result.n_rows:,} rows of {result.source}",
-    )
+    title = f"{result.symbol} {result.interval}, {result.n_rows:,} rows of {result.source}"
+    hidden = print_columns(_columns(result), title=title, wide=wide)
     lines = []
     if result.registered is not None:
         name, version = result.registered.model_name, result.registered.version
@@ -78,29 +73,30 @@ def _show(result: TrainResult) -> None:
     lines.append(f"runs: experiment {result.experiment} in {result.tracking_uri}")
     if result.tracking_uri.startswith("sqlite:"):
         lines.append("look: cryptoml compare, cryptoml ui")
+    if hidden:
+        lines.append("columns left out: show them with --wide or --json, or with cryptoml compare")
     print_lines(lines)
 
 
-def _cells(row: ModelRow, *, best: ModelRow | None) -> list[str]:
-    from cryptoml.cli.numbers import price
-    from cryptoml.evaluation.figures import figure
+def _columns(result: TrainResult) -> list[Column]:
+    from cryptoml.reports.tables import Column, metric_columns
 
-    name = f"{row.model_type} *" if best is not None and row.model_type == best.model_type else row.model_type
-    if row.error:
-        return [name, "failed", *[""] * (len(COLUMNS) - 2)]
-    m = row.metric
-    baseline = row.is_baseline
+    best = result.best.model_type if result.best else ""
+    names = [f"{row.model_type} *" if row.model_type == best else row.model_type for row in result.models]
     return [
-        name,
-        price(m("cv_rmse_mean")),
-        price(m("cv_rmse_std")),
-        price(m("test_rmse")),
-        price(m("test_mae")),
-        figure(m("test_mape"), ".3f"),
-        figure(m("test_r2_score"), ".4f"),
-        "" if baseline else figure(100 * m("skill"), "+.3f"),
-        "" if baseline else figure(100 * m("directional_accuracy"), ".1f"),
-        "" if baseline else str(row.verdict),
-        "" if baseline else figure(m("dm_p_value"), ".3f"),
-        figure(m("training_time_seconds"), ".1f"),
+        Column("model", names, align="left"),
+        *metric_columns(result.models, value=_value, verdict=_verdict),
     ]
+
+
+def _verdict(row: ModelRow) -> str:
+    if row.error:
+        return "failed"
+    return "" if row.is_baseline else str(row.verdict)
+
+
+def _value(row: ModelRow, metric: StoredMetric) -> float | None:
+    """The stored value; None for a failed model, and where the metric says nothing about persistence."""
+    if row.is_baseline and not metric.of_persistence:
+        return None
+    return (row.metrics or {}).get(metric.name)

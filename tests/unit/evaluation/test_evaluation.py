@@ -154,10 +154,10 @@ def test_diebold_mariano_has_the_size_it_claims(horizon):
 def test_verdicts():
     rng = np.random.default_rng(2)
     truth = rng.normal(size=2000)
-    assert verdict(truth * 0.8, truth, 1).word == "beats"
-    assert verdict(truth * 1.2, truth, 1).word == "worse"
-    assert verdict(truth + rng.normal(0, 0.001, 2000), truth, 1).word == "ties"
-    same = verdict(truth, truth, 1)
+    assert verdict(truth * 0.8, truth, 1, level=0.05).word == "beats"
+    assert verdict(truth * 1.2, truth, 1, level=0.05).word == "worse"
+    assert verdict(truth + rng.normal(0, 0.001, 2000), truth, 1, level=0.05).word == "ties"
+    same = verdict(truth, truth, 1, level=0.05)
     assert (same.word, same.p_value) == ("ties", 1.0)
 
 

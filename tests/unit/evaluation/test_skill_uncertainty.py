@@ -39,7 +39,7 @@ def test_leaving_the_band_is_what_the_verdict_says(horizon: int) -> None:
         steps = rng.standard_t(4, 3000 + horizon)
         target = np.convolve(steps, np.ones(horizon), "valid")
         forecast = rng.choice([0.0, 0.02, 0.2, 0.8]) * (target + 2 * target.std() * rng.normal(size=len(target)))
-        word = verdict(target - forecast, target, horizon)
+        word = verdict(target - forecast, target, horizon, level=0.05)
         won = target**2 - (target - forecast) ** 2
         end, height = float(won.sum()), float(skill_uncertainty.drift(won, horizon)[-1])
         ours = "ties" if abs(end) <= height else "beats" if end > 0 else "worse"
@@ -74,10 +74,14 @@ def test_skill_worked_by_hand() -> None:
     assert doubt == pytest.approx(8.25**0.5 / 16 / (2 * (4.5 / 16 * 4) ** 0.5))
 
 
-def test_skill_without_movement_is_nothing() -> None:
+def test_skill_is_nan_where_persistence_makes_no_error() -> None:
     still = pd.DataFrame({"price_now": [5.0] * 3, "actual_price": [5.0] * 3, "forecast_price": [5.0, 5.1, 5.0]})
-    assert skill_uncertainty.skill(still, horizon=1)[:2] == (0.0, 0.0)
-    assert skill_uncertainty.skill(still.head(0), horizon=1) == (0.0, 0.0, 0.0, 0.0)
+    for rows in (still, still.assign(forecast_price=5.0)):
+        skill, error, rmse, baseline = skill_uncertainty.skill(rows, horizon=1)
+        assert np.isnan([skill, error]).all()
+        assert baseline == 0
+        assert rmse == pytest.approx(0.0 if rows is not still else 0.1 / 3**0.5)
+    assert np.isnan(skill_uncertainty.skill(still.head(0), horizon=1)).all()
 
 
 def test_the_95_percent_bars_hold_95_percent() -> None:

@@ -32,8 +32,8 @@ class Told:
         return pd.DataFrame({"forecast_return": found}, index=grid.index)
 
 
-def compared(candidate: Told, champion: Told, least: int = 5) -> Any:
-    return duel(cast("Any", candidate), cast("Any", champion), GRID, least=least)
+def compared(candidate: Told, champion: Told, least: int = 5, *, grid: pd.DataFrame = GRID, level: float = 0.05) -> Any:
+    return duel(cast("Any", candidate), cast("Any", champion), grid, least=least, level=level)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [(10, 30), (30, 10)])
@@ -59,3 +59,16 @@ def test_fewer_candles_than_asked_for_decide_nothing(least: int, decided: bool):
 def test_a_model_that_does_not_say_what_it_has_seen_has_seen_everything():
     found = compared(Told(0.5, ""), Told(0.1, f"{INDEX[0]}"))
     assert (found.candidate.candles, found.decided, found.candidate_better) == (0, False, False)
+
+
+def test_the_significance_level_decides_the_verdict():
+    candidate, champion = Told(0.3, f"{INDEX[34]}"), Told(0.1, f"{INDEX[0]}")
+    p = compared(candidate, champion).candidate.p_value
+    assert 0 < p < 0.4
+    assert compared(candidate, champion, level=1.1 * p).candidate.word == "beats"
+    assert compared(candidate, champion, level=0.9 * p).candidate.word == "ties"
+
+
+def test_skill_is_nan_where_the_price_does_not_move():
+    still = GRID.assign(close=100.0)
+    assert np.isnan(compared(Told(0.5, f"{INDEX[0]}"), Told(0.1, f"{INDEX[0]}"), grid=still).candidate.skill)

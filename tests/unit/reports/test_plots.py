@@ -149,8 +149,8 @@ def test_the_scores_in_the_plot_are_the_metrics() -> None:
     texts = [text.get_text() for text in panel(actual_vs_predicted(frame), "Return").texts]
     percent = {name: 100 * METRICS[name].compute(forecasts) for name in ("return_r2", "skill", "directional_accuracy")}
     assert texts == [
-        f"R2 {percent['return_r2']:+.2f} %, skill {percent['skill']:+.2f} %, "
-        f"direction {percent['directional_accuracy']:.1f} %"
+        f"return R2 % {percent['return_r2']:+.3f}, skill % {percent['skill']:+.3f}, "
+        f"direction % {percent['directional_accuracy']:.1f}"
     ]
 
 
@@ -158,7 +158,7 @@ def test_persistence_is_called_what_it_is() -> None:
     figure = actual_vs_predicted(held_out(made(1000, strength=0.0)[0]))
     texts = " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
     assert 'every forecast is "no change"' in texts
-    assert "R2 +0.00 %, skill +0.00 %, direction -" in texts
+    assert "return R2 % +0.000, skill % +0.000, direction % –" in texts
 
 
 def test_a_break_in_the_candles_is_a_break_in_the_line() -> None:

@@ -1,0 +1,221 @@
+"""The charts of the comparison report, as data for Plotly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cryptoml.evaluation.comparison import ComparedRun
+from cryptoml.evaluation.figures import finite_or_none
+from cryptoml.evaluation.metrics import root_mean_square, skill_score, table_metrics
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Okabe and Ito (2008): colours that colour-blind readers can distinguish.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A7B00", "#7F3C8D", "#4D4D4D")
+BASELINE_COLOUR = "#999999"
+NEWEST_SHOWN = 300
+PERIODS = 40
+FEATURES_SHOWN = 15
+
+
+@dataclass(frozen=True)
+class Section:
+    """A chart: what it shows, and how to read it."""
+
+    key: str
+    title: str
+    caption: str
+    figure: Mapping[str, Any]
+
+
+def charts(runs: Sequence[ComparedRun]) -> list[Section]:
+    """The charts that there is data for."""
+    colours = colours_of(runs)
+    forecasting = [run for run in runs if run.details and run.details.predictions is not None and len(_rows(run))]
+    models = [run for run in forecasting if not run.is_baseline]
+    sections = []
+    if forecasting:
+        sections.append(
+            Section(
+                "forecast",
+                "Forecast and actual price",
+                f"The latest {NEWEST_SHOWN} candles of the hold-out. A forecast that follows the price one candle "
+                "late is persistence: look at where the lines differ.",
+                _forecast(forecasting, colours),
+            )
+        )
+    if models:
+        sections += [
+            Section(
+                "residuals", "Residuals",
+                "Actual minus forecast log return on the hold-out, in percent: closer to zero is better.",
+                _residuals(forecasting, colours),
+            ),
+            Section(
+                "time", "Error over time",
+                "Skill by period of the hold-out: how much smaller the RMSE is than that of persistence. "
+                "A good model is above zero in most periods, not only in one.",
+                _over_time(models, colours),
+            ),
+        ]  # fmt: skip
+    if any(_shares(run) for run in runs):
+        sections.append(
+            Section(
+                "importance", "Feature importance",
+                "The share of each feature by impurity, gain or coefficient, depending on the model.",
+                _importance(runs, colours),
+            )
+        )  # fmt: skip
+    if any(run.details and run.details.folds for run in runs):
+        sections.append(
+            Section(
+                "folds", "Fold scores",
+                "Skill in each fold of the cross-validation, the earliest first.",
+                _folds(runs, colours),
+            )
+        )  # fmt: skip
+    scored = [run for run in runs if run.comparable and run.metrics]
+    if len(scored) > 1:
+        sections.append(
+            Section(
+                "parallel", "All metrics at once",
+                "One line per run; drag along an axis to show only the runs in that range.",
+                _parallel(scored),
+            )
+        )  # fmt: skip
+    return sections
+
+
+def colours_of(runs: Sequence[ComparedRun]) -> dict[str, str]:
+    """Run id -> its colour in every chart."""
+    models = [run.run_id for run in runs if not run.is_baseline]
+    found = {run_id: COLOURS[place % len(COLOURS)] for place, run_id in enumerate(models)}
+    return {run.run_id: found.get(run.run_id, BASELINE_COLOUR) for run in runs}
+
+
+def shown_values(run: ComparedRun) -> dict[str, float | None]:
+    """The run's metrics in the units of their titles; None for those that it lacks."""
+    values = {metric: run.value(metric) for metric in table_metrics()}
+    return {
+        metric.name: None if value is None else finite_or_none(metric.scaled(value)) for metric, value in values.items()
+    }
+
+
+def _shares(run: ComparedRun) -> Mapping[str, float]:
+    return run.details.importance if run.details else {}
+
+
+def _floats(values: Any) -> list[float | None]:
+    return [finite_or_none(float(value)) for value in values]
+
+
+def _times(index: pd.Index) -> list[str]:
+    return [f"{time:%Y-%m-%d %H:%M}" for time in index]
+
+
+def _line(name: str, x: Sequence[Any], y: Sequence[float | None], colour: str, **more: Any) -> dict[str, Any]:
+    line = {"color": colour, "width": 1.6, **more.pop("line", {})}
+    return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "line": line, **more}
+
+
+def _forecast(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict[str, Any]:
+    truth = _rows(runs[0]).tail(NEWEST_SHOWN)
+    data = [_line("actual", _times(truth.index), _floats(truth["actual_price"]), "#000000", line={"width": 2.2})]
+    for run in runs:
+        rows = _rows(run).tail(NEWEST_SHOWN)
+        data.append(_line(run.name, _times(rows.index), _floats(rows["forecast_price"]), colours[run.run_id]))
+    return {"data": data, "layout": {"yaxis": {"title": {"text": "price"}}, "hovermode": "x unified"}}
+
+
+def _residuals(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict[str, Any]:
+    import numpy as np
+
+    errors = [100 * (_rows(run)["actual_return"] - _rows(run)["forecast_return"]).to_numpy() for run in runs]
+    bound = max(float(np.quantile(np.abs(one), 0.995)) for one in errors) or 1.0
+    edges = np.linspace(-bound, bound, 61)
+    middles = _floats((edges[1:] + edges[:-1]) / 2)
+    data = []
+    for run, one in zip(runs, errors, strict=True):
+        counts, _ = np.histogram(one, edges)
+        shares = _floats(100 * counts / len(one))
+        data.append(_line(run.name, middles, shares, colours[run.run_id], line={"shape": "hvh"}))
+    return {
+        "data": data,
+        "layout": {
+            "xaxis": {"title": {"text": "residual, % of price"}},
+            "yaxis": {"title": {"text": "% of forecasts"}, "rangemode": "tozero"},
+        },
+    }
+
+
+def _over_time(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict[str, Any]:
+    import numpy as np
+
+    data = []
+    for run in runs:
+        rows = _rows(run)
+        parts = np.array_split(np.arange(len(rows)), min(PERIODS, max(1, len(rows) // 20)))
+        error = (rows["actual_price"] - rows["forecast_price"]).to_numpy()
+        baseline = (rows["actual_price"] - rows["price_now"]).to_numpy()
+        skills = [100 * skill_score(root_mean_square(error[part]), root_mean_square(baseline[part])) for part in parts]
+        times = _times(rows.index[[part[0] for part in parts]])
+        data.append(_line(run.name, times, _floats(skills), colours[run.run_id], mode="lines+markers"))
+    return {"data": data, "layout": {"yaxis": {"title": {"text": "skill %"}, "zerolinewidth": 2}}}
+
+
+def _importance(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict[str, Any]:
+    shown = [run for run in runs if _shares(run)]
+    names = {name for run in shown for name in _shares(run)}
+    means = {name: sum(_shares(run).get(name, 0.0) for run in shown) / len(shown) for name in names}
+    top = sorted(means, key=lambda name: (-means[name], name))[:FEATURES_SHOWN][::-1]
+    data = [
+        {
+            "type": "bar", "orientation": "h", "name": run.name, "y": top, "marker": {"color": colours[run.run_id]},
+            "x": _floats(100 * _shares(run).get(name, 0.0) for name in top),
+        }
+        for run in shown
+    ]  # fmt: skip
+    height = max(420, 24 * len(top) + 10 * len(top) * len(shown))
+    return {
+        "data": data,
+        "layout": {
+            "barmode": "group", "height": height, "xaxis": {"title": {"text": "share, %"}},
+            "yaxis": {"automargin": True},
+        },
+    }  # fmt: skip
+
+
+def _folds(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict[str, Any]:
+    data = []
+    for run in runs:
+        if run.details and run.details.folds and not run.is_baseline:
+            skills = _floats(100 * skill_score(fold["rmse"], fold["baseline_rmse"]) for fold in run.details.folds)
+            labels = [f"fold {fold['fold']}" for fold in run.details.folds]
+            data.append(_line(run.name, labels, skills, colours[run.run_id], mode="lines+markers"))
+    return {"data": data, "layout": {"yaxis": {"title": {"text": "skill %"}, "zerolinewidth": 2}}}
+
+
+def _parallel(runs: Sequence[ComparedRun]) -> dict[str, Any]:
+    values = {run.run_id: shown_values(run) for run in runs}
+    names = [
+        metric.name for metric in table_metrics()
+        if len({one[metric.name] for one in values.values()} - {None}) > 1
+    ]  # fmt: skip
+    # A line needs a value on every axis; persistence has no skill, so it has no line.
+    complete = [one for one in values.values() if all(one[name] is not None for name in names)]
+    titles = {metric.name: metric.title for metric in table_metrics()}
+    axes = [{"label": titles[name], "values": [one[name] for one in complete]} for name in names]
+    scores = [one["cv_rmse_mean"] or 0.0 for one in complete]
+    line = {"color": scores, "colorscale": [[0, "#0072B2"], [1, "#E69F00"]], "showscale": False}
+    return {
+        "data": [{"type": "parcoords", "dimensions": axes, "line": line}],
+        "layout": {"margin": {"t": 60, "l": 70, "r": 60, "b": 30}},
+    }
+
+
+def _rows(run: ComparedRun) -> pd.DataFrame:
+    assert run.details is not None
+    return run.details.holdout()

@@ -1,0 +1,103 @@
+"""The tables about runs, as columns of texts; the terminal and the HTML report show the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from cryptoml.evaluation.figures import cell
+from cryptoml.evaluation.metrics import StoredMetric, table_metrics
+
+if TYPE_CHECKING:
+    from cryptoml.evaluation.comparison import RunComparison
+
+Row = TypeVar("Row")
+VERDICT_TITLE = "vs persistence"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of texts, with the numbers to sort by where the texts are numbers.
+
+    best: numbers of the rows with the best value. rank: 0 always shown, else the highest rank is left out first
+    where there is too little room. shrinks: a long text may lose its middle.
+    """
+
+    title: str
+    cells: Sequence[str]
+    values: Sequence[float | None] | None = None
+    best: Collection[int] = field(default_factory=frozenset)
+    rank: int = 0
+    align: Literal["left", "right"] = "right"
+    shrinks: bool = False
+
+
+def metric_columns(
+    rows: Sequence[Row],
+    *,
+    value: Callable[[Row, StoredMetric], float | None],
+    verdict: Callable[[Row], str],
+    best: Callable[[Row, StoredMetric], bool] = lambda row, metric: False,
+) -> list[Column]:
+    """A column for each metric that has one, and the verdict before the p-value that decides it."""
+    columns = []
+    for metric in table_metrics():
+        if metric.name == "dm_p_value":
+            columns.append(Column(VERDICT_TITLE, [verdict(row) for row in rows], rank=2))
+        values = [value(row, metric) for row in rows]
+        columns.append(
+            Column(
+                metric.title,
+                [metric.text(one) for one in values],
+                [None if one is None else metric.scaled(one) for one in values],
+                frozenset(place for place, row in enumerate(rows) if best(row, metric)),
+                metric.column or 0,
+            )
+        )
+    return columns
+
+
+def run_columns(comparison: RunComparison) -> list[Column]:
+    """The compared runs; ≠ stands before those that are not comparable."""
+    rows = comparison.runs
+    return [
+        Column("run", [row.name if row.comparable else f"≠ {row.name}" for row in rows], align="left", shrinks=True),
+        Column("model", [row.model_type for row in rows], rank=12, align="left"),
+        *metric_columns(
+            rows,
+            value=lambda row, metric: row.value(metric),
+            verdict=lambda row: row.verdict,
+            best=lambda row, metric: row.run_id in comparison.best.get(metric.name, ()),
+        ),
+        Column("registered", [", ".join(row.places) for row in rows], rank=3),
+    ]
+
+
+def parameter_columns(comparison: RunComparison) -> list[Column]:
+    """The parameters that differ, one a row, with a column for each run; empty where none does."""
+    names = list(comparison.differing)
+    if not names:
+        return []
+    runs = [row for row in comparison.runs if any(row.run_id in comparison.differing[name] for name in names)]
+    return [
+        Column("parameter", names, align="left"),
+        *(Column(row.name, [comparison.differing[name].get(row.run_id, "") for name in names]) for row in runs),
+    ]
+
+
+def pair_columns(comparison: RunComparison, *, most: int | None = None) -> list[Column]:
+    """The first `most` pairs of models, with what the test says at the significance level; empty without pairs."""
+    pairs = comparison.pairs[:most]
+    if not pairs:
+        return []
+    gains, p_values, adjusted = [[getattr(one, name) for one in pairs] for name in ("gain", "p_value", "p_adjusted")]
+    return [
+        Column("lower error", [one.better for one in pairs], align="left", shrinks=True),
+        Column("than", [one.other for one in pairs], align="left", shrinks=True),
+        Column("RMSE lower by %", [cell(100 * gain, ".3f") for gain in gains], gains, rank=2),
+        Column("forecasts", [f"{one.n:,}" for one in pairs], [one.n for one in pairs], rank=4),
+        Column("p", [cell(p, ".3g") for p in p_values], p_values, rank=3),
+        Column("p (Holm)", [cell(p, ".3g") for p in adjusted], adjusted),
+        Column("significant", ["yes" if p < comparison.level else "no" for p in adjusted]),
+    ]
