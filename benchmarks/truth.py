@@ -18,8 +18,9 @@ from cryptoml.data.interval import parse_interval
 from cryptoml.data.simulation.simulate import simulate
 from cryptoml.features.pipeline import FeaturePipeline
 from cryptoml.models.zoo import MODELS
+from cryptoml.training.cross_validate import plan_for, train_models
 from cryptoml.training.dataset import build_dataset
-from cryptoml.training.run import ModelChoice, ModelResult, TrainingOptions, plan_for, train_models
+from cryptoml.training.results import ModelChoice, ModelResult, TrainingOptions
 
 COLUMNS = ["open", "high", "low", "close", "volume"]
 

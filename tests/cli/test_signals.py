@@ -12,6 +12,7 @@ from tests.cli.pause import PAUSED, Started, paused
 from tests.conftest import Project, make_project
 
 LIMIT_S = 5.0
+FIT = "cryptoml.training.cross_validate:fit"
 QUICK = (
     "--data", "data/raw/sim.csv", "--models", "ridge", "--set", "split.cross_validation_folds=2",
     "--set", "tracking.profile_report=false", "--set", "gate.min_skill=-1",
@@ -88,7 +89,7 @@ def test_native_fits_end_in_time(settled):
 
 @pytest.mark.parametrize(
     ("at", "how"),
-    [("cryptoml.workflows.training.recording:record_result", "deaf"), ("cryptoml.training.run:fit", "locked")],
+    [("cryptoml.workflows.training.recording:record_result", "deaf"), (FIT, "locked")],
     ids=["deaf", "locked"],
 )
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
@@ -149,7 +150,7 @@ def test_a_version_is_whole_or_not_there(settled, how, made):
 
 def test_the_profile_report_ends_with_the_training(tmp_path):
     project = make_candles(make_project(tmp_path / "p"))
-    with paused(project, "cryptoml.training.run:fit", "train", *QUICK, "--set", "tracking.profile_report=true") as one:
+    with paused(project, FIT, "train", *QUICK, "--set", "tracking.profile_report=true") as one:
         one.wait_for(PAUSED)
         deadline = time.monotonic() + 30
         while not (children := psutil.Process(one.process.pid).children(recursive=True)):
@@ -163,11 +164,11 @@ def test_the_profile_report_ends_with_the_training(tmp_path):
 
 def test_the_next_training_delivers_what_kill_9_left_and_a_store_at_hand_hears_of_a_stop_at_once(settled):
     before = runs(settled)
-    with paused(settled, "cryptoml.training.run:fit", "train", *QUICK) as training:
+    with paused(settled, FIT, "train", *QUICK) as training:
         training.wait_for(PAUSED)
         training.end(signal.SIGKILL)
         assert training.code == -signal.SIGKILL
-    with paused(settled, "cryptoml.training.run:fit", "train", *QUICK) as training:
+    with paused(settled, FIT, "train", *QUICK) as training:
         for _ in range(2):
             training.wait_for("left by an earlier training, was delivered: FAILED")
         check(training, training.end(signal.SIGTERM))

@@ -31,7 +31,7 @@ def project(tmp_path_factory) -> Project:
 @pytest.fixture
 def holder(project):
     """A training of btc.csv in the midst of its fits."""
-    with paused(project, "cryptoml.training.run:fit", "train", *BTC, *QUICK) as training:
+    with paused(project, "cryptoml.training.cross_validate:fit", "train", *BTC, *QUICK) as training:
         training.wait_for(PAUSED)
         yield training
 

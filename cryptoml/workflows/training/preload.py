@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cryptoml.training.run import ModelChoice
+    from cryptoml.training.results import ModelChoice
 
 MODULES = (
     "yaml",

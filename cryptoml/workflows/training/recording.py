@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cryptoml.evaluation.folds import Plan
     from cryptoml.tracking.journal.journal import JournalRun
     from cryptoml.training.dataset import Dataset
-    from cryptoml.training.run import ModelChoice, ModelResult
+    from cryptoml.training.results import ModelChoice, ModelResult
 
 MODEL_PATH = "models/model"
 TARGET_COLUMN = "log_return"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cryptoml.data.cleaning.quality import QualityReport
     from cryptoml.registry.gate import ChampionDuel, GateDecision, Word
     from cryptoml.tracking.journal.journal import JournalRun
-    from cryptoml.training.run import ModelResult
+    from cryptoml.training.results import ModelResult
     from cryptoml.workflows.training.inputs import TrainingData
     from cryptoml.workflows.training.recording import TrainingContext
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cryptoml.tracking.journal.journal import JournalRun
     from cryptoml.tracking.journal.records import Status
     from cryptoml.tracking.tracker import Tracker
-    from cryptoml.training.run import ModelChoice, ModelFailure, ModelResult
+    from cryptoml.training.results import ModelChoice, ModelFailure, ModelResult
 
 # Less than stopping.LIMIT_S; the rest is for the way out.
 STOP_DELIVERY_S = 2.0
@@ -56,7 +56,7 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
     from cryptoml.data.reading.tables import need_file
     from cryptoml.registry.versions import registrar
     from cryptoml.tracking.tracker import Tracker
-    from cryptoml.training.run import plan_for
+    from cryptoml.training.cross_validate import plan_for
 
     began = time.monotonic()
     config = request.config.config
@@ -99,7 +99,7 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
 def choose_models(names: Sequence[str], params: Mapping[str, Mapping[str, object]]) -> list[ModelChoice]:
     """The models to train, the baseline first; raises UsageError for an unknown or a repeated one."""
     from cryptoml.models.zoo import BASELINE, get_model
-    from cryptoml.training.run import ModelChoice
+    from cryptoml.training.results import ModelChoice
 
     specs = [get_model(name.strip()) for name in names if name.strip() != BASELINE]
     keys = [spec.key for spec in specs]
@@ -157,7 +157,8 @@ class _Training:
 
     def run(self) -> None:
         """Open a run for each model, train all, deliver each as it is done, register the best."""
-        from cryptoml.training.run import ModelFailure, TrainingOptions, train_models
+        from cryptoml.training.cross_validate import train_models
+        from cryptoml.training.results import ModelFailure, TrainingOptions
         from cryptoml.workflows.training.profile import ProfileReport
 
         config = self.request.config.config

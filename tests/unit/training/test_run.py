@@ -15,9 +15,10 @@ from cryptoml.errors import DataError
 from cryptoml.evaluation.folds import rows
 from cryptoml.features.pipeline import FeaturePipeline
 from cryptoml.models.zoo import MODELS
+from cryptoml.training.cross_validate import plan_for, train_models
 from cryptoml.training.dataset import build_dataset
 from cryptoml.training.engine import run_tasks
-from cryptoml.training.run import ModelChoice, ModelFailure, ModelResult, TrainingOptions, plan_for, train_models
+from cryptoml.training.results import ModelChoice, ModelFailure, ModelResult, TrainingOptions
 
 OPTIONS = TrainingOptions(
     seed=1, clip_sigma=4.0, scaling_method="standard", interval_level=0.9, significance_level=0.05

@@ -1,0 +1,211 @@
+"""One model's result from its fits: shrinkage, prediction interval, metrics, verdict and the forecaster to deploy.
+
+Shrinkage is out of fold. A fold's forecasts are shrunk by the slope of the folds before it; the first fold has none
+before it, so its scores use the slope of the folds after it, and the interval and the verdict leave it out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from cryptoml.evaluation.folds import Fold, Plan, rows
+from cryptoml.evaluation.metrics import METRICS, Forecasts, fold_values, summarize
+from cryptoml.evaluation.shrinkage import conformal_quantile, shrinkage
+from cryptoml.evaluation.significance import Verdict, verdict
+from cryptoml.models.forecaster import Forecaster
+from cryptoml.training.results import FINAL, Fit, FoldScore, ModelChoice, ModelResult, TrainingOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from cryptoml.training.dataset import Dataset
+
+
+def assemble(
+    dataset: Dataset, plan: Plan, choice: ModelChoice, options: TrainingOptions, fits: Mapping[int, Fit]
+) -> ModelResult:
+    """Score the fits of one model, by fold number and FINAL, and build its forecaster."""
+    train, holdout = rows(dataset.index, plan.train), rows(dataset.index, plan.test)
+    validation = {fold.number: rows(dataset.index, fold.validation) for fold in plan.folds}
+    slopes = _slopes(plan.folds, {n: (dataset.target[part], fits[n].raw_return) for n, part in validation.items()})
+    out_of_fold = {n: (part, slopes[n] * fits[n].raw_return) for n, part in validation.items()}
+    later = [out_of_fold[fold.number] for fold in plan.folds[1:]]
+    quantile = conformal_quantile(_actual_and_error(dataset, later)[1], options.interval_level)
+
+    final, slope = fits[FINAL], slopes[FINAL]
+    assert final.raw_return_in_sample is not None
+    scored = {
+        "train": _forecasts(dataset, train, slope * final.raw_return_in_sample, quantile),
+        "test": _forecasts(dataset, holdout, slope * final.raw_return, quantile),
+    }
+    by_fold = {n: _forecasts(dataset, part, forecast, quantile) for n, (part, forecast) in out_of_fold.items()}
+    judged = _verdict(dataset, [*later, (holdout, slope * final.raw_return)], options)
+    forecaster = _forecaster(dataset, plan, choice, options, final, shrinkage=slope, quantile=quantile)
+    fold_metrics = fold_values(list(by_fold.values()))
+    frames = [_frame(dataset, validation[n], f"fold_{n}", one, fits[n].raw_return) for n, one in by_fold.items()]
+    frames.append(_frame(dataset, holdout, "holdout", scored["test"], final.raw_return))
+    return ModelResult(
+        choice=choice,
+        implementation=final.parts.implementation,
+        metrics={
+            **summarize(scored["train"], scored["test"], fold_metrics),
+            "baseline_rmse": METRICS["rmse"].compute(_persistence(scored["test"])),
+            "dm_p_value": judged.p_value,
+            "shrinkage": slope,
+            "n_train_samples": float(_length(train)),
+            "n_test_samples": float(_length(holdout)),
+            "n_features": float(dataset.features.shape[1]),
+            "training_time_seconds": sum(fit.seconds for fit in fits.values()),
+            "prediction_latency_ms": _latency_ms(forecaster, dataset),
+        },
+        fold_metrics=fold_metrics,
+        folds=tuple(_fold_score(dataset, fold, by_fold[fold.number], slopes[fold.number]) for fold in plan.folds),
+        verdict=judged,
+        forecaster=forecaster,
+        predictions=_concatenated(frames),
+        importance=forecaster.feature_importance(),
+    )
+
+
+def _slopes(folds: Sequence[Fold], pairs: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> dict[int, float]:
+    """Shrinkage for each fold (number -> lambda) and, under FINAL, from all folds together.
+
+    pairs: fold number -> (actual return, raw forecast return) of its validation window.
+    """
+    import numpy as np
+
+    def slope(numbers: Sequence[int]) -> float:
+        return shrinkage(np.concatenate([pairs[n][0] for n in numbers]), np.concatenate([pairs[n][1] for n in numbers]))
+
+    numbers = [fold.number for fold in folds]
+    slopes = {n: slope(numbers[:place]) for place, n in enumerate(numbers) if place}
+    slopes[numbers[0]] = slope(numbers[1:])
+    slopes[FINAL] = slope(numbers)
+    return slopes
+
+
+def _actual_and_error(dataset: Dataset, parts: Sequence[tuple[slice, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Actual returns, and actual minus forecast returns, of the parts (rows, forecast returns) one after the other."""
+    import numpy as np
+
+    actual = np.concatenate([dataset.target[part] for part, _ in parts])
+    error = np.concatenate([dataset.target[part] - forecast for part, forecast in parts])
+    return actual, error
+
+
+def _verdict(dataset: Dataset, parts: Sequence[tuple[slice, np.ndarray]], options: TrainingOptions) -> Verdict:
+    """The test against persistence, whose error is the actual return itself."""
+    actual, error = _actual_and_error(dataset, parts)
+    return verdict(error, actual, dataset.horizon, level=options.significance_level)
+
+
+def _forecasts(dataset: Dataset, part: slice, forecast_return: np.ndarray, quantile: float) -> Forecasts:
+    import numpy as np
+
+    now = dataset.price_now[part]
+    return Forecasts(
+        price_now=now,
+        actual_price=dataset.actual_price[part],
+        forecast_price=now * np.exp(forecast_return),
+        actual_return=dataset.target[part],
+        forecast_return=forecast_return,
+        lower_price=now * np.exp(forecast_return - quantile),
+        upper_price=now * np.exp(forecast_return + quantile),
+    )
+
+
+def _persistence(scores: Forecasts) -> Forecasts:
+    """The same rows, with the current price as the forecast."""
+    return replace(scores, forecast_price=scores.price_now, forecast_return=scores.forecast_return * 0.0)
+
+
+def _forecaster(
+    dataset: Dataset,
+    plan: Plan,
+    choice: ModelChoice,
+    options: TrainingOptions,
+    final: Fit,
+    *,
+    shrinkage: float,
+    quantile: float,
+) -> Forecaster:
+    return Forecaster(
+        model_type=choice.spec.key,
+        implementation=final.parts.implementation,
+        params=dict(choice.params),
+        pipeline=dataset.pipeline,
+        horizon=dataset.horizon,
+        symbol=dataset.symbol,
+        max_no_trade_candles=dataset.max_no_trade_candles,
+        scaler=final.parts.scaler,
+        estimator=final.parts.estimator,
+        clip=final.parts.clip,
+        shrinkage=shrinkage,
+        interval_quantile=quantile,
+        interval_level=options.interval_level,
+        unseen_from=f"{plan.test.start:%Y-%m-%dT%H:%M:%SZ}",
+    )
+
+
+def _fold_score(dataset: Dataset, fold: Fold, scores: Forecasts, slope: float) -> FoldScore:
+    return FoldScore(
+        number=fold.number,
+        train_start=fold.train.start,
+        train_end=fold.train.end,
+        validation_start=fold.validation.start,
+        validation_end=fold.validation.end,
+        n_train=_length(rows(dataset.index, fold.train)),
+        n_validation=len(scores.actual_price),
+        shrinkage=slope,
+        rmse=METRICS["rmse"].compute(scores),
+        baseline_rmse=METRICS["rmse"].compute(_persistence(scores)),
+    )
+
+
+def _frame(dataset: Dataset, part: slice, name: str, scores: Forecasts, raw_return: np.ndarray) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "part": name,
+            "price_now": scores.price_now,
+            "actual_price": scores.actual_price,
+            "forecast_price": scores.forecast_price,
+            "lower_price": scores.lower_price,
+            "upper_price": scores.upper_price,
+            "actual_return": scores.actual_return,
+            "forecast_return": scores.forecast_return,
+            "raw_return": raw_return,
+        },
+        index=dataset.index[part],
+    )
+
+
+def _concatenated(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat(frames)
+
+
+def _latency_ms(forecaster: Forecaster, dataset: Dataset) -> float:
+    """Median of a few forecasts of one candle from raw candles, in milliseconds."""
+    from statistics import median
+
+    from cryptoml.data.grid import to_grid
+
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        grid = to_grid(dataset.newest_candles, dataset.interval, max_no_trade_candles=dataset.max_no_trade_candles)
+        forecaster.forecast(grid)
+        times.append(time.perf_counter() - started)
+    return 1000 * median(times)
+
+
+def _length(part: slice) -> int:
+    length: int = part.stop - part.start
+    return length
