@@ -49,8 +49,8 @@ def moved_project(store: Store) -> Iterator[Finding]:
 
 def _rewriter(store: Store) -> Callable[[], None]:
     def rewrite() -> None:
-        from cryptoml.tracking.artifacts.roots import follow
-        from cryptoml.tracking.store.sqlite_store import database_path
+        from cryptoml.tracking.store.artifacts.roots import follow
+        from cryptoml.tracking.store.sqlite_file import database_path
 
         follow(database_path(store.uri), tell=lambda sentence: None)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from cryptoml.workflows.predict import Prediction
+    from cryptoml.models.prediction import Prediction
 
 TIMEOUT_S = 30.0
 COLUMNS = ("price_now", "forecast_return", "forecast_price", "lower_price", "upper_price")

@@ -159,7 +159,7 @@ def _error_of(failed: Sequence[Failed], of: int) -> CryptomlError | None:
 
 def output_files(output: Path, symbols: Sequence[str], interval: str) -> list[Path]:
     """A file for each symbol: `output` itself when it names one, else {SYMBOL}_{interval}.csv in that folder."""
-    from cryptoml.data.reading.raw_file import FORMS
+    from cryptoml.data.exchange.raw_file import FORMS
     from cryptoml.data.symbols import plain_symbol
 
     if output.name.endswith(FORMS) and not output.is_dir():
@@ -175,7 +175,7 @@ def output_files(output: Path, symbols: Sequence[str], interval: str) -> list[Pa
 
 
 def _begin(path: Path, symbol: str, timeframe: Timeframe) -> Filling:
-    from cryptoml.data.reading.raw_file import read_extent
+    from cryptoml.data.exchange.raw_file import read_extent
 
     return Filling(path, symbol, read_extent(path, symbol=symbol, timeframe=timeframe))
 

@@ -50,7 +50,7 @@ def move_store(request: MoveRequest, *, on_event: events.OnEvent = events.ignore
     """
     from cryptoml.system.files import in_words, locked
     from cryptoml.tracking.moving.ends import check_addresses, open_target, source_user
-    from cryptoml.tracking.store.read_only import full_address, open_source
+    from cryptoml.tracking.moving.read_only import full_address, open_source
     from cryptoml.workflows.sync import sync
 
     settings = request.settings

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cryptoml.config.schema import Config
 from cryptoml.errors import DataError, UsageError
+from cryptoml.models.prediction import Prediction
 from cryptoml.registry.champion import check_fit, grid_of
 from cryptoml.registry.version_models import choose, load
 from cryptoml.settings import Settings
@@ -35,49 +36,6 @@ class PredictRequest:
     stale_ok: bool = False
     log: bool = False
     now: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Forecasts, oldest first.
-
-    table: index `timestamp` (open time of the candle at whose close the forecast is made, UTC), columns made_at,
-    target_time (UTC), price_now, forecast_return (log), forecast_price, lower_price, upper_price; no NaN.
-    skipped: candles of those asked for that touch a break, and give no forecast. logged: forecasts that are new
-    to the log; None when nothing was to be logged.
-    """
-
-    model: str
-    version: str | None
-    run_id: str
-    symbol: str
-    interval: str
-    horizon: int
-    interval_level: float
-    source: str
-    table: pd.DataFrame
-    skipped: int
-    logged: int | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """The document of `--json`; times are ISO, UTC."""
-        rows = self.table.reset_index()
-        for name in ("timestamp", "made_at", "target_time"):
-            rows[name] = rows[name].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return {
-            "schema": "cryptoml.predict/1",
-            "model": self.model,
-            "version": self.version,
-            "run_id": self.run_id,
-            "symbol": self.symbol,
-            "interval": self.interval,
-            "horizon": self.horizon,
-            "interval_level": self.interval_level,
-            "data": self.source,
-            "skipped": self.skipped,
-            "logged": self.logged,
-            "forecasts": rows.to_dict("records"),
-        }
 
 
 def predict(request: PredictRequest) -> Prediction:

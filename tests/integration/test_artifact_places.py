@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
-from cryptoml.tracking.artifacts.access import check_location
 from cryptoml.tracking.journal.deliver import deliver_pending
 from cryptoml.tracking.journal.journal import Journal
 from cryptoml.tracking.round_trip import prove
+from cryptoml.tracking.store.artifacts.access import check_location
 from cryptoml.tracking.store.store import Store, open_store
 from tests.services import free_port, mlflow_server, s3_server
 

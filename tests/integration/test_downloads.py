@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from cryptoml.errors import AccessError, ConfigError, UnavailableError
-from cryptoml.tracking.artifacts.delivery import downloads
+from cryptoml.tracking.store.artifacts import downloads
 from cryptoml.tracking.store.errors import store_in_words
 from cryptoml.tracking.store.quiet import import_mlflow
 from cryptoml.tracking.store.store import Store

@@ -330,7 +330,7 @@ def test_a_read_only_file_is_only_read_where_nothing_is_new(standin, tmp_path):
     path = fetch(standin, tmp_path).markets[0].path
     path.chmod(0o444)
     ordinary = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"] if os.geteuid() == 0 else []
-    code = "from cryptoml.data.reading.raw_file import read_extent; "
+    code = "from cryptoml.data.exchange.raw_file import read_extent; "
     code += "from cryptoml.data.exchange.client import Timeframe; "
     code += "from cryptoml.data.interval import parse_interval; from pathlib import Path; "
     code += (

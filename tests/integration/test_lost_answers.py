@@ -213,7 +213,7 @@ def test_whatever_answers_is_reported_in_words_and_the_next_delivery_completes_t
 ) -> None:
     monkeypatch.setattr(unclear_answers, "PAUSES_S", (0.0,))
     monkeypatch.setattr(unclear_answers, "REPEAT_PAUSES_S", (0.0,))
-    monkeypatch.setattr("cryptoml.tracking.artifacts.uploads.RETRY_PAUSES_S", (0.0,))
+    monkeypatch.setattr("cryptoml.tracking.store.artifacts.uploads.RETRY_PAUSES_S", (0.0,))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0")
     raw = GARBAGE[kind]

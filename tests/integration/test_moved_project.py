@@ -13,10 +13,10 @@ from cryptoml.doctor.checks_stores import moved_project
 from cryptoml.errors import ConfigError
 from cryptoml.registry.versions import list_versions, registrar
 from cryptoml.settings import load_settings
-from cryptoml.tracking.artifacts.roots import RECORD_TABLE, ArtifactRoots, read_roots
 from cryptoml.tracking.journal.deliver import deliver
 from cryptoml.tracking.journal.journal import Journal
 from cryptoml.tracking.round_trip import prove
+from cryptoml.tracking.store.artifacts.roots import RECORD_TABLE, ArtifactRoots, read_roots
 from cryptoml.tracking.store.project_store import check_project_store, open_project_store
 from cryptoml.tracking.store.store import Store, open_store
 

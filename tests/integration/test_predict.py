@@ -17,10 +17,11 @@ import pytest
 
 from cryptoml.config.schema import Config
 from cryptoml.errors import AnswerIsNoError, DataError, UnavailableError, UsageError
+from cryptoml.models.prediction import Prediction
 from cryptoml.tracking.forecast_log import log_of
 from cryptoml.tracking.tracker import open_project_store
 from cryptoml.workflows.monitor import MonitorRequest, MonitorResult, monitor
-from cryptoml.workflows.predict import Prediction, PredictRequest, predict
+from cryptoml.workflows.predict import PredictRequest, predict
 from cryptoml.workflows.promote import PromoteRequest, promote
 from cryptoml.workflows.register import RegisterRequest, register
 from tests.lab import Lab, config_of

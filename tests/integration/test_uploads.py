@@ -13,10 +13,10 @@ from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
 from cryptoml.errors import AccessError, CryptomlError, UnavailableError
 from cryptoml.registry.versions import list_versions, registrar
-from cryptoml.tracking.artifacts.delivery import uploads
 from cryptoml.tracking.journal.deliver import deliver, deliver_pending
 from cryptoml.tracking.journal.journal import Journal, JournalRun
 from cryptoml.tracking.journal.records import Registration
+from cryptoml.tracking.store.artifacts import uploads
 from cryptoml.tracking.store.store import Store, open_store
 from tests.integration.lossy_proxy import Lossy, Rule, answer, lossy_proxy
 from tests.standin.mlflow_backend import MlflowBackend

@@ -10,7 +10,7 @@ import typer
 from cryptoml.cli.options import AsJson, ConfigFile, Overrides
 
 if TYPE_CHECKING:
-    from cryptoml.workflows.predict import Prediction
+    from cryptoml.models.prediction import Prediction
 
 SHOWN = 10
 

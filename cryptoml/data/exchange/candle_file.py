@@ -15,7 +15,7 @@ from cryptoml.errors import UnavailableError
 if TYPE_CHECKING:
     from cryptoml.data.exchange.client import Candle
     from cryptoml.data.exchange.history import Gap, Page
-    from cryptoml.data.reading.raw_file import Extent
+    from cryptoml.data.exchange.raw_file import Extent
 
 # The file is rewritten for each save, so only the first page is saved at once, the others by the clock.
 SAVE_EVERY_S = 10.0
@@ -58,7 +58,7 @@ class Filling:
 
     def save(self) -> None:
         """Write what waits."""
-        from cryptoml.data.reading.raw_file import append_candles
+        from cryptoml.data.exchange.raw_file import append_candles
 
         append_candles(self.path, self.waiting, symbol=self.symbol)
         if self.waiting:

@@ -12,7 +12,6 @@ from cryptoml import events
 from cryptoml.errors import AccessError, CryptomlError, DataError, UnavailableError
 from cryptoml.system.files import locked
 from cryptoml.tracking import run_names
-from cryptoml.tracking.artifacts.bucket_errors import OF_ONE_EXPERIMENT
 from cryptoml.tracking.journal.duplicate_runs import RUN_KEY_TAG, close_duplicates, runs_of_key
 from cryptoml.tracking.journal.entries import Delivery, JournalEntry
 from cryptoml.tracking.journal.journal import Journal
@@ -21,6 +20,7 @@ from cryptoml.tracking.journal.records import Registration, RunRecord
 from cryptoml.tracking.journal.replay import Replay
 from cryptoml.tracking.runs import highest_run_number, search_runs
 from cryptoml.tracking.store import limits
+from cryptoml.tracking.store.bucket_errors import OF_ONE_EXPERIMENT
 from cryptoml.tracking.store.errors import WrongServerError, foreign_answer, is_missing, store_in_words
 from cryptoml.tracking.store.unclear_answers import once
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptoml import events
 from cryptoml.errors import UnavailableError
-from cryptoml.tracking.artifacts.delivery import file_sha256, store_artifacts
+from cryptoml.tracking.journal.artifact_delivery import file_sha256, store_artifacts
 from cryptoml.tracking.journal.entries import JournalEntry
 from cryptoml.tracking.journal.records import MetricPoint, RunRecord, StagedArtifact
 from cryptoml.tracking.store import limits

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 def check_addresses(address: str, target: str) -> None:
     """Raise UsageError when the full address `address` is the store in use, or a file that does not exist."""
+    from cryptoml.tracking.moving.read_only import check_file, full_address
     from cryptoml.tracking.store.errors import masked
-    from cryptoml.tracking.store.read_only import check_file, full_address
-    from cryptoml.tracking.store.sqlite_store import PREFIX
+    from cryptoml.tracking.store.sqlite_file import PREFIX
 
     in_use = full_address(target, project_dir=Path()) if target.startswith(PREFIX) else target
     if _plain(address) == _plain(in_use):
@@ -76,9 +76,9 @@ def _check_own_credentials(settings: Settings, address: str) -> None:
 
 def open_target(settings: Settings, work_dir: Path, *, dry_run: bool, on_event: events.OnEvent) -> Store:
     """The store in use. A dry run changes nothing: it gets a copy of a SQLite store, or an empty one, in `work_dir`."""
+    from cryptoml.tracking.moving.read_only import open_copy
     from cryptoml.tracking.store.project_store import open_for_change, open_project_store
-    from cryptoml.tracking.store.read_only import open_copy
-    from cryptoml.tracking.store.sqlite_store import PREFIX, database_path
+    from cryptoml.tracking.store.sqlite_file import PREFIX, database_path
     from cryptoml.tracking.store.store import open_store
 
     uri = settings.mlflow_uri()

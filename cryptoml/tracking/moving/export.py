@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.system.files import in_words, write_atomically
-from cryptoml.tracking.artifacts.delivery import file_sha256
+from cryptoml.tracking.journal.artifact_delivery import file_sha256
 from cryptoml.tracking.journal.duplicate_runs import RUN_KEY_TAG
 from cryptoml.tracking.journal.entries import JournalEntry
 from cryptoml.tracking.journal.process import this_process

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
 from cryptoml.system.files import os_error
-from cryptoml.tracking.artifacts.bucket_errors import foreign_errors, translated
+from cryptoml.tracking.store.bucket_errors import foreign_errors, translated
 
 TOKEN_MEND = "check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (for DagsHub: DAGSHUB_TOKEN)"
 URI_MEND = "check MLFLOW_TRACKING_URI; DagsHub's ends in .mlflow: https://dagshub.com/<owner>/<repository>.mlflow"

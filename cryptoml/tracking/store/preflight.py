@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from cryptoml.errors import AccessError, ConfigError, UnavailableError
-from cryptoml.tracking.artifacts.access import check_location, default_root, new_location, removed_name
-from cryptoml.tracking.artifacts.roots import read_roots
-from cryptoml.tracking.store import server_probe, sqlite_store
+from cryptoml.tracking.store import server_probe, sqlite_file, sqlite_store
+from cryptoml.tracking.store.artifacts.access import check_location, default_root, new_location, removed_name
+from cryptoml.tracking.store.artifacts.roots import read_roots
 from cryptoml.tracking.store.errors import http_error, masked
 
 # Setting a tag is a write that changes nothing else and can be repeated.
@@ -82,7 +82,7 @@ def check_training_store(
     artifacts go, which `check_place` checks.
     """
     if uri.startswith("sqlite:"):
-        return _check_file(sqlite_store.database_path(uri), uri, experiment, artifacts_root)
+        return _check_file(sqlite_file.database_path(uri), uri, experiment, artifacts_root)
     server = Server(uri.rstrip("/"), timeout_s, credentials)
     found = _find(server, experiment)
     if found is not None and found.stage == "deleted":

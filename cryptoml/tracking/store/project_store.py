@@ -97,9 +97,9 @@ def open_for_change(
 
 def _check_there(uri: str) -> None:
     """Raise UsageError when the store is a SQLite file that is not there."""
-    from cryptoml.tracking.store import sqlite_store
+    from cryptoml.tracking.store.sqlite_file import database_path
 
-    if uri.startswith("sqlite:") and not (path := sqlite_store.database_path(uri)).exists():
+    if uri.startswith("sqlite:") and not (path := database_path(uri)).exists():
         raise UsageError(
             f"{path}: there is no store of runs yet.",
             hint="change to your project's folder; or, in a new project: cryptoml train",
@@ -108,10 +108,10 @@ def _check_there(uri: str) -> None:
 
 def _refuse_left_folder(settings: Settings) -> None:
     """Raise ConfigError where the folder of the store is gone and the project has a store: the project was moved."""
-    from cryptoml.tracking.store import sqlite_store
+    from cryptoml.tracking.store.sqlite_file import database_path
 
     uri, own = settings.mlflow_uri(), settings.project_dir / "mlflow.db"
-    if uri.startswith("sqlite:") and own.is_file() and not (path := sqlite_store.database_path(uri)).parent.exists():
+    if uri.startswith("sqlite:") and own.is_file() and not (path := database_path(uri)).parent.exists():
         raise ConfigError(
             f"{path}: the folder of the store is not there, and it is not created, as this project has {own}.",
             hint=f"if the project was moved: MLFLOW_TRACKING_URI=sqlite:///mlflow.db; else: mkdir -p '{path.parent}'",
@@ -120,10 +120,11 @@ def _refuse_left_folder(settings: Settings) -> None:
 
 def has_outdated_database(settings: Settings) -> bool:
     """Whether the store in use is a SQLite file of an older MLflow."""
-    from cryptoml.tracking.store import sqlite_store
+    from cryptoml.tracking.store.sqlite_file import database_path
+    from cryptoml.tracking.store.sqlite_store import is_outdated
 
     uri = settings.mlflow_uri()
-    return uri.startswith("sqlite:") and sqlite_store.is_outdated(sqlite_store.database_path(uri))
+    return uri.startswith("sqlite:") and is_outdated(database_path(uri))
 
 
 def check_project_store(settings: Settings, *, on_event: events.OnEvent = events.ignore) -> Place | None:
@@ -167,7 +168,7 @@ def is_database(settings: Settings) -> bool:
 
 
 def _artifacts_root(settings: Settings) -> str | None:
-    from cryptoml.tracking.artifacts.access import root_uri
+    from cryptoml.tracking.store.artifacts.access import root_uri
 
     return root_uri(settings.artifact_root, base=settings.project_dir) if settings.artifact_root else None
 

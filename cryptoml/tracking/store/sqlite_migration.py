@@ -13,7 +13,7 @@ from cryptoml.errors import UnavailableError
 from cryptoml.system.files import in_words
 from cryptoml.tracking.store.errors import store_in_words
 from cryptoml.tracking.store.quiet import import_mlflow
-from cryptoml.tracking.store.sqlite_store import database_uri, sqlite_error
+from cryptoml.tracking.store.sqlite_file import database_uri, sqlite_error
 
 # The backup, the copy that is migrated, and the log of writing it back are each as large as the database.
 COPIES = 3

@@ -7,54 +7,20 @@ from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from cryptoml import events
-from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
+from cryptoml.errors import AccessError, ConfigError, UnavailableError
 from cryptoml.system.environment import is_writable
 from cryptoml.system.files import in_words, locked, replacing
 from cryptoml.tracking.store.errors import store_in_words
 from cryptoml.tracking.store.quiet import import_mlflow
+from cryptoml.tracking.store.sqlite_file import database_uri, sqlite_error
+from cryptoml.tracking.store.sqlite_migration import migrate_database
 
-PREFIX = "sqlite:///"
 # How long a database that another program has locked is waited for, and how long without a word.
 LOCK_WAIT_S = 60.0
 LOCK_QUIET_S = 2.0
 _lock_wait_ms = int(LOCK_WAIT_S * 1000)
-
-
-def database_path(uri: str) -> Path:
-    """The file behind `sqlite:///...`, absolute; raises ConfigError for one that cannot serve several processes."""
-    text = uri.removeprefix(PREFIX)
-    if text == uri or not text or ":memory:" in text or text.startswith("file:"):
-        raise ConfigError(
-            f"{uri}: the store must be a file.",
-            hint="with three slashes in the project folder: sqlite:///mlflow.db; with four anywhere: "
-            "sqlite:////folder/mlflow.db",
-        )
-    path = Path(text)
-    plain = Path(unquote(text))
-    # An address copied from elsewhere has %20 and the like; a folder of that very name goes first.
-    if not path.parent.is_dir() and plain.parent.is_dir():
-        path = plain
-    return path if path.is_absolute() else Path.cwd() / path
-
-
-def database_uri(path: Path) -> str:
-    """The address of `path`; raises ConfigError for the few names that mlflow and its libraries read differently."""
-    from sqlalchemy.engine import make_url
-
-    uri = f"{PREFIX}{path}"
-    try:
-        same = make_url(uri).database == str(path)
-    except ValueError:
-        same = False
-    if not same or "%" in str(path):
-        raise ConfigError(
-            f"{path}: the store cannot lie in a folder with % or ? in its name.",
-            hint="name another place: MLFLOW_TRACKING_URI=sqlite:////folder/mlflow.db",
-        )
-    return uri
 
 
 def prepare(
@@ -86,8 +52,6 @@ def prepare(
         if _is_usable(path, lock_wait_s, migrate, on_event):
             return
         if path.exists() and path.stat().st_size:
-            from cryptoml.tracking.store.sqlite_migration import migrate_database
-
             migrate_database(path, from_revision=read_revision(path, lock_wait_s), on_event=on_event)
         else:
             _create(path, artifacts_root)
@@ -225,21 +189,6 @@ def _with_our_wait(
     if statement.startswith("PRAGMA busy_timeout"):
         statement = f"PRAGMA busy_timeout = {_lock_wait_ms};"
     return statement, parameters
-
-
-def sqlite_error(error: sqlite3.Error, path: Path, lock_wait_s: float) -> CryptomlError:
-    """`error` of the database at `path` as an error with a hint."""
-    text = str(error)
-    if "locked" in text:
-        return UnavailableError(
-            f"{path}: another program has kept the database locked for {lock_wait_s:g} s.",
-            hint="end that program or wait for it, then try again",
-        )
-    if "readonly" in text or "unable to open" in text:
-        return AccessError(f"{path}: cannot be opened for writing.", hint="make file and folder writable")
-    if "not a database" in text or "malformed" in text:
-        return ConfigError(f"{path}: this is not a database, or a damaged one.", hint="move the file away")
-    return UnavailableError(f"{path}: the database cannot be used: {text}.")
 
 
 def _create(path: Path, artifacts_root: Path) -> None:

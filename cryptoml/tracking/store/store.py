@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Self
 
 from cryptoml import events
 from cryptoml.errors import CryptomlError
-from cryptoml.tracking.artifacts import access, downloads, roots
-from cryptoml.tracking.artifacts.roots import ArtifactRoots
-from cryptoml.tracking.store import database_store, server_probe, sqlite_store
+from cryptoml.tracking.store import database_store, server_probe, sqlite_file, sqlite_store
 from cryptoml.tracking.store.addresses import unsupported
+from cryptoml.tracking.store.artifacts import access, downloads, roots
+from cryptoml.tracking.store.artifacts.roots import ArtifactRoots
 from cryptoml.tracking.store.credentials import CREDENTIALS, environment, put, replace
 from cryptoml.tracking.store.errors import exists_already, foreign_answer, masked, store_in_words
 from cryptoml.tracking.store.preflight import deleted_experiment
@@ -241,7 +241,7 @@ def open_store(
     """
     scheme = tracking_uri.partition(":")[0].partition("+")[0].lower()
     if scheme == "sqlite":
-        path = sqlite_store.database_path(tracking_uri)
+        path = sqlite_file.database_path(tracking_uri)
         root = artifacts_root or access.default_root(path)
         local = roots.local_path(root) or path.parent / access.ARTIFACTS_FOLDER
         sqlite_store.prepare(path, artifacts_root=local, lock_wait_s=lock_wait_s, migrate=migrate, on_event=on_event)
@@ -250,7 +250,7 @@ def open_store(
             if on_relocation
             else roots.read_roots(path, lock_wait_s=lock_wait_s)
         )
-        return _store(sqlite_store.database_uri(path), root, {}, timeout_s, found)
+        return _store(sqlite_file.database_uri(path), root, {}, timeout_s, found)
     # The text itself: this is where credentials may go, and `Settings` decides about them by the same beginning.
     if tracking_uri.startswith(("http://", "https://")):
         uri = tracking_uri.rstrip("/")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar
 
 from cryptoml.tracking.store.errors import answer_errors, foreign_answer, is_unclear
-
-if TYPE_CHECKING:
-    from cryptoml.tracking.store.store import Store
 
 ATTEMPTS = 3
 # A gateway may answer 502 or 504 before the server behind it has finished.
@@ -18,8 +16,23 @@ REPEAT_PAUSES_S = (0.5, 1.5)
 T = TypeVar("T")
 
 
+class Requests(Protocol):
+    """What is needed of a store to send it a request again."""
+
+    @property
+    def uri(self) -> str:
+        """Its address."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether requests go over a network."""
+
+    def without_retries(self) -> AbstractContextManager[None]:
+        """Requests within the block are sent once."""
+
+
 def once(
-    store: Store, send: Callable[[], T], find: Callable[[], T | None], *, valid: Callable[[T], bool] = lambda _: True
+    store: Requests, send: Callable[[], T], find: Callable[[], T | None], *, valid: Callable[[T], bool] = lambda _: True
 ) -> T:
     """The result of `send`, or what `find` sees in the store after an answer that leaves open what happened.
 
@@ -48,7 +61,7 @@ def once(
         attempt += 1
 
 
-def repeat(store: Store, send: Callable[[], object]) -> None:
+def repeat(store: Requests, send: Callable[[], object]) -> None:
     """Run `send`, which can be repeated without harm, again after an unclear answer."""
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_chain, wait_fixed
 

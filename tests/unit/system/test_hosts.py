@@ -10,7 +10,7 @@ from cryptoml.errors import AccessError, ConfigError, UsageError
 from cryptoml.settings import load_settings
 from cryptoml.system.clones import dagshub_remote
 from cryptoml.system.hosts import host_key, plain_address
-from cryptoml.tracking.store.read_only import full_address
+from cryptoml.tracking.moving.read_only import full_address
 
 EVIL = "http://127.0.0.1:9"
 TOKEN, HOST = "DAGSHUB_TOKEN=k3y\n", f"DAGSHUB_CLIENT_HOST={EVIL}\n"

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from cryptoml.errors import ConfigError
 from cryptoml.system.environment import is_writable
-from cryptoml.tracking.artifacts.bucket_errors import (
+from cryptoml.tracking.store.artifacts.roots import local_path
+from cryptoml.tracking.store.bucket_errors import (
     BUCKETS,
     ArtifactAccessError,
     ArtifactUnavailableError,
@@ -23,7 +24,6 @@ from cryptoml.tracking.artifacts.bucket_errors import (
     foreign_errors,
     translated,
 )
-from cryptoml.tracking.artifacts.roots import local_path
 from cryptoml.tracking.store.errors import masked
 from cryptoml.tracking.store.server_probe import is_loopback, within
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from cryptoml.errors import UnavailableError
 from cryptoml.system.files import in_words
-from cryptoml.tracking.artifacts.uploads import HttpFiles, http_files
 from cryptoml.tracking.journal.records import StagedArtifact
+from cryptoml.tracking.store.artifacts.uploads import HttpFiles, http_files
 from cryptoml.tracking.store.errors import is_missing, masked
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cryptoml.errors import ConfigError
-from cryptoml.tracking.artifacts.access import check_run_location, root_uri
+from cryptoml.tracking.store.artifacts.access import check_run_location, root_uri
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ from urllib.parse import quote
 from cryptoml.errors import AccessError, ConfigError, UnavailableError, UsageError
 from cryptoml.settings import MLFLOW_CREDENTIALS_FILE
 from cryptoml.system.hosts import plain_address
-from cryptoml.tracking.artifacts.access import ARTIFACTS_FOLDER
 from cryptoml.tracking.moving.source import Source
 from cryptoml.tracking.store import sqlite_store
+from cryptoml.tracking.store.artifacts.access import ARTIFACTS_FOLDER
 from cryptoml.tracking.store.credentials import CREDENTIALS, User, as_user, put
 from cryptoml.tracking.store.errors import masked
 from cryptoml.tracking.store.server_probe import check_address
+from cryptoml.tracking.store.sqlite_file import PREFIX, database_path
 from cryptoml.tracking.store.sqlite_migration import copy_content
 from cryptoml.tracking.store.store import Store, open_store
 
@@ -37,11 +38,11 @@ def full_address(address: str, *, project_dir: Path) -> str:
         raise UsageError(fact, hint=f"{ADDRESS_HINT}; {CREDENTIALS_HINT}") from None
     if address.startswith(("http://", "https://")):
         return address.rstrip("/")
-    if not address.startswith(sqlite_store.PREFIX):
+    if not address.startswith(PREFIX):
         raise UsageError(f"{masked(address)}: runs cannot be copied from this kind of store.", hint=ADDRESS_HINT)
-    text = address.removeprefix(sqlite_store.PREFIX)
-    path = sqlite_store.database_path(f"{sqlite_store.PREFIX}{project_dir / text}" if text else address)
-    return f"{sqlite_store.PREFIX}{path.resolve()}"
+    text = address.removeprefix(PREFIX)
+    path = database_path(f"{PREFIX}{project_dir / text}" if text else address)
+    return f"{PREFIX}{path.resolve()}"
 
 
 def check_file(path: Path) -> None:
@@ -60,8 +61,8 @@ def open_source(address: str, *, work_dir: Path, timeout_s: float, user: User | 
     not exist (it is not made), ConfigError when it is not an MLflow database, AccessError before MLflow's client would
     complete `user` from its own credentials file.
     """
-    if address.startswith(sqlite_store.PREFIX):
-        path = sqlite_store.database_path(address)
+    if address.startswith(PREFIX):
+        path = database_path(address)
         with open_copy(path, work_dir / "source.db", timeout_s) as store:
             yield Source(address, store, database=path, user=None)
         return
@@ -88,7 +89,7 @@ def open_copy(path: Path, copy: Path, timeout_s: float) -> Store:
     _copy_database(path, copy, timeout_s)
     try:
         sqlite_store.prepare(copy, artifacts_root=path.parent / ARTIFACTS_FOLDER, lock_wait_s=timeout_s)
-        return open_store(f"{sqlite_store.PREFIX}{copy}", timeout_s=timeout_s)
+        return open_store(f"{PREFIX}{copy}", timeout_s=timeout_s)
     except ConfigError as error:
         raise ConfigError(error.fact.replace(str(copy), str(path)), hint="name another store with --from") from None
 
