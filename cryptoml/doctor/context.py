@@ -71,12 +71,12 @@ class Context:
     def store(self) -> Store:
         """The tracking store, opened once."""
         if self._store is None:
-            from cryptoml.tracking.store.project_store import open_project_store
+            from cryptoml.tracking.store.project_store import INSPECT, open_project_store
 
             limited = self.config.model_copy(
                 update={"store_timeout_s": min(self.timeout_s, self.config.store_timeout_s)}
             )
-            self._store = open_project_store(limited, writes=False, lock_wait_s=self.timeout_s)
+            self._store = open_project_store(limited, INSPECT, lock_wait_s=self.timeout_s)
         return self._store
 
     def close(self) -> None:

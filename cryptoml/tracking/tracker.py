@@ -16,6 +16,7 @@ from cryptoml.settings import Settings
 from cryptoml.tracking.journal.journal import Journal, JournalRun
 from cryptoml.tracking.store.errors import masked
 from cryptoml.tracking.store.project_store import (
+    TRAIN,
     check_project_place,
     check_project_store,
     open_project_store,
@@ -169,7 +170,7 @@ class Tracker:
         """Open the store, or ask it again."""
         try:
             if self._store is None:
-                self._store = open_project_store(self.settings, on_event=self._on_event, patience_s=0)
+                self._store = open_project_store(self.settings, TRAIN, on_event=self._on_event, patience_s=0)
             elif self._is_remote:
                 self._probe()
         except UnavailableError as error:

@@ -19,7 +19,7 @@ from cryptoml.settings import Settings
 from cryptoml.tracking.run_details import fetch_details
 from cryptoml.tracking.runs import RunView, search_runs
 from cryptoml.tracking.store.errors import masked
-from cryptoml.tracking.store.project_store import open_project_store
+from cryptoml.tracking.store.project_store import READ, open_project_store
 from cryptoml.tracking.store.store import Store
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def compare(request: CompareRequest) -> RunComparison:
     """Put runs side by side; raises AnswerIsNoError for runs that are not comparable, without `force`."""
     settings, config = request.settings, request.config
     _check_sort(request.sort)
-    with open_project_store(settings, writes=False, creates=False) as store:
+    with open_project_store(settings, READ) as store:
         found = _select(store, settings.experiment_name, request)
         if not found:
             store.refuse_deleted(settings.experiment_name)

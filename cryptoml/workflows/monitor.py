@@ -16,7 +16,7 @@ from cryptoml.registry.version_models import choose, load
 from cryptoml.settings import Settings
 from cryptoml.tracking.forecast_log import log_of
 from cryptoml.tracking.runs import get_run
-from cryptoml.tracking.store.project_store import open_project_store
+from cryptoml.tracking.store.project_store import READ, open_project_store
 from cryptoml.workflows.training.inputs import find_data, read_any
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class MonitorResult:
 def monitor(request: MonitorRequest) -> MonitorResult:
     """Score what `predict --log` kept; raises UsageError when it kept nothing, DataError when no outcome is known."""
     settings, config = request.settings, request.config
-    with open_project_store(settings, writes=False, creates=False) as store:
+    with open_project_store(settings, READ) as store:
         chosen = choose(store, config.registry.model_name, settings.experiment_name, request.model)
         forecaster = load(store, settings, chosen)
         promised = get_run(store, chosen.run_id).metrics.get("skill", math.nan)

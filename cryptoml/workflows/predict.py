@@ -14,7 +14,7 @@ from cryptoml.registry.champion import check_fit, grid_of
 from cryptoml.registry.version_models import choose, load
 from cryptoml.settings import Settings
 from cryptoml.tracking.forecast_log import ForecastLog, log_of
-from cryptoml.tracking.store.project_store import open_project_store
+from cryptoml.tracking.store.project_store import READ, open_project_store
 from cryptoml.workflows.training.inputs import find_data, read_any
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def predict(request: PredictRequest) -> Prediction:
     settings, config = request.settings, request.config
     if request.last < 1:
         raise UsageError(f"--last {request.last}: there is nothing to forecast.", hint="ask for 1 or more")
-    with open_project_store(settings, writes=False, creates=False) as store:
+    with open_project_store(settings, READ) as store:
         chosen = choose(store, config.registry.model_name, settings.experiment_name, request.model)
         forecaster = load(store, settings, chosen)
     source = request.data or find_data(settings.project_dir)

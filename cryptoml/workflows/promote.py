@@ -21,7 +21,7 @@ from cryptoml.registry.versions import get_version
 from cryptoml.remotes import git
 from cryptoml.settings import Settings
 from cryptoml.tracking.runs import RunView, get_run
-from cryptoml.tracking.store.project_store import open_for_change, open_project_store
+from cryptoml.tracking.store.project_store import CHANGE, READ, open_project_store
 from cryptoml.tracking.store.store import Store
 from cryptoml.workflows.training.inputs import find_data, read_any
 
@@ -97,7 +97,7 @@ def promote(request: PromoteRequest, *, on_event: events.OnEvent = events.ignore
     if not request.reason and config.promotion.require_reason:
         raise UsageError("a promotion needs a reason here (promotion.require_reason).", hint='add --reason "..."')
     name = config.registry.model_name
-    with open_for_change(settings, creates=False, on_event=on_event) as store:
+    with open_project_store(settings, CHANGE, on_event=on_event) as store:
         version = get_version(store, name, number)
         run = get_run(store, version.run_id)
         move = Move(
@@ -148,7 +148,7 @@ def rollback(
     name = config.registry.model_name
     _check_reason(reason)
     with (
-        open_for_change(settings, creates=False, on_event=on_event) as store,
+        open_project_store(settings, CHANGE, on_event=on_event) as store,
         opened(store, name, mirror_of(settings, name)) as registry,
     ):
         current = registry.aliases.get("production")
@@ -178,7 +178,7 @@ def rollback(
 def read_history(settings: Settings, config: Config) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
     """Every transition, oldest first, and what does not agree with them."""
     name = config.registry.model_name
-    with open_project_store(settings, writes=False, creates=False) as store:
+    with open_project_store(settings, READ) as store:
         ledger, faults = history(store, name, mirror_of(settings, name))
     return ledger.entries, faults
 

@@ -19,7 +19,7 @@ from cryptoml.registry.versions import MODEL_PATH, Version, production_version, 
 from cryptoml.settings import Settings
 from cryptoml.tracking.runs import RunView, find_run, search_runs
 from cryptoml.tracking.store.errors import store_in_words
-from cryptoml.tracking.store.project_store import open_for_change
+from cryptoml.tracking.store.project_store import CHANGE, open_project_store
 from cryptoml.tracking.store.store import Store
 from cryptoml.workflows.training.inputs import find_data, read_any
 from cryptoml.workflows.training.registration import RunFacts, judge, version_texts
@@ -75,7 +75,7 @@ def register(request: RegisterRequest, *, on_event: events.OnEvent = events.igno
         raise UsageError("a registration that is forced needs a reason.", hint='add --reason "..."')
     settings, config = request.settings, request.config
     name = config.registry.model_name
-    with open_for_change(settings, creates=False, on_event=on_event) as store:
+    with open_project_store(settings, CHANGE, on_event=on_event) as store:
         run = _find(store, settings, request.run)
         already = version_of_run(store, name, run.run_id)
         if already is not None:

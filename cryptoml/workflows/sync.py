@@ -46,7 +46,7 @@ def sync(settings: Settings, *, into: str | None = None, on_event: events.OnEven
     from cryptoml.registry.versions import registrar
     from cryptoml.tracking.journal.deliver import deliver_pending
     from cryptoml.tracking.store.errors import masked
-    from cryptoml.tracking.store.project_store import has_outdated_database, open_for_change
+    from cryptoml.tracking.store.project_store import DELIVER, has_outdated_database, open_project_store
     from cryptoml.tracking.tracker import journal_of
 
     journal = journal_of(settings)
@@ -54,7 +54,7 @@ def sync(settings: Settings, *, into: str | None = None, on_event: events.OnEven
     if not journal.pending() and not has_outdated_database(settings):
         return SyncResult(uri, (), 0, None)
     delivered: dict[str, Synced] = {}
-    with open_for_change(settings, patience_s=PATIENCE_S, on_event=on_event) as store:
+    with open_project_store(settings, DELIVER, patience_s=PATIENCE_S, on_event=on_event) as store:
         until = time.monotonic() + PATIENCE_S
         while True:
             report = deliver_pending(journal, store, register=registrar(store), experiment=into, on_event=on_event)

@@ -18,7 +18,7 @@ from cryptoml import events
 from cryptoml.errors import UnavailableError, UsageError
 from cryptoml.settings import Settings
 from cryptoml.tracking.store.errors import masked
-from cryptoml.tracking.store.project_store import open_project_store
+from cryptoml.tracking.store.project_store import BROWSE, open_project_store
 
 # A server that lives is waited for: on a busy machine it starts in minutes.
 READY_WITHIN_S = 600.0
@@ -43,7 +43,7 @@ def open_pages(settings: Settings, *, port: int, browser: bool, tell: Callable[[
 
     if not _is_free(port):
         raise UsageError(f"port {port} is in use.", hint=f"choose another: cryptoml ui --port {port + 1}")
-    with open_project_store(settings, writes=False, relocates=True, on_event=report) as store:
+    with open_project_store(settings, BROWSE, on_event=report) as store:
         root = store.artifacts_root or "mlflow-artifacts:/"
         # A database's address may hold a password, and a command line is there for all users to read.
         address_of_store = {"MLFLOW_BACKEND_STORE_URI": store.uri}

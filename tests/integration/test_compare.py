@@ -13,8 +13,8 @@ import pytest
 from cryptoml.config.schema import Config
 from cryptoml.errors import AnswerIsNoError, UsageError
 from cryptoml.settings import Settings
+from cryptoml.tracking.store.project_store import open_project_store
 from cryptoml.tracking.store.store import Store
-from cryptoml.tracking.tracker import open_project_store
 from cryptoml.workflows.compare import CompareRequest, RunComparison, compare
 from cryptoml.workflows.promote import PromoteRequest, promote
 from cryptoml.workflows.register import RegisterRequest, register

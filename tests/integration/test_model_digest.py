@@ -16,8 +16,8 @@ from cryptoml.models.forecaster import load_forecaster
 from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
 from cryptoml.registry.version_models import Chosen, load, of_version
 from cryptoml.registry.versions import get_version
+from cryptoml.tracking.store.project_store import open_project_store
 from cryptoml.tracking.store.store import Store
-from cryptoml.tracking.tracker import open_project_store
 from cryptoml.workflows.monitor import MonitorRequest, monitor
 from cryptoml.workflows.predict import PredictRequest, predict
 from cryptoml.workflows.promote import PromoteRequest, promote, read_history

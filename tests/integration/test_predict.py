@@ -19,7 +19,7 @@ from cryptoml.config.schema import Config
 from cryptoml.errors import AnswerIsNoError, DataError, UnavailableError, UsageError
 from cryptoml.models.prediction import Prediction
 from cryptoml.tracking.forecast_log import log_of
-from cryptoml.tracking.tracker import open_project_store
+from cryptoml.tracking.store.project_store import open_project_store
 from cryptoml.workflows.monitor import MonitorRequest, MonitorResult, monitor
 from cryptoml.workflows.predict import PredictRequest, predict
 from cryptoml.workflows.promote import PromoteRequest, promote

@@ -20,9 +20,9 @@ from cryptoml.registry import transitions
 from cryptoml.registry.ledger import tag_name
 from cryptoml.registry.transitions import Registry
 from cryptoml.registry.versions import get_version
+from cryptoml.tracking.store.project_store import open_project_store
 from cryptoml.tracking.store.quiet import stages_in_silence
 from cryptoml.tracking.store.store import Store
-from cryptoml.tracking.tracker import open_project_store
 from cryptoml.workflows import promote as workflow
 from cryptoml.workflows.promote import Promoted, PromoteRequest, promote, read_history, rollback
 from cryptoml.workflows.register import RegisterRequest, register

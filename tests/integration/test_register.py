@@ -12,7 +12,7 @@ from cryptoml.registry.versions import get_version, list_versions
 from cryptoml.tracking.journal.deliver import deliver
 from cryptoml.tracking.journal.journal import Journal
 from cryptoml.tracking.journal.records import Status
-from cryptoml.tracking.tracker import open_project_store
+from cryptoml.tracking.store.project_store import open_project_store
 from cryptoml.workflows.promote import PromoteRequest, promote
 from cryptoml.workflows.register import RegisterRequest, RegisterResult, register
 from tests.lab import Lab, config_of, turned_around

@@ -77,16 +77,16 @@ def _check_own_credentials(settings: Settings, address: str) -> None:
 def open_target(settings: Settings, work_dir: Path, *, dry_run: bool, on_event: events.OnEvent) -> Store:
     """The store in use. A dry run changes nothing: it gets a copy of a SQLite store, or an empty one, in `work_dir`."""
     from cryptoml.tracking.moving.read_only import open_copy
-    from cryptoml.tracking.store.project_store import open_for_change, open_project_store
+    from cryptoml.tracking.store.project_store import DELIVER, INSPECT, open_project_store
     from cryptoml.tracking.store.sqlite_file import PREFIX, database_path
     from cryptoml.tracking.store.store import open_store
 
     uri = settings.mlflow_uri()
     if not dry_run:
-        return open_for_change(settings, on_event=on_event)
+        return open_project_store(settings, DELIVER, on_event=on_event)
     if not uri.startswith(PREFIX):
         # The proof of the right to write is a write.
-        return open_project_store(settings, writes=False, on_event=on_event)
+        return open_project_store(settings, INSPECT, on_event=on_event)
     # Opening the database itself would make or migrate it.
     path = database_path(uri)
     if path.is_file() and path.stat().st_size:

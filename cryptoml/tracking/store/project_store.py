@@ -1,7 +1,11 @@
-"""Opening the project's tracking store for a command, with the patience and the checks that the command needs."""
+"""Opening the project's tracking store: the one place for all commands, and the access mode of each.
+
+The other store of `sync --from` is opened by `tracking.moving.read_only`.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,23 +23,69 @@ LOOPBACK_PATIENCE_S = 8.0
 FIRST_PAUSE_S = 1.0
 
 
+@dataclass(frozen=True)
+class AccessMode:
+    """What opening the store may do to it.
+
+    creates: make a missing SQLite file; else that is a UsageError. migrates: upgrade the database of an older MLflow;
+    else that is a ConfigError. relocates: rewrite the artifact locations of a project that was moved; else they are
+    resolved in memory. checks_rights: refuse credentials that may only read from a server.
+    """
+
+    creates: bool
+    migrates: bool
+    relocates: bool
+    checks_rights: bool
+
+
+# compare, predict, monitor and promote --history read what must be there.
+READ = AccessMode(creates=False, migrates=False, relocates=False, checks_rights=False)
+# doctor, setup-remotes --read-only and sync --from --dry-run test the connection, to an empty store as well.
+INSPECT = AccessMode(creates=True, migrates=False, relocates=False, checks_rights=False)
+# ui: MLflow's own pages take the artifact locations from the database.
+BROWSE = AccessMode(creates=True, migrates=False, relocates=True, checks_rights=False)
+# register and promote change what must be there, and compute for a while before the first write.
+CHANGE = AccessMode(creates=False, migrates=True, relocates=True, checks_rights=True)
+# sync delivers runs, to a new store as well.
+DELIVER = AccessMode(creates=True, migrates=True, relocates=True, checks_rights=True)
+# train and setup-remotes test the right to write themselves, by the preflight check and by a round trip.
+TRAIN = AccessMode(creates=True, migrates=True, relocates=True, checks_rights=False)
+
+
 def open_project_store(
     settings: Settings,
+    mode: AccessMode = TRAIN,
     *,
-    writes: bool = True,
-    relocates: bool | None = None,
-    creates: bool = True,
     patience_s: float | None = None,
     lock_wait_s: float | None = None,
     on_event: events.OnEvent = events.ignore,
 ) -> Store:
-    """The store in use, opened; raises CryptomlError within seconds.
+    """Open the store in use for a command; raises CryptomlError within seconds.
 
-    Only a command that writes migrates the database of an older MLflow. It also rewrites the artifact locations of a
-    project that was moved, as any command does that `relocates`; others resolve them in memory. Without `creates`, a
-    missing SQLite file is not made: UsageError. A store that is away is tried again until `patience_s` have passed; by
-    default only a refused connection to this machine is, whose server may be starting.
+    An unavailable store is tried again until `patience_s` have passed; by default only after a refused connection to
+    this machine, where the server may be starting. A locked SQLite database is waited for up to `lock_wait_s`.
     """
+    settings.check_connected()
+    _refuse_left_folder(settings)
+    if not mode.creates:
+        _check_there(settings.mlflow_uri())
+    store = _open_patiently(settings, mode, patience_s, lock_wait_s, on_event)
+    if mode.checks_rights:
+        try:
+            _check_write_access(settings)
+        except BaseException:
+            store.close()
+            raise
+    return store
+
+
+def _open_patiently(
+    settings: Settings,
+    mode: AccessMode,
+    patience_s: float | None,
+    lock_wait_s: float | None,
+    on_event: events.OnEvent,
+) -> Store:
     from tenacity import Retrying, retry_if_exception, stop_before_delay, wait_exponential
 
     from cryptoml.tracking.store.sqlite_store import LOCK_WAIT_S
@@ -44,12 +94,8 @@ def open_project_store(
     def report(sentence: str) -> None:
         on_event(events.Info(sentence))
 
-    settings.check_connected()
-    _refuse_left_folder(settings)
     user, password = settings.mlflow_credentials() or (None, None)
     uri = settings.mlflow_uri()
-    if not creates:
-        _check_there(uri)
     # Imported before the clock starts.
     import requests  # noqa: F401
 
@@ -71,28 +117,11 @@ def open_project_store(
         username=user,
         password=password,
         artifacts_root=_artifacts_root(settings),
-        on_relocation=report if (writes if relocates is None else relocates) else None,
-        migrate=writes,
+        on_relocation=report if mode.relocates else None,
+        migrate=mode.migrates,
         lock_wait_s=LOCK_WAIT_S if lock_wait_s is None else lock_wait_s,
         on_event=on_event,
     )
-
-
-def open_for_change(
-    settings: Settings,
-    *,
-    creates: bool = True,
-    patience_s: float | None = None,
-    on_event: events.OnEvent = events.ignore,
-) -> Store:
-    """The store in use, opened for a command that writes; credentials that may only read are refused here."""
-    store = open_project_store(settings, creates=creates, patience_s=patience_s, on_event=on_event)
-    try:
-        _check_write_access(settings)
-    except BaseException:
-        store.close()
-        raise
-    return store
 
 
 def _check_there(uri: str) -> None:
@@ -138,7 +167,7 @@ def check_project_store(settings: Settings, *, on_event: events.OnEvent = events
     settings.check_connected()
     _refuse_left_folder(settings)
     if is_database(settings):
-        with open_project_store(settings, patience_s=0, on_event=on_event) as store:
+        with open_project_store(settings, TRAIN, patience_s=0, on_event=on_event) as store:
             store.experiment_id(settings.experiment_name)
         return None
     return check_training_store(

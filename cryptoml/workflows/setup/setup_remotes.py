@@ -251,14 +251,16 @@ class _Setup:
 
     def _mlflow_proof(self, settings: Settings) -> None:
         from cryptoml.tracking.round_trip import prove
-        from cryptoml.tracking.store.project_store import open_project_store
+        from cryptoml.tracking.store.project_store import INSPECT, TRAIN, open_project_store
 
         before = git_remote.without_secrets(self.request.settings.mlflow_uri())
         after = settings.mlflow_uri()
         if self.dry:
             self.parts.append(Part("mlflow", before, after))
             return
-        with open_project_store(settings, writes=not self.request.read_only, on_event=self.on_event) as store:
+        with open_project_store(
+            settings, INSPECT if self.request.read_only else TRAIN, on_event=self.on_event
+        ) as store:
             if self.request.read_only:
                 store.find_experiment_id(settings.experiment_name)
                 self.parts.append(Part("mlflow", before, after, "experiments can be read"))

@@ -89,7 +89,7 @@ def attach_when_ready(settings: Settings, training_id: str, report: Path) -> boo
     from cryptoml.tracking.journal.deliver import deliver
     from cryptoml.tracking.journal.entries import JournalEntry
     from cryptoml.tracking.journal.journal import JournalRun
-    from cryptoml.tracking.store.project_store import open_project_store
+    from cryptoml.tracking.store.project_store import TRAIN, open_project_store
     from cryptoml.tracking.tracker import journal_of
 
     deadline = time.monotonic() + PATIENCE_S
@@ -100,7 +100,7 @@ def attach_when_ready(settings: Settings, training_id: str, report: Path) -> boo
     entries = [JournalEntry(path) for path in sorted((journal_of(settings).root / training_id).glob("*.jsonl"))]
     for entry in entries:
         JournalRun(entry, "").add_artifact(report, "data")
-    with open_project_store(settings) as store:
+    with open_project_store(settings, TRAIN) as store:
         for entry in entries:
             deliver(entry, store, register=registrar(store))
     return True
