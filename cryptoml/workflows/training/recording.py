@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.config.load import LoadedConfig
 from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
+from cryptoml.workflows.training.context import TrainingContext
 
 if TYPE_CHECKING:
     from cryptoml.data.candles import Candles
@@ -21,20 +20,6 @@ if TYPE_CHECKING:
 
 MODEL_PATH = "models/model"
 TARGET_COLUMN = "log_return"
-
-
-@dataclass(frozen=True)
-class TrainingContext:
-    """What all runs of one `train` call share."""
-
-    training_id: str
-    experiment: str
-    dataset_version: str
-    source: str
-    author: str
-    git_commit: str
-    config: LoadedConfig
-    timestamp: str
 
 
 def start_tags(context: TrainingContext, choice: ModelChoice) -> dict[str, str]:

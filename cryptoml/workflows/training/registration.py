@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from cryptoml.registry.gate import ChampionDuel, GateDecision, Word
     from cryptoml.tracking.journal.journal import JournalRun
     from cryptoml.training.results import ModelResult
+    from cryptoml.workflows.training.context import TrainingContext
     from cryptoml.workflows.training.inputs import TrainingData
-    from cryptoml.workflows.training.recording import TrainingContext
 
 
 def best_of(results: Mapping[str, ModelResult]) -> str | None:

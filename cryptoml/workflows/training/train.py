@@ -1,40 +1,27 @@
-"""Candles to a registered model: read, train every model, track each run, let the best through the gate."""
+"""From candles to a registered model: read, train, track each run, register the best if it passes the gate."""
 
 from __future__ import annotations
 
-import secrets
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml import events
 from cryptoml.config.load import LoadedConfig
-from cryptoml.errors import CryptomlError, StoppedError, UsageError
-from cryptoml.registry.champion import duel_for_gate
+from cryptoml.errors import StoppedError, UsageError
 from cryptoml.settings import Settings
-from cryptoml.tracking.store.errors import masked
-from cryptoml.workflows.training import recording, registration
-from cryptoml.workflows.training.inputs import TrainingData, read_training_data
+from cryptoml.workflows.training.context import training_context
+from cryptoml.workflows.training.inputs import read_training_data
 from cryptoml.workflows.training.lock import only_training
 from cryptoml.workflows.training.preload import preload
-from cryptoml.workflows.training.results import ModelRow, Registered, TrainResult
+from cryptoml.workflows.training.results import TrainResult
+from cryptoml.workflows.training.session import TrainingSession
 
 if TYPE_CHECKING:
-    from cryptoml.evaluation.folds import Plan
-    from cryptoml.registry.gate import ChampionDuel
-    from cryptoml.tracking.journal.deliver import Delivered
-    from cryptoml.tracking.journal.journal import JournalRun
-    from cryptoml.tracking.journal.records import Status
-    from cryptoml.tracking.tracker import Tracker
-    from cryptoml.training.results import ModelChoice, ModelFailure, ModelResult
-
-# Less than stopping.LIMIT_S; the rest is for the way out.
-STOP_DELIVERY_S = 2.0
+    from cryptoml.training.results import ModelChoice
 
 
 @dataclass(frozen=True)
@@ -84,16 +71,17 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
         )
         tracker.check()
         _warn_of_unknown_commit(request.settings.project_dir, on_event)
-        work = _Training(request, data, plan, choices, _context(request, data.version.text), tracker, on_event)
+        context = training_context(request.data, request.settings, request.config, dataset_version=data.version.text)
+        session = TrainingSession(request.settings, data, plan, choices, context, tracker, on_event)
         try:
-            work.run()
+            session.run()
         except (KeyboardInterrupt, StoppedError):
-            work.kill()
+            session.kill()
             raise
         except BaseException:
-            work.fail()
+            session.fail()
             raise
-        return work.result(time.monotonic() - began)
+        return session.result(time.monotonic() - began)
 
 
 def choose_models(names: Sequence[str], params: Mapping[str, Mapping[str, object]]) -> list[ModelChoice]:
@@ -114,206 +102,3 @@ def _warn_of_unknown_commit(folder: Path, on_event: events.OnEvent) -> None:
     unsafe = git.problem(folder)
     if unsafe is not None:
         on_event(events.Warned(f"the runs' git_commit is unknown: {unsafe.fact} Run: {unsafe.hint}"))
-
-
-def _context(request: TrainRequest, dataset_version: str) -> recording.TrainingContext:
-    from cryptoml.remotes import git
-
-    now = datetime.now(UTC)
-    settings = request.settings
-    return recording.TrainingContext(
-        training_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
-        experiment=settings.experiment_name,
-        dataset_version=dataset_version,
-        source=str(request.data),
-        author=settings.author or git.author_name(settings.project_dir),
-        git_commit=git.commit_tag(settings.project_dir),
-        config=request.config,
-        timestamp=f"{now:%Y%m%d-%H%M%S}",
-    )
-
-
-@dataclass
-class _Training:
-    """One training on its way: the open runs, and what became of each model."""
-
-    request: TrainRequest
-    data: TrainingData
-    plan: Plan
-    choices: Sequence[ModelChoice]
-    context: recording.TrainingContext
-    tracker: Tracker
-    on_event: events.OnEvent
-
-    def __post_init__(self) -> None:
-        self.runs: dict[str, JournalRun] = {}
-        self.rows: dict[str, ModelRow] = {}
-        self.results: dict[str, ModelResult] = {}
-        self.delivered: dict[str, Delivered] = {}
-        self.best: str | None = None
-        self.gate_passed = False
-        self.gate_reasons: tuple[str, ...] = ("no model was trained to the end.",)
-        self.gate_warnings: tuple[str, ...] = ()
-
-    def run(self) -> None:
-        """Open a run for each model, train all, deliver each as it is done, register the best."""
-        from cryptoml.training.cross_validate import train_models
-        from cryptoml.training.results import ModelFailure, TrainingOptions
-        from cryptoml.workflows.training.profile import ProfileReport
-
-        config = self.request.config.config
-        for choice in self.choices:
-            self._open(choice)
-        profile = ProfileReport(self.request.settings, self.data, wanted=config.tracking.profile_report)
-        options = TrainingOptions(
-            seed=config.training.random_seed,
-            clip_sigma=config.target.clip_sigma,
-            scaling_method=config.features.scaling_method,
-            interval_level=config.training.interval_level,
-            significance_level=config.training.significance_level,
-            workers=self.request.settings.workers,
-        )
-        started = time.monotonic()
-        for choice in self.choices:
-            self.on_event(events.StepStarted(choice.spec.key, len(self.plan.folds) + 1))
-
-        def fitted(model: str, fold: int) -> None:
-            self.on_event(events.StepAdvanced(model, f"fold {fold}" if fold else "final fit"))
-
-        with profile:
-            for outcome in train_models(self.data.dataset, self.plan, self.choices, options, on_fit=fitted):
-                key = outcome.choice.spec.key
-                self.on_event(events.StepFinished(key, time.monotonic() - started))
-                if isinstance(outcome, ModelFailure):
-                    self._failed(outcome)
-                else:
-                    self._trained(outcome)
-            self._register()
-            profile.attach(list(self.runs.values()))
-            for key in self.results:
-                self.tracker.deliver(self.runs[key])
-            self.delivered = self.tracker.finish()
-            profile.hand_over(self.context.training_id)
-
-    def kill(self) -> None:
-        """A signal: what is not done is KILLED, here and, if it answers at once, in the store."""
-        self.tracker.deliver_stopped(self._end_open("KILLED", {"status": "killed"}), within_s=STOP_DELIVERY_S)
-
-    def fail(self) -> None:
-        """A bug or a fault of all models: what is not done is FAILED."""
-        self._end_open("FAILED", {"status": "failed"})
-
-    def result(self, seconds: float) -> TrainResult:
-        """What the training came to."""
-        rows = []
-        for choice in self.choices:
-            key = choice.spec.key
-            done = self.delivered.get(self.runs[key].key)
-            row = self.rows[key]
-            rows.append(replace(row, run_id=done.run_id, run_name=done.run_name) if done else row)
-        registered = None
-        if self.best is not None:
-            done = self.delivered.get(self.runs[self.best].key)
-            if done and done.versions:
-                registered = Registered(*done.versions[-1])
-        settings = self.request.settings
-        return TrainResult(
-            training_id=self.context.training_id,
-            experiment=self.context.experiment,
-            tracking_uri=masked(settings.mlflow_uri()),
-            dataset_version=self.context.dataset_version,
-            source=self.context.source,
-            symbol=self.data.dataset.symbol,
-            interval=self.data.dataset.interval.label,
-            n_rows=len(self.data.dataset.index),
-            models=tuple(rows),
-            best=next((row for row in rows if row.model_type == self.best), None),
-            gate_passed=self.gate_passed,
-            gate_reasons=self.gate_reasons,
-            gate_warnings=self.gate_warnings,
-            model_name=self.request.config.config.registry.model_name,
-            registered=registered,
-            trouble=self.tracker.trouble,
-            seconds=seconds,
-        )
-
-    def _open(self, choice: ModelChoice) -> None:
-        journal = self.tracker.journal
-        run = journal.open_run(
-            training_id=self.context.training_id,
-            experiment=self.context.experiment,
-            run_name=journal.reserve_run_name(choice.spec.long_name),
-            tags=recording.start_tags(self.context, choice),
-        )
-        run.log_params(recording.params(self.context, choice, self.data.dataset, self.plan))
-        self.runs[choice.spec.key] = run
-
-    def _trained(self, result: ModelResult) -> None:
-        key = result.choice.spec.key
-        run = self.runs[key]
-        with tempfile.TemporaryDirectory(prefix="cryptoml-") as folder:
-            recording.record_result(
-                run,
-                result,
-                context=self.context,
-                candles=self.data.candles,
-                dataset=self.data.dataset,
-                plan=self.plan,
-                folder=Path(folder),
-            )
-        run.set_tags({"status": "finished"})
-        run.end("FINISHED")
-        self.results[key] = result
-        self.rows[key] = ModelRow(
-            model_type=key,
-            run_name=run.run_name,
-            status="FINISHED",
-            implementation=result.implementation,
-            metrics=dict(result.metrics),
-            verdict=result.verdict.word,
-        )
-        self.tracker.deliver(run)
-
-    def _failed(self, failure: ModelFailure) -> None:
-        key = failure.choice.spec.key
-        run = self.runs[key]
-        text = f"{type(failure.error).__name__}: {failure.error}"
-        run.set_tags({"status": "failed", "error": text[:5000]})
-        run.end("FAILED")
-        code = failure.error.exit_code if isinstance(failure.error, CryptomlError) else 1
-        self.rows[key] = ModelRow(key, run.run_name, "FAILED", error=text, exit_code=code)
-        self.on_event(events.Warned(f"{key} failed: {text}"))
-        self.tracker.deliver(run)
-
-    def _register(self) -> None:
-        config = self.request.config.config
-        self.best = registration.best_of(self.results)
-        if self.best is None:
-            return
-        result = self.results[self.best]
-        champion, note = self._champion(result)
-        decision = registration.judge(
-            result.verdict.word, result.metrics, self.data.candles.report, config, champion=champion
-        )
-        self.gate_passed, self.gate_reasons = decision.passed, decision.reasons
-        self.gate_warnings = (*decision.warnings, *([note] if note else []))
-        run = self.runs[self.best]
-        gate = "passed" if decision.passed else " ".join(decision.reasons)
-        run.set_tags({"best_of_training": "true", "gate": gate[:5000]})
-        if decision.passed and config.registry.register_best:
-            registration.request_registration(run, result, self.data, self.context, config.registry.model_name)
-
-    def _champion(self, result: ModelResult) -> tuple[ChampionDuel | None, str]:
-        """The duel with the version in production on the newest candles of this training, or why there is none."""
-        store = self.tracker.store()
-        if store is None:
-            return None, ""
-        config = self.request.config.config
-        return duel_for_gate(store, self.request.settings, config, result.forecaster, self.data.candles)
-
-    def _end_open(self, status: Status, tags: Mapping[str, str]) -> list[JournalRun]:
-        ended = [run for run in self.runs.values() if run.status is None]
-        for run in ended:
-            run.set_tags(tags)
-            run.end(status)
-        return ended

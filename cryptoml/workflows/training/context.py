@@ -1,0 +1,42 @@
+"""The facts that all runs of one training share."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptoml.config.load import LoadedConfig
+from cryptoml.settings import Settings
+
+
+@dataclass(frozen=True)
+class TrainingContext:
+    """What all runs of one `train` call share."""
+
+    training_id: str
+    experiment: str
+    dataset_version: str
+    source: str
+    author: str
+    git_commit: str
+    config: LoadedConfig
+    timestamp: str
+
+
+def training_context(data: Path, settings: Settings, config: LoadedConfig, *, dataset_version: str) -> TrainingContext:
+    """The context of a training that starts now, under a new id."""
+    from cryptoml.remotes import git
+
+    now = datetime.now(UTC)
+    return TrainingContext(
+        training_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        experiment=settings.experiment_name,
+        dataset_version=dataset_version,
+        source=str(data),
+        author=settings.author or git.author_name(settings.project_dir),
+        git_commit=git.commit_tag(settings.project_dir),
+        config=config,
+        timestamp=f"{now:%Y%m%d-%H%M%S}",
+    )
