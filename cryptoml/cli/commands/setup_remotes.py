@@ -38,7 +38,7 @@ def setup_remotes(
     """Connect git, DVC and MLflow to a DagsHub repository, and prove that each works."""
     from cryptoml.cli.console import listening, print_json_last, print_lines, print_table
     from cryptoml.settings import load_settings
-    from cryptoml.workflows.setup.setup_remotes import SetupRequest
+    from cryptoml.workflows.setup.records import SetupRequest
     from cryptoml.workflows.setup.setup_remotes import setup_remotes as set_up
 
     settings = load_settings()

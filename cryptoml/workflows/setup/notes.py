@@ -1,4 +1,4 @@
-"""What else to know after a set-up: sentences for `SetupResult.notes`, and what git is to ignore."""
+"""What else to know after a set-up: sentences for `SetupResult.notes`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from cryptoml.errors import ConfigError
-from cryptoml.remotes import env_file, git, git_remote
+from cryptoml.remotes import git, git_remote
 from cryptoml.remotes.dagshub import Addresses
 from cryptoml.settings import LOCAL_STORE
 
 SHARED = (".dvc", ".dvcignore", ".gitignore")
-IGNORED = (".env", ".env.bak", "/.cryptoml/", "/mlflow.db*", "/mlartifacts/", ".*.lock")
 
 
 def uncommitted(folder: Path) -> Iterator[str]:
@@ -42,26 +40,3 @@ def read_only() -> Iterator[str]:
     """What a member who may only read can and cannot do."""
     yield "read-only: pull-data, compare and predict work; push-data, register, promote and git push are refused (403)"
     yield f"to train into a store on this machine: env MLFLOW_TRACKING_URI={LOCAL_STORE} cryptoml train"
-
-
-def missing_ignores(folder: Path) -> list[str]:
-    """Lines that `.gitignore` lacks. Raises ConfigError where `.env` is tracked."""
-    if git.ask(folder, "ls-files", "--error-unmatch", ".env") is not None:
-        raise ConfigError(
-            f"{folder / '.env'}: is tracked by git, and a token in it would be published.",
-            hint="git rm --cached .env, then commit; make a new token if one was in it",
-        )
-    return [line for line in IGNORED if not git.ignores(folder, _example(line))]
-
-
-def add_ignores(folder: Path, lines: list[str]) -> None:
-    """Append the lines to `.gitignore`."""
-    path = folder / ".gitignore"
-    text = env_file.read_text(path)
-    path.write_text(text + ("" if not text or text.endswith("\n") else "\n") + "\n".join(lines) + "\n")
-
-
-def _example(line: str) -> str:
-    """A path that the line of .gitignore is about; git asks for one inside a folder."""
-    name = line.strip("/").replace("*", "")
-    return f"{name}/x" if line.endswith("/") else name

@@ -1,10 +1,36 @@
-"""What a set-up did: its parts, each with what it was, what it is and what proves it, and notes."""
+"""What a set-up is asked for and what it did: its parts, each before and after and with its proof, and notes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cryptoml.settings import Settings
+from cryptoml.workflows.setup.login import AskToken
+
 NOTHING = "-"
+
+
+@dataclass(frozen=True)
+class SetupRequest:
+    """What to connect to. owner and repo: by default the settings', else those of a git remote at the host.
+
+    ask_token: asks for a token, where somebody can be asked; trust_host: the token may go to DagsHub's host wherever
+    that is named; read_only: nothing is written to the remotes, each is proven by reading.
+    """
+
+    settings: Settings
+    ask_token: AskToken | None = None
+    trust_host: bool = False
+    read_only: bool = False
+    owner: str | None = None
+    repo: str | None = None
+    create: bool = False
+    private: bool = True
+    push: bool = False
+    branches: tuple[str, ...] = ()
+    force: bool = False
+    dry_run: bool = False
+    local: bool = False
 
 
 @dataclass(frozen=True)
