@@ -9,7 +9,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cryptoml.settings import Settings
+
 TAG, DONE_TAG = "cryptoml.ledger.", "cryptoml.ledger-done"
+
+
+def mirror_of(settings: Settings, model_name: str) -> Path:
+    """The copy of the ledger on disk."""
+    return settings.project_dir / ".cryptoml" / "registry" / f"{model_name}.jsonl"
 
 
 @dataclass(frozen=True)

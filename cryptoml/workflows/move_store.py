@@ -180,9 +180,9 @@ class _Move:
                 self.on_event(events.StepAdvanced(MODELS_STEP, model.name))
 
     def _copy(self, model: ModelCopy) -> MovedModel:
+        from cryptoml.registry.ledger import mirror_of
         from cryptoml.registry.moving.state import bring_state
         from cryptoml.registry.moving.versions import bring_versions
-        from cryptoml.workflows.promote import mirror_of
 
         fingerprint = self.source.fingerprint
         numbers = bring_versions(self.target, model, self.mover.mapping, fingerprint=fingerprint)

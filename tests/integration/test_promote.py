@@ -23,8 +23,8 @@ from cryptoml.registry.versions import get_version
 from cryptoml.tracking.store.project_store import open_project_store
 from cryptoml.tracking.store.quiet import stages_in_silence
 from cryptoml.tracking.store.store import Store
-from cryptoml.workflows import promote as workflow
 from cryptoml.workflows.promote import Promoted, PromoteRequest, promote, read_history, rollback
+from cryptoml.workflows.promotion.validation import Validator
 from cryptoml.workflows.register import RegisterRequest, register
 from tests.lab import Lab, config_of, turned_around
 
@@ -399,18 +399,18 @@ def test_a_champion_that_changes_meanwhile_is_met_too(
 ) -> None:
     """Somebody promotes v2 after v3 was compared with v1: v3 is compared again."""
     move(lab, config, "v1", "production")
-    original, met = workflow._validate, []
+    original, met = Validator.validate, []
 
     def interrupted(*arguments: Any) -> Any:
         found = original(*arguments)
         met.append(found.champion)
         if len(met) == 1:
             with monkeypatch.context() as patch:
-                patch.setattr(workflow, "_validate", original)
+                patch.setattr(Validator, "validate", original)
                 move(lab, config, "v2", "production")
         return found
 
-    monkeypatch.setattr(workflow, "_validate", interrupted)
+    monkeypatch.setattr(Validator, "validate", interrupted)
     done = move(lab, config, "v3", "production")
     assert met == ["1", "2"]
     assert done.entries[-1].metrics["champion"] == "v2"

@@ -1,0 +1,1 @@
+"""What the use case `promote` is made of: the validation before production."""

@@ -1,0 +1,156 @@
+"""Validation before production: load the model back, score it on the newest candles, compare it with the champion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptoml import events
+from cryptoml.config.schema import Config
+from cryptoml.errors import AnswerIsNoError, DataError, UsageError
+from cryptoml.evaluation.figures import figure
+from cryptoml.registry.champion import Comparison, check_fit, compare_with_champion, grid_of
+from cryptoml.registry.duel import Score
+from cryptoml.registry.model_digest import MODEL_SHA256
+from cryptoml.registry.version_models import load, of_version
+from cryptoml.registry.versions import get_version, production_version
+from cryptoml.settings import Settings
+from cryptoml.tracking.runs import RunView
+from cryptoml.tracking.store.store import Store
+from cryptoml.workflows.training.inputs import find_data, read_any
+
+if TYPE_CHECKING:
+    from cryptoml.data.candles import Candles
+    from cryptoml.models.forecaster import Forecaster
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What the checks before production found. champion: the version compared with; reasons: why not."""
+
+    champion: str | None
+    metrics: Mapping[str, float | str]
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Validator:
+    """Validates a version for production. data: candles to score on; by default the newest of the project.
+
+    With `force`, what would stop the promotion becomes a warning.
+    """
+
+    store: Store
+    settings: Settings
+    config: Config
+    data: Path | None
+    force: bool
+    on_event: events.OnEvent
+
+    def validate(self, version: str, run: RunView) -> Validation:
+        """Load the model of a version back from the store, score it, and compare it with the one in production."""
+        name = self.config.registry.model_name
+        try:
+            candidate = load(self.store, self.settings, of_version(get_version(self.store, name, version)))
+            return self._score(version, run, candidate)
+        except (AnswerIsNoError, DataError) as error:
+            if self.force:
+                return Validation(None, training_metrics(run), (), (f"not validated: {error.fact}",))
+            if isinstance(error, AnswerIsNoError):
+                champion = production_version(self.store, name)
+                return Validation(
+                    champion.version if champion else None, training_metrics(run), (error.fact.rstrip("."),), ()
+                )
+            raise
+
+    def _score(self, version: str, run: RunView, candidate: Forecaster) -> Validation:
+        from cryptoml.registry.duel import score, score_all, unseen_from
+
+        source, candles = self._candles()
+        check_fit(candles, candidate, f"v{version}")
+        rows = score_all(candidate, grid_of(candles, candidate), since=unseen_from(candidate))
+        level = self.config.training.significance_level
+        own = score(candidate, rows, level=level)
+        found = compare_with_champion(
+            self.store, self.settings, self.config.registry.model_name, candidate, candles,
+            least=self.config.promotion.min_candles, level=level, itself=version,
+        )  # fmt: skip
+        reasons, warnings = _judge_alone(own, source.name)
+        self.on_event(
+            events.Info(
+                f"validated on {own.candles:,} newest candles of {source.name}: "
+                f"skill {figure(100 * own.skill, '+.3f', unit=' %')}"
+            )
+        )
+        return Validation(
+            champion=found.champion,
+            metrics={
+                **training_metrics(run),
+                "validation_data": source.name,
+                "validation_candles": own.candles,
+                "validation_rmse": own.rmse,
+                "validation_skill": own.skill,
+                **_duel_metrics(found),
+            },
+            reasons=(*reasons, *_judge_duel(found, level)),
+            warnings=(*([found.note] if found.note else []), *warnings),
+        )
+
+    def _candles(self) -> tuple[Path, Candles]:
+        try:
+            source = self.data or find_data(self.settings.project_dir)
+        except UsageError as error:
+            raise DataError(
+                f"no candles to validate on: {error.fact}", hint="name some with --data, or cryptoml pull-data"
+            ) from None
+        return source, read_any(source, self.config)
+
+
+def training_metrics(run: RunView) -> dict[str, float | str]:
+    """What training found: the run's main metrics, its verdict, and the digest of its model."""
+    names = ("cv_rmse_mean", "test_rmse", "skill", "dm_p_value")
+    found: dict[str, float | str] = {name: run.metrics[name] for name in names if name in run.metrics}
+    digest = {MODEL_SHA256: run.tags[MODEL_SHA256]} if MODEL_SHA256 in run.tags else {}
+    return {**found, **digest, "run_name": run.name, "verdict": run.tags.get("verdict", "")}
+
+
+def _judge_alone(own: Score, source: str) -> tuple[list[str], list[str]]:
+    """Reasons against the model, and warnings, from its test against persistence."""
+    if own.candles == 0:
+        return [f"it makes no forecast on {source} that can be scored: no candle there is new to it"], []
+    if own.word == "worse":
+        return [
+            f"on {own.candles:,} newest candles it is significantly worse than persistence "
+            f"(RMSE {figure(own.rmse, '.6g')} against {figure(own.baseline_rmse, '.6g')}, p = {own.p_value:.3g})"
+        ], []
+    if own.word == "ties":
+        return [], [f"on {own.candles:,} newest candles it ties with persistence (p = {figure(own.p_value, '.3g')})"]
+    return [], []
+
+
+def _judge_duel(found: Comparison, level: float) -> list[str]:
+    """Reasons against the model from its comparison with the one in production."""
+    duel = found.duel
+    if duel is None or not duel.decided or duel.candidate_better or duel.p_value >= level:
+        return []
+    return [
+        f"on the same {duel.candidate.candles:,} newest candles it is significantly worse than "
+        f"v{found.champion} in production (RMSE {figure(duel.candidate.rmse, '.6g')} against "
+        f"{figure(duel.champion.rmse, '.6g')}, p = {duel.p_value:.3g})"
+    ]
+
+
+def _duel_metrics(found: Comparison) -> dict[str, float | str]:
+    duel = found.duel
+    if duel is None:
+        return {}
+    return {
+        "champion": f"v{found.champion}",
+        "champion_rmse": duel.champion.rmse,
+        "candidate_rmse": duel.candidate.rmse,
+        "duel_p_value": duel.p_value,
+        "duel_candles": duel.candidate.candles,
+    }
