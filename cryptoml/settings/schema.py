@@ -1,35 +1,16 @@
-"""Who and where: tokens, addresses, folders. What to do is `config.py`.
+"""Who and where: tokens, addresses, folders. What to do is `cryptoml.config`."""
 
-An option of the command line > environment > `.env` of the project folder > default. Built once, at the edge.
-Values of `.env` count as written. In addresses and folders (PLACES) variables are replaced, but none that may be a
-secret from elsewhere, so that no file can copy a token of the environment into an address.
-"""
-
-import os
-from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cryptoml.errors import AccessError, ConfigError
 from cryptoml.system import clones
-from cryptoml.system.dotenv_file import place_values, read_variables
-from cryptoml.system.hosts import (
-    DEFAULT_HOST,
-    DOTENV,
-    ENVIRONMENT,
-    TRUST_VARIABLE,
-    Origins,
-    check_host,
-    plain_address,
-    read_origins,
-)
+from cryptoml.system.hosts import DEFAULT_HOST, DOTENV, ENVIRONMENT, Origins, check_host, plain_address
 from cryptoml.system.names import experiment_name
-from cryptoml.system.project_folder import find_project
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 BEARER = "MLFLOW_TRACKING_TOKEN"
@@ -37,8 +18,6 @@ BEARER = "MLFLOW_TRACKING_TOKEN"
 SIGNERS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4")
 MLFLOW_CREDENTIALS_FILE = Path("~/.mlflow/credentials")
 LOCAL_STORE = "sqlite:///mlflow.db"
-# Settings in which ~, $NAME and ${NAME} are replaced.
-PLACES = ("DAGSHUB_CLIENT_HOST", "MLFLOW_TRACKING_URI", "CRYPTOML_ARTIFACT_ROOT", "CRYPTOML_EXCHANGE_URL")
 Address = Annotated[str, AfterValidator(plain_address)]
 ExperimentName = Annotated[str, AfterValidator(experiment_name)]
 
@@ -248,50 +227,3 @@ class Settings(BaseSettings):
             return f"sqlite:///{self.project_dir / uri.removeprefix('sqlite:///')}"
         # Copied from a browser, a server's address ends in the page that was open: http://host:5000/#/experiments/1.
         return uri.partition("/#")[0] if uri.startswith(("http://", "https://")) else uri
-
-
-def load_settings(*, cwd: Path | None = None) -> Settings:
-    """Read the settings; raises ConfigError naming each wrong variable, never its value."""
-    folder = find_project(environ=os.environ, cwd=cwd)
-    written = read_dotenv(folder)
-    _refuse_unknown(folder, written)
-    environ = place_values(os.environ, PLACES)
-    dotenv = place_values(written, PLACES, environ=os.environ, overridden=environ)
-    known = known_variables()
-    try:
-        found = Settings(**{name: text for name in known if (text := environ.get(name) or dotenv.get(name))})  # type: ignore[arg-type]  # texts are parsed by pydantic
-    except ValidationError as error:
-        words = [
-            f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower().removeprefix('value error, ')}"
-            for one in error.errors()
-        ]
-        raise ConfigError("; ".join(words) + ".", hint="correct it in the environment or in .env") from None
-    settings = found.model_copy(update={"project_dir": folder})
-    # MLflow's client reads these itself, from the environment only.
-    others = {name for name in (BEARER, *SIGNERS) if environ.get(name, "false").lower() not in ("false", "0")}
-    settings._origins = read_origins(environ, dotenv, {*known, *others}, trusted=environ.get(TRUST_VARIABLE, ""))
-    return settings
-
-
-def known_variables() -> dict[str, str]:
-    """Every variable that `Settings` reads, with what it means, in order."""
-    return {str(field.alias): field.description or "" for field in Settings.model_fields.values()}
-
-
-def _refuse_unknown(folder: Path, written: Mapping[str, str | None]) -> None:
-    known = list(known_variables())
-    if written.get(TRUST_VARIABLE):
-        raise ConfigError(
-            f"{folder / '.env'}: {TRUST_VARIABLE} counts in the environment only: a clone cannot declare trust.",
-            hint=f"remove the line, and give {TRUST_VARIABLE} to the process that runs cryptoml",
-        )
-    unknown = [name for name in written if name.startswith("CRYPTOML_") and "__" not in name and name not in known]
-    if unknown:
-        near = get_close_matches(unknown[0], known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "see .env.example"
-        raise ConfigError(f"{folder / '.env'}: there is no setting {', '.join(unknown)}.", hint=hint)
-
-
-def read_dotenv(folder: Path) -> dict[str, str | None]:
-    """The variables of `.env` in `folder`, or none when there is no such file."""
-    return read_variables(folder / ".env")
