@@ -59,24 +59,37 @@ def read_candles(
     now: the time against which the last candle is unfinished (the clock's, when not given). Raises DataError with
     file, line and hint.
     """
+    import pandas as pd
+
+    from cryptoml.data.reading.tables import read_table
+
+    path = Path(path)
+    table = read_table(path, columns)
+    market, others = _market(table, path, symbol)
+    rows = _rows(table, str(path), timezone=timezone, on_bad_rows=on_bad_rows)
+    read = len(rows.frame)
+    if others is not None:
+        rows.drop("row of another symbol", others)
+    step = _clean(rows, interval, has_volume="volume" in table.frame, now=now)
+    kept = rows.frame
+    index = pd.DatetimeIndex(kept["time"].to_numpy().view("datetime64[ns]"), tz="UTC", name="timestamp")
+    clean = pd.DataFrame({one: kept[one].to_numpy() for one in (*PRICES, "volume")}, index=index, copy=False)
+    report = _report(str(path), market, step, read, clean, tuple(rows.findings), max_no_trade_candles)
+    return Candles(clean, market, step, report)
+
+
+def _rows(table: Table, source: str, *, timezone: str | None, on_bad_rows: OnBadRows) -> repair.Rows:
+    """The rows of a table with their times and numbers, and what reading them changed."""
     import numpy as np
     import pandas as pd
 
-    from cryptoml.data.cleaning.duplicates import one_candle_a_time
-    from cryptoml.data.cleaning.spikes import drop_spikes
-    from cryptoml.data.reading.tables import read_table
-    from cryptoml.data.reading.timestamps import NOT_A_TIME, open_times
+    from cryptoml.data.reading.timestamps import open_times
 
-    path = Path(path)
-    source = str(path)
-    table = read_table(path, columns)
-    market, others = _market(table, path, symbol)
     opened = open_times(source, table, timezone=timezone)
-    times = opened.times
     has_volume = "volume" in table.frame
     values = {name: _numbers(source, table, name) for name in (*PRICES, *(["volume"] if has_volume else []))}
-    values.setdefault("volume", np.zeros(len(times)))
-    frame = pd.DataFrame({"time": times, "row": np.arange(len(times)), **values}, copy=False)
+    values.setdefault("volume", np.zeros(len(opened.times)))
+    frame = pd.DataFrame({"time": opened.times, "row": np.arange(len(opened.times)), **values}, copy=False)
     rows = repair.Rows(source, frame, table.where, on_bad_rows)
     for kind, mask in opened.repaired.items():
         rows.note(kind, "repaired", mask)
@@ -84,8 +97,17 @@ def read_candles(
         rows.findings.append(Finding(text, "noted", len(frame)))
     if not has_volume:
         rows.findings.append(Finding("no volume column, 0 used", "noted", len(frame)))
-    if others is not None:
-        rows.drop("row of another symbol", others)
+    return rows
+
+
+def _clean(rows: repair.Rows, interval: str | None, *, has_volume: bool, now: pd.Timestamp | None) -> Interval:
+    """Drop what is no candle, one step after the other; the candle interval."""
+    import pandas as pd
+
+    from cryptoml.data.cleaning.duplicates import one_candle_a_time
+    from cryptoml.data.cleaning.spikes import drop_spikes
+    from cryptoml.data.reading.timestamps import NOT_A_TIME
+
     rows.drop_or_fail("row without a time", rows.frame["time"].to_numpy() == NOT_A_TIME)
     repair.drop_impossible(rows, has_volume=has_volume)
     rows.need(1)
@@ -100,11 +122,7 @@ def read_candles(
     repair.drop_unfinished(rows, step.seconds, now=pd.Timestamp.now(tz="UTC") if now is None else now)
     rows.need(2)
     repair.need_near_times(rows, step.seconds)
-    kept = rows.frame
-    index = pd.DatetimeIndex(kept["time"].to_numpy().view("datetime64[ns]"), tz="UTC", name="timestamp")
-    clean = pd.DataFrame({one: kept[one].to_numpy() for one in (*PRICES, "volume")}, index=index, copy=False)
-    report = _report(source, market, step, len(frame), clean, tuple(rows.findings), max_no_trade_candles)
-    return Candles(clean, market, step, report)
+    return step
 
 
 def write_candles(frame: pd.DataFrame, path: Path) -> None:

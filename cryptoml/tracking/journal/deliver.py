@@ -70,11 +70,7 @@ def deliver(
     whose process lives stays RUNNING. Without `register`, a wish for registration keeps the journal pending.
     """
     with locked(entry.lock):
-        record, size = entry.read()
-        if record is None:
-            raise DataError(f"{entry.path}: the journal has no whole beginning; there is nothing to deliver.")
-        if experiment is not None:
-            record = replace(record, experiment=experiment)
+        record, size = _read(entry, experiment)
         past = entry.delivery()
         if past and past.run_id and entry.is_delivered():
             _clear(entry)
@@ -107,11 +103,7 @@ def deliver(
             _close_duplicates(store, made, record, on_event)
         wishes = record.registrations if status == "FINISHED" else ()
         if register:
-            for wish in wishes:
-                version = (wish.model_name, register(made.info.run_id, wish))
-                if version not in mark.versions:
-                    mark = replace(mark, versions=(*mark.versions, version))
-                    entry.mark(mark)
+            mark = _register_all(entry, mark, made.info.run_id, wishes, register)
         if status != "RUNNING" and (register or not wishes):
             mark = replace(mark, size=size)
             entry.mark(mark)
@@ -119,6 +111,26 @@ def deliver(
             if entry.is_delivered():
                 _clear(entry)
         return _delivered(made.info.run_id, record, status, settled is None, mark)
+
+
+def _read(entry: JournalEntry, experiment: str | None) -> tuple[RunRecord, int]:
+    """What the journal records, and its size in bytes; raises DataError where its first lines are damaged."""
+    record, size = entry.read()
+    if record is None:
+        raise DataError(f"{entry.path}: the journal has no whole beginning; there is nothing to deliver.")
+    return record if experiment is None else replace(record, experiment=experiment), size
+
+
+def _register_all(
+    entry: JournalEntry, mark: Delivery, run_id: str, wishes: Sequence[Registration], register: Register
+) -> Delivery:
+    """Register the run's model as often as the journal asks for it; the delivery mark with all versions."""
+    for wish in wishes:
+        version = (wish.model_name, register(run_id, wish))
+        if version not in mark.versions:
+            mark = replace(mark, versions=(*mark.versions, version))
+            entry.mark(mark)
+    return mark
 
 
 def deliver_pending(
