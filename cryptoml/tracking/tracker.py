@@ -170,7 +170,7 @@ class Tracker:
         """Open the store, or ask it again."""
         try:
             if self._store is None:
-                self._store = open_project_store(self.settings, TRAIN, on_event=self._on_event, patience_s=0)
+                self._store = open_project_store(self.settings, TRAIN, on_event=self._on_event, retry_s=0)
             elif self._is_remote:
                 self._probe()
         except UnavailableError as error:

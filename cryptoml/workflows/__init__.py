@@ -1,1 +1,1 @@
-"""One use case a file: joins the rooms below, tells its caller what happens, returns a frozen result."""
+"""One use case a file: combines the layers below, reports progress to its caller, returns a frozen result."""

@@ -133,8 +133,8 @@ def rollback(
         current = registry.aliases.get("production")
         last = registry.ledger.before_production(current)
         if last is None or last not in registry.versions:
-            gone = f"v{last} is no longer in the registry" if last else "no other version was ever in production"
-            raise AnswerIsNoError(f"there is nothing to go back to: {gone}.", hint="cryptoml promote --history")
+            missing = f"v{last} is no longer in the registry" if last else "no other version was ever in production"
+            raise AnswerIsNoError(f"there is nothing to go back to: {missing}.", hint="cryptoml promote --history")
         found = registry.version(last)
         load(store, settings, of_version(found))
         run = get_run(store, found.run_id)

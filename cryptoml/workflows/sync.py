@@ -10,7 +10,7 @@ from cryptoml.errors import CryptomlError, UnavailableError
 from cryptoml.settings import Settings
 
 # How long a store that is away is tried again, and the pause between two deliveries.
-PATIENCE_S = 12.0
+RETRY_S = 12.0
 PAUSE_S = 3.0
 
 
@@ -40,7 +40,7 @@ def sync(settings: Settings, *, into: str | None = None, on_event: events.OnEven
 
     into: the experiment for runs that the store does not have yet, where theirs was deleted, say.
 
-    A store that is away is tried again for PATIENCE_S. With an empty journal only an outdated local database is
+    An unavailable store is tried again for RETRY_S. With an empty journal only an outdated local database is
     opened, to be migrated.
     """
     from cryptoml.registry.versions import registrar
@@ -54,8 +54,8 @@ def sync(settings: Settings, *, into: str | None = None, on_event: events.OnEven
     if not journal.pending() and not has_outdated_database(settings):
         return SyncResult(uri, (), 0, None)
     delivered: dict[str, Synced] = {}
-    with open_project_store(settings, DELIVER, patience_s=PATIENCE_S, on_event=on_event) as store:
-        until = time.monotonic() + PATIENCE_S
+    with open_project_store(settings, DELIVER, retry_s=RETRY_S, on_event=on_event) as store:
+        until = time.monotonic() + RETRY_S
         while True:
             report = deliver_pending(journal, store, register=registrar(store), experiment=into, on_event=on_event)
             for one in report.delivered:

@@ -218,7 +218,7 @@ def test_a_server_of_this_machine_that_is_starting_is_waited_for(at_hub: Hub, mo
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     pauses: list[float] = []
     monkeypatch.setattr(time, "sleep", pauses.append)
-    monkeypatch.setattr(project_store, "LOOPBACK_PATIENCE_S", 3.0)
+    monkeypatch.setattr(project_store, "LOOPBACK_RETRY_S", 3.0)
     with pytest.raises(UnavailableError, match="refused"):
         project_store.open_project_store(load_settings())
     assert len(pauses) >= 1
@@ -241,7 +241,7 @@ def test_sync_gives_a_server_up_after_some_tries(at_hub: Hub, monkeypatch: pytes
         finished_run(work, "ridge_2024-11-27_001")
     time.sleep(0.5)
     state.requests.clear()
-    monkeypatch.setattr("cryptoml.workflows.sync.PATIENCE_S", 4.0)
+    monkeypatch.setattr("cryptoml.workflows.sync.RETRY_S", 4.0)
     with pytest.raises(UnavailableError):
         sync(load_settings())
     assert 2 <= len(state.requests) <= 5

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # A server on this machine that starts, or computes beside a training, needs longer than the network does.
 LOOPBACK_TIMEOUT_S = 8.0
-LOOPBACK_PATIENCE_S = 8.0
+LOOPBACK_RETRY_S = 8.0
 FIRST_PAUSE_S = 1.0
 
 
@@ -56,20 +56,20 @@ def open_project_store(
     settings: Settings,
     mode: AccessMode = TRAIN,
     *,
-    patience_s: float | None = None,
+    retry_s: float | None = None,
     lock_wait_s: float | None = None,
     on_event: events.OnEvent = events.ignore,
 ) -> Store:
     """Open the store in use for a command; raises CryptomlError within seconds.
 
-    An unavailable store is tried again until `patience_s` have passed; by default only after a refused connection to
+    An unavailable store is tried again until `retry_s` have passed; by default only after a refused connection to
     this machine, where the server may be starting. A locked SQLite database is waited for up to `lock_wait_s`.
     """
     settings.check_connected()
     _refuse_left_folder(settings)
     if not mode.creates:
         _check_there(settings.mlflow_uri())
-    store = _open_patiently(settings, mode, patience_s, lock_wait_s, on_event)
+    store = _open_with_retries(settings, mode, retry_s, lock_wait_s, on_event)
     if mode.checks_rights:
         try:
             _check_write_access(settings)
@@ -79,10 +79,10 @@ def open_project_store(
     return store
 
 
-def _open_patiently(
+def _open_with_retries(
     settings: Settings,
     mode: AccessMode,
-    patience_s: float | None,
+    retry_s: float | None,
     lock_wait_s: float | None,
     on_event: events.OnEvent,
 ) -> Store:
@@ -102,12 +102,12 @@ def _open_patiently(
     def is_temporary(error: BaseException) -> bool:
         if not isinstance(error, UnavailableError) or uri.startswith("sqlite:"):
             return False
-        return patience_s is not None or (_is_loopback(uri) and "refused" in error.fact)
+        return retry_s is not None or (_is_loopback(uri) and "refused" in error.fact)
 
     retrying = Retrying(
         retry=retry_if_exception(is_temporary),
         wait=wait_exponential(multiplier=FIRST_PAUSE_S),
-        stop=stop_before_delay(LOOPBACK_PATIENCE_S if patience_s is None else patience_s),
+        stop=stop_before_delay(LOOPBACK_RETRY_S if retry_s is None else retry_s),
         reraise=True,
     )
     return retrying(
@@ -167,7 +167,7 @@ def check_project_store(settings: Settings, *, on_event: events.OnEvent = events
     settings.check_connected()
     _refuse_left_folder(settings)
     if is_database(settings):
-        with open_project_store(settings, TRAIN, patience_s=0, on_event=on_event) as store:
+        with open_project_store(settings, TRAIN, retry_s=0, on_event=on_event) as store:
             store.experiment_id(settings.experiment_name)
         return None
     return check_training_store(

@@ -1,1 +1,1 @@
-"""What the use case `promote` is made of: the validation before production."""
+"""The parts of the use case `promote`: the validation before production."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cryptoml.workflows.training.inputs import TrainingData
 
 FILE_NAME = "profile_report.html"
-PATIENCE_S = 900
+TIMEOUT_S = 900
 
 
 class ProfileReport:
@@ -92,7 +92,7 @@ def attach_when_ready(settings: Settings, training_id: str, report: Path) -> boo
     from cryptoml.tracking.store.project_store import TRAIN, open_project_store
     from cryptoml.tracking.tracker import journal_of
 
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while not report.is_file():
         if time.monotonic() > deadline:
             return False

@@ -1,4 +1,4 @@
-"""Who wins, whether the gate lets it in, and what is written on the new version."""
+"""Chooses the best run, asks the gate, and describes the new version."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def request_registration(
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What is said of a run on its version; params, metrics and tags by the names that every run has.
+    """What a version records about its run; params, metrics and tags by the names that every run has.
 
     The tags include the digest of the run's model.
     """
@@ -106,7 +106,7 @@ class RunFacts:
 
 
 def version_texts(run: RunFacts) -> tuple[str, dict[str, str]]:
-    """The description of a version and its tags, the same whoever registers it, and when."""
+    """The description of a version and its tags, the same for each way to register it."""
     from cryptoml.models.zoo import get_model
 
     params, metrics, tags = run.params, run.metrics, run.tags

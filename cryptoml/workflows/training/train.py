@@ -35,10 +35,10 @@ class TrainRequest:
 
 
 def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) -> TrainResult:
-    """Train, track, and register the best run if the gate lets it in.
+    """Train, track, and register the best run if it passes the gate.
 
-    A model that fails becomes a FAILED run and the others go on; a store that is away leaves the runs in the
-    journal. Raises CryptomlError for what makes training pointless, before any run is opened.
+    A model that fails becomes a FAILED run and the others go on; the runs stay in the journal while the
+    store is unavailable. Raises CryptomlError for what makes training pointless, before any run is opened.
     """
     from cryptoml.data.reading.tables import need_file
     from cryptoml.registry.versions import registrar

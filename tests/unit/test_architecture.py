@@ -1,0 +1,39 @@
+"""docs/architecture.md names the packages and layers that the code has."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+PACKAGES = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "cryptoml").rglob("__init__.py")}
+
+
+def test_every_package_that_is_named_exists() -> None:
+    named = set(re.findall(r"\bcryptoml(?:\.[a-z_]+)+", TEXT))
+    assert named <= PACKAGES
+
+
+def test_every_package_is_in_the_table() -> None:
+    rows = [line.split("|")[1] for line in TEXT.splitlines() if line.startswith("| `cryptoml.")]
+    listed = [name for row in rows for name in re.findall(r"`([a-z_.]+)`", row)]
+    assert sorted(listed) == sorted(PACKAGES - {"cryptoml"})
+
+
+def test_the_layers_are_those_that_are_checked() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    checked = next(one["layers"] for one in contracts if one.get("containers") == ["cryptoml"])
+    block = TEXT.split("## Layers")[1].split("```")[1]
+    shown = [re.split(r" {2,}", line.strip())[0].replace(", ", "\n") for line in block.strip().splitlines()]
+    assert "\n".join(shown).splitlines() == checked
+
+
+def test_the_access_modes_are_those_of_the_store() -> None:
+    from cryptoml.tracking.store import project_store
+
+    modes = {name for name, one in vars(project_store).items() if isinstance(one, project_store.AccessMode)}
+    assert set(re.findall(r"`([A-Z]+)`", TEXT.split("access mode")[1].split(", which says")[0])) == modes
