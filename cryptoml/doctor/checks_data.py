@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from cryptoml.data.project_files import find_data
 from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import Finding, check, error, ok, warning
 from cryptoml.errors import CryptomlError, DataError, UsageError
@@ -13,7 +14,6 @@ from cryptoml.remotes.dvc import project as dvc_project
 from cryptoml.remotes.dvc.cache import cache_of, matches
 from cryptoml.remotes.dvc.pins import Pin, pins_at
 from cryptoml.remotes.dvc.project import DvcRemote
-from cryptoml.workflows.training.inputs import find_data
 
 STALE_INTERVALS = 48
 # Larger files take too long to read here.

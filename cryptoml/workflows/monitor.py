@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.config.schema import Config
+from cryptoml.data.project_files import find_data, read_any
 from cryptoml.errors import DataError, UsageError
 from cryptoml.evaluation.figures import finite_or_none
 from cryptoml.registry.champion import check_fit, grid_of
@@ -17,7 +18,6 @@ from cryptoml.settings import Settings
 from cryptoml.tracking.forecast_log import log_of
 from cryptoml.tracking.runs import get_run
 from cryptoml.tracking.store.project_store import READ, open_project_store
-from cryptoml.workflows.training.inputs import find_data, read_any
 
 if TYPE_CHECKING:
     import pandas as pd

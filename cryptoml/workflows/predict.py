@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml.config.schema import Config
+from cryptoml.data.project_files import find_data, read_any
 from cryptoml.errors import DataError, UsageError
 from cryptoml.models.prediction import Prediction
 from cryptoml.registry.champion import check_fit, grid_of
@@ -15,7 +16,6 @@ from cryptoml.registry.version_models import choose, load
 from cryptoml.settings import Settings
 from cryptoml.tracking.forecast_log import ForecastLog, log_of
 from cryptoml.tracking.store.project_store import READ, open_project_store
-from cryptoml.workflows.training.inputs import find_data, read_any
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptoml import events
+from cryptoml.data.project_files import SUFFIXES
 from cryptoml.errors import DataError
 from cryptoml.remotes import git_commit
 from cryptoml.remotes.dvc import object_transfer
@@ -17,7 +18,6 @@ from cryptoml.remotes.dvc.pins import Pin, owner_of, pins_at
 from cryptoml.remotes.dvc.requests import DataResult, Remotes, VersionedFile, inside, told, version_of
 from cryptoml.remotes.dvc.session import need_root
 from cryptoml.settings import Settings
-from cryptoml.workflows.training.inputs import SUFFIXES
 
 SKIPPED = (".git", ".dvc", ".venv")
 

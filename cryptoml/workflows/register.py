@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from cryptoml import events
 from cryptoml.config.schema import Config
+from cryptoml.data.project_files import find_data, read_any
 from cryptoml.errors import AnswerIsNoError, CryptomlError, UsageError
 from cryptoml.models.zoo import BASELINE
 from cryptoml.registry.champion import duel_for_gate
@@ -21,7 +22,6 @@ from cryptoml.tracking.runs import RunView, find_run, search_runs
 from cryptoml.tracking.store.errors import store_in_words
 from cryptoml.tracking.store.project_store import CHANGE, open_project_store
 from cryptoml.tracking.store.store import Store
-from cryptoml.workflows.training.inputs import find_data, read_any
 from cryptoml.workflows.training.registration import RunFacts, judge, version_texts
 
 if TYPE_CHECKING:

@@ -49,8 +49,8 @@ def transform(source: Path, output: Path, config: Config, *, on_event: events.On
 
     from cryptoml.data.cleaning.gates import age_in_intervals, check_quality
     from cryptoml.data.processed import is_processed, write_processed
+    from cryptoml.data.project_files import read_any
     from cryptoml.system.files import in_words
-    from cryptoml.workflows.training.inputs import read_any
 
     target = output_file(output, source)
     if source.is_file() and is_processed(source):

@@ -11,11 +11,11 @@ import pytest
 from cryptoml.config.load import LoadedConfig, load_config
 from cryptoml.data.candles import read_candles, write_candles
 from cryptoml.data.processed import read_processed
+from cryptoml.data.project_files import find_data, read_any
 from cryptoml.data.simulation.simulate import simulate
 from cryptoml.errors import CryptomlError, DataError
 from cryptoml.models.zoo import MODELS
 from cryptoml.settings import Settings
-from cryptoml.workflows.training.inputs import find_data, read_any
 from cryptoml.workflows.training.train import TrainRequest, train
 from cryptoml.workflows.transform_data import transform
 

@@ -36,7 +36,7 @@ def train(
     """Train models on one split and one set of folds, track every run, register the best that passes the gate."""
     from cryptoml.cli.configured import configured
     from cryptoml.cli.console import listening, print_json_last
-    from cryptoml.workflows.training.inputs import find_data
+    from cryptoml.data.project_files import find_data
     from cryptoml.workflows.training.train import TrainRequest
     from cryptoml.workflows.training.train import train as train_models
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cryptoml import events
 from cryptoml.config.schema import Config
+from cryptoml.data.project_files import find_data, read_any
 from cryptoml.errors import AnswerIsNoError, DataError, UsageError
 from cryptoml.evaluation.figures import figure
 from cryptoml.registry.champion import Comparison, check_fit, compare_with_champion, grid_of
@@ -19,7 +20,6 @@ from cryptoml.registry.versions import get_version, production_version
 from cryptoml.settings import Settings
 from cryptoml.tracking.runs import RunView
 from cryptoml.tracking.store.store import Store
-from cryptoml.workflows.training.inputs import find_data, read_any
 
 if TYPE_CHECKING:
     from cryptoml.data.candles import Candles

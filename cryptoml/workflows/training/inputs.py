@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 
 from cryptoml import events
 from cryptoml.config.schema import Config
-from cryptoml.errors import UsageError
+from cryptoml.data.project_files import read_any
 
 if TYPE_CHECKING:
     from cryptoml.data.candles import Candles
     from cryptoml.remotes.dvc.dataset_version import DatasetVersion
     from cryptoml.training.dataset import Dataset
-
-NOT_CANDLES = (".truth.", ".quality.")
-SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq", ".json", ".json.gz", ".feather")
 
 
 @dataclass(frozen=True)
@@ -58,46 +55,3 @@ def read_training_data(path: Path, config: Config, *, on_event: events.OnEvent) 
         )
     )
     return TrainingData(path, candles, dataset, dataset_version(path))
-
-
-def read_any(path: Path, config: Config) -> Candles:
-    """Candles from a raw or a processed file."""
-    from cryptoml.data.candles import read_candles
-    from cryptoml.data.processed import is_processed, read_processed
-    from cryptoml.data.reading.tables import need_file
-
-    need_file(path)
-    if path.is_file() and is_processed(path):
-        return read_processed(path, symbol=config.data.symbol, interval=config.data.interval)
-    return read_candles(
-        path,
-        symbol=config.data.symbol,
-        interval=config.data.interval,
-        columns=config.data.columns,
-        timezone=config.data.timezone,
-        on_bad_rows=config.data.on_bad_rows,
-        max_no_trade_candles=config.data.max_no_trade_candles,
-    )
-
-
-def find_data(project: Path) -> Path:
-    """The data file to train on when none is named: the newest processed one, else the newest raw one.
-
-    Raises UsageError when there is nothing.
-    """
-    for folder in (project / "data" / "processed", project / "data" / "raw", project / "data"):
-        if folder.is_dir():
-            files = [
-                file
-                for file in folder.iterdir()
-                if file.is_file()
-                and file.name.endswith(SUFFIXES)
-                and not file.name.startswith(".")
-                and not any(mark in file.name for mark in NOT_CANDLES)
-            ]
-            if files:
-                return max(files, key=lambda file: (file.stat().st_mtime, file.name))
-    raise UsageError(
-        f"{project / 'data'}: there is no data file to train on.",
-        hint="name one with --data, or make one with cryptoml sample-data -o data/raw/sim.csv",
-    )
