@@ -115,6 +115,7 @@ def run(arguments: list[str]) -> int:
             raise
         return READER_GONE
     except Exception as error:  # noqa: BLE001 - the last catcher: a bug gets exit code 1 and a short line
+        stopping.raise_if_stopped()
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):
             at = getattr(error, "ctx", None)
             message = error.format_message()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -102,6 +103,11 @@ def replacing(path: Path, *, part: Path | None = None) -> Iterator[Path]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def temporary_files(path: Path) -> list[Path]:
+    """Return what processes have begun to write for `path` and, where they were killed, will never finish."""
+    return sorted(path.parent.glob(f".{glob.escape(path.name)}.*.part"))
 
 
 def _acquired(lock: BaseFileLock, *, timeout_s: float) -> bool:

@@ -29,11 +29,23 @@ SIGNALS = tuple(
 _PR_SET_PDEATHSIG = 1
 
 _command_pid: int | None = None
+_received: int | None = None
 
 
 def command_pid() -> int:
     """The process to signal when this command is to end: the parent where there is one."""
     return _command_pid or os.getpid()
+
+
+def is_stopped() -> bool:
+    """Return whether a signal has asked this process to end."""
+    return _received is not None
+
+
+def raise_if_stopped() -> None:
+    """Raise StoppedError after a signal. Native code may have replaced the first one, by an ImportError for example."""
+    if _received is not None:
+        raise StoppedError(_received)
 
 
 def run_stoppable(work: Callable[[], NoReturn], *, on_signal: Callable[[int, int], None]) -> NoReturn:
@@ -70,6 +82,8 @@ def _wanted() -> list[signal.Signals]:
 
 
 def _raise(number: int, frame: FrameType | None) -> NoReturn:
+    global _received
+    _received = number
     # A second signal must not interrupt the cleaning that the first one began.
     for one in SIGNALS:
         signal.signal(one, signal.SIG_IGN)

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptoml.system.files import in_words, write_atomically
+from cryptoml.system.files import in_words, temporary_files, write_atomically
 from cryptoml.tracking.journal.process import is_gone
 from cryptoml.tracking.journal.records import MetricPoint, RunRecord, decode, fold, metrics_of
 
@@ -78,8 +78,11 @@ class JournalEntry:
             return Delivery(store="")
 
     def mark(self, delivery: Delivery) -> None:
-        """Write the delivery mark, atomically."""
+        """Write the delivery mark, atomically; the caller holds `lock`."""
         with in_words(self._mark):
+            # A process that was killed while it wrote the mark left its temporary file.
+            for part in temporary_files(self._mark):
+                part.unlink(missing_ok=True)
             write_atomically(self._mark, json.dumps(vars(delivery)) + "\n")
 
     def is_delivered(self) -> bool:

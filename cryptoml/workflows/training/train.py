@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from cryptoml import events
 from cryptoml.config.load import LoadedConfig
-from cryptoml.errors import StoppedError, UsageError
+from cryptoml.errors import UsageError
 from cryptoml.settings import Settings
+from cryptoml.system import stopping
 from cryptoml.workflows.training.context import training_context
 from cryptoml.workflows.training.inputs import read_training_data
 from cryptoml.workflows.training.lock import only_training
@@ -75,11 +76,11 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
         session = TrainingSession(request.settings, data, plan, choices, context, tracker, on_event)
         try:
             session.run()
-        except (KeyboardInterrupt, StoppedError):
-            session.kill()
-            raise
-        except BaseException:
-            session.fail()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) or stopping.is_stopped():
+                session.kill()
+            else:
+                session.fail()
             raise
         return session.result(time.monotonic() - began)
 

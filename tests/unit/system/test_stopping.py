@@ -47,3 +47,28 @@ def test_a_signal_inside_a_finalizer_still_ends_the_process(weak: bool) -> None:
     )
     assert done.returncode == 143, done.stderr
     assert done.stderr == ""
+
+
+REPLACED = """
+import os, signal, sys, types
+import typer.main
+from cryptoml.cli import app
+
+def main(**options):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.sigtimedwait([], 5)
+    except BaseException:
+        raise ImportError("initialization failed") from None
+
+typer.main.get_command = lambda _: types.SimpleNamespace(main=main)
+sys.argv = ["cryptoml", "train"]
+app.main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_signal_that_an_extension_module_turns_into_an_import_error_still_ends_the_process() -> None:
+    done = subprocess.run([sys.executable, "-c", REPLACED], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 143, done.stderr
+    assert done.stderr == "cryptoml: stopped by a signal.\n"

@@ -145,6 +145,14 @@ def test_a_delivered_run_waits_no_more_until_its_journal_grows(journal: Journal)
     assert journal.pending() == (run.entry,)
 
 
+def test_a_mark_removes_what_a_killed_process_left_of_one(journal: Journal) -> None:
+    run = begin(journal)
+    left = run.entry.path.with_name(f".{run.entry.path.stem}.delivered.json.99999.part")
+    left.write_text("{torn")
+    run.entry.mark(Delivery("s", "id"))
+    assert not left.exists()
+
+
 def test_an_attempt_that_broke_off_waits_still(journal: Journal) -> None:
     run = begin(journal)
     run.end("FINISHED")
