@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from cryptoml.data.reading.tables import Table
+    from cryptoml.data.reading.table import Table
 
 __all__ = ["Break", "Candles", "Finding", "QualityReport", "read_candles", "write_candles"]
 
@@ -154,7 +154,7 @@ def _numbers(source: str, table: Table, name: str) -> NDArray[np.float64]:
     import numpy as np
     import pandas as pd
 
-    from cryptoml.data.reading.tables import NULLS
+    from cryptoml.data.reading.table import NULLS
 
     column = table.frame[name]
     if column.dtype == np.float64:

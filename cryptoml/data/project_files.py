@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml.config.schema import Config
+from cryptoml.data.reading.formats import ENDINGS
 from cryptoml.errors import UsageError
 
 if TYPE_CHECKING:
     from cryptoml.data.candles import Candles
 
 NOT_CANDLES = (".truth.", ".quality.")
-SUFFIXES = (".csv", ".csv.gz", ".parquet", ".pq", ".json", ".json.gz", ".feather")
 
 
 def read_any(path: Path, config: Config) -> Candles:
@@ -46,7 +46,7 @@ def find_data(project: Path) -> Path:
                 file
                 for file in folder.iterdir()
                 if file.is_file()
-                and file.name.endswith(SUFFIXES)
+                and file.name.endswith(ENDINGS)
                 and not file.name.startswith(".")
                 and not any(mark in file.name for mark in NOT_CANDLES)
             ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptoml import events
-from cryptoml.data.project_files import SUFFIXES
+from cryptoml.data.reading.formats import ENDINGS
 from cryptoml.errors import DataError
 from cryptoml.remotes import git_commit
 from cryptoml.remotes.dvc import object_transfer
@@ -91,7 +91,7 @@ def _asked(folder: Path, paths: Sequence[Path], pins: list[Pin]) -> list[Asked]:
         whole = folder / place
         below = [pin.path for pin in pins if pin.path == place or place in pin.path.parents]
         if whole.is_dir():
-            files = (one for one in whole.rglob("*") if one.is_file() and one.name.endswith(SUFFIXES))
+            files = (one for one in whole.rglob("*") if one.is_file() and one.name.endswith(ENDINGS))
             names = [one.relative_to(folder) for one in files]
             for one in sorted({*below, *(name for name in names if not set(name.parts) & set(SKIPPED))}):
                 found.setdefault(one, False)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from cryptoml.data.reading.tables import Table
+    from cryptoml.data.reading.table import Table
 
     Times = NDArray[np.int64]
     Mask = NDArray[np.bool_]

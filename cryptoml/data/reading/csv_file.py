@@ -1,0 +1,99 @@
+"""Delimited text as tables: with or without a header, any usual delimiter, decimal points or commas."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptoml.data.reading.columns import PRICES, by_role, key, relevant
+from cryptoml.data.reading.header import find_header
+from cryptoml.data.reading.table import NULLS, Columns, Table
+from cryptoml.errors import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+HEAD_BYTES = 1 << 16
+
+
+def _utf8(data: bytes) -> bytes:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1").encode()
+    return data
+
+
+def read_csv(path: Path, data: bytes, columns: Columns) -> Table:
+    """Read delimited text; raises DataError with the lines that do not fit."""
+    data = _utf8(data).removeprefix(b"\xef\xbb\xbf")
+    head = data[:HEAD_BYTES].splitlines(keepends=True)
+    lines = [line.decode("utf-8", errors="replace").strip() for line in head]
+    skipped, names, delimiter = find_header(path, lines, columns)
+    start = sum(map(len, head[:skipped]))
+    body = memoryview(data)[start:]
+    mapping = columns if isinstance(columns, Mapping) else None
+    if not bytes(body[:HEAD_BYTES]).strip():
+        raise DataError(f"{path}: has a header and no rows.", hint="get the file again")
+    rows = _parsed(path, body, skipped, names, delimiter, relevant(names, mapping))
+    place: NDArray[np.int64] | int = skipped + 1
+    if any(data.find(blank, start) >= 0 for blank in (b"\n\n", b"\n\r\n", b"\r\r")):
+        place = _filled_lines(body, skipped)
+    roles = by_role(str(path), rows.to_pandas(), mapping, names)
+    return Table(roles.frame, roles.notes, place)
+
+
+def _parsed(
+    path: Path, body: memoryview, skipped: int, names: list[str], delimiter: str, wanted: list[str]
+) -> pa.Table:
+    """Numbers as numbers where the whole column allows it, everything else as it comes, or as text."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    reading = csv.ReadOptions(column_names=names, block_size=1 << 24)
+    parsing = csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=True)
+    numbers = {name: pa.float64() for name in wanted if key(name) in (*PRICES, "volume")}
+    texts = {name: pa.string() for name in wanted}
+    attempts = [(numbers, "."), (texts | numbers, "."), (texts, ".")]
+    if delimiter != ",":
+        attempts.insert(2, (texts | numbers, ","))
+    for types, point in attempts:
+        converting = csv.ConvertOptions(
+            column_types=types,
+            include_columns=wanted,
+            null_values=list(NULLS),
+            strings_can_be_null=True,
+            decimal_point=point,
+        )
+        try:
+            return csv.read_csv(pa.BufferReader(body), reading, parsing, converting)
+        except pa.ArrowInvalid as error:
+            if "Expected" in str(error):
+                raise _ragged(path, body, skipped, len(names), delimiter) from error
+    raise DataError(f"{path}: is not a table of one kind of rows.", hint="get the file again")
+
+
+def _ragged(path: Path, body: memoryview, skipped: int, width: int, delimiter: str) -> DataError:
+    """The error that names the lines with too few or too many columns."""
+    import csv
+
+    lines = io.TextIOWrapper(io.BytesIO(body), encoding="utf-8", errors="replace")
+    reader = csv.reader(lines, delimiter=delimiter)
+    bad = [(skipped + reader.line_num, len(cells)) for cells in reader if cells and len(cells) != width]
+    shown = "; ".join(f"line {line} has {cells}" for line, cells in bad[:5])
+    return DataError(
+        f"{path}: {width} columns are expected, {len(bad):,} x another number: {shown}.",
+        hint="correct or remove these lines (a last line cut short: get the file again)",
+    )
+
+
+def _filled_lines(body: memoryview, skipped: int) -> NDArray[np.int64]:
+    """The file's line of each row, where blank lines lie between them."""
+    import numpy as np
+
+    filled = [number for number, line in enumerate(bytes(body).splitlines(), skipped + 1) if line]
+    return np.asarray(filled, dtype=np.int64)

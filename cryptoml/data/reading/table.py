@@ -1,0 +1,55 @@
+"""A file's rows as a table whose columns are named by role; every format is read into one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptoml.data.reading.columns import by_role
+from cryptoml.data.reading.header import need_width
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+NULLS = ("", "NULL", "null", "NaN", "nan", "NA", "N/A", "None", "none", "-")
+
+# The file's columns in order, or a mapping from our names to the file's.
+Columns = Sequence[str] | Mapping[str, str] | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file's rows with columns by role (see `columns.Roles`); all other columns are left out.
+
+    lines: the file's line of each row, or that of row 0 where none is blank; None where lines mean nothing.
+    """
+
+    frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    lines: NDArray[np.int64] | int | None = None
+
+    def where(self, row: int) -> str:
+        """The row's place for people."""
+        if self.lines is None:
+            return f"row {row + 1}"
+        return f"line {self.lines + row if isinstance(self.lines, int) else self.lines[row]}"
+
+
+def renamed(path: Path, frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """Rename the columns to a sequence of names; a mapping changes nothing here."""
+    if not columns or isinstance(columns, Mapping):
+        return frame
+    need_width(path, columns, frame.shape[1])
+    return frame.set_axis(list(columns), axis=1)
+
+
+def to_table(path: Path, frame: pd.DataFrame, columns: Columns, lines: NDArray[np.int64] | int | None = None) -> Table:
+    """Name the columns by role; raises DataError if a role is missing or ambiguous."""
+    names = [str(name) for name in frame.columns]
+    mapping = columns if isinstance(columns, Mapping) else None
+    roles = by_role(str(path), frame.set_axis(names, axis=1), mapping, names)
+    return Table(roles.frame, roles.notes, lines)
