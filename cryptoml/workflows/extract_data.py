@@ -13,7 +13,7 @@ from cryptoml.data.exchange.candle_file import Extracted, Filling, alone, iso
 from cryptoml.errors import CryptomlError, DataError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
-    from cryptoml.data.exchange.client import Exchange, Timeframe
+    from cryptoml.data.exchange.source import Source, Timeframe
 
 NEWS_EVERY_S = 1.0
 
@@ -68,7 +68,6 @@ def extract(request: ExtractRequest, *, on_event: events.OnEvent = events.ignore
     Raises UsageError for an unknown exchange or interval, or where it has none of the markets, UnavailableError when
     the exchange is away from the start, and what went wrong where a single symbol was asked for.
     """
-    from cryptoml.data.exchange.client import open_exchange
     from cryptoml.data.exchange.sources import find_source
 
     since_ms, until_ms = _milliseconds(request.since, "--since"), None
@@ -76,7 +75,8 @@ def extract(request: ExtractRequest, *, on_event: events.OnEvent = events.ignore
         until_ms = _milliseconds(request.until, "--until")
         if until_ms <= since_ms:
             raise UsageError(f"--until {request.until} is not after --since {request.since}.")
-    exchange = open_exchange(find_source(request.exchange), url=request.url, on_event=on_event)
+    spec = find_source(request.exchange)
+    exchange = spec.open(url=request.url, on_event=on_event)
     timeframe = exchange.timeframe(request.interval)
     symbols, failed = _known(exchange, request.symbols)
     files = output_files(request.output, [*symbols, *(one.symbol for one in failed)], timeframe.name)
@@ -90,19 +90,17 @@ def extract(request: ExtractRequest, *, on_event: events.OnEvent = events.ignore
     empty = [market.symbol for market in done if market.last is None]
     if empty and away is None:
         away = DataError(
-            f"{exchange.source.key}: no complete {timeframe.name} candle of {', '.join(empty)} in the time asked for.",
+            f"{spec.key}: no complete {timeframe.name} candle of {', '.join(empty)} in the time asked for.",
             hint="choose an earlier --since, or wait until a candle is complete",
         )
     asked = len(symbols) + sum(one.symbol not in symbols for one in failed)
-    return ExtractResult(
-        exchange.source.key, timeframe.name, tuple(done), away or _error_of(failed, asked), tuple(failed)
-    )
+    return ExtractResult(spec.key, timeframe.name, tuple(done), away or _error_of(failed, asked), tuple(failed))
 
 
 def _fetch_each(
     places: Sequence[tuple[str, Path]],
     failed: list[Failed],
-    exchange: Exchange,
+    exchange: Source,
     timeframe: Timeframe,
     span: _Span,
     request: ExtractRequest,
@@ -135,7 +133,7 @@ def _fetch_each(
     return done, away
 
 
-def _known(exchange: Exchange, texts: Sequence[str]) -> tuple[list[str], list[Failed]]:
+def _known(exchange: Source, texts: Sequence[str]) -> tuple[list[str], list[Failed]]:
     """The markets that the exchange has, and the others; raises UsageError where it has none of them."""
     symbols: dict[str, None] = {}
     failed: list[Failed] = []
@@ -182,7 +180,7 @@ def _begin(path: Path, symbol: str, timeframe: Timeframe) -> Filling:
 
 def _fill(
     filling: Filling,
-    exchange: Exchange,
+    exchange: Source,
     timeframe: Timeframe,
     span: _Span,
     request: ExtractRequest,
@@ -221,7 +219,7 @@ def _fill(
 
 def _tell_how_it_goes_on(
     filling: Filling,
-    exchange: Exchange,
+    exchange: Source,
     timeframe: Timeframe,
     span: _Span,
     request: ExtractRequest,

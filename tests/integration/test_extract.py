@@ -331,7 +331,7 @@ def test_a_read_only_file_is_only_read_where_nothing_is_new(standin, tmp_path):
     path.chmod(0o444)
     ordinary = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"] if os.geteuid() == 0 else []
     code = "from cryptoml.data.exchange.raw_file import read_extent; "
-    code += "from cryptoml.data.exchange.client import Timeframe; "
+    code += "from cryptoml.data.exchange.source import Timeframe; "
     code += "from cryptoml.data.interval import parse_interval; from pathlib import Path; "
     code += (
         f"print(read_extent(Path({str(path)!r}), symbol='BTC/USDT', timeframe=Timeframe('1h', parse_interval('1h'))))"

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from cryptoml.cli.options import AsJson, ConfigFile, Overrides
+from cryptoml.data.exchange.sources import SOURCES
 
 
 def extract_data(
-    exchange: Annotated[str | None, typer.Option(help="binance, binanceus, bitstamp or coinbase.")] = None,
+    exchange: Annotated[str | None, typer.Option(help=f"One of {', '.join(SOURCES)}.")] = None,
     symbol: Annotated[list[str] | None, typer.Option(help="Market such as BTC/USDT; may be repeated.")] = None,
     interval: Annotated[str | None, typer.Option(help="Length of a candle: 1m, 15m, 1h, 1d ...")] = None,
     since: Annotated[str | None, typer.Option(help="First candle of a new file, UTC: 2019-01-01.")] = None,

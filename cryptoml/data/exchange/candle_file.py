@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from cryptoml.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from cryptoml.data.exchange.client import Candle
     from cryptoml.data.exchange.history import Gap, Page
     from cryptoml.data.exchange.raw_file import Extent
+    from cryptoml.data.exchange.source import Candle
 
 # The file is rewritten for each save, so only the first page is saved at once, the others by the clock.
 SAVE_EVERY_S = 10.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from cryptoml import events
 from cryptoml.data.exchange.retry import ask
-from cryptoml.data.exchange.sources import SourceSpec
-from cryptoml.data.interval import Interval, parse_interval
+from cryptoml.data.exchange.source import Candle, SourceSpec, Timeframe
+from cryptoml.data.interval import parse_interval
 from cryptoml.data.symbols import plain_symbol
 from cryptoml.errors import UsageError
 
@@ -20,28 +21,13 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 10.0
 
-# Open time (ms since 1970, UTC), open, high, low, close, volume.
-Candle = tuple[int, float, float, float, float, float]
-
-
-@dataclass(frozen=True)
-class Timeframe:
-    """An interval as the exchange names it."""
-
-    name: str
-    interval: Interval
-
-    @property
-    def milliseconds(self) -> int:
-        """The candle's length."""
-        return self.interval.seconds * 1000
-
 
 @dataclass(frozen=True)
 class Exchange:
     """An open connection; every call keeps to the exchange's rate limit and is repeated where that helps."""
 
-    source: SourceSpec
+    key: str
+    page_candles: int
     client: Client
     on_event: events.OnEvent
 
@@ -62,7 +48,7 @@ class Exchange:
             near = [names[key] for key in get_close_matches(wanted, names, n=3)]
             other = f"it may be delisted: leave out --symbol {text}" if "/" in text else "write it like BTC/USDT"
             raise UsageError(
-                f"{self.source.key} has no market {text!r}.",
+                f"{self.key} has no market {text!r}.",
                 hint=f"did you mean {' or '.join(near)}?" if near else other,
             )
         return names[wanted]
@@ -77,7 +63,7 @@ class Exchange:
                 return Timeframe(name, interval)
         near = sorted(known, key=lambda name: abs(known[name].seconds - wanted.seconds))[:2]
         raise UsageError(
-            f"{self.source.key} has no candles of {wanted.label}.",
+            f"{self.key} has no candles of {wanted.label}.",
             hint=f"did you mean {' or '.join(near)}? It has {', '.join(known)}",
         )
 
@@ -85,7 +71,7 @@ class Exchange:
         """The next candles from `since_ms` on, oldest first; the last one may still be open."""
         rows = ask(
             self.client,
-            lambda: self._fetch(symbol, timeframe, since=since_ms, limit=self.source.page_candles),
+            lambda: self._fetch(symbol, timeframe, since=since_ms, limit=self.page_candles),
             on_event=self.on_event,
         )
         return [row for row in rows if row[0] >= since_ms]
@@ -101,23 +87,30 @@ class Exchange:
         return [(time_ms, *found[time_ms]) for time_ms in sorted(found)]  # type: ignore[misc]
 
 
-def open_exchange(source: SourceSpec, *, url: str | None, on_event: events.OnEvent) -> Exchange:
-    """A client of the exchange; nothing is asked of it yet. url: another host for all its addresses."""
-    import ccxt
+def ccxt_source(key: str, doc: str, *, page_candles: int, options: Mapping[str, Any] | None = None) -> SourceSpec:
+    """Describe an exchange by its name in ccxt.
 
-    client = getattr(ccxt, source.key)(
-        {
-            "enableRateLimit": True,
-            "enableLastJsonResponse": True,
-            # Otherwise the client ignores HTTPS_PROXY and the like.
-            "requests_trust_env": True,
-            "timeout": int(TIMEOUT_S * 1000),
-            "options": dict(source.options),
-        }
-    )
-    if url:
-        client.urls["api"] = _moved(client.urls["api"], url)
-    return Exchange(source, client, on_event)
+    page_candles: the most candles in one answer. options: for ccxt's client.
+    """
+
+    def open_exchange(*, url: str | None, on_event: events.OnEvent) -> Exchange:
+        import ccxt
+
+        client = getattr(ccxt, key)(
+            {
+                "enableRateLimit": True,
+                "enableLastJsonResponse": True,
+                # Otherwise the client ignores HTTPS_PROXY and the like.
+                "requests_trust_env": True,
+                "timeout": int(TIMEOUT_S * 1000),
+                "options": dict(options or {}),
+            }
+        )
+        if url:
+            client.urls["api"] = _moved(client.urls["api"], url)
+        return Exchange(key, page_candles, client, on_event)
+
+    return SourceSpec(key, doc, open_exchange)
 
 
 def _moved(addresses: Any, url: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cryptoml.data.exchange.client import Candle, Exchange, Timeframe
+from cryptoml.data.exchange.source import Candle, Source, Timeframe
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Page:
 
 
 def pages(
-    exchange: Exchange,
+    exchange: Source,
     symbol: str,
     timeframe: Timeframe,
     *,
@@ -56,7 +56,7 @@ def pages(
                 newest = exchange.newest_ms(symbol, timeframe) or 0
             if newest < cursor:
                 return
-            cursor += exchange.source.page_candles * length
+            cursor += exchange.page_candles * length
 
 
 def _gaps(last_ms: int | None, candles: tuple[Candle, ...], length: int) -> Iterator[Gap]:

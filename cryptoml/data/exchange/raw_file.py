@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml.data.candles import write_candles
-from cryptoml.data.exchange.client import Candle, Timeframe
+from cryptoml.data.exchange.source import Candle, Timeframe
 from cryptoml.data.symbols import plain_symbol
 from cryptoml.errors import DataError
 from cryptoml.system.files import replacing

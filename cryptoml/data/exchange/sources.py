@@ -1,41 +1,29 @@
-"""Where candles can be fetched: one entry an exchange, all with public interfaces that need no key."""
+"""SOURCES: where candles can be fetched, without a key. A new one is an entry, with a file here if ccxt lacks it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
 
+from cryptoml.data.exchange.client import ccxt_source
+from cryptoml.data.exchange.source import SourceSpec
 from cryptoml.errors import UsageError
 
-
-@dataclass(frozen=True)
-class SourceSpec:
-    """An exchange: its name in ccxt, the most candles it gives in one answer, and options for its client."""
-
-    key: str
-    page_candles: int
-    doc: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-# Futures have lists of markets of their own, which would be fetched as well.
+# Markets of futures have lists of their own, which would be fetched as well.
 _SPOT_ONLY = {"fetchMarkets": {"types": ["spot"]}}
 
 SOURCES: dict[str, SourceSpec] = {
     spec.key: spec
     for spec in (
-        SourceSpec("binance", 1000, "Binance, spot markets", _SPOT_ONLY),
-        SourceSpec("binanceus", 1000, "Binance US, spot markets", _SPOT_ONLY),
-        SourceSpec("bitstamp", 1000, "Bitstamp"),
-        SourceSpec("coinbase", 300, "Coinbase"),
+        ccxt_source("binance", "Binance, spot markets", page_candles=1000, options=_SPOT_ONLY),
+        ccxt_source("binanceus", "Binance US, spot markets", page_candles=1000, options=_SPOT_ONLY),
+        ccxt_source("bitstamp", "Bitstamp", page_candles=1000),
+        ccxt_source("coinbase", "Coinbase", page_candles=300),
     )
 }
 
 
 def find_source(name: str) -> SourceSpec:
-    """The entry called `name`, in any case; raises UsageError with the nearest name."""
+    """Look up a source by name, in any case; raises UsageError with the nearest name."""
     wanted = name.strip().lower()
     if wanted not in SOURCES:
         near = get_close_matches(wanted, SOURCES, n=1)

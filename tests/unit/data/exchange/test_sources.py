@@ -8,7 +8,6 @@ import pytest
 
 from cryptoml import events
 from cryptoml.cli.commands.extract_data import extract_data
-from cryptoml.data.exchange.client import open_exchange
 from cryptoml.data.exchange.sources import SOURCES, find_source
 from cryptoml.errors import UsageError
 
@@ -22,23 +21,23 @@ def hosts(addresses: object) -> set[str]:
 @pytest.mark.parametrize("key", SOURCES)
 def test_an_entry_fits_its_client(key):
     source = SOURCES[key]
-    exchange = open_exchange(source, url="http://127.0.0.1:1", on_event=events.ignore)
+    exchange = source.open(url="http://127.0.0.1:1", on_event=events.ignore)
     client = exchange.client
     assert client.has["fetchOHLCV"]
     assert client.enableRateLimit
     assert hosts(client.urls["api"]) == {"http://127.0.0.1:1"}
-    assert source.page_candles <= client.features["spot"]["fetchOHLCV"]["limit"]
+    assert exchange.page_candles <= client.features["spot"]["fetchOHLCV"]["limit"]
     assert exchange.timeframe("60m").name == "1h"
     assert source.doc
 
 
 def test_addresses_keep_their_paths():
-    client = open_exchange(SOURCES["binance"], url="https://mirror.example:8443", on_event=events.ignore).client
+    client = SOURCES["binance"].open(url="https://mirror.example:8443", on_event=events.ignore).client
     assert client.urls["api"]["public"] == "https://mirror.example:8443/api/v3"
 
 
 def test_weeks_are_found_by_their_length_and_months_are_not_offered():
-    exchange = open_exchange(SOURCES["binance"], url=None, on_event=events.ignore)
+    exchange = SOURCES["binance"].open(url=None, on_event=events.ignore)
     assert exchange.timeframe("7d").name == "1w"
     with pytest.raises(UsageError) as caught:
         exchange.timeframe("30d")
