@@ -6,7 +6,7 @@ export PYTHONDONTWRITEBYTECODE ?= 1
 # Versions of MLflow's server that cryptoml is tested with; each has a lock below tests/compat.
 SERVERS := 2.9 2.22 3
 
-.PHONY: help setup airflow-setup compat-setup lint browser services test test-airflow quick demo bench faults truth lock lock-airflow lock-compat clean
+.PHONY: help setup airflow-setup compat-setup lint docs browser services test test-airflow quick demo bench faults truth lock lock-airflow lock-compat clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -36,12 +36,16 @@ tests/compat/.venv-%/.stamp: tests/compat/mlflow-%.lock | setup
 	VIRTUAL_ENV=$(@D) $(BIN)/uv pip sync --quiet --require-hashes $<
 	@touch $@
 
-lint: setup ## style, types, layers, declared dependencies
+lint: setup ## style, types, layers, dependencies, vocabulary
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(BIN)/python -m tools.vocabulary
+
+docs: setup ## write the generated pages of docs/ anew
+	$(BIN)/python -m tools.reference
 
 # Debian's and Ubuntu's packages; elsewhere install a Chromium and its chromedriver by hand.
 browser: ## install the headless browser that tests of pages need, if there is none

@@ -42,119 +42,135 @@ Windows = Annotated[tuple[Annotated[int, Field(ge=1, le=100_000)], ...], BeforeV
 class DataSection(_Section):
     """How candles are read."""
 
-    symbol: str | None = Field(None, description="symbol, when neither a column nor the file's name tells it")
-    interval: str | None = Field(None, description="interval, when the steps of the file do not tell it")
-    columns: Names | None = Field(None, description="the file's columns in order, when its header does not tell them")
-    timezone: Zone | None = Field(
-        None, description="time zone of dates that name none, such as Europe/Berlin; else UTC"
+    symbol: str | None = Field(None, description="symbol, if neither a column nor the file name contains it")
+    interval: str | None = Field(
+        None, description="candle interval, if it cannot be derived from the times in the file"
     )
-    on_bad_rows: Literal["drop", "fail"] = Field("drop", description="what happens to rows that cannot be true")
+    columns: Names | None = Field(None, description="column names in the order of the file, if it has no usable header")
+    timezone: Zone | None = Field(
+        None, description="time zone of dates without one, such as Europe/Berlin; UTC if not set"
+    )
+    on_bad_rows: Literal["drop", "fail"] = Field("drop", description="what to do with invalid rows: drop them, or fail")
     max_no_trade_candles: int | None = Field(
-        None, ge=0, description="longest gap read as 'no trade'; by interval when not given"
+        None, ge=0, description="longest gap treated as 'no trade', in candles; depends on the interval if not set"
     )
 
 
 class ExtractSection(_Section):
     """Which candles are fetched."""
 
-    exchange: str = Field("binance", description="where candles come from; one of SOURCES")
-    symbols: Names = Field(("BTC/USDT",), min_length=1, description="markets to fetch, one file each")
-    interval: str = Field("1h", description="length of a candle, as the exchange offers it")
-    since: Date = Field("2019-01-01", description="first candle of a new file, UTC; later calls go on at its end")
+    exchange: str = Field("binance", description="exchange to fetch candles from")
+    symbols: Names = Field(("BTC/USDT",), min_length=1, description="markets to fetch, one file per market")
+    interval: str = Field("1h", description="candle interval; the exchange must offer it")
+    since: Date = Field("2019-01-01", description="first candle of a new file, UTC; an existing file is continued")
 
 
 class QualitySection(_Section):
     """What candles must show to become a data set."""
 
     max_missing_share: float = Field(
-        0.05, ge=0, le=1, description="largest share of candles missing, those read as 'no trade' left out"
+        0.05, ge=0, le=1, description="largest share of missing candles, not counting 'no trade' gaps"
     )
-    max_duplicate_share: float = Field(0.1, ge=0, le=1, description="largest share of rows that copy another one")
-    max_spike_share: float = Field(0.001, ge=0, le=1, description="largest share of rows that are misprints")
+    max_duplicate_share: float = Field(0.1, ge=0, le=1, description="largest share of duplicate rows")
+    max_spike_share: float = Field(0.001, ge=0, le=1, description="largest share of rows dropped as price spikes")
     max_age_intervals: int | None = Field(
-        None, ge=0, description="greatest age of the newest candle's end, in candles; any when not given"
+        None, ge=0, description="largest age of the latest candle, in candles since its end; unlimited if not set"
     )
 
 
 class FeaturesSection(_Section):
     """Which features are computed, and over which windows (in candles)."""
 
-    include: Names | None = Field(None, description="feature names; all registered ones when not given")
+    include: Names | None = Field(None, description="feature names; all features if not set")
     lag_windows: Windows = Field((1, 2, 3, 6, 12, 24), min_length=1, description="lags, in candles")
     rolling_windows: Windows = Field((6, 24, 72, 168), min_length=1, description="rolling windows, in candles")
-    scaling_method: Literal["standard", "none"] = Field("standard", description="scaler fitted on each training part")
+    scaling_method: Literal["standard", "none"] = Field(
+        "standard", description="scaler, fitted on the training part of each split"
+    )
 
 
 class TargetSection(_Section):
     """What is forecast."""
 
-    prediction_horizon: int = Field(1, ge=1, le=1000, description="candles ahead")
-    clip_sigma: float = Field(4.0, gt=0, description="training targets are clipped at this many deviations")
+    prediction_horizon: int = Field(1, ge=1, le=1000, description="forecast horizon, in candles")
+    clip_sigma: float = Field(4.0, gt=0, description="training targets are clipped at this many standard deviations")
 
 
 class SplitSection(_Section):
     """One hold-out and one set of expanding folds, both cut by time."""
 
-    train_test_split_ratio: float = Field(0.8, ge=0.5, le=0.95, description="share of the time before the hold-out")
-    cross_validation_folds: int = Field(5, ge=2, le=20, description="expanding folds before the hold-out")
-    gap_candles: int | None = Field(None, ge=0, description="at least the horizon, which is also the default")
+    train_test_split_ratio: float = Field(
+        0.8, ge=0.5, le=0.95, description="share of the time span before the hold-out"
+    )
+    cross_validation_folds: int = Field(5, ge=2, le=20, description="number of expanding folds before the hold-out")
+    gap_candles: int | None = Field(
+        None, ge=0, description="gap between training and test part, in candles; default and minimum: the horizon"
+    )
 
 
 class TrainingSection(_Section):
     """Which models are trained, and how."""
 
     models: Names = Field(
-        (), min_length=1, description="models to train; all when not given, and the baseline (persistence) always"
+        (), min_length=1, description="models to train; all if not set. The baseline, persistence, is always trained"
     )
-    random_seed: int = Field(42, ge=0, le=2**31 - 1, description="the same seed gives the same digits")
-    interval_level: float = Field(0.9, gt=0, lt=1, description="share of outcomes the interval should cover")
-    significance_level: float = Field(0.05, gt=0, lt=0.5, description="level of the verdict against persistence")
+    random_seed: int = Field(
+        42, ge=0, le=2**31 - 1, description="random seed; results are reproducible to the last digit"
+    )
+    interval_level: float = Field(0.9, gt=0, lt=1, description="nominal coverage of the prediction interval")
+    significance_level: float = Field(
+        0.05, gt=0, lt=0.5, description="significance level of the test against persistence"
+    )
 
 
 class GateSection(_Section):
     """What a run must show to be registered."""
 
-    min_skill: float = Field(-0.001, ge=-1, le=1, description="least hold-out skill")
-    require: Literal["tie", "beats"] = Field("tie", description="beats: a tie with persistence is refused as well")
+    min_skill: float = Field(-0.001, ge=-1, le=1, description="minimum hold-out skill")
+    require: Literal["tie", "beats"] = Field(
+        "tie", description="tie: refuse models worse than persistence; beats: refuse ties as well"
+    )
 
 
 class TrackingSection(_Section):
     """What is said about a run."""
 
     purpose: str = Field("training", description="the tag `purpose` of each run")
-    profile_report: bool = Field(True, description="make the profile report once per data set version")
+    profile_report: bool = Field(True, description="create the profile report once per data set version")
 
 
 class RegistrySection(_Section):
     """Where the best run goes."""
 
-    model_name: ModelName = Field("crypto-price-predictor", description="name in the registry")
-    register_best: bool = Field(True, description="register the best run when the gate lets it in")
+    model_name: ModelName = Field("crypto-price-predictor", description="name of the registered model")
+    register_best: bool = Field(True, description="register the best run if it passes the gate")
 
 
 class PromotionSection(_Section):
     """What a version must show to be promoted."""
 
-    require_reason: bool = Field(False, description="a promotion without --reason is refused")
+    require_reason: bool = Field(False, description="refuse promotions without --reason")
     min_candles: int = Field(
         200,
         ge=30,
-        description="least number of candles unseen by both on which a candidate and a champion are compared",
+        description="minimum number of candles unseen by both models for comparing a candidate with the champion",
     )
 
 
 class PredictionSection(_Section):
     """Which candles a forecast may be made from."""
 
-    max_age_intervals: int = Field(2, ge=1, description="greatest age of the newest candle's end, in candles")
+    max_age_intervals: int = Field(2, ge=1, description="largest age of the latest candle, in candles since its end")
 
 
 class MonitorSection(_Section):
     """When the model in production has become too bad."""
 
-    min_forecasts: int = Field(30, ge=5, description="least number of scored forecasts for a verdict")
+    min_forecasts: int = Field(30, ge=5, description="minimum number of scored forecasts for a test result")
     max_drift: float = Field(
-        1.0, gt=0, description="shift of a feature's mean, in its training deviations, from which it is said to drift"
+        1.0,
+        gt=0,
+        description="shift of a feature's mean that is reported as drift, in standard deviations of the training data",
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from cryptoml.evaluation import metrics
 from tests.conftest import make_project
-from tests.unit.evaluation.test_metrics_page import reference
+from tools.reference import metrics_page
 
 # The command with one more metric.
 ENTRY = """
@@ -59,4 +59,4 @@ def test_the_page_of_metrics_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
         name="drift", title="drift sum", unit="price", better="none", formula="sum(errors)", compute=lambda one: 0.0
     )
     monkeypatch.setitem(metrics.METRICS, "drift", extra)
-    assert "| `drift` | drift sum | price | – | sum(errors) |" in reference()
+    assert "| `drift` | drift sum | price | – | sum(errors) |" in metrics_page()

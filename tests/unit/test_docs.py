@@ -1,69 +1,95 @@
-"""The documents say what the code does."""
+"""The documents agree with the code: generated pages, commands, options, links and the files that they name."""
 
 from __future__ import annotations
 
-import os
 import re
+import shlex
+import subprocess
 from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
 
 from cryptoml.cli.app import app
-from cryptoml.config.parameters import allowed
-from cryptoml.config.schema import Config
-from cryptoml.models.zoo import MODELS
+from tools.reference import PAGES, REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-def reference() -> str:
-    """docs/config.md, made of the schema and the zoo."""
-    lines = [
-        "# Config",
-        "",
-        "Every key of `configs/*.yaml`, with its default. `--set a.b=c` > `CRYPTOML_A__B` > YAML > default.",
-        "Unknown keys are errors, all told at once.",
-        "",
-        "| key | default | what it does |",
-        "|---|---|---|",
-    ]
-    for name, field in Config.model_fields.items():
-        if name == "models":
-            continue
-        section = field.annotation
-        assert section is not None
-        for key, inner in section.model_fields.items():
-            default = inner.default
-            shown = ", ".join(map(str, default)) if isinstance(default, tuple) else default
-            lines.append(f"| `{name}.{key}` | {'' if shown is None else shown} | {inner.description or ''} |")
-    lines += ["", "## Models", "", "`models.NAME.PARAMETER`; ranges include both ends."]
-    for model in MODELS.values():
-        lines += ["", f"### {model.key}", "", model.summary]
-        fields = model.parameters.model_fields
-        if fields:
-            lines += ["", "| parameter | default | range | effect |", "|---|---|---|---|"]
-        for key, field in fields.items():
-            default = "none" if field.default is None else field.default
-            lines.append(f"| `{key}` | {default} | {allowed(field)} | {field.description or ''} |")
-    return "\n".join(lines) + "\n"
+DOCUMENTS = sorted(
+    REPOSITORY / name
+    for name in subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=True,
+    ).stdout.split()
+)  # fmt: skip
+EACH_DOCUMENT = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
-def test_the_config_reference_has_not_drifted():
-    path = REPOSITORY / "docs" / "config.md"
-    if os.environ.get("UPDATE_DOCS"):
-        path.write_text(reference())
-    assert path.read_text() == reference(), "run it again with UPDATE_DOCS=1"
+@pytest.mark.parametrize("page", PAGES)
+def test_a_generated_page_is_up_to_date(page):
+    assert (REPOSITORY / page).read_text() == PAGES[page](), "make docs"
 
 
 def test_every_command_is_in_the_readme_and_has_help():
     readme = (REPOSITORY / "README.md").read_text()
     rows = [line.split("|")[1] for line in readme.splitlines() if line.startswith("| `cryptoml ")]
     shown = {name for row in rows for name in re.findall(r"`cryptoml ([a-z-]+)`", row)}
-    assert shown == {command.name for command in app.registered_commands}
-    for command in app.registered_commands:
-        assert command.callback is not None
-        assert command.callback.__doc__
+    assert shown == set(COMMANDS)
+    assert all(command.help for command in COMMANDS.values())
 
 
-def test_every_key_says_what_it_does():
-    for line in reference().splitlines():
-        if line.startswith("| `"):
-            assert not line.endswith("|  |"), line
+def test_every_key_and_option_has_a_description():
+    for text in (make() for make in PAGES.values()):
+        assert [line for line in text.splitlines() if line.endswith("|  |")] == []
+
+
+@EACH_DOCUMENT
+def test_links_lead_to_files_and_headings(path):
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if "://" in target:
+            continue
+        name, _, heading = target.partition("#")
+        file = (path.parent / name).resolve() if name else path
+        assert file.exists(), target
+        if heading:
+            assert heading in anchors(file), target
+
+
+@EACH_DOCUMENT
+def test_files_and_tests_that_a_document_names_exist(path):
+    for name in re.findall(
+        r"`((?:tests|cryptoml|docs|airflow|benchmarks|tools)/[\w./-]+(?:::\w+)?)`", path.read_text()
+    ):
+        file, _, test = name.partition("::")
+        assert (REPOSITORY / file).exists(), name
+        assert not test or f"def {test}(" in (REPOSITORY / file).read_text(), name
+
+
+@EACH_DOCUMENT
+def test_commands_that_a_document_shows_exist_with_their_options(path):
+    for command, options in shown_commands(path.read_text()):
+        known = {option for param in COMMANDS[command].params for option in (*param.opts, *param.secondary_opts)}
+        assert options <= known | {"--help"}, f"cryptoml {command}: {options - known}"
+
+
+def anchors(path: Path) -> set[str]:
+    """The names under which a Markdown page's headings can be linked to."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def shown_commands(text: str) -> list[tuple[str, set[str]]]:
+    """Each command of cryptoml in a code block or between backquotes, with its long options."""
+    text = text.replace("\\\n", " ")
+    lines = [*re.findall(r"^\$ (.+)", text, re.MULTILINE), *re.findall(r"`((?:env [^`]+ )?cryptoml [^`\n]+)`", text)]
+    found = []
+    for part in (part for line in lines for part in re.split(r"&&|\||;", line)):
+        try:
+            words = shlex.split(part, comments=True)
+        except ValueError:
+            continue  # half of a quoted text that holds a separator
+        after = words[words.index("cryptoml") + 1 :] if "cryptoml" in words else []
+        names = [word for word in after if word in COMMANDS]
+        if names:
+            found.append((names[0], {word.partition("=")[0] for word in after if word.startswith("--")}))
+    return found
