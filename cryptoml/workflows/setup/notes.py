@@ -17,7 +17,7 @@ def uncommitted(folder: Path) -> Iterator[str]:
     """A clone knows the DVC remote and what to ignore only once they are committed."""
     shared = [name for name in SHARED if (folder / name).exists()]
     if shared and git.ask(folder, "status", "--porcelain", "--", *shared):
-        yield f'a clone has this once it is committed: git add {" ".join(shared)} && git commit -m "Set up DVC"'
+        yield f'commit these files so that clones get them: git add {" ".join(shared)} && git commit -m "Set up DVC"'
 
 
 def overridden(at: Addresses, token: str) -> Iterator[str]:
