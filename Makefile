@@ -1,9 +1,9 @@
-# Python >= 3.11, git and make are all that must be there; everything else is installed into .venv.
+# Requires Python 3.11 or newer, git and make; everything else is installed into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-# Versions of MLflow's server that cryptoml is tested with; each has a lock below tests/compat.
+# MLflow server versions that cryptoml is tested with; each has a lock file in tests/compat.
 SERVERS := 2.9 2.22 3
 
 .PHONY: help setup airflow-setup compat-setup lint docs browser services test test-airflow quick demo bench faults truth lock lock-airflow lock-compat clean
@@ -11,8 +11,8 @@ SERVERS := 2.9 2.22 3
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
-# "sync" and not "install": the latter lets the overrides in pyproject.toml loosen the lock's own pins.
-setup: .venv/.stamp ## install everything the lock names into .venv
+# "sync", not "install": with the latter, the overrides in pyproject.toml would loosen the pins of the lock file.
+setup: .venv/.stamp ## install the packages of the lock file into .venv
 
 .venv/.stamp: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 3; }
@@ -22,14 +22,14 @@ setup: .venv/.stamp ## install everything the lock names into .venv
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-airflow-setup: airflow/.venv/.stamp ## install Airflow, which has an environment and a lock of its own
+airflow-setup: airflow/.venv/.stamp ## install Airflow into its own environment
 
 airflow/.venv/.stamp: airflow/requirements.lock | setup
 	test -x airflow/.venv/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python airflow/.venv
 	VIRTUAL_ENV=airflow/.venv $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes airflow/requirements.lock
 	@touch $@
 
-compat-setup: $(SERVERS:%=tests/compat/.venv-%/.stamp) ## install the MLflow servers of other versions, each in its own environment
+compat-setup: $(SERVERS:%=tests/compat/.venv-%/.stamp) ## install other versions of the MLflow server, each into its own environment
 
 tests/compat/.venv-%/.stamp: tests/compat/mlflow-%.lock | setup
 	test -x $(@D)/bin/python || $(BIN)/uv venv --quiet --python $(BIN)/python $(@D)
@@ -44,66 +44,66 @@ lint: setup ## style, types, layers, dependencies, vocabulary
 	$(BIN)/deptry .
 	$(BIN)/python -m tools.vocabulary
 
-docs: setup ## write the generated pages of docs/ anew
+docs: setup ## regenerate the reference pages in docs/
 	$(BIN)/python -m tools.reference
 
-# Debian's and Ubuntu's packages; elsewhere install a Chromium and its chromedriver by hand.
-browser: ## install the headless browser that tests of pages need, if there is none
+# For Debian and Ubuntu; on other systems install Chromium and chromedriver manually.
+browser: ## install a headless browser for the browser tests, if missing
 	@command -v chromedriver >/dev/null || { \
 	  command -v apt-get >/dev/null || { echo "Install Chromium and chromedriver: the tests of pages need them."; exit 3; }; \
 	  run=; [ "$$(id -u)" = 0 ] || run=sudo; \
 	  $$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; }
 
-services: ## install the database servers that tests need, if they are missing
+services: ## install the database servers for the tests, if missing
 	@{ command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 && { command -v mariadbd || test -x /usr/sbin/mariadbd; } >/dev/null || { \
 	  command -v apt-get >/dev/null || { echo "Install PostgreSQL and MariaDB: the tests of database stores need them."; exit 3; }; \
 	  run=; [ "$$(id -u)" = 0 ] || run=sudo; \
 	  $$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq --no-install-recommends postgresql mariadb-server >/dev/null; }
 
-# More workers than cores: many tests wait for a server or a time-out.
+# More workers than cores, because many tests wait for a server or a timeout.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-test: lint browser services compat-setup ## everything: lint, then every test, those of Airflow last
+test: lint browser services compat-setup ## run lint and all tests, Airflow's last
 	$(BIN)/python -m pytest --ignore=tests/airflow --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations=40
 	$(MAKE) test-airflow
 
-test-airflow: airflow-setup ## the DAGs on a real scheduler, dag-processor and api-server
+test-airflow: airflow-setup ## test the DAGs on a real scheduler, dag-processor and api-server
 	$(BIN)/python -m pytest tests/airflow --numprocesses 2 --dist loadgroup
 
-quick: setup ## the tests that need no store and no server
+quick: setup ## run the unit tests, which need no store and no server
 	$(BIN)/python -m pytest tests/unit -q
 
-demo: setup ## simulated candles, four models, the comparison: no account, no network
+demo: setup ## simulate candles and train four models, without account or network
 	$(BIN)/cryptoml sample-data --symbol SIM --interval 1h --years 5 --signal 0.01 --seed 7 --force -o data/raw/sim.csv
 	$(BIN)/cryptoml train --data data/raw/sim.csv --models rf,gbm,ridge,xgb
 
-bench: setup ## the textbook script against cryptoml train, one machine, one run
+bench: setup ## compare the run time of a plain script and cryptoml train
 	$(BIN)/python -m benchmarks.run
 
 # Another seed: make faults SEED=2. One case: python -m tests.faults.campaign --case sync:run-create:lost-reply:1:1
 SEED ?= 1
 
-faults: setup ## 440 faults and kills, many processes at once; writes the table of docs/reliability.md
+faults: setup ## run 440 faults and kills; writes the tables of docs/reliability.md
 	CRYPTOML_FULL=1 $(BIN)/python -m pytest tests/integration/test_promote.py tests/integration/test_store.py -k "at_once or one_by_one" --durations=5
 	$(BIN)/python -m pytest tests/faults/test_at_once.py
 	$(BIN)/python -m tests.faults.campaign --seed $(SEED) --faults 220 --kills 220 --json .cryptoml/faults.json --table docs/reliability.md
 
-truth: setup ## verdicts on 2 x 100 simulated markets whose truth is known (an hour)
+truth: setup ## test results on 2 x 100 simulated markets with known predictability (one hour)
 	$(BIN)/python -m benchmarks.truth --markets 100
 
-lock: ## choose versions anew, write requirements.lock
+lock: ## resolve the latest versions into requirements.lock
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv; }
 	$(BIN)/uv pip compile --universal --generate-hashes --group dev --extra postgres --extra mysql --extra s3 --upgrade \
 	  --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 
-# Without config: the overrides in pyproject.toml are for the project's own libraries.
+# --no-config: the overrides in pyproject.toml are for the project's own packages only.
 lock-airflow: ## the same for Airflow's environment
 	$(BIN)/uv pip compile --no-config --universal --generate-hashes --upgrade --python-version 3.11 \
 	  --no-header --no-emit-index-url --no-emit-find-links --output-file airflow/requirements.lock airflow/requirements.in
 
-lock-compat: ## the same for the MLflow servers of other versions
+lock-compat: ## the same for the other versions of the MLflow server
 	for version in $(SERVERS); do $(BIN)/uv pip compile --no-config --universal --generate-hashes --upgrade --python-version 3.11 \
 	  --no-header --no-emit-index-url --no-emit-find-links --output-file tests/compat/mlflow-$$version.lock tests/compat/mlflow-$$version.in || exit; done
 
-clean: ## remove what make and the demo made
+clean: ## remove the files that make and the demo created
 	rm -rf .venv airflow/.venv tests/compat/.venv-* .cryptoml mlflow.db* mlartifacts data/raw/sim.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

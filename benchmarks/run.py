@@ -61,7 +61,7 @@ def textbook(data: Path, folder: Path) -> tuple[float, dict[str, float]]:
 
 
 def ours(data: Path, folder: Path, *options: str) -> tuple[float, dict[str, float]]:
-    """Seconds of `cryptoml train`, and those of the fits of each model (they run side by side)."""
+    """Seconds of `cryptoml train`, and those of the fits of each model (they run in parallel)."""
     (folder / ".cryptoml").mkdir(parents=True)
     command = [*CRYPTOML, "train", "--data", str(data), "--models", ",".join(KEYS), "--json", *options]
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Candles of one market to a registered model, in four steps that each call `cryptoml`."""
+"""Train and register a model on the candles of one market, in four tasks that each run a `cryptoml` command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candles of many markets to a training each, side by side as far as the pool allows; fails when one market failed."""
+"""Train one model per market, in parallel within the limits of the pool; fails if one market fails."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ with DAG(
 
     @task_group
     def market(raw):
-        """One market: its trainings are the last tasks of the DAG, so that a failed one makes the run fail."""
+        """Train on one market. The trainings are the last tasks of the DAG, so a failed one makes the run fail."""
         transform_data = steps.transform_data(OPTIONS, raw)
         version_data = steps.version_data(OPTIONS, raw, transform_data.output)
         train_model = steps.train_model(OPTIONS, transform_data.output, version_data.output, pool=OPTIONS.pool)

@@ -1,16 +1,16 @@
-"""The parameters of a run and their schema: Airflow refuses a run whose parameters do not fit."""
+"""The parameters of a run and their JSON schema; Airflow rejects a run with invalid parameters."""
 
 from __future__ import annotations
 
 from airflow.sdk import Param
 
 MODELS = ("rf", "gbm", "ridge", "xgb")
-# Python's `$` alone would let a line end through.
+# In Python `$` also matches before a trailing newline.
 END = r"$(?!\n)"
 
 
 def training_params(*, most_symbols: int) -> dict[str, Param]:
-    """Params of a training DAG. The values reach the commands as environment variables, never as shell text."""
+    """Define the params of a training DAG. Commands get the values as environment variables, never as shell code."""
     one = "One market" if most_symbols == 1 else "Markets"
     return {
         "symbols": Param(
@@ -35,6 +35,6 @@ def training_params(*, most_symbols: int) -> dict[str, Param]:
             None,
             type=["null", "string"],
             pattern=rf"^(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]*\.ya?ml{END}",
-            description="Config file inside the project; configs/default.yaml when empty.",
+            description="Config file inside the project; configs/default.yaml if empty.",
         ),
     }

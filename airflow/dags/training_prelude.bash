@@ -1,13 +1,13 @@
-# What every step has before its own lines; sourced by `bash -euo pipefail` in the project folder.
-# Values come as environment variables. What a step hands on is the last line it prints, so the rest goes to stderr.
+# Common functions of the tasks, sourced by `bash -euo pipefail` in the project folder.
+# Values are passed as environment variables. A task returns the last line of stdout, so everything else goes to stderr.
 
-# Outlive the command that runs, so that the guard around this shell can still kill it when it does not stop.
+# Keep this shell alive on SIGTERM until its command ends, so that the guard can kill both if the command does not stop.
 trap 'exit 143' TERM
 
 fail() { echo "$2" >&2; exit "$1"; }
 needs() { [ -n "$1" ] && [ -f "$1" ] || fail 4 "$2: there is no such file: '$1'."; }
 
-# The connection `cryptoml_dagshub`, where there is one, stands above the worker's environment and .env.
+# The connection `cryptoml_dagshub`, if it exists, takes precedence over the worker's environment and .env.
 for name in DAGSHUB_CLIENT_HOST DAGSHUB_USERNAME DAGSHUB_TOKEN DAGSHUB_REPO; do
   given="CONNECTION_$name"
   [ -z "${!given}" ] || export "$name=${!given}"
@@ -19,29 +19,29 @@ config=()
 message=()
 if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then message=(-m "Data of $RUN_ID"); fi
 
-# Where each task lands on a machine of its own (handover: version), git carries the pins and DVC the files.
+# If tasks run on different machines (handover: version), git transfers the pins and DVC the files.
 apart() { [ "$HANDOVER" = version ]; }
 
-# turn, over: one step at a time works on the clone; those of one machine share it, as the DAGs share a project.
+# turn, over: lock and unlock the clone, which all tasks on a machine share.
 turn() {
   mkdir -p .cryptoml/locks
   exec 8> .cryptoml/locks/clone.lock
-  flock --wait 600 8 || fail 5 "another step has been working on the clone for ten minutes."
+  flock --wait 600 8 || fail 5 "another task has held the clone for ten minutes."
 }
 over() { exec 8>&-; }
 
-# What was committed here and never pushed goes on top of what others pushed; where both pinned a file, theirs counts.
+# Rebase unpushed commits onto the remote branch; if both changed a pin, the remote version wins.
 catch_up() {
-  git rebase --abort 2>/dev/null || true # of a step that was cut off
+  git rebase --abort 2>/dev/null || true # from an interrupted task
   git pull --quiet --rebase --autostash --strategy-option=ours >&2
 }
 
-# receive FILE.dvc...: the files as the newest commit pins them, whatever a step that was cut off has left of them here.
+# receive FILE.dvc...: get the files that the latest commit pins, overwriting changes of interrupted tasks.
 receive() {
   apart || return 0
   local pin files=()
   turn
-  catch_up || fail 5 "git pull did not bring the newest pins."
+  catch_up || fail 5 "git pull failed, so the latest pins are not here."
   for pin in "$@"; do
     [ ! -f "$pin" ] || files+=("${pin%.dvc}")
   done
@@ -49,8 +49,8 @@ receive() {
   over
 }
 
-# hand_on FILE...: version the files and publish their pins, again when another machine was quicker.
-hand_on() {
+# publish FILE...: version the files and push their pins; retried if another machine has pushed in the meantime.
+publish() {
   apart || return 0
   local wait_s
   turn
@@ -60,11 +60,11 @@ hand_on() {
     [ "$wait_s" = 0 ] || catch_up || break
     ! git push --quiet >&2 || { over; return 0; }
   done
-  fail 5 "git push did not hand the pins on."
+  fail 5 "git push failed, so the pins are not published."
 }
 
-# alone NAME: wait for the end of a training of the same data that was cleared or lost its worker.
-# The lock is held by this shell and all that it starts, so it is free exactly when none of them is left.
+# alone NAME: wait until a previous training on the same data, cleared or without its worker, has ended.
+# This shell and all its children hold the lock, so it is free only when all of them have ended.
 alone() {
   mkdir -p .cryptoml/locks
   exec 9> ".cryptoml/locks/airflow-$1.lock"

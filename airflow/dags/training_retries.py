@@ -1,4 +1,4 @@
-"""Which failures a second try can fix, by the exit code of `cryptoml`."""
+"""Retry policy by the exit code of `cryptoml`: some failures would repeat."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import re
 from airflow.sdk import RetryDecision, RetryPolicy
 
 FINAL = {
-    2: "the command line asks for something that does not exist",
-    3: "settings or config are wrong",
-    4: "the data cannot be used",
-    6: "the answer is no",
-    7: "credentials or rights are missing",
+    2: "usage error",
+    3: "wrong settings or config",
+    4: "data cannot be used",
+    6: "a check failed",
+    7: "permission denied or credentials missing",
 }
 
 
 class ByExitCode(RetryPolicy):
-    """No retry for the codes in FINAL; everything else goes by the task's own retries."""
+    """Do not retry the codes in FINAL; otherwise apply the retries of the task."""
 
     def evaluate(self, exception, try_number, max_tries, context=None) -> RetryDecision:
-        # BashOperator keeps the code in the message alone.
+        # BashOperator reports the exit code only in the message.
         found = re.search(r"non-zero exit code (\d+)", str(exception))
         code = int(found[1]) if found else None
         if code in FINAL:
-            return RetryDecision.fail(reason=f"exit code {code}: {FINAL[code]}; a retry would end the same")
+            return RetryDecision.fail(reason=f"exit code {code}: {FINAL[code]}; a retry would fail in the same way")
         return RetryDecision.default()

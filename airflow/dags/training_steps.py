@@ -1,4 +1,4 @@
-"""The four steps as BashOperators: constant commands, values through the environment, an end that really ends."""
+"""The four tasks as BashOperators: constant commands, values in the environment, reliable termination."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from training_retries import ByExitCode
 
 GRACE_S = 30
 
-# The kernel stops the step when Airflow's process dies; `timeout` stops it when its time is up, or when Airflow says
-# so, and kills what is left after the grace. Airflow itself would send one SIGTERM and start the next try.
+# The kernel stops the command when Airflow's process ends. `timeout` stops it at its limit or on Airflow's SIGTERM, and
+# kills it after the grace period. Airflow itself would send one SIGTERM and start the next try.
 GUARD = f'exec setpriv --pdeathsig TERM timeout --kill-after={GRACE_S} "$LIMIT" bash -euo pipefail -c'
 PRELUDE = '. "$DAGS/training_prelude.bash"'
 
@@ -28,32 +28,32 @@ while read -r symbol; do symbols+=(--symbol "$symbol"); done <<< "$SYMBOLS"
 receive data/raw/*.dvc
 found=$(cryptoml extract-data "${symbols[@]}" --interval "$INTERVAL" -o data/raw "${config[@]}")
 mapfile -t files <<< "$found"
-hand_on "${files[@]}"
+publish "${files[@]}"
 (IFS=,; echo "${files[*]}")
 """
 
 TRANSFORM = """
 receive "$RAW.dvc"
-needs "$RAW" "extract_data handed on no candles"
+needs "$RAW" "extract_data returned no candles"
 data=$(cryptoml transform-data "$RAW" -o data/processed "${config[@]}")
 needs "$data" "transform-data printed no path"
-hand_on "$data"
+publish "$data"
 echo "$data"
 """
 
 VERSION = """
 receive "$RAW.dvc" "$DATA.dvc"
-needs "$RAW" "extract_data handed on no candles"
-needs "$DATA" "transform_data handed on no data set"
+needs "$RAW" "extract_data returned no candles"
+needs "$DATA" "transform_data returned no data set"
 turn
 cryptoml push-data "$RAW" "$DATA" "${message[@]}" --json
 """
 
-# First what a process that died has left in the journal; a store that is away is told by train.
+# Deliver pending runs of an interrupted process first. If the store is unavailable, train reports it.
 TRAIN = """
 receive
 ! apart || cryptoml pull-data --force "$DATA" --rev "${VERSION#*@}" >&2
-needs "$DATA" "transform_data handed on no data set"
+needs "$DATA" "transform_data returned no data set"
 alone "${DATA##*/}"
 cryptoml sync >&2 || true
 cryptoml train --data "$DATA" --models "$MODELS" "${config[@]}" --json
@@ -68,7 +68,7 @@ DAGSHUB = {
 
 
 def step(task_id: str, script: str, options: Options, *, env: dict[str, Any], **more: Any) -> BashOperator:
-    """One step. env: values of the script, may be templates; more: whatever else the operator takes."""
+    """Build one task. env: values for the script, templates allowed; more: further arguments of the operator."""
     folder = str(project_folder())
     limit_s = more.pop("limit_s", options.step_limit_seconds)
     return BashOperator(
@@ -82,7 +82,7 @@ def step(task_id: str, script: str, options: Options, *, env: dict[str, Any], **
             "HANDOVER": options.handover,
             "RUN_ID": "{{ run_id }}",
             "CONFIG": "{{ params.config or '' }}",
-            # An absent connection leaves the worker's own environment and .env in charge.
+            # Without the connection, the environment of the worker and .env apply.
             **{name: _of_connection(part) for name, part in DAGSHUB.items()},
             **env,
         },
@@ -91,7 +91,7 @@ def step(task_id: str, script: str, options: Options, *, env: dict[str, Any], **
         retries=2,
         retry_delay=timedelta(seconds=options.retry_seconds),
         retry_policy=ByExitCode(),
-        # Only for the case that the guard itself is stuck.
+        # In case the guard itself hangs.
         execution_timeout=timedelta(seconds=limit_s + 2 * GRACE_S),
         pre_execute=_end_with_worker,
         on_failure_callback=alert,
@@ -101,9 +101,9 @@ def step(task_id: str, script: str, options: Options, *, env: dict[str, Any], **
 
 
 def _end_with_worker(context: dict[str, Any]) -> None:
-    """Let the kernel stop this process, and with it the step, when the worker that started it is killed.
+    """Let the kernel stop this process, and with it the command, if the worker that started it is killed.
 
-    It would go on unnoticed otherwise, until it next has something to say to the worker.
+    Otherwise it would continue until its next message to the worker.
     """
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
@@ -115,13 +115,13 @@ def _of_connection(part: str) -> str:
 
 
 def _version(line: str) -> str:
-    """The data set's version, of what `push-data --json` printed."""
+    """Extract the version of the data set from the output of `push-data --json`."""
     files = {Path(one["path"]).parts[1]: one["version"] for one in json.loads(line)["files"]}
     return files["processed"]
 
 
 def extract_data(options: Options) -> BashOperator:
-    """Fetch candles; hands on the raw files, as a list."""
+    """Fetch candles; returns the list of raw files."""
     return step(
         "extract_data",
         EXTRACT,
@@ -132,12 +132,12 @@ def extract_data(options: Options) -> BashOperator:
 
 
 def transform_data(options: Options, raw: Any) -> BashOperator:
-    """Check the candles and build the data set; hands on its path."""
+    """Validate the candles and build the data set; returns its path."""
     return step("transform_data", TRANSFORM, options, env={"RAW": raw})
 
 
 def version_data(options: Options, raw: Any, data: Any) -> BashOperator:
-    """Version candles and data set with DVC; hands on the data set's version."""
+    """Version candles and data set with DVC; returns the version of the data set."""
     # One at a time: DVC and git lock the whole project.
     return step(
         "version_data",
@@ -150,7 +150,7 @@ def version_data(options: Options, raw: Any, data: Any) -> BashOperator:
 
 
 def train_model(options: Options, data: Any, version: Any, **more: Any) -> BashOperator:
-    """Train, track and register; hands on the result of `train`, decoded."""
+    """Train, track and register; returns the decoded result of `train`."""
     return step(
         "train_model",
         TRAIN,

@@ -41,24 +41,28 @@ class Settings(BaseSettings):
     dagshub_host: Address = Field(
         DEFAULT_HOST,
         alias="DAGSHUB_CLIENT_HOST",
-        description="where DagsHub is; for tests and proxies",
+        description="URL of DagsHub, for self-hosted servers and tests",
     )
     tracking_uri: Address | None = Field(
         None,
         alias="MLFLOW_TRACKING_URI",
         # A database's address may hold a password.
         repr=False,
-        description="MLflow store; by default DagsHub's when its three values are set, else mlflow.db here",
+        description="MLflow store; default: DagsHub's if its three values are set, else mlflow.db in this folder",
     )
-    tracking_username: str | None = Field(None, alias="MLFLOW_TRACKING_USERNAME", description="user at that store")
+    tracking_username: str | None = Field(
+        None, alias="MLFLOW_TRACKING_USERNAME", description="user name at the MLflow store"
+    )
     tracking_password: SecretStr | None = Field(
-        None, alias="MLFLOW_TRACKING_PASSWORD", description="password or token at that store"
+        None, alias="MLFLOW_TRACKING_PASSWORD", description="password or token at the MLflow store"
     )
     source_username: str | None = Field(
-        None, alias="CRYPTOML_SOURCE_USERNAME", description="user at the server of cryptoml sync --from"
+        None, alias="CRYPTOML_SOURCE_USERNAME", description="user name at the source server of cryptoml sync --from"
     )
     source_password: SecretStr | None = Field(
-        None, alias="CRYPTOML_SOURCE_PASSWORD", description="password or token at the server of cryptoml sync --from"
+        None,
+        alias="CRYPTOML_SOURCE_PASSWORD",
+        description="password or token at the source server of cryptoml sync --from",
     )
     experiment_name: ExperimentName = Field(
         "crypto-price-prediction", alias="MLFLOW_EXPERIMENT_NAME", description="MLflow experiment"
@@ -66,37 +70,39 @@ class Settings(BaseSettings):
     artifact_root: str | None = Field(
         None,
         alias="CRYPTOML_ARTIFACT_ROOT",
-        description="folder or bucket (s3://bucket/folder) for artifacts of new experiments in a database store",
+        description="folder or bucket (s3://bucket/folder) for the artifacts of new experiments in a database store",
     )
     project_dir: Path = Field(
         Path(),
         alias="CRYPTOML_PROJECT_DIR",
-        description="project folder; by default the nearest one above with .cryptoml, .dvc or .git",
+        description="project folder; default: the nearest parent folder with .cryptoml, .dvc or .git",
     )
-    author: str | None = Field(None, alias="CRYPTOML_AUTHOR", description="name in runs; else git's, else the login")
+    author: str | None = Field(
+        None, alias="CRYPTOML_AUTHOR", description="author of runs; default: git's user.name, else the login name"
+    )
     workers: int | None = Field(
         None,
         ge=1,
         le=256,
         alias="CRYPTOML_WORKERS",
-        description="fits that run side by side; else one a core",
+        description="number of parallel fits; default: one per core",
     )
     store_timeout_s: float = Field(
         5.0,
         gt=0,
         le=600,
         alias="CRYPTOML_STORE_TIMEOUT_S",
-        description="how long a silent store is waited for",
+        description="timeout for the MLflow store, in seconds",
     )
     exchange_url: str | None = Field(
         None,
         alias="CRYPTOML_EXCHANGE_URL",
-        description="another address for the exchange's interface: https, or http on this machine",
+        description="another URL for the API of the exchange: https, or http on loopback",
     )
     trusted_hosts: str | None = Field(
         None,
         alias="CRYPTOML_TRUSTED_HOSTS",
-        description="hosts that may get any secret, HOST[:PORT] with commas; in the environment only, not in .env",
+        description="hosts that may receive any secret: HOST[:PORT], comma-separated; not read from .env",
     )
     _origins: Origins | None = PrivateAttr(None)
 

@@ -128,12 +128,12 @@ def test_options_are_chosen_by_the_variable(tmp_path):
 
 
 WRONG_OPTIONS = [
-    ({"schedule": "weekly"}, "schedule is hourly, daily, none; not 'weekly'."),
-    ({"shedule": "daily"}, "is a JSON object with the keys schedule, handover"),
-    ({"retry_seconds": "5"}, "retry_seconds is of type int, not '5'."),
+    ({"schedule": "weekly"}, "schedule must be one of hourly, daily, none, not 'weekly'."),
+    ({"shedule": "daily"}, "must be a JSON object with the keys schedule, handover"),
+    ({"retry_seconds": "5"}, "retry_seconds must be of type int, not '5'."),
     ({"retry_seconds": 0}, "retry_seconds must be at least 1, not 0."),
-    ({"handover": "post"}, "handover is path, version; not 'post'."),
-    ([], "is a JSON object"),
+    ({"handover": "post"}, "handover must be one of path, version, not 'post'."),
+    ([], "must be a JSON object"),
 ]
 READ_EACH = """
 import json, os, sys

@@ -20,7 +20,7 @@ def test_missing_data_end_the_run_at_once(world: World, first: DagRun):
     first.end("failed")
     assert first.task("train_model")["try_number"] == number, "exit 4 is not tried again"
     log = first.log("train_model", number)
-    assert "transform_data handed on no data set: there is no such file" in log
+    assert "transform_data returned no data set: there is no such file" in log
     kept.rename(data)
     failure = f"train_model/{number}"
     world.airflow.wait(lambda: failure in world.webhook.ids(first.run_id), "no alert came")
