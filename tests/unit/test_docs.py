@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from cryptoml.cli.app import app
+from cryptoml.doctor.run import all_checks
 from tools.reference import PAGES, REPOSITORY
 
 DOCUMENTS = sorted(
@@ -93,3 +94,14 @@ def shown_commands(text: str) -> list[tuple[str, set[str]]]:
         if names:
             found.append((names[0], {word.partition("=")[0] for word in after if word.startswith("--")}))
     return found
+
+
+def test_checks_that_the_troubleshooting_page_names_exist():
+    text = (REPOSITORY / "docs" / "troubleshooting.md").read_text()
+    named = {
+        name
+        for found in re.findall(r"\[(`[a-z-]+`(?:, *`[a-z-]+`)*)\]", text)
+        for name in re.findall(r"[a-z-]+", found)
+    }
+    assert len(named) > 10
+    assert named <= {spec.name for spec in all_checks()}
