@@ -1,13 +1,12 @@
-"""Every error that cryptoml raises on purpose: one tree, one exit code a branch.
+"""The errors that cryptoml raises: one hierarchy, with one exit code per class.
 
-A message names the thing and the fact; `hint` says what to do about it. The command line prints both and
-ends with `exit_code`. Errors of other libraries are translated into these at the boundary where they appear.
-StoppedError alone stands beside the tree.
+The message states what failed; `hint` says what to do. The command line prints both and exits with `exit_code`.
+Errors of other libraries are translated where they occur. Only StoppedError is outside the hierarchy.
 """
 
 
 class CryptomlError(Exception):
-    """Base of all errors made for people to read; `exit_code` is what the process ends with."""
+    """Base class of all errors with a message for the user; `exit_code` is the exit code of the process."""
 
     exit_code = 1
 
@@ -20,7 +19,7 @@ class CryptomlError(Exception):
         return f"{self.fact} Hint: {self.hint}" if self.hint else self.fact
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Errors cross process borders (fit tasks run in workers); the keyword would be lost otherwise.
+        # Errors are pickled between processes; the keyword argument would be lost otherwise.
         return (_rebuild, (type(self), self.fact, self.hint))
 
 
@@ -29,45 +28,45 @@ def _rebuild(cls: type[CryptomlError], fact: str, hint: str) -> CryptomlError:
 
 
 class UsageError(CryptomlError):
-    """The command line asks for something that does not exist: an unknown model, run or version."""
+    """A usage error: an unknown model, run or version, or contradictory options."""
 
     exit_code = 2
 
 
 class ConfigError(CryptomlError):
-    """Settings or config are wrong: an unknown key, a value out of range, a contradiction."""
+    """Wrong settings or config: an unknown key, a value out of range, a contradiction."""
 
     exit_code = 3
 
 
 class DataError(CryptomlError):
-    """The data cannot be used: missing, unreadable, too short, contradictory."""
+    """Data that cannot be used: missing, unreadable, too short or contradictory."""
 
     exit_code = 4
 
 
 class UnavailableError(CryptomlError):
-    """A service is away, or refuses for now; trying again later may help."""
+    """A service is unavailable or refuses temporarily; a retry may succeed."""
 
     exit_code = 5
 
 
 class AnswerIsNoError(CryptomlError):
-    """The question was understood and the answer is no: the gate, the doctor, an unfair comparison."""
+    """A check failed: the gate, doctor, monitor, or a comparison of runs that are not comparable."""
 
     exit_code = 6
 
 
 class AccessError(CryptomlError):
-    """Credentials are missing, wrong, or allow less than what was asked."""
+    """Credentials are missing, wrong, or lack a permission."""
 
     exit_code = 7
 
 
 class StoppedError(BaseException):
-    """A signal ends the work; `exit_code` is 128 + its number.
+    """A signal stopped the command; `exit_code` is 128 + the signal number.
 
-    Not a CryptomlError, nor any Exception: no library's `except Exception` may keep a process from ending.
+    A BaseException, so that no `except Exception` of a library can keep the process from ending.
     """
 
     def __init__(self, signal_number: int) -> None:

@@ -21,7 +21,7 @@ class Info(Event):
 
 @dataclass(frozen=True)
 class Warned(Event):
-    """Something that the reader should act on, though the work goes on."""
+    """A warning that the user should act on; the command continues."""
 
     text: str
 

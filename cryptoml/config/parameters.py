@@ -1,4 +1,4 @@
-"""Hyper-parameters as pydantic models: the base class, the allowed values in words, and one message per error."""
+"""Hyper-parameters as pydantic models: the base class, the allowed values as messages, and one message per error."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches

@@ -133,7 +133,7 @@ class GateSection(_Section):
 
 
 class TrackingSection(_Section):
-    """What is said about a run."""
+    """What is tracked with a run."""
 
     purpose: str = Field("training", description="the tag `purpose` of each run")
     profile_report: bool = Field(True, description="create the profile report once per data set version")

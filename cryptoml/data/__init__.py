@@ -1,1 +1,1 @@
-"""Candles: reading, checking, writing, simulating. Knows no model and no tracker."""
+"""Candles: reading, cleaning, writing, fetching and simulating. Independent of models and tracking."""

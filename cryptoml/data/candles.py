@@ -1,4 +1,4 @@
-"""The candle contract: reading what people have into regular, checked candles, and writing them."""
+"""Reading files into validated candles, and writing candles."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def read_candles(
     timezone: str | None = None,
     now: pd.Timestamp | None = None,
 ) -> Candles:
-    """Read candles from CSV, CSV.gz, Parquet, Feather or JSON in the forms people really have.
+    """Read candles from CSV, CSV.gz, Parquet, Feather or JSON and validate them.
 
     symbol: the market, and of a file with several the one to read. columns: the file's columns in order, or a
     mapping from our names to the file's. timezone: the zone (IANA name) of dates that carry none, by default UTC.
@@ -126,7 +126,7 @@ def _clean(rows: repair.Rows, interval: str | None, *, has_volume: bool, now: pd
 
 
 def write_candles(frame: pd.DataFrame, path: Path) -> None:
-    """Write candles as CSV, CSV.gz or Parquet by the ending of `path`; written whole or not at all.
+    """Write candles as CSV, CSV.gz or Parquet by the ending of `path`; atomically.
 
     CSV has ISO times (UTC), columns in the frame's order after `timestamp`; the same frame gives the same bytes.
     Raises DataError where the ending is another or the folder cannot be written.
@@ -135,7 +135,7 @@ def write_candles(frame: pd.DataFrame, path: Path) -> None:
     parquet = path.suffix in (".parquet", ".pq")
     if not parquet and not path.name.endswith((".csv", ".csv.gz")):
         raise DataError(
-            f"{path}: candles are not written in this form.", hint="end the name in .csv, .csv.gz or .parquet"
+            f"{path}: unsupported file format for candles.", hint="end the name in .csv, .csv.gz or .parquet"
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,9 +145,7 @@ def write_candles(frame: pd.DataFrame, path: Path) -> None:
             else:
                 write_csv(frame, part, gzipped=path.suffix == ".gz", index=True)
     except OSError as error:
-        raise DataError(
-            f"{path}: cannot be written: {error.strerror}.", hint="choose a folder that is yours"
-        ) from error
+        raise DataError(f"{path}: cannot be written: {error.strerror}.", hint="choose a writable folder") from error
 
 
 def _numbers(source: str, table: Table, name: str) -> NDArray[np.float64]:
@@ -172,14 +170,14 @@ def _numbers(source: str, table: Table, name: str) -> NDArray[np.float64]:
 
 
 def _interval(rows: repair.Rows, asked: str | None) -> Interval:
-    """The most common step between candles on whose grid they lie, or the one asked for where the steps allow it."""
+    """Derive the interval: the most common step on whose grid the candles are, or `asked` if the steps allow it."""
     import numpy as np
 
     steps = np.diff(rows.frame["time"].to_numpy()) // NANOSECONDS
     values, counts = np.unique(steps[steps > 0], return_counts=True)
     if len(values) == 0:
-        raise DataError(f"{rows.source}: the interval cannot be told.", hint="name it, --set data.interval=1h")
-    # In a thin market two steps may be more common than one; then most candles are off the grid of two.
+        raise DataError(f"{rows.source}: the candle interval cannot be derived.", hint="--set data.interval=1h")
+    # In an illiquid market two steps may be more common than one; then most candles are off the grid of two.
     times = rows.frame["time"].to_numpy(dtype=np.int64)
     likely = [int(values[at]) for at in np.argsort(-counts, kind="stable")[:5]]
     fitting = (step for step in likely if repair.off_grid(times, step).mean() <= repair.OFF_GRID_AT_MOST)
@@ -196,7 +194,7 @@ def _interval(rows: repair.Rows, asked: str | None) -> Interval:
 
 
 def _market(table: Table, path: Path, asked: str | None) -> tuple[str, NDArray[np.bool_] | None]:
-    """The symbol, and which rows are another market's (None where there are none)."""
+    """Determine the symbol, and which rows belong to another one (None if there are none)."""
     wanted = plain_symbol(asked) if asked else None
     if "symbol" not in table.frame:
         return wanted or symbol_of_name(path.name), None
@@ -207,12 +205,12 @@ def _market(table: Table, path: Path, asked: str | None) -> tuple[str, NDArray[n
         return wanted or symbol_of_name(path.name), None
     if wanted is None and len(names) > 1:
         raise DataError(
-            f"{path}: holds {len(names)} symbols ({', '.join(names[:5])}).",
+            f"{path}: contains {len(names)} symbols ({', '.join(names[:5])}).",
             hint=f"choose one, --set data.symbol={names[0]}",
         )
     if wanted is not None and wanted not in names:
         raise DataError(
-            f"{path}: holds {', '.join(names[:5])}, not {wanted}.",
+            f"{path}: contains {', '.join(names[:5])}, not {wanted}.",
             hint=f"--set data.symbol={names[0]}, or another file",
         )
     if len(names) == 1:

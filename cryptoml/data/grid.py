@@ -1,4 +1,4 @@
-"""Candles on the regular grid, where the k-th row before is the k-th interval before."""
+"""Candles on a regular time grid, with a row for every interval."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def to_grid(frame: pd.DataFrame, interval: Interval, *, max_no_trade_candles: int) -> pd.DataFrame:
-    """Every interval from the first candle to the last, with columns open high low close volume and no_trade.
+    """Reindex candles to every interval from the first to the last, with the additional column no_trade.
 
-    A gap of up to `max_no_trade_candles` is read as "no trade": the close before it is carried into all four
+    A gap of up to `max_no_trade_candles` is treated as "no trade": the previous close is carried into all four
     prices, volume is 0, no_trade is True. A longer gap is a break: its rows are NaN and no_trade is False.
-    `frame` is ascending and unique, on one phase of the grid.
+    `frame` must be ascending and unique, on one phase of the grid.
     """
     import numpy as np
     import pandas as pd

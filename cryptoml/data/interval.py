@@ -1,4 +1,4 @@
-"""The length of a candle, as people write it: 1m, 15m, 1h, 4h, 1d."""
+"""The candle interval, written like 1m, 15m, 1h, 4h or 1d."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Interval:
 
     @property
     def timedelta(self) -> pd.Timedelta:
-        """The length as pandas knows it."""
+        """The length as a pandas Timedelta."""
         import pandas as pd
 
         return pd.Timedelta(seconds=self.seconds)
 
 
 def parse_interval(text: str) -> Interval:
-    """The interval that a text such as 1h, 15m or 1D names; raises UsageError."""
+    """Parse an interval such as 1h, 15m or 1D; raises UsageError."""
     found = re.fullmatch(r"\s*(\d+)\s*([smhdwSHDW])\s*", text)
     if not found or int(found[1]) == 0:
         raise UsageError(f"{text!r} is not an interval.", hint="write it like 1m, 15m, 1h, 4h or 1d")
@@ -38,7 +38,7 @@ def parse_interval(text: str) -> Interval:
 
 
 def interval_of(seconds: int) -> Interval:
-    """The interval of so many seconds."""
+    """Convert a number of seconds to an interval."""
     for unit in ("d", "h", "m", "s"):
         if seconds % _UNITS[unit] == 0:
             return Interval(f"{seconds // _UNITS[unit]}{unit}", seconds)
@@ -46,8 +46,8 @@ def interval_of(seconds: int) -> Interval:
 
 
 def default_max_no_trade(interval: Interval) -> int:
-    """The longest gap, in candles, that is read as "no trade": 30 below an hour, 0 from an hour on.
+    """The longest gap, in candles, that is treated as "no trade": 30 for intervals below an hour, else 0.
 
-    Exchanges leave out minutes without a trade; an hour without one is an outage.
+    Exchanges omit minutes without a trade; an hour without one is an outage.
     """
     return 30 if interval.seconds < 3600 else 0

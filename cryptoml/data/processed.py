@@ -1,7 +1,7 @@
-"""The processed data set: checked candles with their features and target in one Parquet file.
+"""The processed data set: validated candles with their features and target in one Parquet file.
 
-The file says what it is in its own metadata, so that `train --data` can tell it from raw candles. Its candles
-are the truth and its features are there for other tools: training computes features by its own config.
+Its metadata distinguishes it from raw candles for `train --data`. Training uses only the candles and computes features
+by its own config; the features in the file are for other tools.
 """
 
 from __future__ import annotations
@@ -27,11 +27,10 @@ TARGET_COLUMN = "target_log_return"
 def write_processed(
     path: Path, candles: Candles, features: pd.DataFrame, target: pd.Series[float], *, about: dict[str, Any]
 ) -> None:
-    """Write one row a candle: OHLCV, features (float32, NaN where a window is incomplete), target.
+    """Write one row per candle: OHLCV, features (float32, NaN if a window is incomplete), target.
 
-    `features` and `target` are aligned to the candles. The same input gives the same bytes. Written whole or
-    not at all. A path that ends in .csv or .csv.gz gets the same table for other tools, without what the file says
-    about itself.
+    `features` and `target` are aligned to the candles. The same input gives the same bytes. The file is written
+    atomically. A path that ends in .csv or .csv.gz gets the same table without metadata, for other tools.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -51,27 +50,27 @@ def write_processed(
     metadata = {_KEY: json.dumps(document, sort_keys=True).encode()}
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
-        # The checksums tell `read_processed` that a page was damaged since.
+        # With the checksums `read_processed` detects damaged pages.
         pq.write_table(table.replace_schema_metadata(metadata), part, compression="zstd", write_page_checksum=True)
 
 
 def is_processed(path: Path) -> bool:
-    """Whether `path` was written by `write_processed`; false for anything that is not Parquet."""
+    """Whether `path` was written by `write_processed`; False for files that are not Parquet."""
     return path.suffix.lower() in (".parquet", ".pq") and _about(path) is not None
 
 
 def read_processed(path: Path, *, symbol: str | None = None, interval: str | None = None) -> Candles:
-    """The candles of a processed file, as they were checked when it was written.
+    """Read the validated candles of a processed file.
 
-    Raises DataError, also where the file is of another symbol or interval than the one asked for.
+    Raises DataError, also if the symbol or interval differs from the given one.
     """
     import pyarrow.parquet as pq
 
     about = _about(path)
     if about is None:
-        raise DataError(f"{path}: is not a processed data set.", hint="make one with cryptoml transform-data")
+        raise DataError(f"{path}: is not a processed data set.", hint="create one with cryptoml transform-data")
     wanted = ["timestamp", *CANDLE_COLUMNS]
-    again = "make it again with cryptoml transform-data"
+    again = "create it again with cryptoml transform-data"
     try:
         table = pq.read_table(path, columns=wanted, partitioning=None, page_checksum_verification=True)
         candles = Candles(
@@ -81,13 +80,13 @@ def read_processed(path: Path, *, symbol: str | None = None, interval: str | Non
             report=QualityReport.from_dict(about["quality"]),
         )
     except (KeyError, TypeError) as error:
-        raise DataError(f"{path}: was made by another version of cryptoml.", hint=again) from error
+        raise DataError(f"{path}: was written by another version of cryptoml.", hint=again) from error
     except (OSError, ValueError) as error:
         fact = str(error).splitlines()[0].rstrip(".")
         raise DataError(f"{path}: is damaged: {fact}.", hint=again) from error
     if symbol is not None and plain_symbol(symbol) != candles.symbol:
         raise DataError(
-            f"{path}: holds {candles.symbol}, not {plain_symbol(symbol)}.",
+            f"{path}: contains {candles.symbol}, not {plain_symbol(symbol)}.",
             hint=f"--set data.symbol={candles.symbol}, or another file",
         )
     if interval is not None and parse_interval(interval) != candles.interval:
@@ -99,7 +98,7 @@ def read_processed(path: Path, *, symbol: str | None = None, interval: str | Non
 
 
 def _about(path: Path) -> dict[str, Any] | None:
-    """What a processed file says about itself (nothing where that cannot be read); None for any other file."""
+    """Read the metadata of a processed file (empty if damaged); None for any other file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""The market a file is about: from its symbol column or its name."""
+"""The market symbol of a file, from its symbol column or its name."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _INTERVAL = re.compile(r"\d{1,3}[smhdwSHDW](in)?|daily|hourly|minute", re.IGNORE
 
 
 def plain_symbol(text: str) -> str:
-    """BTC/USDT, btc-usdt and BTC_USDT as BTCUSDT."""
+    """Normalise a symbol: BTC/USDT, btc-usdt and BTC_USDT become BTCUSDT."""
     return re.sub(r"[/_\-\s:.]", "", text).upper()
 
 
 def symbol_of_name(name: str) -> str:
-    """BTCUSDT from BTCUSDT_1h.csv.gz, BTC_USDT-1h.json and binance-btcusdt.csv; UNKNOWN where no market is named."""
+    """Extract BTCUSDT from BTCUSDT_1h.csv.gz, BTC_USDT-1h.json or binance-btcusdt.csv; else UNKNOWN."""
     words = [word for word in re.split(r"[_\-.\s]+", name) if word]
     for word in words:
         if _PAIR.fullmatch(word) or _SMALL_PAIR.fullmatch(word):

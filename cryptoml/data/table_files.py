@@ -1,4 +1,4 @@
-"""Tables written for people and other programs: CSV or Parquet, whole or not at all."""
+"""Writes tables for users and other programs, as CSV or Parquet, atomically."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
-# What makes a spreadsheet take a text for a formula (OWASP, CSV injection), and texts that are plain numbers.
+# Text that a spreadsheet interprets as a formula (OWASP, CSV injection), and text that is a plain number.
 _FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def check_table_path(path: Path) -> None:
-    """Raise UsageError for a file name that says no known format, before any work is done."""
+    """Raise UsageError for a file name without a supported ending, before any work is done."""
     if not path.name.endswith(ENDINGS):
-        raise UsageError(f"{path}: its ending says no format.", hint=f"end it with one of {', '.join(ENDINGS)}")
+        raise UsageError(f"{path}: unsupported file format.", hint=f"end it with one of {', '.join(ENDINGS)}")
     if path.is_dir():
         raise UsageError(f"{path}: is a folder.", hint="name a file")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write all columns without the index; an older file is replaced when the new one is whole."""
+    """Write all columns without the index; an existing file is replaced atomically."""
     with in_words(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part:
@@ -55,14 +55,14 @@ def write_csv(table: pd.DataFrame, path: Path, *, gzipped: bool, index: bool) ->
 
 
 def defused_text(value: object) -> object:
-    """A text that a spreadsheet would run as a formula, with an apostrophe before it; anything else as it is."""
+    """Prefix text that a spreadsheet would run as a formula with an apostrophe; other values are unchanged."""
     if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
         return f"'{value}"
     return value
 
 
 def _defused(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with harmless texts and headings; columns of numbers and times are not touched."""
+    """Escape the text columns and headings of a table; columns of numbers and times are unchanged."""
     import pandas as pd
     from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 

@@ -1,4 +1,4 @@
-"""Checks of Airflow, where it is installed: the DAG parses and its worker finds `cryptoml`."""
+"""Checks of Airflow, if it is installed: the DAGs parse, and a worker finds `cryptoml`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ TOOLS = ("setpriv", "timeout", "flock")
 
 @check("airflow")
 def airflow(context: Context) -> Iterator[Finding]:
-    """The DAGs parse and lie where Airflow looks; `cryptoml` is on the worker's path."""
+    """Airflow loads the DAGs, and a worker finds cryptoml."""
     folder = context.folder / "airflow" / "dags"
     installed = shutil.which("airflow")
     files = sorted(folder.glob("*.py")) if folder.is_dir() else []
     if installed is None and not files:
-        yield ok("not installed, and no DAG here")
+        yield ok("not installed, and no DAGs in this project")
         return
     for path in files:
         try:
@@ -31,22 +31,24 @@ def airflow(context: Context) -> Iterator[Finding]:
             yield error(f"{path.relative_to(context.folder)} does not parse: {fault}", "correct the file")
     dags = sum("DAG(" in path.read_text(encoding="utf-8", errors="replace") for path in files)
     if installed is None:
-        yield ok(f"DAGs here: {dags}; Airflow itself is not installed here")
+        yield ok(f"DAGs here: {dags}; Airflow is not installed")
         return
     missing = [name for name in TOOLS if shutil.which(name) is None]
     if files and missing:
         yield error(
-            f"the DAGs' tasks need {', '.join(missing)}, which a worker started from here does not find",
+            f"the tasks of the DAGs need {', '.join(missing)}, not found on the PATH",
             "install util-linux and coreutils; the DAGs run on Linux",
         )
     home = Path(context.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
     looked_at = Path(os.environ.get("AIRFLOW__CORE__DAGS_FOLDER", home / "dags"))
     if files and looked_at.resolve() != folder.resolve() and not (looked_at / files[0].name).exists():
         yield warning(
-            f"Airflow looks for DAGs in {looked_at}, ours are in {folder}",
-            f"AIRFLOW__CORE__DAGS_FOLDER={folder} in the environment of Airflow, or [core] dags_folder in airflow.cfg",
+            f"Airflow loads DAGs from {looked_at}, but those of the project are in {folder}",
+            f"set AIRFLOW__CORE__DAGS_FOLDER={folder} for Airflow, or [core] dags_folder in airflow.cfg",
         )
     if shutil.which("cryptoml") is None:
-        yield error("a worker started from here does not find cryptoml", "put its environment's bin folder on the PATH")
+        yield error(
+            "cryptoml is not on the PATH of a worker started here", "put its environment's bin folder on the PATH"
+        )
     else:
         yield ok(f"DAGs here: {dags}; airflow at {installed}")

@@ -1,4 +1,4 @@
-"""Checks of the way to DagsHub: the network, the token, the repository, and that everything means the same one."""
+"""Checks of DagsHub: network, credentials, repository, and that all settings name the same repository."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ASKED_TIMES = 4
 
 
 def uses_dagshub(context: Context) -> bool:
-    """Whether anything of the project is at DagsHub."""
+    """Whether the project uses DagsHub."""
     if context.settings is None:
         return False
     remote = context.dvc_remote
@@ -39,7 +39,7 @@ def uses_dagshub(context: Context) -> bool:
 
 @check("same-repository", needs=("settings",))
 def same_repository(context: Context) -> Iterator[Finding]:
-    """Environment, .env, git and DVC all mean the same DagsHub repository."""
+    """Environment, .env, git and DVC name the same DagsHub repository."""
     host = context.config.dagshub_host
     seen: dict[str, str] = {}
     if context.config.dagshub_repo and (context.config.dagshub_username or "/" in context.config.dagshub_repo):
@@ -55,11 +55,11 @@ def same_repository(context: Context) -> Iterator[Finding]:
     if len({slug.lower() for slug in seen.values()}) > 1:
         words = ", ".join(f"{place}: {slug}" for place, slug in seen.items())
         yield error(
-            f"they mean different repositories: {words}",
+            f"they name different repositories: {words}",
             "choose one: cryptoml setup-remotes --repo owner/name --force; remove stale variables",
         )
     else:
-        yield ok(f"all mean {next(iter(seen.values()))}" if seen else "none is at DagsHub")
+        yield ok(f"all name {next(iter(seen.values()))}" if seen else "DagsHub is not used")
 
 
 def _note(seen: dict[str, str], place: str, url: str, host: str) -> None:
@@ -72,7 +72,7 @@ def _note(seen: dict[str, str], place: str, url: str, host: str) -> None:
 
 @check("credentials", needs=("settings",))
 def credentials(context: Context) -> Iterator[Finding]:
-    """User, password and token are complete and of a form that servers take."""
+    """User name, password and token are complete and well-formed."""
     from cryptoml.remotes.dagshub import check_token_form
 
     user, password = (context.value_of(f"MLFLOW_TRACKING_{name}") for name in ("USERNAME", "PASSWORD"))
@@ -89,7 +89,7 @@ def credentials(context: Context) -> Iterator[Finding]:
         found = True
         there, lacks = ("USERNAME", "PASSWORD") if user else ("PASSWORD", "USERNAME")
         yield (warning if context.config.dagshub_token else error)(
-            f"MLFLOW_TRACKING_{there} is set and MLFLOW_TRACKING_{lacks} is not: MLflow's client then sends neither",
+            f"MLFLOW_TRACKING_{there} is set but MLFLOW_TRACKING_{lacks} is not: MLflow's client then sends neither",
             "set both: cryptoml setup-remotes",
         )
     if uses_dagshub(context) and context.config.dagshub_token is None and not context.environ.get("DAGSHUB_USER_TOKEN"):
@@ -99,12 +99,12 @@ def credentials(context: Context) -> Iterator[Finding]:
             "put DAGSHUB_TOKEN into .env: cryptoml setup-remotes",
         )
     if not found:
-        yield ok("complete" if user or context.config.dagshub_token else "none are set, none are needed here")
+        yield ok("complete" if user or context.config.dagshub_token else "not set, and not needed")
 
 
 @check("network", needs=("settings",), network=True)
 def network(context: Context) -> Iterator[Finding]:
-    """Each server can be reached: its name, a connection, its certificate, the proxy."""
+    """Each server is reachable: DNS, connection, certificate, proxy."""
     addresses = {context.config.mlflow_uri()}
     if uses_dagshub(context):
         addresses.add(context.config.dagshub_host)
@@ -112,7 +112,7 @@ def network(context: Context) -> Iterator[Finding]:
         addresses.add(context.dvc_remote.url)
     places = sorted({_place(one) for one in addresses if one.startswith(("http://", "https://"))})
     if not places:
-        yield ok("no server is used")
+        yield ok("no server in use")
     for scheme, host, port in places:
         url = f"{scheme}://{host}:{port}"
         proxy = proxy_of(url)
@@ -124,12 +124,12 @@ def network(context: Context) -> Iterator[Finding]:
 
 
 def _by_proxy(url: str, proxy: str, timeout_s: float) -> Finding:
-    """Whether the proxy lets a request for `url` through; any answer of the server will do."""
+    """Test that the proxy forwards a request for `url`; any response of the server is sufficient."""
     try:
         answer = ask("HEAD", url, timeout_s=timeout_s)
     except CryptomlError as fault:
         return error(fault.fact.rstrip("."), fault.hint)
-    return ok(f"{url.partition('//')[2]}: through the proxy {proxy}, answer {answer.status}")
+    return ok(f"{url.partition('//')[2]}: reachable through the proxy {proxy} (status {answer.status})")
 
 
 def _place(url: str) -> tuple[str, str, int]:
@@ -149,7 +149,7 @@ def _connection(scheme: str, host: str, port: int, timeout_s: float) -> Finding:
     try:
         within(timeout_s + 1.0, connect)
     except socket.gaierror:
-        return error(f"{host}: there is no host of that name (DNS)", "check the name and your network")
+        return error(f"{host}: unknown host (DNS)", "check the name and your network")
     except ssl.SSLError as fault:
         return error(
             f"{host}: its certificate is not trusted: {fault.reason}", "name your authority's file in SSL_CERT_FILE"
@@ -163,7 +163,7 @@ def _connection(scheme: str, host: str, port: int, timeout_s: float) -> Finding:
 
 @check("dagshub-token", needs=("credentials",), network=True)
 def dagshub_token(context: Context) -> Iterator[Finding]:
-    """DagsHub knows the token."""
+    """DagsHub accepts the token."""
     if not uses_dagshub(context):
         yield ok("DagsHub is not used")
         return
@@ -175,7 +175,7 @@ def dagshub_token(context: Context) -> Iterator[Finding]:
 
 @check("dagshub-repository", needs=("dagshub-token",), network=True)
 def dagshub_repository(context: Context) -> Iterator[Finding]:
-    """The repository exists and the token may write to it."""
+    """The repository exists and the token has write permission."""
     if not uses_dagshub(context):
         yield ok("DagsHub is not used")
         return
@@ -183,12 +183,12 @@ def dagshub_repository(context: Context) -> Iterator[Finding]:
     found = context.hub.find_repository(slug)
     if found is None:
         yield error(
-            f"{slug}: there is none, or this token may not see it",
+            f"{slug}: does not exist, or this token has no access",
             "correct DAGSHUB_REPO, or: cryptoml setup-remotes --create",
         )
     elif not found.may_push:
         yield error(
-            f"{slug}: you may read it, not write: pushes and runs get 403", "ask its owner for write permission"
+            f"{slug}: read-only for this token; pushes and runs fail with 403", "ask its owner for write permission"
         )
     else:
         yield ok(f"{slug} ({'private' if found.private else 'public: everybody sees data and runs'}), you may write")
@@ -196,7 +196,7 @@ def dagshub_repository(context: Context) -> Iterator[Finding]:
 
 @check("dagshub-steady", needs=("dagshub-token",), network=True)
 def dagshub_steady(context: Context) -> Iterator[Finding]:
-    """DagsHub answers every time, not now and then."""
+    """DagsHub responds reliably."""
     if not uses_dagshub(context):
         yield ok("DagsHub is not used")
         return
@@ -209,26 +209,26 @@ def dagshub_steady(context: Context) -> Iterator[Finding]:
     if bad:
         words = ", ".join(f"{count} x {what}" for what, count in bad.items())
         yield warning(
-            f"of {ASKED_TIMES} questions, some were refused: {words}",
+            f"some of {ASKED_TIMES} requests failed: {words}",
             "wait some minutes; runs are safe in the journal, cryptoml sync delivers them",
         )
     else:
-        yield ok(f"{ASKED_TIMES} of {ASKED_TIMES} questions were answered")
+        yield ok(f"{ASKED_TIMES} of {ASKED_TIMES} requests succeeded")
 
 
 @check("clock", needs=("dagshub-token",), network=True)
 def clock(context: Context) -> Iterator[Finding]:
-    """This machine's clock agrees with the server's."""
+    """The clocks of this machine and the server agree."""
     if not uses_dagshub(context):
-        yield ok("no server to compare with")
+        yield ok("no server in use")
         return
     skew = context.hub.clock_skew_s()
     if skew is not None and abs(skew) > SKEW_S:
         way = "behind" if skew > 0 else "ahead of"
         yield warning(
-            f"this machine's clock is {abs(skew):,.0f} s {way} the server's: tokens and run times go wrong",
+            f"this machine's clock is {abs(skew):,.0f} s {way} the server's; tokens and run times may be wrong",
             "set the clock: timedatectl set-ntp true",
         )
     else:
         near = f"within {SKEW_S:g} s of the server's"
-        yield ok(near if skew is not None else "the server does not tell its time")
+        yield ok(near if skew is not None else "the server does not send its time")

@@ -1,4 +1,4 @@
-"""Checks of git and of DVC's configuration, and that no secret got into either."""
+"""Checks of git and of DVC's configuration, and that neither contains a secret."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ SUSPECTS = (".env", ".env.bak", ".dvc/config", ".dvc/config.local")
 
 @check("git")
 def git_repository(context: Context) -> Iterator[Finding]:
-    """git is installed, the project is a repository and has a name for its commits."""
+    """git is installed, the project is a repository, and user.name is set."""
     if not git_remote.is_repository(context.folder):
-        yield warning(f"{context.folder} is not a git repository: data versions have no revision", "git init")
+        yield warning(f"{context.folder} is not a git repository, so data versions have no revision", "git init")
         return
     branch = git.ask(context.folder, "symbolic-ref", "--short", "HEAD") or "no branch"
     remotes = ", ".join(f"{name} {git_remote.without_secrets(url)}" for name, url in context.git_urls.items())
     yield ok(f"branch {branch}, remotes: {remotes or 'none'}")
     if git.ask(context.folder, "var", "GIT_AUTHOR_IDENT") is None:
-        yield warning("git does not know your name or e-mail address for commits", git_commit.IDENTITY_MEND)
+        yield warning("git's user.name or user.email is not set", git_commit.IDENTITY_MEND)
 
 
 @check("committed-secrets", needs=("git",))
 def committed_secrets(context: Context) -> Iterator[Finding]:
-    """No token is committed: not in .env, .dvc/config, a remote's address or any tracked file."""
+    """No token is committed or part of a remote's URL."""
     found = False
     if git.ask(context.folder, "ls-files", "--error-unmatch", ".env") is not None:
         found = True
-        yield error(".env is tracked by git: its token is published with the next push", "git rm --cached .env")
+        yield error(".env is tracked by git; the next push would publish its token", "git rm --cached .env")
     for name, url in context.git_urls.items():
         if git_remote.without_credentials(url) != url:
             found = True
             plain = git_remote.without_credentials(url)
             yield error(
-                f"the address of git remote {name} holds a user or a token",
+                f"the URL of git remote {name} contains a user name or a token",
                 f"git remote set-url {name} {plain}, then {SETUP}",
                 lambda name=name, plain=plain: git_remote.set_remote(context.folder, name, plain),  # type: ignore[misc]
             )
@@ -53,17 +53,19 @@ def committed_secrets(context: Context) -> Iterator[Finding]:
             found = True
             yield error(
                 ".dvc/config, which is committed, holds a password",
-                f"remove the line, {SETUP}, and make a new token: the old one is in git's history",
+                f"remove the line, {SETUP}, and create a new token: the old one is in git's history",
             )
     if context.secrets:
         tracked = git_remote.tracked_files_with(context.folder, context.secrets)
         past = git_remote.history_holds(context.folder, context.secrets, SUSPECTS)
         if tracked:
             found = True
-            yield error(f"tracked files hold a token: {', '.join(tracked[:5])}", "take it out, and make a new token")
+            yield error(f"tracked files contain a token: {', '.join(tracked[:5])}", "remove it, and create a new token")
         elif past:
             found = True
-            yield error("a commit of the past holds a token", "make a new token; history stays where it was pushed")
+            yield error(
+                "an earlier commit contains a token", "revoke it and create a new one; pushed history cannot be changed"
+            )
     if not found:
         yield ok("no token in git")
 
@@ -74,7 +76,7 @@ def git_credentials(context: Context) -> Iterator[Finding]:
     host = context.config.dagshub_host if context.settings else "https://dagshub.com"
     names = [name for name, url in context.git_urls.items() if git_remote.slug_at(url, host)]
     if not names:
-        yield ok("no git remote at DagsHub")
+        yield ok("no git remote on DagsHub")
         return
     try:
         branches = git_remote.look(context.folder, names[0], timeout_s=2 * context.timeout_s)
@@ -85,27 +87,25 @@ def git_credentials(context: Context) -> Iterator[Finding]:
 
 @check("dvc")
 def dvc(context: Context) -> Iterator[Finding]:
-    """The project is a DVC project with a default remote, configured where DVC looks."""
+    """The project is a DVC project with a default remote."""
     lost = context.folder / ".git" / ".dvc" / "config"
     if lost.is_file():
-        yield warning(".git/.dvc/config is never read by DVC: dagshub.init wrote it there", f"rm {lost}; {SETUP}")
+        yield warning("DVC does not read .git/.dvc/config, which dagshub.init wrote", f"rm {lost}; {SETUP}")
     if not dvc_project.is_project(context.folder):
-        yield warning(
-            "not a DVC project: data have no version that others can get", f"{SETUP}, or without an account: --local"
-        )
+        yield warning("not a DVC project, so data cannot be versioned", f"{SETUP}, or without an account: --local")
         return
     remote = dvc_project.default_remote(context.folder)
     if remote.is_http and find_spec("dvc_http") is None:
-        yield error("the DVC remote is http and dvc-http is not installed", "pip install dvc-http")
+        yield error("the DVC remote uses http, but dvc-http is not installed", "pip install dvc-http")
     yield ok(f"default remote {remote.name}: {remote.url}")
 
 
 @check("dvc-credentials", needs=("dvc",))
 def dvc_credentials(context: Context) -> Iterator[Finding]:
-    """The DVC remote's user and password are known on this machine."""
+    """The DVC remote's credentials are set on this machine."""
     remote = context.dvc_remote
     if remote is None or not remote.is_http:
-        yield ok("none are needed")
+        yield ok("not needed")
     elif remote.credentials:
         yield ok(f"user {remote.user}, password *** in .dvc/config.local")
     elif context.settings and dvc_probe.with_credentials(remote, context.settings).credentials:
@@ -116,13 +116,13 @@ def dvc_credentials(context: Context) -> Iterator[Finding]:
         )
     else:
         yield error(
-            "they are missing on this machine: pull and push get 401", f"put DAGSHUB_TOKEN into .env, then {SETUP}"
+            "missing on this machine; pull and push fail with 401", f"put DAGSHUB_TOKEN into .env, then {SETUP}"
         )
 
 
 @check("dvc-access", needs=("dvc",), network=True)
 def dvc_access(context: Context) -> Iterator[Finding]:
-    """The DVC remote answers and lets us in."""
+    """The DVC remote responds and accepts the credentials."""
     if context.dvc_remote is None:
         return
     remote = context.dvc_remote

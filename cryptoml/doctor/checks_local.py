@@ -27,29 +27,29 @@ LEAST_FREE_GB, GOOD_FREE_GB = 0.5, 3.0
 
 @check("python")
 def python(context: Context) -> Iterator[Finding]:
-    """Python runs in an environment of its own."""
+    """Python runs in a virtual environment."""
     yield ok(f"Python {platform.python_version()} at {sys.prefix}")
     if sys.prefix == sys.base_prefix:
-        yield warning("packages are installed for the whole machine", "make setup, or python3 -m venv .venv")
+        yield warning("packages are installed system-wide", "make setup, or python3 -m venv .venv")
 
 
 @check("packages")
 def packages(context: Context) -> Iterator[Finding]:
-    """Every package that is needed is there."""
+    """All required packages are installed."""
     missing = [name for name, module in PACKAGES.items() if find_spec(module) is None]
     if missing:
         yield error(f"not installed: {', '.join(missing)}", f"make setup (or: pip install {' '.join(missing)})")
     else:
         shown = ", ".join(f"{name} {metadata.version(name)}" for name in ("mlflow", "dvc", "scikit-learn", "pandas"))
-        yield ok(f"{len(PACKAGES)} packages, among them {shown}")
+        yield ok(f"{len(PACKAGES)} packages, including {shown}")
 
 
 @check("settings")
 def settings(context: Context) -> Iterator[Finding]:
-    """The settings can be read; each with where it comes from, secrets masked."""
+    """The settings are valid; shows their sources, with secrets masked."""
     if context.settings is None:
         fault = context.settings_error
-        yield error(fault.fact if fault else "cannot be read", fault.hint if fault else "")
+        yield error(fault.fact if fault else "invalid", fault.hint if fault else "")
         return
     shown = []
     for name in known_variables():
@@ -57,13 +57,14 @@ def settings(context: Context) -> Iterator[Finding]:
         if value:
             text = "***" if SECRET_NAMES.search(name) else value
             shown.append(f"{name}={text} ({context.origin_of(name)})")
-    yield ok(f"project {context.folder}; " + (", ".join(shown) or "all by default: MLflow on SQLite here, no account"))
+    yield ok(f"project {context.folder}; " + (", ".join(shown) or "all defaults: MLflow on SQLite, no account"))
     for name in ("MLFLOW_TRACKING_URI", "DAGSHUB_REPO", "DAGSHUB_TOKEN", "MLFLOW_TRACKING_PASSWORD"):
         outside, inside = context.environ.get(name), context.dotenv.get(name)
         if outside and inside and outside != inside:
-            what = "another value than .env" if SECRET_NAMES.search(name) else f"{outside}, and .env says {inside}"
+            what = "different from .env" if SECRET_NAMES.search(name) else f"{outside}, but {inside} in .env"
             yield warning(
-                f"{name} in the environment is {what}; the environment counts", f"remove {name} from the environment"
+                f"{name} in the environment is {what}; the environment takes precedence",
+                f"remove {name} from the environment",
             )
 
 
@@ -79,16 +80,16 @@ def unknown_variables(context: Context) -> Iterator[Finding]:
     for name in unknown:
         near = get_close_matches(name, known, n=1)
         yield warning(
-            f"{name} in the environment is no setting and does nothing",
+            f"{name} in the environment is not a setting and is ignored",
             f"did you mean {near[0]}?" if near else f"remove {name} from the environment",
         )
     if not unknown:
-        yield ok("every CRYPTOML_* variable is known")
+        yield ok("all CRYPTOML_* variables are valid")
 
 
 @check("secrets")
 def secrets(context: Context) -> Iterator[Finding]:
-    """Files with secrets are for you alone."""
+    """Files with secrets are private."""
     found = False
     for name in (".env", ".env.bak", ".dvc/config.local"):
         path = context.folder / name
@@ -97,27 +98,25 @@ def secrets(context: Context) -> Iterator[Finding]:
         found = True
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
-            yield warning(f"{name} can be read by others (mode {mode:04o})", f"chmod 600 {name}", _closer(path))
+            yield warning(f"{name} is readable by others (mode {mode:04o})", f"chmod 600 {name}", _closer(path))
         else:
-            yield ok(f"{name} is for you alone (mode {mode:04o})")
+            yield ok(f"{name} is private (mode {mode:04o})")
     if not found:
-        yield ok("there are none")
+        yield ok("no such files")
 
 
 @check("disk")
 def disk(context: Context) -> Iterator[Finding]:
-    """There is room for data and runs."""
+    """There is enough disk space."""
     free = shutil.disk_usage(context.folder).free / 1e9
     if not is_writable(context.folder):
-        yield error(f"{context.folder} cannot be written", "make the folder yours")
+        yield error(f"{context.folder} is not writable", "make the folder writable")
     elif free < LEAST_FREE_GB:
-        yield error(
-            f"only {free:.1f} GB are free in {context.folder}", "free some space: dvc gc -w, old .cryptoml runs"
-        )
+        yield error(f"only {free:.1f} GB free in {context.folder}", "free some space: dvc gc -w, old .cryptoml runs")
     elif free < GOOD_FREE_GB:
-        yield warning(f"only {free:.1f} GB are free in {context.folder}", "free some space")
+        yield warning(f"only {free:.1f} GB free in {context.folder}", "free some space")
     else:
-        yield ok(f"{free:.0f} GB are free")
+        yield ok(f"{free:.0f} GB free")
 
 
 def _closer(path: Path) -> Callable[[], None]:

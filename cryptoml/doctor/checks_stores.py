@@ -1,4 +1,4 @@
-"""Checks of where artifacts go: locations that a moved project left in its database, and rights to write there."""
+"""Checks of artifact locations: write permission, and locations of a moved project."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cryptoml.tracking.store.store import Store
 
 @check("mlflow-artifacts", needs=("mlflow",), network=lambda context: is_elsewhere(context))
 def mlflow_artifacts(context: Context) -> Iterator[Finding]:
-    """Artifacts can be written where the experiment keeps them."""
+    """Artifacts can be written to the experiment's location."""
     store, name = context.store(), context.config.experiment_name
     location = store.artifact_location(name)
     if location is None:
-        yield ok(f"experiment {name} is not there yet; the first training checks its place before it makes it")
+        yield ok(f"experiment {name} does not exist yet; the first training creates it and checks its location")
         return
     try:
         store.experiment_id(name)
@@ -24,7 +24,7 @@ def mlflow_artifacts(context: Context) -> Iterator[Finding]:
         yield error(fault.fact.rstrip("."), fault.hint)
         return
     shown = store.roots.current(location) if store.roots else location
-    yield ok(f"experiment {name} keeps them at {shown}")
+    yield ok(f"experiment {name} stores them in {shown}")
 
 
 def is_elsewhere(context: Context) -> bool:
@@ -35,13 +35,13 @@ def is_elsewhere(context: Context) -> bool:
 
 
 def moved_project(store: Store) -> Iterator[Finding]:
-    """A warning where the database still names the folder that the project was in before; nothing otherwise."""
+    """Warn if the database contains the former folder of the project."""
     if store.roots is None or not store.roots.former:
         return
     former = ", ".join(map(str, store.roots.former))
     yield warning(
-        f"the project was moved or copied from {former}, and its database still names that folder; reading finds the "
-        f"files in {store.roots.folder}, nothing is written to {former}",
+        f"the project was moved or copied from {former}, and its database contains that folder; files are read from "
+        f"{store.roots.folder}, and nothing is written to {former}",
         "cryptoml doctor --fix rewrites the locations; the next cryptoml train, promote or ui does so as well",
         _rewriter(store),
     )

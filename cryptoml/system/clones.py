@@ -12,7 +12,7 @@ from cryptoml.system.hosts import DEFAULT_HOST
 
 
 def dagshub_remote(folder: Path, host: str) -> str | None:
-    """The first git or DVC remote of the project at `host` or at dagshub.com, in words; None when there is none."""
+    """The first git or DVC remote at `host` or at dagshub.com, such as "git remote origin"; None if there is none."""
     wanted = {_hostname(host), _hostname(DEFAULT_HOST)}
     for kind, name, url in (*_git_remotes(folder), *_dvc_remotes(folder)):
         if _hostname(url) in wanted:
@@ -42,7 +42,7 @@ def _remotes(path: Path, kind: str, options: tuple[str, ...]) -> Iterator[tuple[
     try:
         parser.read_string(path.read_text(encoding="utf-8", errors="replace"))
     except (OSError, configparser.Error):
-        # What git or DVC cannot read either is reported by whoever uses it.
+        # git and DVC report a damaged config themselves.
         return
     for section in parser.sections():
         found = re.fullmatch(r"""'?remote "(.+)"'?""", section)

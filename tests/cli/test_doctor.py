@@ -107,7 +107,7 @@ def test_3_a_stale_variable_in_the_environment_is_named(connected: Hub) -> None:
     environ = {"MLFLOW_TRACKING_URI": f"{connected.standin.url}/ada/old.mlflow", "CRYPTOML_AUTOR": "x"}
     done = connected.run("doctor", "settings", "unknown-variables", "same-repository", "--json", environ=environ)
     found = complaint(done, "settings", "warning")
-    assert "the environment counts" in found["text"]
+    assert "the environment takes precedence" in found["text"]
     assert found["hint"] == "remove MLFLOW_TRACKING_URI from the environment"
     assert "ada/old" in complaint(done, "same-repository", "error")["text"]
     assert "CRYPTOML_AUTHOR" in complaint(done, "unknown-variables", "warning")["hint"]
@@ -203,7 +203,7 @@ def test_14_tokens_in_git(connected: Hub) -> None:
     )
     hub.git("remote", "set-url", "origin", hub.url.replace("//", f"//ada:{hub.token}@") + ".git")
     done = hub.run("doctor", "committed-secrets", "--json")
-    assert any("address of git remote origin" in one["text"] for one in findings(done)["committed-secrets"])
+    assert any("URL of git remote origin" in one["text"] for one in findings(done)["committed-secrets"])
     assert hub.token not in done.out + done.err
     hub.run("doctor", "committed-secrets", "--fix")
     assert hub.git("remote", "get-url", "origin").strip() == f"{hub.url}.git"

@@ -236,7 +236,7 @@ BAD_INPUT = [
     (("--data", "no.csv"), 4, "there is no such file"),
     (("--data", "."), 4, "is a folder"),
     (("--data", "empty.csv"), 4, "is empty"),
-    (("--data", "other.csv"), 4, "these are not candles"),
+    (("--data", "other.csv"), 4, "not candles"),
     (("--data", "few.csv"), 4, "candles"),
     (("--data", "flat.csv"), 4, "never changes"),
     (("--data", "data/raw/sim.csv", "--models", "ridgee"), 2, "use ridge"),

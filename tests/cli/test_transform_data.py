@@ -51,8 +51,8 @@ def test_candles_that_are_not_good_enough_are_exit_code_4_with_the_report(projec
     assert (done.code, done.out) == (4, "")
     for words in (
         "102 of 800 candles are missing (12.8%)",
-        "rows copy another one",
-        "rows are misprints",
+        "rows are duplicates",
+        "rows are price spikes",
         "24 are allowed",
     ):
         assert words in done.err, done.err

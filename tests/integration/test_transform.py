@@ -55,7 +55,7 @@ def test_its_candles_are_those_of_the_raw_file(raw, tmp_path):
 def test_a_data_set_of_another_market_than_the_one_named_is_refused(raw, tmp_path):
     made = transform(raw, tmp_path / "out.parquet", quick().config).path
     for override, words in (
-        ("data.symbol=ETH/USDT", "holds BTCUSDT, not ETHUSDT"),
+        ("data.symbol=ETH/USDT", "contains BTCUSDT, not ETHUSDT"),
         ("data.interval=4h", "are 1h apart, not 4h"),
     ):
         with pytest.raises(DataError, match=words):

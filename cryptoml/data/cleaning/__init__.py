@@ -1,1 +1,1 @@
-"""From raw candles to sound ones: repairs, duplicates, spikes, quality and its gates."""
+"""Cleaning of candles: repairs, duplicates, price spikes, the quality report and its gates."""

@@ -1,4 +1,4 @@
-"""One candle for each time: rows put in order, copies of one candle merged, contradictions refused."""
+"""Reduces rows to one candle per time: sorts them, merges duplicates and refuses contradictions."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 VALUES = (*PRICES, "volume")
-# Some sources write the close before as the open, a hair off the first trade, and count a late trade or two less:
-# so far, as a share, a rounded copy may be from the precise form.
+# Some sources write the previous close as the open, slightly off the first trade, and omit a few late trades: a rounded
+# duplicate may differ from the precise candle by these shares.
 OPEN_SHARE = 2e-3
 VOLUME_SHARE = 1e-2
 
 
 def one_candle_a_time(rows: Rows) -> None:
-    """Put rows in order and merge copies; raises DataError where two candles for one time contradict each other.
+    """Sort rows and merge duplicates; raises DataError if two candles for the same time contradict each other.
 
-    Exact copies are dropped. Of a candle written twice, once rounded, the more precise stays; of an unfinished
-    and the finished form of one candle (same open, wider range, more volume), the finished.
+    Exact duplicates are dropped. Of a precise and a rounded form of a candle, the precise one is kept; of an incomplete
+    and a complete form (same open, wider range, more volume), the complete one.
     """
     import numpy as np
 
@@ -40,15 +40,15 @@ def one_candle_a_time(rows: Rows) -> None:
         times = rows.frame["time"].to_numpy()
     if not (np.diff(times) == 0).any():
         return
-    # Also by values, so that the order of the file decides nothing about which of several copies stays.
+    # Also by values, so that the result does not depend on the order of duplicates in the file.
     rows.frame = rows.frame.sort_values(["time", *VALUES, "row"], kind="stable")
-    rows.drop("exact copy of another row", rows.frame.duplicated(["time", *VALUES]).to_numpy())
+    rows.drop("exact duplicate of another row", rows.frame.duplicated(["time", *VALUES]).to_numpy())
     while True:
         frame = rows.frame
         same = np.r_[False, np.diff(frame["time"].to_numpy()) == 0]
         if not same.any():
             return
-        # Pairs of neighbours; a time written three times is settled two at a time.
+        # Pairs of neighbours; three rows with the same time are compared in pairs.
         second = np.flatnonzero(same & ~np.r_[False, same[:-1]])
         first = second - 1
         loser, kind = _compare(frame, first, second)
@@ -58,15 +58,15 @@ def one_candle_a_time(rows: Rows) -> None:
         rounded, unfinished = np.zeros(len(frame), dtype=bool), np.zeros(len(frame), dtype=bool)
         rounded[lost[kind == 1]] = True
         unfinished[lost[kind == 2]] = True
-        rows.note("rounded copy of another row", "dropped", rounded)
-        rows.note("unfinished copy of another row", "dropped", unfinished)
+        rows.note("rounded duplicate of another row", "dropped", rounded)
+        rows.note("incomplete duplicate of another row", "dropped", unfinished)
         rows.frame = frame[~(rounded | unfinished)]
 
 
 def _compare(
     frame: pd.DataFrame, first: NDArray[np.intp], second: NDArray[np.intp]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For pairs of rows: which loses (0 or 1), and why (0 contradiction, 1 rounded, 2 unfinished)."""
+    """Decide which row of each pair is dropped (0, 1), and why (0 contradiction, 1 rounded, 2 incomplete)."""
     import numpy as np
 
     left, right = (frame[list(VALUES)].to_numpy(dtype=np.float64)[rows] for rows in (first, second))
@@ -81,9 +81,9 @@ def _compare(
 
 
 def _step(digits: Floats) -> Floats:
-    """One unit of the coarser form's last place, for each value of each pair; a little is added for binary fractions.
+    """One unit in the last place of the coarser form, per value and pair, plus a tolerance for binary fractions.
 
-    A row's prices are taken to be written with as many decimals as the longest of them.
+    The prices of a row are assumed to be written with as many decimals as the longest of them.
     """
     import numpy as np
 
@@ -94,7 +94,7 @@ def _step(digits: Floats) -> Floats:
 
 
 def _rounded_copy(a: Floats, b: Floats, step: Floats) -> Mask:
-    """Whether two rows can be one candle in two precisions: all but a shifted open and what follows from it agree."""
+    """Whether two rows can be one candle in two precisions, allowing for a shifted open and its effects."""
     import numpy as np
 
     apart = np.abs(a - b)
@@ -110,7 +110,7 @@ def _rounded_copy(a: Floats, b: Floats, step: Floats) -> Mask:
 
 
 def _inside(part: Floats, whole: Floats, step: Floats) -> Mask:
-    """Whether `part` can be `whole` before it was finished."""
+    """Whether `part` can be the incomplete form of `whole`."""
     import numpy as np
 
     found: Mask = (
@@ -123,7 +123,7 @@ def _inside(part: Floats, whole: Floats, step: Floats) -> Mask:
 
 
 def _decimals(values: Floats) -> Floats:
-    """How many decimals (0 to 10) each value is written with."""
+    """Number of decimals (0 to 10) with which each value is written."""
     import numpy as np
 
     found = np.full(values.shape, 10.0)
@@ -134,7 +134,7 @@ def _decimals(values: Floats) -> Floats:
 
 
 def _contradiction(rows: Rows, first: NDArray[np.intp], second: NDArray[np.intp]) -> DataError:
-    """The error that names both lines, the column in which they are furthest apart, and its values."""
+    """Build the error that names both lines and the column with the largest difference."""
     import numpy as np
     import pandas as pd
 
@@ -152,6 +152,6 @@ def _contradiction(rows: Rows, first: NDArray[np.intp], second: NDArray[np.intp]
             f"({early} has {values[0, worst]:.10g})"
         )
     return DataError(
-        f"{rows.source}: {len(first):,} x two candles for one time that contradict each other: {'; '.join(shown)}.",
+        f"{rows.source}: {len(first):,} x two contradictory candles for the same time: {'; '.join(shown)}.",
         hint="keep one of each pair in the file",
     )

@@ -1,4 +1,4 @@
-"""What was found in a file of candles, and what was done about it."""
+"""The quality report of a file of candles: findings, and the action taken for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """One kind of trouble: what was done, in how many rows, and at most five examples."""
+    """One kind of problem: the action taken, the number of rows, and at most five examples."""
 
     kind: str
     action: Action
@@ -22,7 +22,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Break:
-    """A gap too long to be read as "no trade": the candles missing after `after` (ISO, UTC)."""
+    """A gap too long for "no trade": the number of candles missing after `after` (ISO, UTC)."""
 
     after: str
     candles: int
@@ -30,7 +30,7 @@ class Break:
 
 @dataclass(frozen=True)
 class QualityReport:
-    """A file's rows, candles, gaps and findings; times are ISO, UTC, of open times."""
+    """Rows, candles, gaps and findings of a file; all times are open times (ISO, UTC)."""
 
     source: str
     symbol: str
@@ -45,25 +45,25 @@ class QualityReport:
     findings: tuple[Finding, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """Convert to JSON types."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> QualityReport:
-        """The report that `to_dict` described."""
+        """Restore the report from `to_dict`."""
         plain = dict(stored)
         plain["breaks"] = tuple(Break(**one) for one in stored["breaks"])
         plain["findings"] = tuple(Finding(**{**one, "examples": tuple(one["examples"])}) for one in stored["findings"])
         return cls(**plain)
 
     def summary(self) -> list[str]:
-        """A sentence a fact, for people."""
+        """Summarise the report, one sentence per line."""
         lines = [
             f"{self.source}: {self.candles:,} candles of {self.interval}, {self.symbol}, {self.start} to {self.end} UTC"
         ]
         if self.missing_candles:
             lines.append(
-                f"{self.missing_candles:,} candles are missing: {self.no_trade_candles:,} read as no trade, "
+                f"{self.missing_candles:,} candles are missing: {self.no_trade_candles:,} treated as no trade, "
                 f"{sum(gap.candles for gap in self.breaks):,} in {len(self.breaks)} breaks"
             )
         for finding in self.findings:

@@ -1,4 +1,4 @@
-"""Rows on their way to candles, and what is done about those that cannot be true."""
+"""Repairs and drops invalid rows, by the policy `data.on_bad_rows`, and records each as a finding."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ if TYPE_CHECKING:
 OnBadRows = Literal["drop", "fail"]
 NANOSECONDS = 10**9
 
-# A market with a larger share of empty hours than this is thin; below it, an empty hour is an outage.
+# With a larger share of empty hours the market is illiquid; otherwise an empty hour is an outage.
 THIN_MARKET = 0.05
-# Above this share, the rows do not belong to the interval at all.
+# With a larger share of rows off the grid, the interval is wrong.
 OFF_GRID_AT_MOST = 0.2
-# So many equal steps in a row are no gaps: that part of the file has candles of another length.
+# This many equal steps in a row are not gaps: that part of the file has another candle interval.
 EQUAL_STEPS = 24
-# With so many missing for each candle that is there, some times must be wrong.
+# With this many missing candles per existing one, some times must be wrong.
 MISSING_AT_MOST = 20
-# In a larger share of rows, it is not the rows that are wrong but what the columns are taken for.
+# With a larger share of such rows, the columns are misinterpreted.
 TORN_AT_MOST = 0.2
-# An hour with less than this part of the least volume of the day before was cut short: the file was made in it.
+# A last candle with less than this share of the lowest volume of the previous day is incomplete: the file was written
+# before the candle ended.
 UNFINISHED_VOLUME = 0.5
 UNFINISHED_CANDLES = 24
 AHEAD_OF_CLOCK = "candle later than this machine's clock (the clock is behind, or the times are not UTC)"
@@ -40,7 +41,7 @@ AHEAD_OF_CLOCK = "candle later than this machine's clock (the clock is behind, o
 
 @dataclass
 class Rows:
-    """Rows on their way to candles. frame: time (ns, UTC), OHLCV as float64, and `row`, the place in the file."""
+    """Rows that become candles. frame: time (ns, UTC), OHLCV as float64, and `row`, the position in the file."""
 
     source: str
     frame: pd.DataFrame
@@ -49,7 +50,7 @@ class Rows:
     findings: list[Finding] = field(default_factory=list)
 
     def note(self, kind: str, action: Action, mask: Mask) -> None:
-        """Record `mask` rows as a finding, or add them to the one of the same kind."""
+        """Record the rows of `mask` as a finding, or add them to the finding of the same kind."""
         if not mask.any():
             return
         count, examples = int(mask.sum()), self._examples(mask)
@@ -61,30 +62,30 @@ class Rows:
         self.findings.append(Finding(kind, action, count, examples))
 
     def drop(self, kind: str, mask: Mask) -> None:
-        """Leave `mask` rows out and say so."""
+        """Drop the rows of `mask` and record them."""
         self.note(kind, "dropped", mask)
         if mask.any():
             self.frame = self.frame[~mask]
 
     def drop_or_fail(self, kind: str, mask: Mask, *, column: str | Names | None = None) -> None:
-        """By policy: leave the rows out, or raise DataError. column: the one at fault, of all rows or row by row."""
+        """Drop the rows, or raise DataError, by policy. column: the wrong column, of all rows or per row."""
         if mask.any() and self.on_bad_rows == "fail":
             shown = "; ".join(self._examples(mask, column))
             raise DataError(
                 f"{self.source}: {int(mask.sum()):,} x {kind}: {shown}.",
-                hint="--set data.on_bad_rows=drop leaves them out",
+                hint="drop them with --set data.on_bad_rows=drop",
             )
         self.drop(kind, mask)
 
     def need(self, least: int) -> None:
-        """Raise DataError where fewer than `least` rows are left."""
+        """Raise DataError if fewer than `least` rows remain."""
         if len(self.frame) >= least:
             return
-        left = "no usable rows are left" if self.frame.empty else f"only {len(self.frame)} usable row is left"
+        left = "no valid rows" if self.frame.empty else f"only {len(self.frame)} valid row"
         dropped = ", ".join(f"{one.count:,} x {one.kind}" for one in self.findings if one.action == "dropped")
         raise DataError(
             f"{self.source}: {left}" + (f" (dropped: {dropped})." if dropped else "."),
-            hint="look at the file, at least two candles are needed",
+            hint="check the file; at least two candles are needed",
         )
 
     def _examples(self, mask: Mask, column: str | Names | None = None) -> tuple[str, ...]:
@@ -104,7 +105,7 @@ class Rows:
 
 
 def drop_impossible(rows: Rows, *, has_volume: bool) -> None:
-    """By policy: prices that are missing or not above zero, ranges that do not hold their own prices."""
+    """Drop, by policy, prices that are missing or not positive, and ranges that do not enclose open and close."""
     import numpy as np
 
     names = np.asarray(PRICES)
@@ -121,15 +122,15 @@ def drop_impossible(rows: Rows, *, has_volume: bool) -> None:
     torn: Mask = over | (lowest - slack > np.minimum(o, c))
     if torn.sum() > TORN_AT_MOST * len(torn):
         raise DataError(
-            f"{rows.source}: in {int(torn.sum()):,} of {len(torn):,} rows high and low do not bracket open and close: "
+            f"{rows.source}: in {int(torn.sum()):,} of {len(torn):,} rows high and low do not enclose open and close: "
             "the columns seem to be in another order.",
             hint=NAME_THEM,
         )
-    rows.drop_or_fail("high or low that does not bracket open and close", torn, column=np.where(over, "high", "low"))
+    rows.drop_or_fail("high and low do not enclose open and close", torn, column=np.where(over, "high", "low"))
 
 
 def need_one_interval(rows: Rows, interval_seconds: int) -> None:
-    """Raise DataError where a part of the file has candles of another length."""
+    """Raise DataError if a part of the file has another candle interval."""
     import numpy as np
     import pandas as pd
 
@@ -143,14 +144,14 @@ def need_one_interval(rows: Rows, interval_seconds: int) -> None:
     at = int(starts[other.argmax()])
     label, apart = (interval_of(seconds).label for seconds in (interval_seconds, int(steps[at]) // NANOSECONDS))
     raise DataError(
-        f"{rows.source}: holds candles of {label} and of {apart}, such as the {int(other.max()) + 1:,} from "
+        f"{rows.source}: contains candles of {label} and of {apart}, such as the {int(other.max()) + 1:,} from "
         f"{rows.where(int(rows.frame['row'].iloc[at]))} ({pd.Timestamp(int(times[at])):%Y-%m-%d %H:%M} UTC) on.",
         hint="split the file, or resample it to one interval",
     )
 
 
 def need_near_times(rows: Rows, interval_seconds: int) -> None:
-    """Raise DataError where a time lies so far off the others that the grid between them would be all but empty."""
+    """Raise DataError if a time is so far from the others that most of the candles between them are missing."""
     import numpy as np
     import pandas as pd
 
@@ -164,14 +165,14 @@ def need_near_times(rows: Rows, interval_seconds: int) -> None:
         for at in (gap, gap + 1)
     )
     raise DataError(
-        f"{rows.source}: {len(times):,} candles where {due:,} of {interval_of(interval_seconds).label} should be; "
-        f"the longest gap lies between {sides}.",
-        hint="correct the times that lie far off the others",
+        f"{rows.source}: {len(times):,} candles where {due:,} of {interval_of(interval_seconds).label} are expected; "
+        f"the longest gap is between {sides}.",
+        hint="correct the times that are far from the others",
     )
 
 
 def off_grid(times: NDArray[np.int64], interval_seconds: int) -> Mask:
-    """Which times are not on the phase that most share."""
+    """Which times are not on the most common phase."""
     import numpy as np
 
     phase = times % (interval_seconds * NANOSECONDS)
@@ -181,7 +182,7 @@ def off_grid(times: NDArray[np.int64], interval_seconds: int) -> Mask:
 
 
 def drop_off_grid(rows: Rows, interval_seconds: int) -> None:
-    """By policy: candles off the grid; too many of them are an error."""
+    """Drop candles off the grid, by policy; too many of them are an error."""
     import numpy as np
 
     off = off_grid(rows.frame["time"].to_numpy(dtype=np.int64), interval_seconds)
@@ -195,9 +196,9 @@ def drop_off_grid(rows: Rows, interval_seconds: int) -> None:
 
 
 def drop_made_up(rows: Rows, interval_seconds: int) -> None:
-    """By policy: flat candles of volume 0, as written over outages.
+    """Drop flat candles of volume 0, which some sources write for outages, by policy.
 
-    From an hour on, a market where they are common is thin and not out of order: there they stay, and are noted.
+    For intervals of an hour or more, a market where they are common is illiquid: there they are kept and noted.
     """
     import numpy as np
 
@@ -208,27 +209,27 @@ def drop_made_up(rows: Rows, interval_seconds: int) -> None:
     if not (volume > 0).any():
         return
     if default_max_no_trade(interval_of(interval_seconds)) == 0 and flat.mean() > THIN_MARKET:
-        rows.note("flat candle of volume 0, kept, as many are without a trade", "noted", flat)
+        rows.note("flat candle of volume 0, kept because many candles have no trades", "noted", flat)
     else:
         rows.drop_or_fail("flat candle of volume 0", flat, column="volume")
 
 
 def drop_unfinished(rows: Rows, interval_seconds: int, *, now: pd.Timestamp) -> None:
-    """By policy: the last candle, when it ends after `now`, or when its volume shows that the file was made in it.
+    """Drop an incomplete last candle, by policy: it ends after `now`, or has too little volume.
 
-    Volume tells only from an hour on: below, a quiet candle is nothing unusual.
+    The volume is used only for intervals of an hour or more; on shorter ones, low volume is common.
     """
     import numpy as np
 
     clock = now.tz_localize("UTC") if now.tzinfo is None else now
     times = rows.frame["time"].to_numpy()
     late: Mask = times + interval_seconds * NANOSECONDS > clock.as_unit("ns").value
-    # Only one candle can be unfinished: several say that the clock is behind, or that the times are not UTC.
-    kind = "unfinished last candle" if late.sum() == 1 else AHEAD_OF_CLOCK
+    # Only one candle can be incomplete; with several, the clock is behind or the times are not UTC.
+    kind = "incomplete last candle" if late.sum() == 1 else AHEAD_OF_CLOCK
     rows.drop_or_fail(kind, late)
     volume = rows.frame["volume"].to_numpy()
     if interval_seconds < 3600 or len(volume) <= UNFINISHED_CANDLES:
         return
     last = np.zeros(len(volume), dtype=bool)
     last[-1] = volume[-1] < UNFINISHED_VOLUME * volume[-UNFINISHED_CANDLES - 1 : -1].min()
-    rows.drop_or_fail("last candle with so little volume that it looks unfinished", last, column="volume")
+    rows.drop_or_fail("last candle with too little volume to be complete", last, column="volume")

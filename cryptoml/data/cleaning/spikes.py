@@ -1,4 +1,4 @@
-"""Misprints: prices of one candle that the candles before and after it refute."""
+"""Price spikes: prices of a single candle that its neighbours contradict."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
     Floats = NDArray[np.float64]
 
-# A price counts as a misprint when it lies this far (natural log) outside what its neighbours show, and this many
-# times their usual range. Flash crashes of liquid markets stay below both.
+# A price is a spike if it is this far (natural log) outside the range of its neighbours, and this many times their
+# typical range. Flash crashes of liquid markets are below both.
 SPIKE_LOG = 0.35
 SPIKE_RANGES = 20.0
 SPIKE_NEIGHBOURS = 3
-# Nobody trades much at a misprint: so many times the usual volume says that the price was real.
+# With this many times the typical volume the price is real.
 SPIKE_VOLUME = 10.0
 
 
 def drop_spikes(rows: Rows) -> None:
-    """By policy: candles whose high or low the three candles before and the three after refute.
+    """Drop, by policy, candles whose high or low is contradicted by the three candles before and after.
 
-    At an end of the file, where neighbours lie on one side only, the twelve candles there stand in for them.
+    At the ends of the file, which have neighbours on one side only, the twelve outermost candles are used instead.
     """
     found = spikes(rows.frame)
     if found is not None:
-        rows.drop_or_fail("spike that its neighbours refute", found, column=_worst(rows.frame))
+        rows.drop_or_fail("price spike", found, column=_worst(rows.frame))
 
 
 def spikes(frame: pd.DataFrame) -> Mask | None:
-    """Which candles are misprints; None where the file is too short to say."""
+    """Which candles are price spikes; None if the file is too short."""
     import numpy as np
 
     if len(frame) < 4 * SPIKE_NEIGHBOURS:
@@ -45,7 +45,7 @@ def spikes(frame: pd.DataFrame) -> Mask | None:
     reach = np.maximum(SPIKE_LOG, SPIKE_RANGES * usual)
     edge = SPIKE_NEIGHBOURS
     found = np.zeros(len(frame), dtype=bool)
-    # Only what both direct neighbours let stand out is worth the six-neighbour comparison.
+    # Compare only candles that stand out from both direct neighbours with all six.
     before, after = middle[:-2], middle[2:]
     out = (h[1:-1] > np.minimum(before, after) + SPIKE_LOG) | (low[1:-1] < np.maximum(before, after) - SPIKE_LOG)
     suspects = np.flatnonzero(out) + 1
@@ -53,7 +53,7 @@ def spikes(frame: pd.DataFrame) -> Mask | None:
     if suspects.size:
         shifts = np.r_[-edge:0, 1 : edge + 1]
         around = np.sort(middle[suspects[:, None] + shifts], axis=1)
-        # The second lowest and highest of six: a misprint beside this one does not count.
+        # The second lowest and highest of six, so that an adjacent spike has no effect.
         below, above, limit = around[:, 1], around[:, -2], reach[suspects]
         found[suspects] = (h[suspects] > above + limit) | (low[suspects] < below - limit)
     ends = np.r_[:edge, len(frame) - edge : len(frame)]
@@ -66,7 +66,7 @@ def spikes(frame: pd.DataFrame) -> Mask | None:
 
 
 def _worst(frame: pd.DataFrame) -> NDArray[np.str_]:
-    """The column in which each candle is furthest from the candle's middle."""
+    """The price column, high or low, with the larger distance from the middle of each candle."""
     import numpy as np
 
     middle = np.sqrt(frame["open"].to_numpy() * frame["close"].to_numpy())
@@ -75,9 +75,9 @@ def _worst(frame: pd.DataFrame) -> NDArray[np.str_]:
 
 
 def _block_median(values: Floats, width: int = 25) -> Floats:
-    """The median of each block of `width` values: cheap, and no single value moves it.
+    """The median of each block of `width` values, repeated for each value: fast and robust.
 
-    What is left over at the end has the median of the last `width` values.
+    The remainder at the end gets the median of the last `width` values.
     """
     import numpy as np
 

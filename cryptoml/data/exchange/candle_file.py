@@ -1,4 +1,4 @@
-"""A file of candles while an extraction fills it: saved by the clock, locked against a second extraction."""
+"""A file of candles during an extraction: saved at intervals, locked against a second extraction."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from cryptoml.data.exchange.raw_file import Extent
     from cryptoml.data.exchange.source import Candle
 
-# The file is rewritten for each save, so only the first page is saved at once, the others by the clock.
+# Each save rewrites the file, so only the first page is saved immediately, later ones at intervals.
 SAVE_EVERY_S = 10.0
 GAPS_SHOWN = 20
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """One market's file after the call; first and last are of the whole file (ISO, UTC), gaps of what was added."""
+    """The result for one market: first and last candle of the whole file (ISO, UTC), and gaps in the added part."""
 
     symbol: str
     path: Path
@@ -37,7 +37,7 @@ class Extracted:
 
 @dataclass
 class Filling:
-    """A file on its way: what it held, what was added, and what waits to be written."""
+    """A file during extraction: its previous extent, the added candles, and those not yet written."""
 
     path: Path
     symbol: str
@@ -50,14 +50,14 @@ class Filling:
     saved_at: float = float("-inf")
 
     def take(self, page: Page) -> None:
-        """Keep a page, and save when it is time."""
+        """Add a page, and save if the last save is long enough ago."""
         self.waiting += page.candles
         self.gaps += page.gaps
         if time.monotonic() - self.saved_at > SAVE_EVERY_S:
             self.save()
 
     def save(self) -> None:
-        """Write what waits."""
+        """Write pending candles."""
         from cryptoml.data.exchange.raw_file import append_candles
 
         append_candles(self.path, self.waiting, symbol=self.symbol)
@@ -100,7 +100,7 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def iso(milliseconds: int | None) -> str | None:
-    """Milliseconds since 1970 as people read them, UTC."""
+    """Format milliseconds since 1970 as YYYY-MM-DD HH:MM, UTC."""
     if milliseconds is None:
         return None
     return f"{datetime.fromtimestamp(milliseconds / 1000, tz=UTC):%Y-%m-%d %H:%M}"

@@ -1,4 +1,4 @@
-"""One exchange through ccxt: its clock, its markets, its intervals, and candles a page at a time."""
+"""A data source that reads an exchange through ccxt."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TIMEOUT_S = 10.0
 
 @dataclass(frozen=True)
 class Exchange:
-    """An open connection; every call keeps to the exchange's rate limit and is repeated where that helps."""
+    """An open connection; all calls respect the rate limit of the exchange and are retried if that can help."""
 
     key: str
     page_candles: int
@@ -32,7 +32,7 @@ class Exchange:
     on_event: events.OnEvent
 
     def now_ms(self) -> int:
-        """The exchange's clock, where it has one to ask: a clock that is ahead would call open candles complete."""
+        """The clock of the exchange if it offers one: with a fast local clock, open candles would count as complete."""
         if not self.client.has.get("fetchTime"):
             return int(time.time() * 1000)
         return int(ask(self.client, self.client.fetch_time, on_event=self.on_event))
@@ -56,7 +56,7 @@ class Exchange:
     def timeframe(self, text: str) -> Timeframe:
         """The interval, if the exchange has candles of it; raises UsageError with those it has."""
         wanted = parse_interval(text)
-        # Months are not of one length.
+        # Months differ in length.
         known = {name: parse_interval(name) for name in self.client.timeframes if not name.endswith("M")}
         for name, interval in known.items():
             if interval == wanted:
@@ -114,7 +114,7 @@ def ccxt_source(key: str, doc: str, *, page_candles: int, options: Mapping[str, 
 
 
 def _moved(addresses: Any, url: str) -> Any:
-    """The same addresses at the host of `url`; exchanges keep them as a text or as a tree."""
+    """Replace the host in all URLs of an exchange, which are strings or nested dicts."""
     if isinstance(addresses, dict):
         return {name: _moved(one, url) for name, one in addresses.items()}
     target = urlsplit(url)

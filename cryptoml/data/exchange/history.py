@@ -1,4 +1,4 @@
-"""A market's history from one time to another, a page at a time: complete candles only, each once, gaps counted."""
+"""The history of a market between two times, page by page: complete candles, each once, and the gaps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cryptoml.data.exchange.source import Candle, Source, Timeframe
 
 @dataclass(frozen=True)
 class Gap:
-    """Candles that the exchange does not have: how many, after which open time (ms, UTC)."""
+    """Candles missing at the exchange: their number, and the open time before them (ms, UTC)."""
 
     after_ms: int
     candles: int
@@ -36,8 +36,8 @@ def pages(
 ) -> Iterator[Page]:
     """Candles that open from `since_ms` to before `until_ms` and have ended by `now_ms`.
 
-    last_ms: open time of the candle before them, when there is one; a gap after it counts. A page without candles
-    is stepped over as long as the market has newer ones.
+    last_ms: open time of the candle before them, when there is one; a gap after it counts. Empty
+    pages are skipped while the market has later candles.
     """
     length = timeframe.milliseconds
     cursor, newest = since_ms, None

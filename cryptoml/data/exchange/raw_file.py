@@ -1,4 +1,4 @@
-"""The file that extraction fills: where it ends, and how candles are added to it without a reader seeing half of it."""
+"""The raw file of `extract-data`: finds where it ends, and appends candles atomically."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FORMS = (".csv", ".csv.gz")
 
 @dataclass(frozen=True)
 class Extent:
-    """First and last open time in a file (ms, UTC), and whether its last line was cut short and left out."""
+    """First and last open time in a file (ms, UTC), and whether a truncated last line was dropped."""
 
     first_ms: int
     last_ms: int
@@ -35,9 +35,9 @@ class Extent:
 
 
 def read_extent(path: Path, *, symbol: str, timeframe: Timeframe) -> Extent | None:
-    """What `path` holds already; None when it is not there, or holds no candle.
+    """Read the extent of an existing file; None if it does not exist or contains no candle.
 
-    Raises DataError for a file that extraction did not write, of another market or of another interval.
+    Raises DataError for a file that was not written by extract-data, or has another symbol or interval.
     """
     import numpy as np
     import pandas as pd
@@ -57,7 +57,7 @@ def read_extent(path: Path, *, symbol: str, timeframe: Timeframe) -> Extent | No
     table = read_table(path)
     markets = sorted({plain_symbol(str(name)) for name in table.frame["symbol"].unique()})
     if markets != [plain_symbol(symbol)]:
-        raise _foreign(path, f"it holds {', '.join(markets)}, not {plain_symbol(symbol)}")
+        raise _foreign(path, f"it contains {', '.join(markets)}, not {plain_symbol(symbol)}")
     times = open_times(str(path), table).times
     milliseconds = np.asarray(times, dtype=np.int64) // 1_000_000
     steps = np.diff(milliseconds)
@@ -72,9 +72,9 @@ def read_extent(path: Path, *, symbol: str, timeframe: Timeframe) -> Extent | No
 
 
 def append_candles(path: Path, candles: Sequence[Candle], *, symbol: str) -> None:
-    """Add candles at the end of `path`: the old file or the whole new one is there at any time.
+    """Append candles to `path` atomically.
 
-    Raises DataError when it cannot be written.
+    Raises DataError if it cannot be written.
     """
     if not candles:
         return
@@ -86,7 +86,7 @@ def append_candles(path: Path, candles: Sequence[Candle], *, symbol: str) -> Non
     with _replacing(path) as part:
         shutil.copyfile(path, part)
         with part.open("ab") as file:
-            # A second gzip member reads on where the first ends.
+            # Gzip members can be concatenated.
             file.write(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
@@ -112,7 +112,7 @@ def _head(path: Path) -> list[str]:
 
 
 def _torn_at(path: Path) -> int | None:
-    """Where a last line without an end begins, as a crash of another program leaves it; None without one."""
+    """Offset of a last line without a line end, as after a crash of another program; None if there is none."""
     if path.suffix == ".gz" or not path.is_file() or path.stat().st_size == 0:
         return None
     with path.open("rb") as file:
@@ -123,7 +123,7 @@ def _torn_at(path: Path) -> int | None:
 
 
 def _drop_torn_line(path: Path) -> None:
-    """Replace the file by one without its torn last line."""
+    """Remove the truncated last line from the file."""
     end = _torn_at(path)
     with _replacing(path) as part:
         shutil.copyfile(path, part)
@@ -138,7 +138,7 @@ def _replacing(path: Path) -> Iterator[Path]:
             yield part
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be written: {error.strerror}.", hint="choose a folder that is yours, with room left"
+            f"{path}: cannot be written: {error.strerror}.", hint="choose a writable folder with enough free space"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Retries of requests to an exchange: after the pause it asks for, a slow answer or a dropped connection."""
+"""Retries of requests to an exchange: after rate limits, timeouts and connection errors."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 TRIES = 4
 FIRST_PAUSE_S = 1.0
-# Binance bans for two minutes at first and for up to three days later: only short bans are sat out.
-LONGEST_ASKED_S = 180.0
-UNSAID_PAUSE_S = {429: 10.0, 418: 120.0}
+# Binance bans for two minutes at first and later for up to three days: only short bans are waited for.
+LONGEST_PAUSE_S = 180.0
+DEFAULT_PAUSE_S = {429: 10.0, 418: 120.0}
 # The statuses of an exchange that serves no one from this country.
 NOT_SERVED = (403, 451)
 
@@ -27,10 +27,10 @@ Answer = TypeVar("Answer")
 
 
 def ask(client: Exchange, request: Callable[[], Answer], *, on_event: events.OnEvent) -> Answer:
-    """Make one request, again after a pause where that can help.
+    """Make one request, with retries if they can help.
 
-    A pause that the exchange asks for (429 or 418 with Retry-After) is kept to, up to LONGEST_ASKED_S.
-    Raises UnavailableError when the exchange stays away, AccessError when it does not serve this place.
+    A Retry-After of the exchange (429 or 418) is respected, up to LONGEST_PAUSE_S.
+    Raises UnavailableError if the exchange remains unavailable, AccessError if it refuses this location.
     """
     from ccxt.base import errors
     from tenacity import Retrying, retry_if_exception, stop_after_attempt
@@ -38,14 +38,14 @@ def ask(client: Exchange, request: Callable[[], Answer], *, on_event: events.OnE
     def send() -> Answer:
         answer = request()
         if client.last_json_response is None:
-            raise TypeError("the answer is not JSON")
+            raise TypeError("the response is not JSON")
         return answer
 
     def is_temporary(error: BaseException) -> bool:
         if not isinstance(error, errors.NetworkError) or _status(error) in NOT_SERVED:
             return False
         asked_s = _asked_pause(client, error)
-        return asked_s is None or asked_s <= LONGEST_ASKED_S
+        return asked_s is None or asked_s <= LONGEST_PAUSE_S
 
     def pause_s(state: RetryCallState) -> float:
         asked_s = _asked_pause(client, _raised(state))
@@ -72,10 +72,10 @@ def ask(client: Exchange, request: Callable[[], Answer], *, on_event: events.OnE
             f"{client.id}: refused a request: {_first_line(error)}.", hint="try again later"
         ) from error
     except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
-        # The client takes answers apart without looking, and reads a proxy's page as "no candles".
+        # The client parses responses without checks, and reads a proxy's HTML page as "no candles".
         raise UnavailableError(
-            f"{client.id}: its answer cannot be read ({type(error).__name__}).",
-            hint="see whether a proxy answers in its place",
+            f"{client.id}: its response cannot be parsed ({type(error).__name__}).",
+            hint="check whether a proxy responds in its place",
         ) from error
 
 
@@ -89,7 +89,7 @@ def _raised(state: RetryCallState) -> BaseException:
 def _asked_pause(client: Exchange, error: BaseException) -> float | None:
     """The pause that the exchange asks for, in seconds; None when it asks for none."""
     status = _status(error)
-    if status not in UNSAID_PAUSE_S:
+    if status not in DEFAULT_PAUSE_S:
         return None
     headers = client.last_response_headers or {}
     text = str(headers.get("Retry-After", "")).strip()
@@ -100,18 +100,18 @@ def _asked_pause(client: Exchange, error: BaseException) -> float | None:
     try:
         return max((parsedate_to_datetime(text) - datetime.now(tz=UTC)).total_seconds(), 1.0)
     except (ValueError, TypeError):
-        return UNSAID_PAUSE_S[status]
+        return DEFAULT_PAUSE_S[status]
 
 
 def _given_up(client: Exchange, error: Exception) -> CryptomlError:
     fault, asked_s = _fault(client, error), _asked_pause(client, error)
-    if asked_s is not None and asked_s > LONGEST_ASKED_S:
+    if asked_s is not None and asked_s > LONGEST_PAUSE_S:
         return UnavailableError(
-            f"{client.id}: {fault} and asks for a pause of {asked_s:,.0f} s.",
-            hint="run the same command again after that time; it goes on where it stopped",
+            f"{client.id}: {fault} and requires a pause of {asked_s:,.0f} s.",
+            hint="run the same command again after that time; it resumes",
         )
     if _status(error) in NOT_SERVED:
-        return AccessError(f"{client.id}: {fault}: it does not serve this place.", hint="choose another --exchange")
+        return AccessError(f"{client.id}: {fault}: it does not serve this location.", hint="choose another --exchange")
     cause = error.__cause__ or error.__context__
     if _status(error) is None and isinstance(cause, Exception):
         known = connection_error(str(client.last_request_url or ""), cause, f"no connection, {TRIES} times")
@@ -119,7 +119,7 @@ def _given_up(client: Exchange, error: Exception) -> CryptomlError:
             return known
     return UnavailableError(
         f"{client.id}: {fault}, {TRIES} times.",
-        hint="run the same command again later; it goes on where it stopped",
+        hint="run the same command again later; it resumes",
     )
 
 
@@ -134,11 +134,11 @@ def _fault(client: Exchange, error: BaseException) -> str:
     if isinstance(error, errors.RequestTimeout):
         return f"no answer within {client.timeout / 1000:g} s"
     proxy = proxy_of(str(client.last_request_url or ""))
-    return f"no connection through the proxy {proxy}" if proxy else "no connection, or it broke off"
+    return f"no connection through the proxy {proxy}" if proxy else "no connection, or it was interrupted"
 
 
 def _status(error: BaseException) -> int | None:
-    """The HTTP status behind an error of the client, which keeps it only in what it was raised from."""
+    """The HTTP status of a client error, which is only in the exception that caused it."""
     response: Any = getattr(error.__cause__ or error.__context__, "response", None)
     return None if response is None else int(response.status_code)
 

@@ -1,1 +1,1 @@
-"""Candle files as people have them: tables, headers, columns, dates, time zones."""
+"""Reading of candle files: formats, headers, columns, dates, time zones."""

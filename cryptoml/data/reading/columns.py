@@ -1,4 +1,4 @@
-"""Which column of a file is what: names as sources write them, checked against what the columns hold."""
+"""Assigns roles to the columns of a file by the names that sources use, checked against the values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PRICES = ("open", "high", "low", "close")
 TIME_ROLES = ("timestamp", "date", "time")
 ROLES = (*TIME_ROLES, *PRICES, "volume", "symbol")
 NAME_THEM = "name the columns in order, --set data.columns=timestamp,open,high,low,close,volume"
-# Names are compared in small letters with everything but letters and digits left out; the first match counts.
+# Names are compared in lower case, letters and digits only; the first match is used.
 _NAMES: dict[str, tuple[str, ...]] = {
     "open": ("open", "o", "openprice", "priceopen"),
     "high": ("high", "h", "highprice", "pricehigh", "max"),
@@ -43,7 +43,7 @@ _SAME_VOLUME_LOG = 0.1
 @dataclass(frozen=True)
 class Roles:
     """A file's columns by role. frame: epoch and date and clock (at least one of the first two), open, high, low,
-    close, and volume and symbol where the file has them. notes: what had to be decided, in words.
+    close, and volume and symbol where the file has them. notes: decisions that the user should know.
     """
 
     frame: pd.DataFrame
@@ -51,25 +51,25 @@ class Roles:
 
 
 def key(name: object) -> str:
-    """A column's name without case, blanks and signs, and without the number that tells it from its namesakes."""
+    """Normalise a column name: lower case, letters and digits only, without the number of a duplicate name."""
     return re.sub(r"\.\d+$|[^a-z0-9]", "", str(name).lower())
 
 
 def is_header(cells: Sequence[str]) -> bool:
-    """Whether the cells of a line name the four prices."""
+    """Whether the cells of a line contain names for all four prices."""
     keys = {key(cell) for cell in cells}
     return all(keys & set(_NAMES[role]) for role in PRICES)
 
 
 def relevant(names: Sequence[str], columns: Mapping[str, str] | None) -> list[str]:
-    """The columns worth reading."""
+    """Select the columns that may have a role."""
     known = {alias for aliases in _NAMES.values() for alias in aliases} | set(_UNNAMED)
     chosen = set(columns.values()) if columns else set()
     return [name for name in names if name in chosen or key(name) in known or _is_volume(key(name))]
 
 
 def by_role(source: str, frame: pd.DataFrame, columns: Mapping[str, str] | None, everything: Sequence[str]) -> Roles:
-    """Pick the columns; raises DataError that says which were found and which are missing.
+    """Assign the roles; raises DataError that names the missing roles and the existing columns.
 
     columns: from our names (timestamp, date, time, open ... volume, symbol) to the file's. everything: the names
     of all columns the file has.
@@ -91,7 +91,7 @@ def by_role(source: str, frame: pd.DataFrame, columns: Mapping[str, str] | None,
         kind = _time_kind(frame[name], clock=key(name) in _CLOCKS or name == chosen.get("time"))
         if kind is None:
             continue
-        # Of two dates, one with a time of day tells more candles apart than one without.
+        # Of two date columns, the one with a time of day has more distinct values.
         if kind not in found or (kind == "date" and _distinct(frame[name]) > _distinct(found[kind])):
             found[kind] = frame[name]
     missing = [role for role in PRICES if role not in found]
@@ -99,14 +99,14 @@ def by_role(source: str, frame: pd.DataFrame, columns: Mapping[str, str] | None,
         if candidates and not missing:
             first = frame[candidates[0]].dropna().head(1).astype(str).tolist()
             raise DataError(
-                f"{source}, column {candidates[0]}: holds no times that can be read (the first is "
+                f"{source}, column {candidates[0]}: contains no valid times (the first value is "
                 f"{first[0] if first else 'empty'}).",
                 hint=NAME_THEM,
             )
         missing.append("timestamp")
     if missing:
         raise DataError(
-            f"{source}: these are not candles: no column for {', '.join(missing)}; "
+            f"{source}: not candles: no column for {', '.join(missing)}; "
             f"it has {', '.join(map(str, everything[:12]))}.",
             hint=NAME_THEM,
         )
@@ -122,9 +122,9 @@ def by_role(source: str, frame: pd.DataFrame, columns: Mapping[str, str] | None,
 
 
 def _by_key(source: str, frame: pd.DataFrame, chosen: Mapping[str, str]) -> dict[str, str]:
-    """The columns by `key`; raises DataError where two of one name hold different things and nobody chose."""
+    """Index the columns by `key`; raises DataError if two columns of the same name differ and none is chosen."""
     named: dict[str, str] = {}
-    # Of single letters, exchanges use small and capital ones for different things (t opens, T closes).
+    # For single letters the case matters: exchanges use t for the open time and T for the close time.
     wanted = {alias for role in (*PRICES, "time") for alias in _NAMES[role] if len(alias) > 1}
     for name in frame.columns:
         first = named.setdefault(key(name), name)
@@ -132,16 +132,16 @@ def _by_key(source: str, frame: pd.DataFrame, chosen: Mapping[str, str]) -> dict
             continue
         if not frame[first].equals(frame[name]):
             raise DataError(
-                f"{source}: the columns {first} and {name} cannot be told apart, and differ.", hint=NAME_THEM
+                f"{source}: the columns {first} and {name} have the same name but different values.", hint=NAME_THEM
             )
     return named
 
 
 def _chosen(source: str, columns: Mapping[str, str], everything: Sequence[str]) -> dict[str, str]:
-    """The mapping a caller gave, checked."""
+    """Validate the mapping given by the caller."""
     unknown = [role for role in columns if role not in ROLES]
     if unknown:
-        raise DataError(f"{source}: {', '.join(unknown)} is no role of a column.", hint=f"map {', '.join(ROLES)}")
+        raise DataError(f"{source}: {', '.join(unknown)} is not a column role.", hint=f"map {', '.join(ROLES)}")
     absent = [name for name in columns.values() if name not in everything]
     if absent:
         raise DataError(
@@ -156,7 +156,7 @@ def _is_volume(name: str) -> bool:
 
 
 def _time_kind(column: pd.Series[Any], *, clock: bool) -> Literal["epoch", "date", "clock"] | None:
-    """Whether a column holds epochs, dates (with a time of day or without), times of day, or no times at all."""
+    """Classify a column: epochs, dates (with or without a time of day), times of day, or None."""
     import pandas as pd
 
     if pd.api.types.is_datetime64_any_dtype(column):
@@ -184,9 +184,9 @@ def _distinct(column: pd.Series[Any]) -> int:
 
 
 def _base_volume(sided: Mapping[str, pd.Series[Any]], close: pd.Series[Any], notes: list[str]) -> str | None:
-    """The column with the volume in base currency: times the price it gives another one, whatever they are called.
+    """Find the column with the volume in base currency: multiplied by the price it equals the quote volume.
 
-    Where no pair agrees with the price, or both readings do, names decide: "volume", then no quote currency.
+    If no pair satisfies this, or both orders do, the names decide: "volume" first, then names without a quote currency.
     """
     import numpy as np
     import pandas as pd
@@ -205,7 +205,7 @@ def _base_volume(sided: Mapping[str, pd.Series[Any]], close: pd.Series[Any], not
     if fits[pair] > _SAME_VOLUME_LOG or fits[pair[::-1]] <= _SAME_VOLUME_LOG:
         return names[0]
     if _is_quote(pair[0]) or (key(pair[0]) != "volume" and key(pair[1]) == "volume"):
-        notes.append(f"base volume taken from column {pair[0]}: times the price it gives {pair[1]}")
+        notes.append(f"base volume read from column {pair[0]}: multiplied by the price it equals {pair[1]}")
     return pair[0]
 
 
@@ -214,7 +214,7 @@ def _is_quote(name: str) -> bool:
 
 
 def _misfit(base: NDArray[np.float64], quote: NDArray[np.float64], price: NDArray[np.float64]) -> float:
-    """How far, in natural log and at the median, `quote` is from `base` times the price."""
+    """Median absolute log difference between `quote` and `base` times the price."""
     import numpy as np
 
     traded = (base > 0) & (quote > 0) & (price > 0)

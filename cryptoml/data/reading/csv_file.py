@@ -38,7 +38,7 @@ def read_csv(path: Path, data: bytes, columns: Columns) -> Table:
     body = memoryview(data)[start:]
     mapping = columns if isinstance(columns, Mapping) else None
     if not bytes(body[:HEAD_BYTES]).strip():
-        raise DataError(f"{path}: has a header and no rows.", hint="get the file again")
+        raise DataError(f"{path}: has a header but no rows.", hint="get the file again")
     rows = _parsed(path, body, skipped, names, delimiter, relevant(names, mapping))
     place: NDArray[np.int64] | int = skipped + 1
     if any(data.find(blank, start) >= 0 for blank in (b"\n\n", b"\n\r\n", b"\r\r")):
@@ -50,7 +50,7 @@ def read_csv(path: Path, data: bytes, columns: Columns) -> Table:
 def _parsed(
     path: Path, body: memoryview, skipped: int, names: list[str], delimiter: str, wanted: list[str]
 ) -> pa.Table:
-    """Numbers as numbers where the whole column allows it, everything else as it comes, or as text."""
+    """Parse columns as numbers if all values allow it, otherwise as inferred types or as text."""
     import pyarrow as pa
     from pyarrow import csv
 
@@ -74,11 +74,11 @@ def _parsed(
         except pa.ArrowInvalid as error:
             if "Expected" in str(error):
                 raise _ragged(path, body, skipped, len(names), delimiter) from error
-    raise DataError(f"{path}: is not a table of one kind of rows.", hint="get the file again")
+    raise DataError(f"{path}: cannot be parsed as a table.", hint="get the file again")
 
 
 def _ragged(path: Path, body: memoryview, skipped: int, width: int, delimiter: str) -> DataError:
-    """The error that names the lines with too few or too many columns."""
+    """Build the error that names the lines with too few or too many columns."""
     import csv
 
     lines = io.TextIOWrapper(io.BytesIO(body), encoding="utf-8", errors="replace")
@@ -86,13 +86,13 @@ def _ragged(path: Path, body: memoryview, skipped: int, width: int, delimiter: s
     bad = [(skipped + reader.line_num, len(cells)) for cells in reader if cells and len(cells) != width]
     shown = "; ".join(f"line {line} has {cells}" for line, cells in bad[:5])
     return DataError(
-        f"{path}: {width} columns are expected, {len(bad):,} x another number: {shown}.",
-        hint="correct or remove these lines (a last line cut short: get the file again)",
+        f"{path}: expected {width} columns, {len(bad):,} x another number: {shown}.",
+        hint="correct or remove these lines; if the last line is truncated, get the file again",
     )
 
 
 def _filled_lines(body: memoryview, skipped: int) -> NDArray[np.int64]:
-    """The file's line of each row, where blank lines lie between them."""
+    """The line number of each row, if there are blank lines between them."""
     import numpy as np
 
     filled = [number for number, line in enumerate(bytes(body).splitlines(), skipped + 1) if line]

@@ -1,4 +1,4 @@
-"""The line of a text file that names the columns, and the sign that stands between them."""
+"""Finds the header line of a text file and its delimiter."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ EXCHANGE_DUMP = (
     "taker_base_volume", "taker_quote_volume", "ignore", "a", "b", "c", "d",
 )  # fmt: skip
 _TITLE_LINES = 30
-# A comma last: where decimals have one, it is as frequent as the sign between the columns.
+# The comma is last: with decimal commas it is as frequent as the delimiter.
 _DELIMITERS = ";\t|,"
 
 
 def find_header(
     path: Path, lines: list[str], columns: Sequence[str] | Mapping[str, str] | None
 ) -> tuple[int, list[str], str]:
-    """How many lines come before the rows, the columns' names, each different, and the sign between columns.
+    """Determine the number of lines before the rows, the unique column names and the delimiter.
 
-    columns: the file's columns in order, or a mapping from our names to the file's. Raises DataError where no line
-    names the prices and nobody else does.
+    columns: the file's columns in order, or a mapping from our names to the file's. Raises DataError if no line
+    names the prices and `columns` does not either.
     """
     given = None if not columns or isinstance(columns, Mapping) else list(columns)
     mapped = set(columns.values()) if isinstance(columns, Mapping) else set()
@@ -42,8 +42,7 @@ def find_header(
         elif given is None:
             shown = ", ".join(names[:8])
             raise DataError(
-                f"{path}: these are not candles: columns for open, high, low and close were looked for, "
-                f"the first line has {shown[:120]}.",
+                f"{path}: not candles: no columns for open, high, low and close; the first line has {shown[:120]}.",
                 hint=NAME_THEM,
             )
     if given is not None:
@@ -53,13 +52,13 @@ def find_header(
 
 
 def _named_line(lines: list[str], mapped: set[str]) -> tuple[int, list[str], str] | None:
-    """The lines up to and with the header, its names and the sign between them; None where no line names prices."""
+    """The number of lines including the header, its names and the delimiter; None if no line names the prices."""
     for place, line in enumerate(lines[:_TITLE_LINES]):
         for delimiter in _DELIMITERS:
             cells = _cells(line, delimiter)
             if not is_header(cells) and not (mapped and mapped <= set(cells)):
                 continue
-            # yfinance writes two lines more: the market, and the name of the time.
+            # yfinance writes two more lines: the symbol, and the name of the time column.
             below = [_cells(other, delimiter)[0] for other in lines[place + 1 : place + 3]]
             if cells[0] == "Price" and below in (["Ticker", "Date"], ["Ticker", "Datetime"]):
                 return place + 3, [below[1], *cells[1:]], delimiter
@@ -76,8 +75,9 @@ def _is_number(cell: str) -> bool:
 
 
 def need_width(path: Path, columns: Sequence[str], width: int) -> None:
-    """Raise DataError where another number of columns is named than the file has."""
+    """Raise DataError if the number of given names differs from the number of columns."""
     if len(columns) != width:
         raise DataError(
-            f"{path}: {len(columns)} columns are named and the file has {width}.", hint="name each of them, in order"
+            f"{path}: {len(columns)} column names are given, but the file has {width} columns.",
+            hint="name all columns in order",
         )

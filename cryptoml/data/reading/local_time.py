@@ -1,4 +1,4 @@
-"""Local times: turned into UTC where the zone is named, recognised by their clock changes where it is not."""
+"""Local times: converted to UTC if the zone is given, otherwise recognised by their clock changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _SECOND = 10**9
 _HOUR = 3600 * _SECOND
-# Zones whose clocks change at the same local times cannot be told apart by the times alone: one stands for all.
+# Zones with the same local clock changes cannot be distinguished by the times alone; one represents all of them.
 ZONES = {
     "America/New_York": "North America",
     "Europe/Berlin": "Central Europe",
@@ -35,7 +35,7 @@ ZONES = {
 
 @dataclass(frozen=True)
 class Likeness:
-    """What in the times looks like clock changes of `zone`: hours that occur twice, hours that are left out."""
+    """Clock changes of `zone` found in the times: hours that occur twice, and hours that are missing."""
 
     zone: str
     doubled: tuple[datetime, ...]
@@ -43,21 +43,21 @@ class Likeness:
 
     @property
     def is_certain(self) -> bool:
-        """Whether hours occur twice, as they do only in local time."""
+        """Whether hours occur twice, which happens only in local time."""
         return bool(self.doubled)
 
     def sentence(self) -> str:
-        """The finding in words."""
+        """The finding as a sentence."""
         what = [
             f"{' and '.join(f'{one:%Y-%m-%d %H:%M}' for one in times[:2])} {word}"
-            for times, word in ((self.doubled, "occurs twice"), (self.skipped, "is left out"))
+            for times, word in ((self.doubled, "occurs twice"), (self.skipped, "is missing"))
             if times
         ]
         return f"the times look like local time of {ZONES[self.zone]} ({self.zone}), not UTC: {', '.join(what)}"
 
 
 def to_utc(source: str, naive: Times, zone: str, where: Callable[[int], str]) -> Times:
-    """Local times of `zone` in UTC; the first occurrence of a repeated hour is summer time.
+    """Convert local times of `zone` to UTC; the first occurrence of a repeated hour is summer time.
 
     naive: nanoseconds, as if UTC, in the order of the file; where(place) names a line.
     Raises DataError for a time that the zone's clocks skip.
@@ -74,16 +74,16 @@ def to_utc(source: str, naive: Times, zone: str, where: Callable[[int], str]) ->
         at = int(missing[0])
         raise DataError(
             f"{source}, {where(at)}: {local[at]:%Y-%m-%d %H:%M} does not exist in {zone}: clocks skip that hour.",
-            hint="name the zone of the file, or leave data.timezone out where the times are UTC",
+            hint="name the zone of the file, or remove data.timezone if the times are UTC",
         )
     times: Times = found.tz_convert("UTC").to_numpy(dtype="datetime64[ns]").astype(np.int64)
     return times
 
 
 def likeness(naive: Times) -> Likeness | None:
-    """The zone whose clock changes these times show, each of them in the span of the file; None where there is none.
+    """Find a zone whose clock changes all appear in these times; None if there is none.
 
-    naive: nanoseconds, as if UTC, in any order. Candles of more than an hour show nothing.
+    naive: nanoseconds, as if UTC, in any order. Candles longer than an hour are not checked.
     """
     import numpy as np
 
@@ -100,7 +100,7 @@ def _likeness(zone: str, times: Times, counts: Times) -> Likeness | None:
     doubled, skipped = [], []
     for start, forward in _changes(zone, int(times[0]), int(times[-1])):
         inside = (times >= start) & (times < start + _HOUR)
-        # Both neighbours of the hour must be there, or an outage would look like a change of clocks.
+        # Both neighbouring hours must exist; otherwise an outage would look like a clock change.
         if not (np.isin(start - _HOUR, times) and np.isin(start + _HOUR, times)):
             continue
         when = datetime.fromtimestamp(start / _SECOND, UTC)

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 NULLS = ("", "NULL", "null", "NaN", "nan", "NA", "N/A", "None", "none", "-")
 
-# The file's columns in order, or a mapping from our names to the file's.
+# The file's columns in order, or a mapping from role to column name.
 Columns = Sequence[str] | Mapping[str, str] | None
 
 
 @dataclass(frozen=True)
 class Table:
-    """A file's rows with columns by role (see `columns.Roles`); all other columns are left out.
+    """The rows of a file with columns named by role (see `columns.Roles`); other columns are omitted.
 
-    lines: the file's line of each row, or that of row 0 where none is blank; None where lines mean nothing.
+    lines: line number of each row, or that of row 0 if no line is blank; None for formats without lines.
     """
 
     frame: pd.DataFrame
@@ -33,7 +33,7 @@ class Table:
     lines: NDArray[np.int64] | int | None = None
 
     def where(self, row: int) -> str:
-        """The row's place for people."""
+        """Describe the position of a row for messages."""
         if self.lines is None:
             return f"row {row + 1}"
         return f"line {self.lines + row if isinstance(self.lines, int) else self.lines[row]}"

@@ -11,14 +11,14 @@ from cryptoml.data.reading.formats import CSV, FORMATS, format_by_ending, format
 from cryptoml.data.reading.table import Columns, Table
 from cryptoml.errors import DataError
 
-# What a file is that begins like this, and what to do with it.
+# Files of other kinds by their first bytes, and the hint for each.
 _OTHER_FILES = {
     b"PK": ("is a zip archive or a spreadsheet", "unpack it, or export it as CSV"),
-    b"BZh": ("is compressed with bzip2", "unpack it"),
-    b"\xfd7zXZ": ("is compressed with xz", "unpack it"),
-    b"\x28\xb5\x2f\xfd": ("is compressed with zstd", "unpack it"),
-    b"version https://git-lfs": ("is a pointer of Git LFS and not the file itself", "get the file with git lfs pull"),
-    b"outs:": ("is a pointer of DVC and not the file itself", "cryptoml pull-data, then the name without .dvc"),
+    b"BZh": ("is compressed with bzip2", "decompress it"),
+    b"\xfd7zXZ": ("is compressed with xz", "decompress it"),
+    b"\x28\xb5\x2f\xfd": ("is compressed with zstd", "decompress it"),
+    b"version https://git-lfs": ("is a Git LFS pointer, not the file itself", "get the file with git lfs pull"),
+    b"outs:": ("is a DVC pointer, not the file itself", "run cryptoml pull-data, then use the name without .dvc"),
 }
 
 
@@ -45,7 +45,7 @@ def read_table(path: Path, columns: Columns = None) -> Table:
 
 
 def need_file(path: Path) -> None:
-    """Raise DataError where there is no file: quick, before anything heavy is loaded to read it."""
+    """Raise DataError if the file does not exist; fast, before any library is loaded to read it."""
     if path.is_dir():
         raise DataError(f"{path}: is a folder.", hint="name a file of candles")
     if not path.exists() and not path.is_symlink():
@@ -63,4 +63,4 @@ def _bytes(path: Path) -> bytes:
     try:
         return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: the compressed file is damaged or cut short.", hint="get the file again") from error
+        raise DataError(f"{path}: the compressed file is damaged or truncated.", hint="get the file again") from error

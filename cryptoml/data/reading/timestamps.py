@@ -1,4 +1,4 @@
-"""Open times as people write them: epochs, dates, or both, made one time in UTC for each row."""
+"""Open times from epochs, dates, or both, converted to one UTC time per row."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = ["NOT_A_TIME", "open_times"]
 
 _DAY = 86_400 * 10**9
 _SECOND = 10**9
-# Nanoseconds beyond this (the year 2255) are more than 64 bits hold.
+# Nanoseconds beyond this (year 2255) do not fit into 64 bits.
 _LATEST_EPOCH = 9e18
 
 
 @dataclass(frozen=True)
 class OpenTimes:
-    """Nanoseconds since 1970, UTC, a row (NOT_A_TIME where there is none); which rows were how repaired; notes."""
+    """Nanoseconds since 1970, UTC, per row (NOT_A_TIME if missing); repaired rows by kind of repair; notes."""
 
     times: Times
     repaired: Mapping[str, Mask] = field(default_factory=dict)
@@ -37,10 +37,10 @@ class OpenTimes:
 
 
 def open_times(source: str, table: Table, *, timezone: str | None = None) -> OpenTimes:
-    """The open time of each row.
+    """Determine the open time of each row.
 
-    timezone: the zone of dates that carry none; UTC when it is not given. An epoch and a date that disagree: the
-    epoch counts, unless a spreadsheet rounded it.
+    timezone: zone of dates without one; UTC if not given. If an epoch and a date disagree, the epoch is used unless a
+    spreadsheet rounded it.
     """
     import numpy as np
 
@@ -53,17 +53,17 @@ def open_times(source: str, table: Table, *, timezone: str | None = None) -> Ope
     date = None if dates is None else dates.times
     known = epoch != NOT_A_TIME
     if date is None:
-        # Cut to six digits, epochs of hours and minutes fall together in steps of 10,000 s.
+        # Rounded to six digits, epochs of hours and minutes coincide in steps of 10,000 s.
         if known.any() and _round_to(epoch[known], 7).all() and len(np.unique(epoch[known])) < 0.6 * known.sum():
             raise DataError(
-                f"{source}: a spreadsheet rounded the epochs, and no other column has the time.",
-                hint="get the file again and keep it out of spreadsheets",
+                f"{source}: a spreadsheet rounded the epochs, and no other column contains the time.",
+                hint="get the file again and do not save it from a spreadsheet",
             )
         return OpenTimes(epoch)
     both = known & (date != NOT_A_TIME)
     whole_days = bool((date[both] % _DAY == 0).all()) and bool((epoch[both] % _DAY != 0).any())
     if whole_days and not _ruined(epoch, date, both).any():
-        # The date column holds no time of day: it can only be compared by the day.
+        # The date column has no time of day, so only days can be compared.
         apart = both & _days_apart(epoch, date)
         return OpenTimes(np.where(known, epoch, date), _where("date disagrees with the epoch, epoch used", apart))
     ruined = _ruined(epoch, date, both)
@@ -82,7 +82,7 @@ def _days_apart(epoch: Times, date: Times) -> Mask:
 
 
 def _epoch(column: pd.Series[Any]) -> Times:
-    """Epochs in seconds, milliseconds, microseconds and nanoseconds, told apart value by value."""
+    """Convert epochs in seconds, milliseconds, microseconds or nanoseconds, each value by its size."""
     import numpy as np
     import pandas as pd
 
@@ -90,22 +90,22 @@ def _epoch(column: pd.Series[Any]) -> Times:
     known = (numbers > 0) & (numbers < _LATEST_EPOCH)
     numbers = np.where(known, numbers, 0.0)
     scale = np.select([numbers < 1e11, numbers < 1e14, numbers < 1e17], [1e9, 1e6, 1e3], 1.0)
-    # Whole microseconds are exact in a double; nanoseconds are not.
+    # Microseconds are exact in a double; nanoseconds are not.
     times: Times = np.where(known, np.round(numbers * scale / 1000).astype(np.int64) * 1000, NOT_A_TIME)
     return times
 
 
 def _round_to(epoch: Times, digits: int) -> Mask:
-    """Epochs that are whole multiples of so many powers of ten, in milliseconds."""
+    """Which epochs are multiples of 10**digits milliseconds."""
     found: Mask = epoch % (10**digits * 1_000_000) == 0
     return found
 
 
 def _ruined(epoch: Times, date: Times, both: Mask) -> Mask:
-    """Epochs cut to a few digits by a spreadsheet (1.63875E+12): round numbers, and close to their date.
+    """Which epochs a spreadsheet rounded to a few digits (1.63875E+12): round numbers close to their date.
 
-    A round number alone proves nothing. Cut epochs fall together, several dates to one epoch, or are the rule
-    in their file.
+    A round number alone is no evidence. In addition, several dates must share an epoch, or most epochs of the file must
+    be round.
     """
     import numpy as np
     import pandas as pd
@@ -152,7 +152,7 @@ def _dates(source: str, table: Table, *, near: Times | None, timezone: str | Non
 def _in_utc(
     source: str, table: Table, times: Times, naive: Mask, *, near: Times | None, timezone: str | None
 ) -> OpenTimes:
-    """Dates without a zone are those of `timezone`, or of UTC; what looks like another zone is refused or noted."""
+    """Convert dates without a zone from `timezone`, or read them as UTC; refuse or note signs of another zone."""
     import numpy as np
 
     from cryptoml.data.reading.local_time import likeness, to_utc
@@ -168,11 +168,11 @@ def _in_utc(
     hint = f"--set data.timezone={found.zone}"
     if found.is_certain:
         raise DataError(f"{source}: {found.sentence()}.", hint=f"add {hint}, or the zone where the file was written")
-    return OpenTimes(times, notes=(f"{found.sentence()}; read as UTC, unless {hint} is given",))
+    return OpenTimes(times, notes=(f"{found.sentence()}; read as UTC unless {hint} is given",))
 
 
 def _clock_text(clock: pd.Series[Any]) -> pd.Series[str]:
-    """Times of day as text; numbers are hours, HHMM or HHMMSS by their size."""
+    """Convert times of day to text; numbers are hours, HHMM or HHMMSS, by their size."""
     import pandas as pd
 
     text = clock.astype("string[pyarrow]").str.strip()

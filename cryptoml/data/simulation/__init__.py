@@ -1,1 +1,1 @@
-"""Simulated markets whose truth is known."""
+"""Simulated markets with known predictability."""

@@ -211,25 +211,25 @@ def test_copies_are_merged_and_the_more_precise_stays(tmp_path):
     candles = read_candles(write(tmp_path / "x.csv", text_of(shown, iso(shown))))
     check(candles.frame, frame)
     found = kinds(candles.report)
-    assert found["rounded copy of another row"] == 4
-    assert found["exact copy of another row"] == 1
-    assert found["unfinished copy of another row"] == 1
+    assert found["rounded duplicate of another row"] == 4
+    assert found["exact duplicate of another row"] == 1
+    assert found["incomplete duplicate of another row"] == 1
 
 
 def test_two_candles_that_contradict_each_other_are_an_error(tmp_path):
     frame = market()
     other = frame.iloc[[7]] * 1.01
     shown = pd.concat([frame, other])
-    with pytest.raises(DataError, match=r"contradict each other: line 42: 2021-03-01 07:00 UTC"):
+    with pytest.raises(DataError, match=r"two contradictory candles for the same time: line 42: 2021-03-01 07:00 UTC"):
         read_candles(write(tmp_path / "x.csv", text_of(shown, iso(shown))))
 
 
 BAD = {
     "price of zero or below": lambda f: f.assign(low=f["low"].where(f.index != f.index[9], 0.0)),
-    "high or low that does not bracket open and close": lambda f: f.assign(
+    "high and low do not enclose open and close": lambda f: f.assign(
         high=f["high"].where(f.index != f.index[9], f["low"])
     ),
-    "spike that its neighbours refute": lambda f: f.assign(low=f["low"].where(f.index != f.index[9], 1.0)),
+    "price spike": lambda f: f.assign(low=f["low"].where(f.index != f.index[9], 1.0)),
     "flat candle of volume 0": lambda f: f.where(f.index.to_series() != f.index[9], _flat(f, 9)),
     "row without a price": lambda f: f.assign(close=f["close"].where(f.index != f.index[9])),
 }
@@ -307,16 +307,16 @@ def test_what_is_no_file_of_candles_is_told_in_words(tmp_path):
         read_candles(write(tmp_path / "empty.csv", ""))
     with pytest.raises(DataError, match="no rows"):
         read_candles(write(tmp_path / "header.csv", "timestamp,open,high,low,close,volume\n"))
-    with pytest.raises(DataError, match=r"these are not candles.*city, people"):
+    with pytest.raises(DataError, match=r"not candles.*city, people"):
         read_candles(write(tmp_path / "other.csv", "city,people\nBonn,300000\n"))
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(text_of(market(), iso(market())).encode())[:200])
-    with pytest.raises(DataError, match="damaged or cut short"):
+    with pytest.raises(DataError, match="damaged or truncated"):
         read_candles(tmp_path / "cut.csv.gz")
     two = text_of(market(), [f"{time}" for time in iso(market())])
     mixed = "\n".join(
         f"{line},{'symbol' if not place else 'A' if place % 2 else 'B'}" for place, line in enumerate(two.splitlines())
     )
-    with pytest.raises(DataError, match="holds 2 symbols"):
+    with pytest.raises(DataError, match="contains 2 symbols"):
         read_candles(write(tmp_path / "two.csv", mixed))
 
 

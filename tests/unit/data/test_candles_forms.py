@@ -182,7 +182,7 @@ def test_ruined_epochs_alone_are_refused_in_words(read):
 
 @pytest.mark.parametrize("times", [list(range(60)), [44197 + at / 24 for at in range(60)]])
 def test_numbers_that_are_no_times_are_refused(read, times):
-    with pytest.raises(DataError, match="column timestamp: holds no times"):
+    with pytest.raises(DataError, match="column timestamp: contains no valid times"):
         read(text_of(market(), times))
 
 
@@ -204,7 +204,7 @@ def test_the_volume_that_times_the_price_gives_the_other_is_the_base(read, base,
     candles = read(text_of(shown, iso(frame), f"Date,Open,High,Low,Close,{names}"))
     check(candles, frame)
     if noted:
-        assert kinds(candles) == {f"base volume taken from column {base}: times the price it gives {quote}": 60}
+        assert kinds(candles) == {f"base volume read from column {base}: multiplied by the price it equals {quote}": 60}
 
 
 def test_where_the_price_is_one_names_tell_the_base(read):
@@ -234,9 +234,9 @@ def test_named_columns_stand_above_a_header(read):
     check(read(shown, columns=roles), frame)
     with pytest.raises(DataError, match=r"has no column 'nope'.*it has when, O"):
         read(shown, columns={"close": "nope"})
-    with pytest.raises(DataError, match="price is no role"):
+    with pytest.raises(DataError, match="price is not a column role"):
         read(shown, columns={"price": "C"})
-    with pytest.raises(DataError, match="5 columns are named and the file has 6"):
+    with pytest.raises(DataError, match="5 column names are given, but the file has 6"):
         read(shown, columns=NAMES[:5])
 
 
@@ -244,7 +244,9 @@ def test_named_columns_stand_above_a_header(read):
 def test_two_columns_of_one_name_that_differ_are_refused_until_named(read, name):
     frame = market()
     text = text_of(frame.assign(other=frame["close"] + 0.01), iso(frame), f"{HEADER},{name}")
-    with pytest.raises(DataError, match=r"columns close and (Close|close\.7) cannot be told apart.*data\.columns"):
+    with pytest.raises(
+        DataError, match=r"columns close and (Close|close\.7) have the same name but different values.*data\.columns"
+    ):
         read(text)
     check(read(text, columns=[*NAMES, "other"]), frame)
     check(read(text, columns={"close": "close"}), frame)
@@ -339,11 +341,11 @@ def test_a_date_with_a_time_of_day_counts_beside_one_without(read, name):
     [
         (b"PK\x03\x04", "zip archive or a spreadsheet"),
         (b"\xfd7zXZ\x00\x00", "compressed with xz"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "pointer of Git LFS.*git lfs pull"),
-        (b"outs:\n- md5: 1\n", "pointer of DVC.*cryptoml pull-data"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "Git LFS pointer.*git lfs pull"),
+        (b"outs:\n- md5: 1\n", "DVC pointer.*cryptoml pull-data"),
         (b"[" * 100_000, "not valid JSON"),
-        (b"[[%b,1,1,1,1,1],[1,1,1,1,1,1]]" % (b"9" * 400), "only 1 usable row is left"),
-        (b"<!DOCTYPE html>", "these are not candles.*<!DOCTYPE html>"),
+        (b"[[%b,1,1,1,1,1],[1,1,1,1,1,1]]" % (b"9" * 400), "only 1 valid row"),
+        (b"<!DOCTYPE html>", "not candles.*<!DOCTYPE html>"),
         (bytes(range(256)), "is not a text file"),
     ],
 )
@@ -362,7 +364,7 @@ def test_line_numbers_count_title_and_blank_lines(read):
         read("\n".join(lines))
     text = ["My title", *text_of(frame, iso(frame)).splitlines()]
     ragged = [*text[:3], text[3] + ",9", *text[4:-1], text[-1][:12]]
-    with pytest.raises(DataError, match=r"6 columns are expected, 2 x another number: line 4 has 7; line 62 has 1"):
+    with pytest.raises(DataError, match=r"expected 6 columns, 2 x another number: line 4 has 7; line 62 has 1"):
         read("\n".join(ragged))
 
 
@@ -428,14 +430,14 @@ def test_the_symbol_column_stands_above_the_name_and_a_choice_is_checked(read):
     assert read(text_of(frame, iso(frame)), "ETHUSDT.csv", symbol="btc/usdt").symbol == "BTCUSDT"
     mixed = text_of(frame.assign(s=["BTC/USDT", "BTCUSDT"] * 30), iso(frame), HEADER + ",symbol")
     assert read(mixed, "ETHUSDT.csv").symbol == "BTCUSDT"
-    with pytest.raises(DataError, match="holds BTCUSDT, not ETHUSDT"):
+    with pytest.raises(DataError, match="contains BTCUSDT, not ETHUSDT"):
         read(mixed, symbol="ETHUSDT")
     both = pd.concat([frame.assign(s="AAA"), (frame * 2).assign(s="BBB")])
     text = text_of(both, iso(frame) * 2, HEADER + ",symbol")
     candles = read(text, symbol="bbb")
     check(candles, frame * 2)
     assert kinds(candles) == {"row of another symbol": 60}
-    with pytest.raises(DataError, match=r"holds 2 symbols \(AAA, BBB\)"):
+    with pytest.raises(DataError, match=r"contains 2 symbols \(AAA, BBB\)"):
         read(text)
 
 
@@ -461,19 +463,19 @@ def test_a_file_without_a_grid_is_refused(read):
 
 @pytest.mark.parametrize("what", [b"PK\x03\x04 and more", bytes(range(1, 200)) * 9, b"<!doctype html>\n<html>"])
 def test_other_files_are_refused(read, what):
-    with pytest.raises(DataError, match=r"is a zip archive or a spreadsheet|these are not candles"):
+    with pytest.raises(DataError, match=r"is a zip archive or a spreadsheet|not candles"):
         read(what)
 
 
 @pytest.mark.parametrize("text", ["\n\n \n", HEADER + "\n", HEADER])
 def test_nothing_in_a_file_is_said_so(read, text):
-    with pytest.raises(DataError, match=r"is empty|has a header and no rows"):
+    with pytest.raises(DataError, match=r"is empty|has a header but no rows"):
         read(text)
 
 
 def test_one_candle_is_too_few(read):
     frame = market(rows=1)
-    with pytest.raises(DataError, match="only 1 usable row is left"):
+    with pytest.raises(DataError, match="only 1 valid row"):
         read(text_of(frame, iso(frame)))
 
 

@@ -67,7 +67,7 @@ def test_a_contradiction_in_any_column_at_any_price_is_an_error(read, scale, col
         other["volume"] = frame["volume"].iloc[7] * 0.5
     with pytest.raises(
         DataError,
-        match=r"1 x two candles .* contradict each other: line 62: 2021-03-01 07:00 UTC, column \w+ .*\(line 9 has",
+        match=r"1 x two contradictory candles for the same time: line 62: 2021-03-01 07:00 UTC, column .*\(line 9 has",
     ):
         read(pd.concat([frame, other]))
 
@@ -82,7 +82,7 @@ def test_the_error_names_column_and_both_values(read):
 
 def test_at_most_five_examples_are_shown(read):
     frame = market()
-    with pytest.raises(DataError, match=r"60 x two candles") as caught:
+    with pytest.raises(DataError, match=r"60 x two contradictory candles") as caught:
         read(pd.concat([frame, frame * 1.02]))
     assert str(caught.value).count("UTC, column") == 5
 
@@ -96,8 +96,8 @@ def test_a_rounded_copy_may_have_the_close_before_as_its_open(read):
     near = row(frame, 9, open=opens - 0.15, low=opens - 0.15, close=np.round(opens + 0.30125, 2)).round(2)
     candles = read(pd.concat([near, frame]))
     check(candles, frame)
-    assert kinds(candles)["rounded copy of another row"] == 1
-    with pytest.raises(DataError, match="contradict each other"):
+    assert kinds(candles)["rounded duplicate of another row"] == 1
+    with pytest.raises(DataError, match="two contradictory candles"):
         read(pd.concat([near.assign(open=opens - 0.3, low=opens - 0.3), frame]))
 
 
@@ -107,12 +107,16 @@ def test_three_forms_of_one_candle_leave_the_best(read):
     rough = frame.iloc[[9]].round({"close": 2, "volume": 1})
     candles = read(pd.concat([rounded, frame, rough, frame.iloc[[9]]]))
     check(candles, frame)
-    assert kinds(candles) == {"rows out of order": 2, "exact copy of another row": 1, "rounded copy of another row": 2}
+    assert kinds(candles) == {
+        "rows out of order": 2,
+        "exact duplicate of another row": 1,
+        "rounded duplicate of another row": 2,
+    }
 
 
 def test_what_two_equally_precise_rows_differ_by_is_no_rounding(read):
     frame = market()
-    with pytest.raises(DataError, match="contradict each other"):
+    with pytest.raises(DataError, match="two contradictory candles"):
         read(pd.concat([frame, row(frame, 9, close=frame["close"].iloc[9] + 0.01)]))
 
 
@@ -125,7 +129,7 @@ def test_a_rounded_copy_may_have_counted_a_little_less_volume(read, share, agree
     if agree:
         check(read(shown), frame)
     else:
-        with pytest.raises(DataError, match="contradict each other"):
+        with pytest.raises(DataError, match="two contradictory candles"):
             read(shown)
 
 
@@ -160,7 +164,7 @@ def test_misprints_are_caught_anywhere_in_the_file(read, name, at):
         shown.iloc[at, shown.columns.get_loc(column)] = value
     candles = read(shown)
     check(candles, frame.drop(frame.index[at]))
-    assert kinds(candles) == {"spike that its neighbours refute": 1}
+    assert kinds(candles) == {"price spike": 1}
 
 
 def test_a_first_candle_that_opens_at_four_times_the_price_is_a_misprint(read):
@@ -173,7 +177,7 @@ def test_a_first_candle_that_opens_at_four_times_the_price_is_a_misprint(read):
 def test_two_misprints_in_a_row_are_both_caught(read):
     shown = market()
     shown.iloc[20, 2] = shown.iloc[21, 2] = 1.0
-    assert kinds(read(shown)) == {"spike that its neighbours refute": 2}
+    assert kinds(read(shown)) == {"price spike": 2}
 
 
 def test_two_whole_candles_of_misprints_do_not_vouch_for_each_other(read):
@@ -213,7 +217,7 @@ def test_a_wild_hour_that_recovers_is_no_spike(read):
     [
         ("low", 0.0, "price of zero or below"), ("close", -3.0, "price of zero or below"),
         ("open", np.nan, "row without a price"), ("close", np.inf, "row without a price"),
-        ("high", 50.0, "high or low that does not bracket open and close"),
+        ("high", 50.0, "high and low do not enclose open and close"),
         ("volume", np.nan, "volume missing or below zero"), ("volume", -1.0, "volume missing or below zero"),
     ],
 )  # fmt: skip
@@ -240,7 +244,7 @@ def test_empty_hours_are_outages_where_rare_and_a_thin_market_where_not(read):
     thin = flat(frame, list(range(5, 95, 3)))
     kept = read(thin)
     check(kept, thin)
-    assert kinds(kept) == {"flat candle of volume 0, kept, as many are without a trade": 30}
+    assert kinds(kept) == {"flat candle of volume 0, kept because many candles have no trades": 30}
 
 
 def test_empty_minutes_are_left_out_and_read_as_no_trade(read):
@@ -261,8 +265,8 @@ def test_a_last_candle_with_hardly_any_volume_was_not_finished(read):
     shown.iloc[-1, 4] = 0.4 * frame["volume"].iloc[-25:-1].min()
     candles = read(shown)
     check(candles, frame.iloc[:-1])
-    assert kinds(candles) == {"last candle with so little volume that it looks unfinished": 1}
-    with pytest.raises(DataError, match=r"looks unfinished: line 61.*volume"):
+    assert kinds(candles) == {"last candle with too little volume to be complete": 1}
+    with pytest.raises(DataError, match=r"too little volume to be complete: line 61.*volume"):
         read(shown, on_bad_rows="fail")
     shown.iloc[-1, 4] = 0.6 * frame["volume"].iloc[-25:-1].min()
     check(read(shown), shown)
@@ -275,7 +279,7 @@ def test_the_clock_may_have_no_zone_and_the_policy_holds_for_the_last_candle(rea
     frame = market()
     now = frame.index[-1].tz_localize(None) + pd.Timedelta(minutes=30)
     check(read(frame, now=now), frame.iloc[:-1])
-    with pytest.raises(DataError, match="1 x unfinished last candle: line 61"):
+    with pytest.raises(DataError, match="1 x incomplete last candle: line 61"):
         read(frame, now=now, on_bad_rows="fail")
 
 
@@ -335,8 +339,8 @@ def test_order_copies_and_time_format_change_nothing_and_every_row_is_accounted_
     report = candles.report
     dropped = {one.kind: one.count for one in report.findings if one.action == "dropped"}
     assert report.rows_read == len(shown) == report.candles + sum(dropped.values())
-    assert dropped.get("exact copy of another row", 0) == copies
-    assert dropped.get("rounded copy of another row", 0) == rounded
+    assert dropped.get("exact duplicate of another row", 0) == copies
+    assert dropped.get("rounded duplicate of another row", 0) == rounded
     assert dropped.get("price of zero or below", 0) == len(torn)
     assert all(len(one.examples) == min(5, one.count) for one in report.findings)
     whole = int((good.index[-1] - good.index[0]) / pd.Timedelta(hours=1)) + 1
@@ -348,10 +352,10 @@ def test_order_copies_and_time_format_change_nothing_and_every_row_is_accounted_
 def test_columns_taken_for_others_are_no_bad_rows(read):
     frame = market()
     wrong = frame.rename(columns={"high": "close", "close": "low", "low": "high"})
-    with pytest.raises(DataError, match=r"in \d\d of 60 rows high and low do not bracket.*columns in order, --set"):
+    with pytest.raises(DataError, match=r"in \d\d of 60 rows high and low do not enclose.*columns in order, --set"):
         read(wrong)
     few = frame.assign(high=frame["high"].where(np.arange(60) >= 12, 1.0))
-    assert kinds(read(few)) == {"high or low that does not bracket open and close": 12}
+    assert kinds(read(few)) == {"high and low do not enclose open and close": 12}
 
 
 @pytest.mark.parametrize(("freq", "asked"), [("5min", None), ("15min", "15m"), ("3h", None), ("D", "1h")])
@@ -360,7 +364,9 @@ def test_candles_of_two_lengths_are_refused(read, freq, asked, rows):
     hours = market(120)
     other = market(rows, freq=freq)
     other.index = other.index + pd.Timedelta(days=40)
-    with pytest.raises(DataError, match=r"holds candles of \w+ and of \w+, such as the \d+ from line \d+ \(2021.*spli"):
+    with pytest.raises(
+        DataError, match=r"contains candles of \w+ and of \w+, such as the \d+ from line \d+ \(2021.*spli"
+    ):
         read(pd.concat([hours, other]), interval=asked)
 
 

@@ -24,19 +24,19 @@ def report(*, missing: int = 0, no_trade: int = 0, findings: tuple[Finding, ...]
         (report(missing=100), {"max_missing_share": 0.1}, []),
         (report(missing=101), {"max_missing_share": 0.1}, ["missing"]),
         (report(missing=500, no_trade=450), {"max_missing_share": 0.06}, []),
-        (report(findings=(Finding("exact copy of another row", "dropped", 100),)), {}, []),
+        (report(findings=(Finding("exact duplicate of another row", "dropped", 100),)), {}, []),
         (
             report(
                 findings=(
-                    Finding("exact copy of another row", "dropped", 60),
-                    Finding("rounded copy of another row", "dropped", 41),
+                    Finding("exact duplicate of another row", "dropped", 60),
+                    Finding("rounded duplicate of another row", "dropped", 41),
                 )
             ),
             {},
             ["duplicates"],
         ),
-        (report(findings=(Finding("spike that its neighbours refute", "dropped", 1),)), {}, []),
-        (report(findings=(Finding("spike that its neighbours refute", "dropped", 2),)), {}, ["spikes"]),
+        (report(findings=(Finding("price spike", "dropped", 1),)), {}, []),
+        (report(findings=(Finding("price spike", "dropped", 2),)), {}, ["spikes"]),
         (report(), {"max_age_intervals": 3}, []),
         (report(), {"max_age_intervals": 2}, ["age"]),
     ],
@@ -52,7 +52,7 @@ def test_age_is_asked_only_when_it_is_limited():
 
 def test_a_fact_says_how_many_and_how_many_are_allowed():
     answer = check_quality(report(missing=100), QualitySection(), age_intervals=0)[0]
-    assert answer.fact == "100 of 1,000 candles are missing (10%), at most 5% are allowed (quality.max_missing_share)"
+    assert answer.fact == "100 of 1,000 candles are missing (10%), the limit is 5% (quality.max_missing_share)"
 
 
 def test_age_counts_from_the_end_of_the_newest_candle():

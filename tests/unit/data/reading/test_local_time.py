@@ -58,7 +58,7 @@ def test_only_the_spring_gap_left_is_noted(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", local("America/New_York"), keep="first")
     noted = [one.kind for one in read_candles(path).report.findings if "local time" in one.kind]
     assert len(noted) == 1
-    assert "2019-03-10 02:00 is left out" in noted[0]
+    assert "2019-03-10 02:00 is missing" in noted[0]
     assert "--set data.timezone=America/New_York" in noted[0]
     missing = HOURS.difference(read_candles(path, timezone="America/New_York").frame.index)
     assert list(missing) == [pd.Timestamp("2019-11-03 06:00", tz="UTC")]
