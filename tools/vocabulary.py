@@ -69,7 +69,6 @@ PENDING: tuple[str, ...] = (
     "cryptoml/cli/",
     "cryptoml/doctor/",
     "cryptoml/evaluation/",
-    "cryptoml/models/",
     "cryptoml/registry/",
     "cryptoml/remotes/",
     "cryptoml/reports/",
