@@ -53,7 +53,7 @@ def test_candles_that_are_not_good_enough_are_exit_code_4_with_the_report(projec
         "102 of 800 candles are missing (12.8%)",
         "rows are duplicates",
         "rows are price spikes",
-        "24 are allowed",
+        "the limit is 24",
     ):
         assert words in done.err, done.err
     assert "Hint: see" in done.err

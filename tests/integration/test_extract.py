@@ -240,7 +240,7 @@ def test_a_place_that_is_not_served_is_told_at_once(standin, tmp_path):
 
 def test_a_web_page_in_place_of_the_exchange_is_not_an_empty_market(standin, tmp_path):
     standin.captive = True
-    with pytest.raises(UnavailableError, match="cannot be read"):
+    with pytest.raises(UnavailableError, match="cannot be parsed"):
         fetch(standin, tmp_path)
 
 

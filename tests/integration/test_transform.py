@@ -81,7 +81,7 @@ def test_a_damaged_data_set_is_refused_and_not_trained_on(raw, tmp_path):
         with pytest.raises(DataError, match=r"is damaged|another version of cryptoml"):
             read_processed(made)
     pq.write_table(table.replace_schema_metadata({b"cryptoml.processed": b"{"}), made)
-    with pytest.raises(DataError, match="make it again with cryptoml transform-data"):
+    with pytest.raises(DataError, match="create it again with cryptoml transform-data"):
         read_processed(made)
 
 
