@@ -42,7 +42,7 @@ class Diagnosis:
     @property
     def healthy(self) -> bool:
         """Whether no check found an error."""
-        return not any(finding.tier == "error" for finding in self.findings)
+        return not any(finding.status == "error" for finding in self.findings)
 
 
 def all_checks() -> list[CheckSpec]:
@@ -181,7 +181,7 @@ def is_busy() -> bool:
 
 
 def _went_well(findings: list[Finding] | None) -> bool:
-    return findings is not None and not any(one.tier in ("error", "skipped") for one in findings)
+    return findings is not None and not any(one.status in ("error", "skipped") for one in findings)
 
 
 def _guarded(context: Context, spec: CheckSpec) -> list[Finding]:

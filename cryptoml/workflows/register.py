@@ -56,9 +56,8 @@ class RegisterResult:
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
-        """The result as JSON has it."""
+        """The `result` of --json."""
         return {
-            "schema": "cryptoml.register/1",
             "model_name": self.model_name,
             "version": self.version,
             "run_id": self.run_id,
