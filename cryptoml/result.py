@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -45,7 +45,7 @@ class Failure:
 
     def to_dict(self) -> dict[str, object]:
         """The failure as the envelope has it."""
-        return {**asdict(self), "kind": self.kind, "hint": self.hint or None}
+        return {"code": self.code, "kind": self.kind, "message": self.message, "hint": self.hint or None}
 
 
 def schema_of(command: str) -> str:

@@ -12,7 +12,7 @@ class VersionedFile(TypedDict):
     """A data file or folder."""
 
     path: Annotated[str, "relative to the project folder"]
-    version: Annotated[str, "`md5:...@` and the git commit that pins it, or `uncommitted`"]
+    version: Annotated[str, "`MD5@COMMIT`, with the git commit that pins it, or `uncommitted`"]
     state: Annotated[str, "what was done, or why nothing was"]
 
 

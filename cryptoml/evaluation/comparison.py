@@ -103,7 +103,7 @@ class RunComparison:
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The document of `--json`; a number that is not finite becomes null."""
+        """The `result` of --json."""
         return {
             "experiment": self.experiment,
             "tracking_uri": self.tracking_uri,

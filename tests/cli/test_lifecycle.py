@@ -79,7 +79,7 @@ def test_from_runs_to_a_forecast_that_is_monitored(named: Named) -> None:
     history = named.run("promote", "--history")
     assert history.code == 0
     assert "the best there is" in history.out
-    assert "the ledger is whole and agrees with the registry" in history.out
+    assert "ledger verified: matches the registry" in history.out
     stale = named.run("predict")
     assert stale.code == 4
     assert "candles ago" in stale.err

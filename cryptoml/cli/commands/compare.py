@@ -61,6 +61,7 @@ class CompareDocument(TypedDict):
     runs: list[ComparedRunDocument]
     best: Annotated[dict[str, list[str]], "metric to the ids of the best runs"]
     differing_params: Annotated[dict[str, dict[str, str]], "parameter to run id to value"]
+    significance_level: Annotated[float, "of the pairwise tests"]
     significance: Annotated[list[PairDocument], "empty without `--significance`"]
     notes: list[str]
 

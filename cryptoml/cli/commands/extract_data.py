@@ -112,7 +112,7 @@ def extract_data(
 
     Writes one file for each symbol. A file that exists is continued at its end. No key is needed.
 
-    Example: cryptoml extract-data --symbol ETH/USDT --since 2024-01-01
+    Example: cryptoml extract-data --symbol ETH/USDT --since 2019-01-01
     """
     from cryptoml.cli.configured import configured
     from cryptoml.cli.console import listening, print_result_lines

@@ -48,7 +48,7 @@ def sample_data(
 
     The truth file holds what the best possible model would forecast for each candle.
 
-    Example: cryptoml sample-data --years 1 -o data/raw/sim.csv
+    Example: cryptoml sample-data --years 1 --signal 0.05 -o data/raw/sim.csv
     """
     from cryptoml.cli.console import print_lines
     from cryptoml.workflows.sample_data import make_sample_data
