@@ -22,6 +22,10 @@ def split_docstring(docstring: str) -> tuple[str, str]:
 class Command(TyperCommand):
     """A command whose options are grouped by their `rich_help_panel`; its epilog is the example."""
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words behind the command; typer puts a required argument in braces."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the groups of options in the order of the signature, --help last."""
         arguments, options = [], []

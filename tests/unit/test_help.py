@@ -43,6 +43,7 @@ def test_help_fits_80_columns_and_ends_with_an_example(name, capsys, monkeypatch
     assert max(map(len, shown.splitlines())) <= 80
     assert not re.search(r" <[a-z]", shown), "a type of Python is not a metavar"
     assert "\nOutput:\n" in shown
+    assert "\nOptions:\n  -h, --help " in shown, "every other option has a group"
     heading, example = shown.splitlines()[-2:]
     assert heading == "Example:"
     program, command, *arguments = shlex.split(example)

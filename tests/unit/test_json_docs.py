@@ -33,10 +33,10 @@ that is killed together with its parent.
 {"schema": "cryptoml.train/1", "ok": false, "error": {"code": 4, "kind": "data", "message": "...", "hint": null}}
 ```
 
-A command that fails although it has a result prints both: `doctor` with errors, `train` when the gate refuses the best
-run, `monitor` when the model is worse than persistence, `sync` and `extract-data` when a part failed, `transform-data`
-when a quality gate is not passed. NaN and infinity are `null`. A number in the schema's name changes when keys are
-removed or change their meaning; new keys may be added without.
+A command that fails although it has a result prints both: `doctor` with errors, `train` and `register` when the gate
+refuses the run, `monitor` when the model is worse than persistence, `sync` and `extract-data` when a part failed,
+`transform-data` when a quality gate is not passed. NaN and infinity are `null`. The number in the schema's name changes
+when keys are removed or change their meaning; new keys may be added without.
 
 ```console
 $ cryptoml train --json | jq -r .result.version

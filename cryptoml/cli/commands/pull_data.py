@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cryptoml.cli.data_versions import DataVersions, show_versions
+from cryptoml.cli.options import DATA
 from cryptoml.cli.outcome import Outcome
 
 
@@ -18,9 +19,16 @@ def pull_data(
     ] = None,
     rev: Annotated[
         str | None,
-        typer.Option(metavar="REVISION", show_default="working tree", help="Git revision whose data to get."),
+        typer.Option(
+            metavar="REVISION",
+            rich_help_panel=DATA,
+            show_default="working tree",
+            help="Git revision whose data to get.",
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that were changed here.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", rich_help_panel=DATA, help="Overwrite files that were changed here.")
+    ] = False,
 ) -> Outcome[DataVersions]:
     """Get pinned data files with DVC.
 

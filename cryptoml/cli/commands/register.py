@@ -20,14 +20,14 @@ class RegisterGate(TypedDict):
     """What the gate decided."""
 
     passed: bool
-    reasons: Annotated[list[str], "why the run did not pass; it was forced"]
+    reasons: Annotated[list[str], "why the run did not pass"]
 
 
 class RegisterDocument(TypedDict):
     """The version."""
 
     model_name: Annotated[str, "name in the registry"]
-    version: str
+    version: Annotated[str | None, "null when the gate refused the run"]
     run_id: str
     run_name: str
     new: Annotated[bool, "false when the run was a version already"]
@@ -39,7 +39,9 @@ def register(
     run: Annotated[
         str | None, typer.Argument(metavar="RUN", help="Id or name of a run; cryptoml compare lists them.")
     ] = None,
-    best: Annotated[bool, typer.Option("--best", help="Register the best run of the latest training.")] = False,
+    best: Annotated[
+        bool, typer.Option("--best", rich_help_panel="Run", help="Register the best run of the latest training.")
+    ] = False,
     force: Annotated[
         bool, typer.Option("--force", rich_help_panel=GATE, help="Register the run even if the gate refuses it.")
     ] = False,
@@ -68,17 +70,30 @@ def register(
     from cryptoml.cli.configured import configured
     from cryptoml.cli.console import listening
     from cryptoml.errors import UsageError
-    from cryptoml.workflows.register import RegisterRequest
+    from cryptoml.result import Failure
+    from cryptoml.workflows.register import GateRefusedError, RegisterRequest
     from cryptoml.workflows.register import register as enter
 
     if (run is None) != best:
         raise UsageError("which run?", hint="name one (cryptoml compare shows them), or --best")
     settings, loaded = configured(config, set_)
-    with listening() as listener:
-        done = enter(
-            RegisterRequest(settings, loaded.config, run=run, force=force, reason=reason, data=data),
-            on_event=listener,
-        )
+    try:
+        with listening() as listener:
+            done = enter(
+                RegisterRequest(settings, loaded.config, run=run, force=force, reason=reason, data=data),
+                on_event=listener,
+            )
+    except GateRefusedError as error:
+        refused: RegisterDocument = {
+            "model_name": loaded.config.registry.model_name,
+            "version": None,
+            "run_id": error.run.run_id,
+            "run_name": error.run.name,
+            "new": False,
+            "gate": {"passed": False, "reasons": list(error.decision.reasons)},
+            "warnings": list(error.decision.warnings),
+        }
+        return Outcome(refused, lambda: None, Failure.of(error))
     return Outcome(done.to_dict(), lambda: _show(done))
 
 

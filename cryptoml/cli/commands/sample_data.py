@@ -10,6 +10,8 @@ import typer
 from cryptoml.cli.options import OUTPUT
 from cryptoml.cli.outcome import Outcome
 
+SIMULATION = "Simulation"
+
 
 class SampleDocument(TypedDict):
     """The simulated candles."""
@@ -30,18 +32,31 @@ def sample_data(
             "-o", "--output", metavar="FILE", rich_help_panel=OUTPUT, help="CSV, CSV.gz or Parquet file to write."
         ),
     ],
-    symbol: Annotated[str, typer.Option(metavar="SYMBOL", help="Symbol written into the file.")] = "SIM",
+    symbol: Annotated[
+        str, typer.Option(metavar="SYMBOL", rich_help_panel=SIMULATION, help="Symbol written into the file.")
+    ] = "SIM",
     interval: Annotated[
-        str, typer.Option(metavar="INTERVAL", help="Candle interval, such as 1m, 15m, 1h or 1d.")
+        str,
+        typer.Option(
+            metavar="INTERVAL", rich_help_panel=SIMULATION, help="Candle interval, such as 1m, 15m, 1h or 1d."
+        ),
     ] = "1h",
-    years: Annotated[float, typer.Option(min=0.01, max=20, metavar="N", help="Years of candles.")] = 5.0,
+    years: Annotated[
+        float, typer.Option(min=0.01, max=20, metavar="N", rich_help_panel=SIMULATION, help="Years of candles.")
+    ] = 5.0,
     signal: Annotated[
         float,
         typer.Option(
-            min=0.0, max=0.5, metavar="R2", help="Best possible R2 on next-candle returns; 0 is a random walk."
+            min=0.0,
+            max=0.5,
+            metavar="R2",
+            rich_help_panel=SIMULATION,
+            help="Best possible R2 on next-candle returns; 0 is a random walk.",
         ),
     ] = 0.01,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same bytes.")] = 7,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", rich_help_panel=SIMULATION, help="The same seed gives the same bytes.")
+    ] = 7,
     force: Annotated[bool, typer.Option("--force", rich_help_panel=OUTPUT, help="Overwrite an existing file.")] = False,
 ) -> Outcome[SampleDocument]:
     """Write simulated candles and their truth.

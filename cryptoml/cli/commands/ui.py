@@ -16,8 +16,10 @@ class UiDocument(TypedDict):
 
 
 def ui(
-    port: Annotated[int, typer.Option(min=1, max=65535, metavar="PORT", help="Port on loopback.")] = 5000,
-    browser: Annotated[bool, typer.Option(help="Open the pages in a browser.")] = True,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, metavar="PORT", rich_help_panel="Pages", help="Port on loopback.")
+    ] = 5000,
+    browser: Annotated[bool, typer.Option(rich_help_panel="Pages", help="Open the pages in a browser.")] = True,
 ) -> Outcome[UiDocument]:
     """Open MLflow's pages in a browser.
 
