@@ -69,7 +69,7 @@ def ours(data: Path, folder: Path, *options: str) -> tuple[float, dict[str, floa
     seconds = time.perf_counter() - started
     if done.returncode not in (0, 6):
         sys.exit(done.stderr[-3000:])
-    rows = json.loads(done.stdout.strip().splitlines()[-1])["models"]
+    rows = json.loads(done.stdout)["result"]["models"]
     return seconds, {f"fit {row['model_type']}": row["metrics"]["training_time_seconds"] for row in rows}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import subprocess
@@ -10,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -71,11 +70,17 @@ class Done:
     out: str
     err: str
 
-    def json(self) -> dict[str, object]:
-        """The JSON document in the last line of standard output."""
-        document = json.loads(self.out.strip().splitlines()[-1])
-        assert isinstance(document, dict)
-        return document
+    def envelope(self) -> dict[str, Any]:
+        """What --json printed: all of standard output, checked against the command's schema."""
+        from tests.json_schemas import check_envelope
+
+        (line,) = self.out.splitlines()
+        return check_envelope(line, self.code)
+
+    def json(self) -> dict[str, Any]:
+        """The result in that document."""
+        result: dict[str, Any] = self.envelope()["result"]
+        return result
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ PENDING: tuple[str, ...] = (
     "cryptoml/tracking/",
     "cryptoml/workflows/",
     "docs/cli.md",
+    "docs/json.md",
     "tests/",
 )
 

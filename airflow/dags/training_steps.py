@@ -114,9 +114,15 @@ def _of_connection(part: str) -> str:
     return f"{found}{{{{ (found.{part} or '') if found else '' }}}}"
 
 
+def _result(line: str) -> dict[str, Any]:
+    """The result in the line that a command prints with --json; see docs/json.md."""
+    result: dict[str, Any] = json.loads(line)["result"]
+    return result
+
+
 def _version(line: str) -> str:
     """Extract the version of the data set from the output of `push-data --json`."""
-    files = {Path(one["path"]).parts[1]: one["version"] for one in json.loads(line)["files"]}
+    files = {Path(one["path"]).parts[1]: one["version"] for one in _result(line)["files"]}
     return files["processed"]
 
 
@@ -157,6 +163,6 @@ def train_model(options: Options, data: Any, version: Any, **more: Any) -> BashO
         options,
         env={"DATA": data, "VERSION": version, "MODELS": "{{ params.models | join(',') }}"},
         limit_s=options.train_limit_seconds,
-        output_processor=json.loads,
+        output_processor=_result,
         **more,
     )

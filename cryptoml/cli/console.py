@@ -1,17 +1,15 @@
-"""How things are shown: results to standard output, talk and progress to standard error, JSON last of all."""
+"""How things are shown: results to standard output, messages and progress to standard error."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from cryptoml import events
 from cryptoml.cli.streams import say_last
-from cryptoml.evaluation.figures import finite_or_none
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -161,13 +159,5 @@ def print_lines(lines: Sequence[str]) -> None:
 
 
 def print_result_lines(lines: Sequence[str]) -> None:
-    """Lines on standard output that a program reads, written when the command is over: nothing comes after them."""
+    """Lines that a program reads, on standard output when the command is over: nothing comes after them."""
     say_last("".join(f"{line}\n" for line in lines))
-
-
-def print_json_last(document: Mapping[str, Any]) -> None:
-    """One JSON document in one line, written when the command is over: nothing comes after it.
-
-    Airflow merges both streams and takes the last line. A number that is not finite becomes null.
-    """
-    say_last(json.dumps(finite_or_none(document), default=str, allow_nan=False) + "\n")

@@ -1,4 +1,4 @@
-"""Options that many commands share."""
+"""Options that many commands share, and the notes in --help on where else a value may come from."""
 
 from __future__ import annotations
 
@@ -7,11 +7,37 @@ from typing import Annotated
 
 import typer
 
+# Groups of options in --help.
+DATA = "Data"
+CONFIGURATION = "Configuration"
+OUTPUT = "Output"
+NEWEST_DATA = "newest file below data/"
+
+
+def config_key(key: str) -> str:
+    """The note that an option stands for a key of the config, which has an environment variable as well."""
+    section, _, name = key.partition(".")
+    return f"[config: {key}; env: CRYPTOML_{section.upper()}__{name.upper()}]"
+
+
 ConfigFile = Annotated[
-    Path | None, typer.Option(help="YAML config; configs/default.yaml of the project when it is there.")
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        rich_help_panel=CONFIGURATION,
+        show_default="configs/default.yaml if it exists",
+        help="YAML config.",
+    ),
 ]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", help="Override one key of the config: --set models.rf.n_estimators=300.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        rich_help_panel=CONFIGURATION,
+        help="Override a config key, such as models.rf.n_estimators=300; repeatable. [env: CRYPTOML_SECTION__KEY]",
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON, the last one.")]
-Wide = Annotated[bool, typer.Option("--wide", help="Show all columns, however narrow the terminal.")]
+Wide = Annotated[
+    bool, typer.Option("--wide", rich_help_panel=OUTPUT, help="Show all columns, however narrow the terminal.")
+]

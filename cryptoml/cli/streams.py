@@ -6,11 +6,23 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 READER_GONE = 141
 
-_last_words: list[str] = []
+
+@dataclass
+class _Output:
+    """Where the result goes, and what of it is still to be written. opened: the streams are this process's own."""
+
+    descriptor: int = 1
+    pending: list[str] = field(default_factory=list)
+    opened: bool = False
+    is_written: bool = False
+
+
+_output = _Output()
 
 
 def open_streams() -> None:
@@ -27,15 +39,24 @@ def open_streams() -> None:
         # In the C locale they let pass what was read undecoded, and nothing else.
         if hasattr(stream, "reconfigure") and stream.errors in ("strict", "surrogateescape"):
             stream.reconfigure(errors="replace")
+    _output.opened = True
+
+
+def reserve_stdout() -> None:
+    """Keep standard output for `say_last` alone: whatever libraries print goes to standard error from now on."""
+    if _output.opened and _output.descriptor == 1:
+        sys.stdout.flush()
+        _output.descriptor = os.dup(1)
+        os.dup2(2, 1)
 
 
 def say_last(text: str) -> None:
     """Keep `text` for standard output until the process leaves."""
-    _last_words.append(text)
+    _output.pending.append(text)
 
 
 def leave(code: int) -> NoReturn:
-    """Write the last words and end the process at once.
+    """Write what `say_last` kept and end the process at once.
 
     Exit handlers of libraries are left out on purpose: they could write after the result, hang or crash, and fits
     in other threads would be waited for.
@@ -45,12 +66,15 @@ def leave(code: int) -> NoReturn:
         logging.shutdown()
         with suppress(OSError, ValueError):
             sys.stderr.flush()
-        sys.stdout.flush()
-        if _last_words:
+        if _output.descriptor == 1:
+            sys.stdout.flush()
+        else:
+            with suppress(OSError, ValueError):
+                sys.stdout.flush()
+        if _output.pending:
             # From here on no other thread, native ones included, gets a word in on standard error.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-            os.set_blocking(1, True)
-            _write(1, "".join(_last_words).encode("utf-8", "surrogateescape"))
+            _write_pending()
     except BrokenPipeError:
         code = code or READER_GONE
     except (OSError, ValueError) as error:
@@ -58,6 +82,21 @@ def leave(code: int) -> NoReturn:
         with suppress(OSError):
             _write(talk, f"cryptoml: the result cannot be written: {error}\n".encode())
     os._exit(code)
+
+
+def leave_stopped(code: int, text: str) -> NoReturn:
+    """End the process at once after a signal, with `text` on standard output unless a result is there already."""
+    if text and not _output.is_written:
+        _output.pending[:] = [text]
+        with suppress(OSError, ValueError):
+            _write_pending()
+    os._exit(code)
+
+
+def _write_pending() -> None:
+    _output.is_written = True
+    os.set_blocking(_output.descriptor, True)
+    _write(_output.descriptor, "".join(_output.pending).encode("utf-8", "surrogateescape"))
 
 
 def _write(number: int, data: bytes) -> None:

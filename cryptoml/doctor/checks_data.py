@@ -14,6 +14,7 @@ from cryptoml.remotes.dvc import project as dvc_project
 from cryptoml.remotes.dvc.cache import cache_of, matches
 from cryptoml.remotes.dvc.pins import Pin, pins_at
 from cryptoml.remotes.dvc.project import DvcRemote
+from cryptoml.system.plurals import counted
 
 STALE_INTERVALS = 48
 # Larger files take too long to read here.
@@ -75,19 +76,20 @@ def data_versions(context: Context) -> Iterator[Finding]:
         and not matches(context.folder, pin)
     ]
     if absent:
-        yield warning(f"{len(absent)} pinned file(s) are not here, such as {absent[0].path}", "cryptoml pull-data")
+        yield warning(f"{counted(len(absent), 'pinned file')} not here, such as {absent[0].path}", "cryptoml pull-data")
     if changed:
         yield warning(
-            f"{len(changed)} pinned file(s) were changed here, such as {changed[0].path}", "cryptoml push-data --commit"
+            f"{counted(len(changed), 'pinned file')} changed here, such as {changed[0].path}",
+            "cryptoml push-data --commit",
         )
     added = [] if changed else _added(context.folder, [pin for pin in pinned if pin not in lists], pins)
     if added:
         yield warning(
-            f"{len(added)} file(s) in pinned folders are in no version, such as {added[0]}",
+            f"{counted(len(added), 'file')} in pinned folders without a version, such as {added[0]}",
             "cryptoml push-data --commit",
         )
     if not absent and not changed and not added:
-        yield ok(f"{len(pins)} pinned file(s) are here as pinned")
+        yield ok(f"{counted(len(pins), 'pinned file')} here, unchanged")
 
 
 def _added(folder: Path, pinned: list[Pin], files: list[Pin]) -> list[Path]:
@@ -113,7 +115,7 @@ def data_pushed(context: Context) -> Iterator[Finding]:
         except DataError as fault:
             yield error(f'{fault.fact.rstrip(".")}; dvc pull would only say "is your cache up to date?"', fault.hint)
             return
-    yield ok(f"the remote has {'all' if len(pins) <= 5 else 'the first 5 of'} {len(pins)} pinned file(s)")
+    yield ok(f"the remote has {'all' if len(pins) <= 5 else 'the first 5 of'} {counted(len(pins), 'pinned file')}")
 
 
 def _remote_of(context: Context, pin: Pin) -> DvcRemote:

@@ -13,6 +13,7 @@ from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import Finding, check, error, ok, skipped, warning
 from cryptoml.errors import AccessError, CryptomlError, UnavailableError
 from cryptoml.remotes.http import Answer, ask
+from cryptoml.system.plurals import counted
 from cryptoml.tracking.store.errors import masked, store_in_words
 from cryptoml.tracking.store.preflight import deleted_experiment
 
@@ -52,7 +53,7 @@ def mlflow(context: Context) -> Iterator[Finding]:
     except UnavailableError as fault:
         if not is_remote(context):
             yield warning(fault.fact.rstrip("."), fault.hint)
-            yield skipped("its content was not looked at")
+            yield skipped("its content was not checked")
             return
         yield error(
             f"{fault.fact.rstrip('.')} (a plain mlflow call would hang for 4 minutes; cryptoml keeps runs and goes on)",
@@ -164,7 +165,7 @@ def journal(context: Context) -> Iterator[Finding]:
 
     waiting = journal_of(context.config).pending()
     if waiting:
-        yield warning(f"{len(waiting)} run(s) wait to be delivered", "cryptoml sync")
+        yield warning(f"{counted(len(waiting), 'run')} waiting to be delivered", "cryptoml sync")
     else:
         yield ok("nothing waits")
 

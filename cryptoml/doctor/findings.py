@@ -9,28 +9,18 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from cryptoml.doctor.context import Context
 
-Tier = Literal["ok", "warning", "error", "skipped"]
+Status = Literal["ok", "warning", "error", "skipped"]
 
 
 @dataclass(frozen=True)
 class Finding:
     """One sentence about the set-up. hint: the command or the step that fixes it. fix: does so safely."""
 
-    tier: Tier
+    status: Status
     text: str
     hint: str = ""
     fix: Callable[[], object] | None = None
     check: str = ""
-
-    def to_dict(self) -> dict[str, object]:
-        """The finding as JSON has it."""
-        return {
-            "check": self.check,
-            "tier": self.tier,
-            "text": self.text,
-            "hint": self.hint,
-            "fixable": self.fix is not None,
-        }
 
 
 CheckFunction = Callable[["Context"], Iterable[Finding]]

@@ -42,7 +42,7 @@ class Diagnosis:
     @property
     def healthy(self) -> bool:
         """Whether no check found an error."""
-        return not any(finding.tier == "error" for finding in self.findings)
+        return not any(finding.status == "error" for finding in self.findings)
 
 
 def all_checks() -> list[CheckSpec]:
@@ -121,9 +121,9 @@ def _run(
             done[name].wait(max(0.0, began + SLOW_S - time.monotonic()))
         broken = [name for name in spec.needs if not _went_well(found.get(name))]
         if broken:
-            result = [Finding("skipped", f"not looked at, as {broken[0]} did not go well")]
+            result = [Finding("skipped", f"needs {broken[0]}, which did not pass")]
         elif offline and spec.asks_network(context):
-            result = [Finding("skipped", "not looked at: --offline")]
+            result = [Finding("skipped", "skipped by --offline")]
         else:
             result = _guarded(context, spec)
         found[spec.name] = [named(finding, spec.name, context.mask) for finding in result]
@@ -165,7 +165,7 @@ def _at_work(done: Mapping[str, threading.Event], specs: Sequence[CheckSpec]) ->
 def _late(asks_network: bool, waits_for: str | None, seconds: float) -> Finding:
     """The finding for a check that is not done: silence is the network's fault, slowness this machine's."""
     if waits_for is not None:
-        return Finding("skipped", f"not looked at, as {waits_for} is not done")
+        return Finding("skipped", f"needs {waits_for}, which has not finished")
     hint = "try again; cryptoml doctor NAME looks at one thing"
     if asks_network and seconds < SLOW_S:
         return Finding("error", f"no answer within {seconds:.0f} s", hint)
@@ -181,7 +181,7 @@ def is_busy() -> bool:
 
 
 def _went_well(findings: list[Finding] | None) -> bool:
-    return findings is not None and not any(one.tier in ("error", "skipped") for one in findings)
+    return findings is not None and not any(one.status in ("error", "skipped") for one in findings)
 
 
 def _guarded(context: Context, spec: CheckSpec) -> list[Finding]:

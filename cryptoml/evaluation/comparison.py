@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.evaluation.figures import finite_or_none
 from cryptoml.evaluation.metrics import StoredMetric, stored_metrics
 
 if TYPE_CHECKING:
@@ -104,9 +103,8 @@ class RunComparison:
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The document of `--json`; a number that is not finite becomes null."""
+        """The `result` of --json."""
         return {
-            "schema": "cryptoml.compare/1",
             "experiment": self.experiment,
             "tracking_uri": self.tracking_uri,
             "sort": self.sort,
@@ -114,7 +112,7 @@ class RunComparison:
             "best": {metric: sorted(ids) for metric, ids in self.best.items()},
             "differing_params": {name: dict(values) for name, values in self.differing.items()},
             "significance_level": self.level,
-            "significance": [finite_or_none(vars(pair)) for pair in self.pairs],
+            "significance": [vars(pair) for pair in self.pairs],
             "notes": list(self.notes),
         }
 
@@ -190,6 +188,6 @@ def _document(row: ComparedRun) -> dict[str, Any]:
         "dataset_version": row.tags.get("dataset_version"),
         "training_id": row.tags.get("training_id"),
         "start_time_ms": row.start_time_ms,
-        "metrics": finite_or_none(row.metrics),
+        "metrics": dict(row.metrics),
         "params": dict(row.params),
     }

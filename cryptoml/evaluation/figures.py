@@ -33,12 +33,3 @@ def price(value: float) -> str:
 def only_finite(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values without the numbers that are not finite."""
     return {name: value for name, value in values.items() if not isinstance(value, float) or math.isfinite(value)}
-
-
-def finite_or_none(value: Any) -> Any:
-    """The value as JSON can hold it: numbers that are not finite become None, at any depth of mappings and lists."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {name: finite_or_none(one) for name, one in value.items()}
-    return [finite_or_none(one) for one in value] if isinstance(value, list | tuple) else value

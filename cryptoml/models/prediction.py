@@ -32,12 +32,11 @@ class Prediction:
     logged: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The document of `--json`; times are ISO, UTC."""
+        """The `result` of --json; times are ISO, UTC."""
         rows = self.table.reset_index()
         for name in ("timestamp", "made_at", "target_time"):
             rows[name] = rows[name].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
         return {
-            "schema": "cryptoml.predict/1",
             "model": self.model,
             "version": self.version,
             "run_id": self.run_id,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.evaluation.comparison import ComparedRun
-from cryptoml.evaluation.figures import finite_or_none
 from cryptoml.evaluation.metrics import root_mean_square, skill_score, table_metrics
+from cryptoml.result import finite_or_none
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,7 @@ from cryptoml.errors import StoppedError
 
 LIMIT_S = 3.5
 RAISE_AGAIN_S = 0.02
-STOPPED = "cryptoml: stopped by a signal."
+STOPPED = "stopped by a signal."
 # Ctrl-C, `kill`, a closed terminal, Ctrl-\, and what cluster schedulers send before a time limit.
 SIGNALS = tuple(
     getattr(signal, name)
@@ -48,11 +48,17 @@ def raise_if_stopped() -> None:
         raise StoppedError(_received)
 
 
-def run_stoppable(work: Callable[[], NoReturn], *, on_signal: Callable[[int, int], None]) -> NoReturn:
+def run_stoppable(
+    work: Callable[[], NoReturn],
+    *,
+    on_signal: Callable[[int, int], None],
+    on_killed: Callable[[int, str], str],
+) -> NoReturn:
     """Run `work`, which ends the process itself, and end with its exit code; before any thread is started.
 
     `on_signal(child's pid, signal number)` is called in the parent while the child cleans up, for what must be
-    done should it not come to that.
+    done should it not come to that. `on_killed(exit code, message)` returns what the parent writes to standard output
+    for a child that was killed before it could write anything itself.
     """
     if not hasattr(os, "fork"):
         _listen()
@@ -66,7 +72,7 @@ def run_stoppable(work: Callable[[], NoReturn], *, on_signal: Callable[[int, int
         _end_with(_command_pid)
         _listen()
         work()
-    _supervise(worker, on_signal)
+    _supervise(worker, on_signal, on_killed)
 
 
 def _listen() -> None:
@@ -115,10 +121,10 @@ def _end_with(parent: int) -> None:
         os._exit(128 + signal.SIGKILL)
 
 
-def _supervise(worker: int, on_signal: Callable[[int, int], None]) -> NoReturn:
+def _supervise(worker: int, on_signal: Callable[[int, int], None], on_killed: Callable[[int, str], str]) -> NoReturn:
     asked = 0
     # Threads that were there before the fork (an agent's, say) live on in this process; they get no word in.
-    talk = os.dup(2)
+    out, talk = os.dup(1), os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for number in (1, 2):
         os.dup2(nowhere, number)
@@ -147,8 +153,9 @@ def _supervise(worker: int, on_signal: Callable[[int, int], None]) -> NoReturn:
     code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
     if code < 0:
         hint = ". The memory may have run out." if code == -signal.SIGKILL else "."
-        text = STOPPED if asked else f"cryptoml: ended by signal {-code}{hint}"
-        with suppress(OSError):
-            os.write(talk, f"{text}\n".encode())
+        message = STOPPED if asked else f"ended by signal {-code}{hint}"
         code = 128 + (asked or -code)
+        for descriptor, text in ((talk, f"cryptoml: {message}\n"), (out, on_killed(code, message))):
+            with suppress(OSError):
+                os.write(descriptor, text.encode())
     os._exit(code)

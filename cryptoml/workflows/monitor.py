@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from cryptoml.config.schema import Config
 from cryptoml.data.project_files import find_data, read_any
 from cryptoml.errors import DataError, UsageError
-from cryptoml.evaluation.figures import finite_or_none
 from cryptoml.registry.champion import check_fit, grid_of
 from cryptoml.registry.version_models import choose, load
 from cryptoml.settings import Settings
@@ -82,10 +81,9 @@ class MonitorResult:
         return 6 if self.word == "worse" else 0
 
     def to_dict(self) -> dict[str, Any]:
-        """The document of `--json`; a number that is not finite becomes null."""
+        """The `result` of --json."""
         drift = None if self.drift is None else [vars(one) for one in self.drift]
-        document = {"schema": "cryptoml.monitor/1", **vars(self), "drift": drift, "warnings": list(self.warnings)}
-        return {name: finite_or_none(value) for name, value in document.items()}
+        return {**vars(self), "drift": drift, "warnings": list(self.warnings)}
 
 
 def monitor(request: MonitorRequest) -> MonitorResult:

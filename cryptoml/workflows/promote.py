@@ -52,10 +52,9 @@ class Promoted:
     warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, object]:
-        """The result as JSON has it."""
+        """The `result` of --json."""
         displaced = [entry.displaced for entry in self.entries if entry.displaced]
         return {
-            "schema": "cryptoml.promote/1",
             "model_name": self.model_name,
             "version": self.version,
             "from": self.from_stage,

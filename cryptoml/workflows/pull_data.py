@@ -19,6 +19,7 @@ from cryptoml.remotes.dvc.requests import DataResult, Remotes, VersionedFile, in
 from cryptoml.remotes.dvc.session import need_root
 from cryptoml.settings import Settings
 from cryptoml.system.files import in_words
+from cryptoml.system.plurals import counted
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def _clear(folder: Path, pin: Pin, files: Sequence[Pin], cache: Cache, on_event:
         else:
             kept.append(name)
     if kept:
-        on_event(events.Warned(f"{pin.path}: {len(kept)} file(s) of no version were kept, such as {kept[0]}"))
+        on_event(events.Warned(f"{pin.path}: kept {counted(len(kept), 'file')} without a version, such as {kept[0]}"))
 
 
 def _rows(folder: Path, one: Choice, files: Sequence[Pin], changed: set[Path]) -> list[VersionedFile]:

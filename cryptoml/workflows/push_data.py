@@ -18,6 +18,7 @@ from cryptoml.remotes.dvc.pins import Pin, owner_of, pins_at
 from cryptoml.remotes.dvc.requests import DataResult, Remotes, VersionedFile, inside, told, version_of
 from cryptoml.remotes.dvc.session import need_root
 from cryptoml.settings import Settings
+from cryptoml.system.plurals import counted
 
 SKIPPED = (".git", ".dvc", ".venv")
 
@@ -75,7 +76,7 @@ def push_data(
     _refuse_unlisted(asked, rows)
     gone = [row.path for row in rows if row.state == "removed"]
     if gone:
-        on_event(events.Warned(f"{len(gone):,} file(s) are no longer in their pinned folder, such as {gone[0]}"))
+        on_event(events.Warned(f"{counted(len(gone), 'file')} removed from a pinned folder, such as {gone[0]}"))
     return DataResult(remotes.shown(), tuple(rows), sent, made)
 
 

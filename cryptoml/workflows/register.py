@@ -56,9 +56,8 @@ class RegisterResult:
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
-        """The result as JSON has it."""
+        """The `result` of --json."""
         return {
-            "schema": "cryptoml.register/1",
             "model_name": self.model_name,
             "version": self.version,
             "run_id": self.run_id,
@@ -69,8 +68,23 @@ class RegisterResult:
         }
 
 
+class GateRefusedError(AnswerIsNoError):
+    """The gate refuses a run; its decision says why."""
+
+    def __init__(self, run: RunView, decision: GateDecision) -> None:
+        super().__init__(
+            f"{run.name} is not registered: {' '.join(decision.reasons)}",
+            hint="train a better one, or --force with a --reason",
+        )
+        self.run = run
+        self.decision = decision
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.run, self.decision))
+
+
 def register(request: RegisterRequest, *, on_event: events.OnEvent = events.ignore) -> RegisterResult:
-    """Register a run; raises AnswerIsNoError with the gate's reasons, or for a run that cannot be registered."""
+    """Register a run; raises GateRefusedError, or AnswerIsNoError for a run that cannot be registered."""
     if request.force and not request.reason:
         raise UsageError("a registration that is forced needs a reason.", hint='add --reason "..."')
     settings, config = request.settings, request.config
@@ -85,10 +99,7 @@ def register(request: RegisterRequest, *, on_event: events.OnEvent = events.igno
         champion, note = _champion(store, request, run)
         decision = judge(cast("Word", run.tags["verdict"]), run.metrics, report, config, champion=champion)
         if not decision.passed and not request.force:
-            raise AnswerIsNoError(
-                f"{run.name} is not registered: {' '.join(decision.reasons)}",
-                hint="train a better one, or --force with a --reason",
-            )
+            raise GateRefusedError(run, decision)
         digest = run.tags.get(MODEL_SHA256) or fetched_digest(store, settings, Chosen(run.run_id, run.name))
         run_tags = {**run.tags, MODEL_SHA256: digest}
         description, tags = version_texts(RunFacts(run.name, report.source, run.params, run.metrics, run_tags))

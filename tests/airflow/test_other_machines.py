@@ -56,9 +56,9 @@ def test_each_step_on_a_machine_of_its_own(tmp_path: Path, tasks, exchange):
         printed[name] = run_step(tasks[name], machine, environ | values)
         values |= {"RAW": printed.get("extract_data", ""), "DATA": printed.get("transform_data", "")}
         if name == "version_data":
-            files = json.loads(printed[name])["files"]
+            files = json.loads(printed[name])["result"]["files"]
             values["VERSION"] = next(one["version"] for one in files if one["path"] == values["DATA"])
-    result = json.loads(printed["train_model"])
+    result = json.loads(printed["train_model"])["result"]
     assert result["dataset_version"] == values["VERSION"]
     assert result["registered"]
 

@@ -34,7 +34,7 @@ def troubles(project: Project) -> list[object]:
         done = project.run("doctor", "--json", fresh=True)
     findings = done.json()["findings"]
     assert isinstance(findings, list)
-    return [one for one in findings if one["tier"] in ("error", "skipped")]
+    return [one for one in findings if one["status"] in ("error", "skipped")]
 
 
 @pytest.mark.slow

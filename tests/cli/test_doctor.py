@@ -36,7 +36,7 @@ def findings(done: Done) -> dict[str, list[dict[str, str]]]:
 
 def complaint(done: Done, check: str, tier: str) -> dict[str, str]:
     """The one finding of that check and tier."""
-    hits = [one for one in findings(done)[check] if one["tier"] == tier]
+    hits = [one for one in findings(done)[check] if one["status"] == tier]
     assert hits, findings(done)[check]
     assert hits[0]["hint"], hits[0]
     return hits[0]
@@ -52,7 +52,7 @@ def put(hub: Project, name: str, text: str) -> Path:
 def test_a_healthy_set_up_has_no_errors_and_is_looked_at_in_order(connected: Hub) -> None:
     done = connected.run("doctor", "--json")
     assert done.code == 0, done.out
-    assert {one["tier"] for hits in findings(done).values() for one in hits} <= {"ok", "warning"}
+    assert {one["status"] for hits in findings(done).values() for one in hits} <= {"ok", "warning"}
     names = list(findings(done))
     listed = [line.split()[0] for line in connected.run("doctor", "--list").out.splitlines()]
     assert names == listed
@@ -130,7 +130,7 @@ def test_6_and_7_data_never_pushed_and_credentials_missing(connected: Hub) -> No
     put(connected, "data/raw/a.csv", "one\n")
     assert connected.run("push-data").code == 0
     well = connected.run("doctor", "data-pushed", "--json")
-    assert findings(well)["data-pushed"][0]["tier"] == "ok"
+    assert findings(well)["data-pushed"][0]["status"] == "ok"
     store = connected.standin.state.dvc_folder(connected.slug)
     shutil.rmtree(store)
     store.mkdir()
@@ -139,7 +139,7 @@ def test_6_and_7_data_never_pushed_and_credentials_missing(connected: Hub) -> No
     missing = connected.run("doctor", "dvc-credentials", "--json")
     assert "plain dvc gets 401" in complaint(missing, "dvc-credentials", "warning")["text"]
     fixed = connected.run("doctor", "dvc-credentials", "--fix", "--json")
-    assert findings(fixed)["dvc-credentials"][0]["tier"] == "ok"
+    assert findings(fixed)["dvc-credentials"][0]["status"] == "ok"
     assert connected.token in (connected.folder / ".dvc/config.local").read_text()
     assert (connected.folder / ".dvc/config.local").stat().st_mode & 0o777 == 0o600
     env_file.write_variables(connected.folder / ".env", {"DAGSHUB_TOKEN": ""})
@@ -184,7 +184,7 @@ def test_12_the_storage_is_full(connected: Hub) -> None:
 def test_14_tokens_in_git(connected: Hub) -> None:
     hub = connected
     well = hub.run("doctor", "committed-secrets", "--json")
-    assert findings(well)["committed-secrets"][0]["tier"] == "ok"
+    assert findings(well)["committed-secrets"][0]["status"] == "ok"
     hub.git("add", "--force", ".env")
     assert (
         ".env is tracked"
@@ -243,11 +243,11 @@ def test_a_dead_server_costs_seconds_and_what_needs_it_is_skipped(connected: Hub
     assert seconds < 40
     assert "4 minutes" in complaint(done, "mlflow", "error")["text"]
     for name in ("mlflow-write", "mlflow-registry", "mlflow-server", "dagshub-repository"):
-        assert findings(done)[name][0]["tier"] == "skipped"
+        assert findings(done)[name][0]["status"] == "skipped"
     connected.git("remote", "remove", "origin")
     offline = connected.run("doctor", "--offline", "--json", environ=environ)
     assert offline.code == 0, offline.out
-    assert findings(offline)["mlflow"][0]["tier"] == "skipped"
+    assert findings(offline)["mlflow"][0]["status"] == "skipped"
 
 
 def test_no_account_broken_settings_and_a_folder_of_nothing(project: Project, tmp_path: Path) -> None:
@@ -258,8 +258,8 @@ def test_no_account_broken_settings_and_a_folder_of_nothing(project: Project, tm
     broken = project.run("doctor", "--json")
     assert broken.code == 6
     assert "CRYPTOML_WORKERS" in complaint(broken, "settings", "error")["text"]
-    assert findings(broken)["mlflow"][0]["tier"] == "skipped"
-    assert findings(broken)["disk"][0]["tier"] == "ok"
+    assert findings(broken)["mlflow"][0]["status"] == "skipped"
+    assert findings(broken)["disk"][0]["status"] == "ok"
     unknown = project.run("doctor", "mlfow")
     assert unknown.code == 2
     assert "did you mean mlflow" in unknown.err
@@ -271,7 +271,7 @@ def test_data_that_are_changed_absent_or_unreadable(project: Project) -> None:
     assert project.run("sample-data", "--years", "0.1", "-o", "data/raw/sim.csv").code == 0
     assert project.run("push-data").code == 0
     well = project.run("doctor", "data", "data-versions", "data-pushed", "--json")
-    assert {one["tier"] for one in findings(well)["data-versions"] + findings(well)["data-pushed"]} == {"ok"}
+    assert {one["status"] for one in findings(well)["data-versions"] + findings(well)["data-pushed"]} == {"ok"}
     assert "too old to forecast from" in complaint(well, "data", "warning")["text"]
     put(project, "data/raw/sim.csv", "this is no candle file\n")
     (project.folder / "data/raw/sim.truth.csv").unlink()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import threading
@@ -59,7 +58,7 @@ def test_paths_are_the_last_lines_and_the_second_call_has_nothing_to_do(project,
     assert again.code == 0
     assert again.out.count("\n") == 1
     document = again.json()
-    assert document["error"] is None
+    assert document["failed"] == []
     assert document["markets"][0] == {
         "symbol": "BTC/USDT",
         "path": str(raw / "BTCUSDT_1h.csv"),
@@ -128,8 +127,8 @@ def test_an_exchange_that_is_away_is_exit_code_5_with_the_result_so_far(project,
     standin.faults_after, standin.faults = 1, [Fault("418", "7200")]
     done = run(project, standin, "--config", "my.yaml", "-o", "here", "--json")
     assert done.code == 5
-    document = json.loads(done.out)
-    assert "7,200 s" in document["error"]
+    assert "7,200 s" in done.envelope()["error"]["message"]
+    document = done.json()
     (market,) = document["markets"]
     assert (market["path"], market["added"], market["first"]) == ("here/ETHBTC_1h.csv", 1000, "2019-01-02 00:00")
     assert "Hint: run the same command again" in done.err

@@ -67,6 +67,11 @@ def test_from_runs_to_a_forecast_that_is_monitored(named: Named) -> None:
     compared = named.run("compare")
     assert compared.code == 0, compared.err
     assert compared.out.index("persistence_") < compared.out.index("ridge_")
+    strict = (*named.options[:2], "--set", "gate.min_skill=0.9")
+    refused = lab.project.run("register", "--best", "--json", *strict)
+    assert refused.code == 6, refused.err
+    assert (refused.json()["version"], refused.json()["gate"]["passed"]) == (None, False)
+    assert refused.envelope()["error"]["message"].endswith(" ".join(refused.json()["gate"]["reasons"]))
     registered = named.run("register", "--best", "--json")
     assert registered.code == 0, registered.err
     assert registered.json()["version"] == "1"
@@ -79,7 +84,7 @@ def test_from_runs_to_a_forecast_that_is_monitored(named: Named) -> None:
     history = named.run("promote", "--history")
     assert history.code == 0
     assert "the best there is" in history.out
-    assert "the ledger is whole and agrees with the registry" in history.out
+    assert "ledger verified: matches the registry" in history.out
     stale = named.run("predict")
     assert stale.code == 4
     assert "candles ago" in stale.err

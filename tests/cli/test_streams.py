@@ -98,7 +98,7 @@ def test_the_result_of_a_failure_comes_after_its_error(project):
     done = shell(project, "2>&1", "transform-data", "data/raw/sim.csv", *limits, "--json", PYTHONPATH="noisy")
     assert done.code == 4, done.out
     assert "Hint:" in done.out
-    assert json.loads(done.out.splitlines()[-1])["passed"] is False
+    assert json.loads(done.out.splitlines()[-1])["result"]["passed"] is False
 
 
 def test_standard_input_may_be_a_socket(project):
@@ -109,7 +109,7 @@ def test_standard_input_may_be_a_socket(project):
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["registered"]
+    assert json.loads(done.stdout)["result"]["registered"]
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,6 @@ def test_the_result_is_one_line_of_json(trained):
     assert done.code == 0, done.err
     assert len(done.out.strip().splitlines()) == 1
     result = done.json()
-    assert result["schema"] == "cryptoml.train/1"
     assert result["experiment"] == "crypto-price-prediction"
     assert result["tracking_uri"] == f"sqlite:///{project.folder / 'mlflow.db'}"
     assert result["dataset_version"].startswith("untracked:")

@@ -137,7 +137,7 @@ def test_readers_find_the_files_and_write_nothing(project: tuple[Path, str], tmp
     with opened(new) as store:
         assert text_of(store, first, tmp_path / "a") == "first"
         (finding,) = moved_project(store)
-        assert (finding.tier, str(old) in finding.text) == ("warning", True)
+        assert (finding.status, str(old) in finding.text) == ("warning", True)
         assert locations(new) == before
         # Even a command that has not adapted the database writes to today's folder.
         run_in(new, store, "second")

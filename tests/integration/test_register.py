@@ -34,7 +34,7 @@ def test_a_run_becomes_a_version_that_says_what_it_is(lab: Lab, config: Config) 
         version = get_version(store, config.registry.model_name, "1")
         run = store.client.get_run(lab.runs["ridge"])
     assert version.run_id == lab.runs["ridge"]
-    for part in ("ridge", "SIM 1h", "1 candle(s) ahead", "sim.csv", "persistence", run.data.tags["dataset_version"]):
+    for part in ("ridge", "SIM 1h", "1 candle ahead", "sim.csv", "persistence", run.data.tags["dataset_version"]):
         assert part in version.description
     assert version.tags["verdict"] == run.data.tags["verdict"]
     assert version.tags["training_id"] == run.data.tags["training_id"]

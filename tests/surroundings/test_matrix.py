@@ -68,7 +68,7 @@ def run(project: Project, around: Surroundings, arguments: Sequence[str]) -> Don
 def check(done: Done, what: str, codes: set[int]) -> None:
     assert done.code in codes & DOCUMENTED, f"{what}: exit code {done.code}\n{done.err}"
     assert "Traceback" not in done.err, what
-    assert "a bug" not in done.err, what
+    assert "unexpected error" not in done.err, what
 
 
 def unknown_user(project: Project) -> Surroundings:

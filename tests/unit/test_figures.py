@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from cryptoml.cli.console import print_json_last
 from cryptoml.evaluation.figures import cell, figure, only_finite, price
 from cryptoml.registry.gate import ChampionDuel, GateInput, decide
 from cryptoml.registry.ledger import TAG, Entry, read_ledger
 from cryptoml.registry.model_digest import MODEL_SHA256
+from cryptoml.result import json_line
 from cryptoml.workflows.training.registration import RunFacts, version_texts
 
 NAN_ENTRY = Entry(1, "", "2024-01-01T00:00:00Z", "ada", "h", "1", "none", "staging", "why", metrics={"skill": math.nan})
@@ -57,10 +57,8 @@ def test_a_version_is_described_without_nan() -> None:
     assert "nan" not in written.values()
 
 
-def test_json_has_null_for_what_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    monkeypatch.setattr("cryptoml.cli.console.say_last", said.append)
-    print_json_last({"entries": [vars(NAN_ENTRY)], "pair": (math.inf, 1.0)})
-    found = json.loads(said[0])
+def test_json_has_null_for_what_is_not_finite() -> None:
+    line = json_line("cryptoml/1", result={"entries": [vars(NAN_ENTRY)], "pair": (math.inf, 1.0)})
+    found = json.loads(line)["result"]
     assert found["entries"][0]["metrics"] == {"skill": None}
     assert found["pair"] == [None, 1.0]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from cryptoml.cli.options import AsJson, ConfigFile, Overrides, Wide
+from cryptoml.cli.options import OUTPUT, ConfigFile, Overrides, Wide
+from cryptoml.cli.outcome import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,30 +20,102 @@ if TYPE_CHECKING:
 PAIRS_SHOWN = 15
 
 
+SELECTION = "Selection"
+COMPARISON = "Comparison"
+
+
+class ComparedRunDocument(TypedDict):
+    """One run."""
+
+    run_id: str
+    run_name: str
+    model_type: str | None
+    status: str
+    comparable: Annotated[bool, "whether its scores may be compared with those of the other runs"]
+    registered: Annotated[list[str], 'its versions, such as "v3 production"']
+    verdict: Annotated[str | None, "beats, ties or worse than persistence"]
+    dataset_version: str | None
+    training_id: str | None
+    start_time_ms: int
+    metrics: dict[str, float | None]
+    params: dict[str, str]
+
+
+class PairDocument(TypedDict):
+    """Two forecasts of the hold-out; `better` has the smaller mean squared error."""
+
+    better: str
+    other: str
+    n: Annotated[int, "outcomes that both forecast"]
+    gain: Annotated[float | None, "share by which the RMSE is smaller"]
+    p_value: Annotated[float | None, "Diebold-Mariano, two-sided"]
+    p_adjusted: Annotated[float | None, "after Holm, over all pairs"]
+
+
+class CompareDocument(TypedDict):
+    """Runs, persistence first and then by the sort metric."""
+
+    experiment: str
+    tracking_uri: str
+    sort: Annotated[str, "metric"]
+    runs: list[ComparedRunDocument]
+    best: Annotated[dict[str, list[str]], "metric to the ids of the best runs"]
+    differing_params: Annotated[dict[str, dict[str, str]], "parameter to run id to value"]
+    significance_level: Annotated[float, "of the pairwise tests"]
+    significance: Annotated[list[PairDocument], "empty without `--significance`"]
+    notes: list[str]
+
+
 def compare(
     runs: Annotated[
-        list[str] | None, typer.Argument(help="Ids or names of runs; the newest training's if none.")
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="Ids or names of runs.", show_default="those of the latest training"),
     ] = None,
-    last: Annotated[int | None, typer.Option(min=1, help="The newest so many runs.")] = None,
-    training_id: Annotated[str | None, typer.Option(help="The runs of one training.")] = None,
+    last: Annotated[
+        int | None, typer.Option(min=1, metavar="N", rich_help_panel=SELECTION, help="The N latest runs.")
+    ] = None,
+    training_id: Annotated[
+        str | None, typer.Option(metavar="ID", rich_help_panel=SELECTION, help="The runs of one training.")
+    ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="The runs on this data set version, or what it begins with.")
+        str | None,
+        typer.Option(
+            metavar="VERSION", rich_help_panel=SELECTION, help="The runs on one data set version, or its first letters."
+        ),
     ] = None,
-    sort: Annotated[str, typer.Option(help="The metric to sort by, the best first.")] = "cv_rmse_mean",
+    sort: Annotated[
+        str, typer.Option(metavar="METRIC", rich_help_panel=COMPARISON, help="Metric to sort by, best first.")
+    ] = "cv_rmse_mean",
     significance: Annotated[
-        bool, typer.Option("--significance", help="Test every two models, and production, on the hold-out.")
+        bool,
+        typer.Option(
+            "--significance",
+            rich_help_panel=COMPARISON,
+            help="Test all pairs of models on the hold-out.",
+        ),
     ] = False,
-    csv: Annotated[Path | None, typer.Option(help="Write all metrics and parameters to this .csv file.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page with charts that needs no network.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Show runs that no ranking is fair to, marked.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", rich_help_panel=COMPARISON, help="Show runs that are not comparable, marked.")
+    ] = False,
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", rich_help_panel=OUTPUT, help="Write all metrics and parameters to a .csv file."),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", rich_help_panel=OUTPUT, help="Write a report with charts to an .html file."),
+    ] = None,
     wide: Wide = False,
     config: ConfigFile = None,
     set_: Overrides = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show runs side by side: the best values, what differs and, on request, which differences are significant."""
+) -> Outcome[CompareDocument]:
+    """Compare runs: metrics, parameters, charts.
+
+    Only runs on the same data and split are comparable; the exit code is 6 for others without --force.
+
+    Example: cryptoml compare --last 5 --html runs.html
+    """
     from cryptoml.cli.configured import configured
-    from cryptoml.cli.console import print_json_last, print_result_lines
     from cryptoml.data.table_files import check_table_path, write_table
     from cryptoml.errors import UsageError
     from cryptoml.workflows.compare import CompareRequest
@@ -71,11 +144,8 @@ def compare(
         write_table(_csv_table(done), csv)
     if html is not None:
         _write_report(done, html)
-    if as_json:
-        print_json_last(done.to_dict())
-        return
-    _show(done, wide=wide)
-    print_result_lines([str(path) for path in (csv, html) if path is not None])
+    files = [path for path in (csv, html) if path is not None]
+    return Outcome(done.to_dict(), lambda: _show(done, files, wide=wide))
 
 
 def _write_report(done: RunComparison, path: Path) -> None:
@@ -87,8 +157,8 @@ def _write_report(done: RunComparison, path: Path) -> None:
         write_atomically(path, render(done))
 
 
-def _show(done: RunComparison, *, wide: bool) -> None:
-    from cryptoml.cli.console import print_lines
+def _show(done: RunComparison, files: Sequence[Path], *, wide: bool) -> None:
+    from cryptoml.cli.console import print_lines, print_result_lines
     from cryptoml.cli.tables import print_columns
     from cryptoml.reports.tables import pair_columns, parameter_columns, run_columns
 
@@ -104,6 +174,7 @@ def _show(done: RunComparison, *, wide: bool) -> None:
     print_lines([f"note: {note}" for note in done.notes])
     if hidden:
         print_lines(["columns left out: show them with --wide, --csv or --json"])
+    print_result_lines([str(file) for file in files])
 
 
 def _show_differing(done: RunComparison, columns: Sequence[Column], *, wide: bool) -> None:

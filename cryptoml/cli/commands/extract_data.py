@@ -3,30 +3,121 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from cryptoml.cli.options import AsJson, ConfigFile, Overrides
+from cryptoml.cli.options import OUTPUT, ConfigFile, Overrides, config_key
+from cryptoml.cli.outcome import Outcome
 from cryptoml.data.exchange.sources import SOURCES
+
+if TYPE_CHECKING:
+    from cryptoml.workflows.extract_data import ExtractResult
+
+CANDLES = "Candles"
+
+
+class Gap(TypedDict):
+    """Candles that the exchange does not have."""
+
+    after: Annotated[str, "open time of the candle before the gap, UTC"]
+    candles: Annotated[int, "missing candles"]
+
+
+class Market(TypedDict):
+    """The file of one symbol. Times are of the whole file, counts and gaps of what was added."""
+
+    symbol: str
+    path: str
+    added: Annotated[int, "new candles"]
+    first: Annotated[str | None, "open time of the first candle, UTC"]
+    last: Annotated[str | None, "open time of the last candle, UTC"]
+    missing: Annotated[int, "candles that the exchange does not have"]
+    gaps: list[Gap]
+
+
+class FailedSymbol(TypedDict):
+    """A symbol that could not be fetched."""
+
+    symbol: str
+    error: str
+    exit_code: int
+
+
+class ExtractDocument(TypedDict):
+    """What was fetched, also when some symbols failed."""
+
+    exchange: str
+    interval: str
+    markets: list[Market]
+    failed: list[FailedSymbol]
 
 
 def extract_data(
-    exchange: Annotated[str | None, typer.Option(help=f"One of {', '.join(SOURCES)}.")] = None,
-    symbol: Annotated[list[str] | None, typer.Option(help="Market such as BTC/USDT; may be repeated.")] = None,
-    interval: Annotated[str | None, typer.Option(help="Length of a candle: 1m, 15m, 1h, 1d ...")] = None,
-    since: Annotated[str | None, typer.Option(help="First candle of a new file, UTC: 2019-01-01.")] = None,
-    until: Annotated[str | None, typer.Option(help="Fetch only candles that open before this time, UTC.")] = None,
+    exchange: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=CANDLES,
+            help=f"One of {', '.join(SOURCES)}. {config_key('extract.exchange')}",
+        ),
+    ] = None,
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SYMBOL",
+            rich_help_panel=CANDLES,
+            help=f"Market such as BTC/USDT; repeatable. {config_key('extract.symbols')}",
+        ),
+    ] = None,
+    interval: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INTERVAL",
+            rich_help_panel=CANDLES,
+            help=f"Candle interval, such as 1m, 15m, 1h or 1d. {config_key('extract.interval')}",
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            rich_help_panel=CANDLES,
+            help=f"First candle of a new file, UTC, such as 2019-01-01. {config_key('extract.since')}",
+        ),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            rich_help_panel=CANDLES,
+            show_default="now",
+            help="Fetch only candles that open before this time, UTC.",
+        ),
+    ] = None,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", help="Folder, or CSV or CSV.gz file; data/raw when not given.")
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            rich_help_panel=OUTPUT,
+            show_default="data/raw",
+            help="Folder, or CSV or CSV.gz file.",
+        ),
     ] = None,
     config: ConfigFile = None,
     set_: Overrides = None,
-    as_json: AsJson = False,
-) -> None:
-    """Fetch complete candles from an exchange, going on at the end of the file that is there; no key needed."""
+) -> Outcome[ExtractDocument]:
+    """Fetch candles from an exchange.
+
+    Writes one file for each symbol. A file that exists is continued at its end. No key is needed.
+
+    Example: cryptoml extract-data --symbol ETH/USDT --since 2019-01-01
+    """
     from cryptoml.cli.configured import configured
-    from cryptoml.cli.console import listening, print_json_last, print_result_lines
+    from cryptoml.cli.console import listening, print_result_lines
+    from cryptoml.result import Failure
     from cryptoml.workflows.extract_data import ExtractRequest, extract
 
     settings, loaded = configured(config, set_)
@@ -43,27 +134,30 @@ def extract_data(
     )
     with listening() as listener:
         result = extract(request, on_event=listener)
-    if as_json:
-        print_json_last(
+    return Outcome(
+        _document(result),
+        lambda: print_result_lines([str(market.path) for market in result.markets if market.last]),
+        Failure.of(result.error) if result.error else None,
+    )
+
+
+def _document(result: ExtractResult) -> ExtractDocument:
+    return {
+        "exchange": result.exchange,
+        "interval": result.interval,
+        "markets": [
             {
-                "schema": "cryptoml.extract/1",
-                "exchange": result.exchange,
-                "interval": result.interval,
-                "markets": [
-                    {
-                        **vars(market),
-                        "gaps": [{"after": after, "candles": candles} for after, candles in market.gaps],
-                    }
-                    for market in result.markets
-                ],
-                "failed": [
-                    {"symbol": one.symbol, "error": str(one.error), "exit_code": one.error.exit_code}
-                    for one in result.failed
-                ],
-                "error": str(result.error) if result.error else None,
+                "symbol": market.symbol,
+                "path": str(market.path),
+                "added": market.added,
+                "first": market.first,
+                "last": market.last,
+                "missing": market.missing,
+                "gaps": [{"after": after, "candles": candles} for after, candles in market.gaps],
             }
-        )
-    else:
-        print_result_lines([str(market.path) for market in result.markets if market.last])
-    if result.error:
-        raise result.error
+            for market in result.markets
+        ],
+        "failed": [
+            {"symbol": one.symbol, "error": str(one.error), "exit_code": one.error.exit_code} for one in result.failed
+        ],
+    }

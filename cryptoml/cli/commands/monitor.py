@@ -3,39 +3,86 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from cryptoml.cli.options import AsJson, ConfigFile, Overrides
+from cryptoml.cli.options import DATA, NEWEST_DATA, ConfigFile, Overrides
+from cryptoml.cli.outcome import Outcome
+from cryptoml.result import Failure
 
 if TYPE_CHECKING:
     from cryptoml.workflows.monitor import MonitorResult
 
 
+class FeatureDrift(TypedDict):
+    """A feature whose mean has shifted."""
+
+    feature: str
+    shift: Annotated[float | None, "in standard deviations of the training data"]
+
+
+class MonitorDocument(TypedDict):
+    """The scored forecasts."""
+
+    model: Annotated[str, "the model asked for, and what it is"]
+    version: Annotated[str | None, "null for a run that is not registered"]
+    run_id: str
+    source: Annotated[str, "file of candles"]
+    scored: Annotated[int, "forecasts"]
+    waiting: Annotated[int, "forecasts without an outcome"]
+    late: Annotated[int, "forecasts that were logged after their outcome"]
+    start: Annotated[str, "when the first one was made, UTC"]
+    end: Annotated[str, "when the last one was made, UTC"]
+    rmse: Annotated[float | None, "in the quote currency"]
+    baseline_rmse: Annotated[float | None, "that of persistence"]
+    skill: float | None
+    promised_skill: Annotated[float | None, "on the hold-out"]
+    word: Annotated[str, "beats, ties or worse than persistence, or unknown"]
+    p_value: float | None
+    covered: Annotated[float | None, "share of outcomes within the prediction interval"]
+    interval_level: Annotated[float, "the share it should be"]
+    drift: Annotated[list[FeatureDrift] | None, "null where the model has no scaler to compare with"]
+    warnings: list[str]
+
+
 def monitor(
-    model: Annotated[str, typer.Option(help="production, staging, v3, or a run's id or name.")] = "production",
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL", rich_help_panel="Model", help="production, staging, a version such as v3, or a run."
+        ),
+    ] = "production",
     data: Annotated[
-        Path | None, typer.Option(help="Candles with the outcomes; the newest file below data/ when not given.")
+        Path | None,
+        typer.Option(metavar="FILE", rich_help_panel=DATA, show_default=NEWEST_DATA, help="Candles with the outcomes."),
     ] = None,
-    last: Annotated[int | None, typer.Option(min=1, help="Score only so many newest forecasts.")] = None,
+    last: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", rich_help_panel=DATA, show_default="all", help="Score the N latest forecasts."
+        ),
+    ] = None,
     config: ConfigFile = None,
     set_: Overrides = None,
-    as_json: AsJson = False,
-) -> None:
-    """Score the forecasts of predict --log on candles that came since; exit 6 when persistence is better."""
+) -> Outcome[MonitorDocument]:
+    """Score logged forecasts on later candles.
+
+    Scores the forecasts of cryptoml predict --log. The exit code is 6 if the model is significantly worse than
+    persistence.
+
+    Example: cryptoml monitor --model production
+    """
     from cryptoml.cli.configured import configured
-    from cryptoml.cli.console import print_json_last
     from cryptoml.workflows.monitor import MonitorRequest
     from cryptoml.workflows.monitor import monitor as score
 
     settings, loaded = configured(config, set_)
     done = score(MonitorRequest(settings, loaded.config, model=model, data=data, last=last))
-    if as_json:
-        print_json_last(done.to_dict())
-    else:
-        _show(done)
-    raise typer.Exit(done.exit_code)
+    failure = None
+    if done.exit_code:
+        failure = Failure(done.exit_code, f"{done.model} is significantly worse than persistence.")
+    return Outcome(done.to_dict(), lambda: _show(done), failure, failure_shown=True)
 
 
 def _show(done: MonitorResult) -> None:

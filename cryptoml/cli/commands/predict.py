@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from cryptoml.cli.options import AsJson, ConfigFile, Overrides
+from cryptoml.cli.options import DATA, NEWEST_DATA, OUTPUT, ConfigFile, Overrides
+from cryptoml.cli.outcome import Outcome
 
 if TYPE_CHECKING:
     from cryptoml.models.prediction import Prediction
@@ -15,24 +16,71 @@ if TYPE_CHECKING:
 SHOWN = 10
 
 
+class Forecast(TypedDict):
+    """The forecast made at the close of one candle. Prices are in the quote currency, times ISO, UTC."""
+
+    timestamp: Annotated[str, "open time of the candle"]
+    made_at: Annotated[str, "its close"]
+    target_time: Annotated[str, "the close that is forecast"]
+    price_now: float
+    forecast_return: Annotated[float, "log return"]
+    forecast_price: float
+    lower_price: Annotated[float, "of the prediction interval"]
+    upper_price: Annotated[float, "of the prediction interval"]
+
+
+class PredictDocument(TypedDict):
+    """Forecasts of one model."""
+
+    model: Annotated[str, "the model asked for, and what it is"]
+    version: Annotated[str | None, "null for a run that is not registered"]
+    run_id: str
+    symbol: str
+    interval: Annotated[str, "candle interval"]
+    horizon: Annotated[int, "candles ahead"]
+    interval_level: Annotated[float, "share of outcomes that the prediction interval should cover"]
+    data: Annotated[str, "file of candles"]
+    skipped: Annotated[int, "candles that give no forecast"]
+    logged: Annotated[int | None, "forecasts that are new in the log; null without `--log`"]
+    forecasts: Annotated[list[Forecast], "oldest first"]
+
+
 def predict(
     model: Annotated[
-        str, typer.Option(help="production, staging, v3, or a run's id or name.", show_default=True)
+        str,
+        typer.Option(
+            metavar="MODEL", rich_help_panel="Model", help="production, staging, a version such as v3, or a run."
+        ),
     ] = "production",
-    data: Annotated[Path | None, typer.Option(help="Candles; the newest file below data/ when not given.")] = None,
-    last: Annotated[int, typer.Option(help="Forecast from each of so many newest candles.")] = 1,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the forecasts to this file: .csv, .csv.gz or .parquet.")
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", rich_help_panel=DATA, show_default=NEWEST_DATA, help="Candles."),
     ] = None,
-    log: Annotated[bool, typer.Option("--log", help="Keep the forecasts for cryptoml monitor.")] = False,
-    stale_ok: Annotated[bool, typer.Option("--stale-ok", help="Forecast from old candles too.")] = False,
+    last: Annotated[
+        int, typer.Option(metavar="N", rich_help_panel=DATA, help="Forecast from each of the N latest candles.")
+    ] = 1,
+    stale_ok: Annotated[
+        bool, typer.Option("--stale-ok", rich_help_panel=DATA, help="Forecast from outdated candles too.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", rich_help_panel=OUTPUT, help="Write the forecasts to a .csv, .csv.gz or .parquet file."
+        ),
+    ] = None,
+    log: Annotated[
+        bool, typer.Option("--log", rich_help_panel=OUTPUT, help="Log the forecasts for cryptoml monitor.")
+    ] = False,
     config: ConfigFile = None,
     set_: Overrides = None,
-    as_json: AsJson = False,
-) -> None:
-    """Forecast with a registered model from the newest candles, which must be fresh, whole and of its market."""
+) -> Outcome[PredictDocument]:
+    """Forecast from the latest candles.
+
+    Candles must be recent, complete and for the same symbol and interval as the model.
+
+    Example: cryptoml predict --last 48 --stale-ok --log
+    """
     from cryptoml.cli.configured import configured
-    from cryptoml.cli.console import print_json_last
     from cryptoml.data.table_files import check_table_path, write_table
     from cryptoml.workflows.predict import PredictRequest
     from cryptoml.workflows.predict import predict as forecast
@@ -45,10 +93,7 @@ def predict(
     )
     if out is not None:
         write_table(done.table.reset_index(), out)
-    if as_json:
-        print_json_last(done.to_dict())
-    else:
-        _show(done, out)
+    return Outcome(done.to_dict(), lambda: _show(done, out))
 
 
 def _show(done: Prediction, out: Path | None) -> None:

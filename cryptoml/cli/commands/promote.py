@@ -4,36 +4,108 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from cryptoml.cli.options import AsJson, ConfigFile, Overrides
+from cryptoml.cli.options import NEWEST_DATA, ConfigFile, Overrides
+from cryptoml.cli.outcome import Outcome
+from cryptoml.result import Failure
 
 if TYPE_CHECKING:
     from cryptoml.registry.ledger import Entry
     from cryptoml.workflows.promote import Promoted
 
 
+VALIDATION = "Validation"
+LEDGER = "Ledger"
+
+
+class Displaced(TypedDict):
+    """A version that another one replaced."""
+
+    version: str
+    stage: Annotated[str, "where it went"]
+
+
+# "from" is a keyword.
+PromoteDocument = TypedDict(
+    "PromoteDocument",
+    {
+        "model_name": Annotated[str, "name in the registry"],
+        "version": str,
+        "from": Annotated[str, "stage before"],
+        "stage": Annotated[str, "stage now"],
+        "changed": bool,
+        "displaced": list[Displaced],
+        "metrics": Annotated[dict[str, float | str | None], "the figures behind the decision"],
+        "warnings": list[str],
+    },
+)
+PromoteDocument.__doc__ = "Without `--history`: the transition."
+
+
+class LedgerEntry(TypedDict):
+    """One transition, or a refusal of one."""
+
+    number: int
+    previous: Annotated[str, "hash of the entry before; empty for the first"]
+    time: Annotated[str, "ISO, UTC"]
+    who: str
+    host: str
+    version: str
+    from_stage: str
+    to_stage: str
+    reason: str
+    kind: Annotated[str, "promotion, rollback or refusal"]
+    forced: bool
+    displaced: Annotated[tuple[str, str] | None, "version that was replaced, and the stage it went to"]
+    metrics: Annotated[dict[str, float | str | None], "the figures behind the decision"]
+    git_commit: str
+    dataset_version: str
+    hash: str
+
+
+class HistoryDocument(TypedDict):
+    """With `--history`: the ledger."""
+
+    entries: Annotated[list[LedgerEntry], "oldest first"]
+    faults: Annotated[list[str], "where the ledger disagrees with the registry"]
+
+
 def promote(
-    version: Annotated[str | None, typer.Argument(help="v3 or 3.")] = None,
-    stage: Annotated[str | None, typer.Argument(help="none, staging, production or archived.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why; kept in the ledger.")] = None,
+    version: Annotated[str | None, typer.Argument(metavar="VERSION", help="Such as v3 or 3.")] = None,
+    stage: Annotated[str | None, typer.Argument(metavar="STAGE", help="none, staging, production or archived.")] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Candles to validate on; the newest file below data/ when not given.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", rich_help_panel=VALIDATION, show_default=NEWEST_DATA, help="Candles to validate on."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", rich_help_panel=VALIDATION, help="Move the version even if a check fails.")
+    ] = False,
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", rich_help_panel=LEDGER, help="Stored in the ledger.")
     ] = None,
     rollback: Annotated[
-        bool, typer.Option("--rollback", help="Bring back the version that was in production before.")
+        bool, typer.Option("--rollback", rich_help_panel=LEDGER, help="Restore the previous production version.")
     ] = False,
-    history: Annotated[bool, typer.Option("--history", help="Show every transition, and what does not agree.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Move it although a check says no.")] = False,
+    history: Annotated[
+        bool, typer.Option("--history", rich_help_panel=LEDGER, help="Show and verify all transitions.")
+    ] = False,
     config: ConfigFile = None,
     set_: Overrides = None,
-    as_json: AsJson = False,
-) -> None:
-    """Move a version to staging, production, archived or none; production is validated and archives the one before."""
+) -> Outcome[PromoteDocument | HistoryDocument]:
+    """Move a model version to another stage.
+
+    A version is validated before production and then replaces the one there, which is archived. The exit code is 6
+    if a check fails.
+
+    Example: cryptoml promote v1 production --reason "beats persistence"
+    """
     from cryptoml.cli.configured import configured
-    from cryptoml.cli.console import listening, print_json_last
+    from cryptoml.cli.console import listening
     from cryptoml.errors import UsageError
     from cryptoml.workflows.promote import PromoteRequest, read_history
     from cryptoml.workflows.promote import promote as move
@@ -41,8 +113,7 @@ def promote(
 
     settings, loaded = configured(config, set_)
     if history:
-        _show_history(*read_history(settings, loaded.config), as_json=as_json)
-        return
+        return _history(*read_history(settings, loaded.config))
     if not rollback and (version is None or stage is None):
         raise UsageError(
             "which version goes where?", hint="cryptoml promote v3 production, or --rollback, or --history"
@@ -58,10 +129,7 @@ def promote(
                 PromoteRequest(settings, loaded.config, version, stage, reason=reason, data=data, force=force),
                 on_event=listener,
             )
-    if as_json:
-        print_json_last(done.to_dict())
-    else:
-        _show(done, reason)
+    return Outcome(done.to_dict(), lambda: _show(done, reason))
 
 
 def _ask() -> str | None:
@@ -75,41 +143,40 @@ def _show(done: Promoted, reason: str | None) -> None:
     from cryptoml.cli.console import print_lines, talk_console
 
     if not done.entries:
-        print_lines([f"{done.model_name} v{done.version} is in {done.stage} already"])
+        print_lines([f"{done.model_name} v{done.version} is already in {done.stage}"])
         return
     if reason is None:
         talk_console().print('warning: no reason is given; the ledger says "none given"', style="yellow")
     way = " -> ".join([done.from_stage, *(entry.to_stage for entry in done.entries)])
     lines = [f"{done.model_name} v{done.version}: {way}"]
     lines += [
-        f"v{entry.displaced[0]} made room and is in {entry.displaced[1]}" for entry in done.entries if entry.displaced
+        f"v{entry.displaced[0]} was archived"
+        if entry.displaced[1] == "archived"
+        else f"v{entry.displaced[0]} was moved to {entry.displaced[1]}"
+        for entry in done.entries
+        if entry.displaced
     ]
     print_lines([*lines, *(f"note: {warning}" for warning in done.warnings)])
 
 
-def _show_history(entries: tuple[Entry, ...], faults: tuple[str, ...], *, as_json: bool) -> None:
-    from cryptoml.cli.console import print_json_last, print_lines, print_table
-
-    if as_json:
-        print_json_last(
-            {
-                "schema": "cryptoml.history/1",
-                "entries": [{**vars(entry), "hash": entry.hash()} for entry in entries],
-                "faults": list(faults),
-            }
-        )
-    else:
-        print_table(
-            ("#", "time", "version", "from", "to", "kind", "who", "reason", "displaced", "skill %"),
-            [_row(entry) for entry in entries],
-            left=10,
-            fold=True,
-        )
-        print_lines(
-            [*(f"disagrees: {fault}" for fault in faults)] or ["the ledger is whole and agrees with the registry"]
-        )
+def _history(entries: tuple[Entry, ...], faults: tuple[str, ...]) -> Outcome[PromoteDocument | HistoryDocument]:
+    document = {"entries": [{**vars(entry), "hash": entry.hash()} for entry in entries], "faults": list(faults)}
+    failure = None
     if faults:
-        raise typer.Exit(6)
+        failure = Failure(6, f"the ledger does not match the registry: {'; '.join(faults)}")
+    return Outcome(document, lambda: _show_history(entries, faults), failure, failure_shown=True)
+
+
+def _show_history(entries: tuple[Entry, ...], faults: tuple[str, ...]) -> None:
+    from cryptoml.cli.console import print_lines, print_table
+
+    print_table(
+        ("#", "time", "version", "from", "to", "kind", "who", "reason", "displaced", "skill %"),
+        [_row(entry) for entry in entries],
+        left=10,
+        fold=True,
+    )
+    print_lines([f"disagrees: {fault}" for fault in faults] or ["ledger verified: matches the registry"])
 
 
 def _row(entry: Entry) -> list[str]:

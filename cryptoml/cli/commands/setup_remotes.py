@@ -2,41 +2,100 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from cryptoml.cli.options import AsJson
+from cryptoml.cli.outcome import Outcome
 
 if TYPE_CHECKING:
     from cryptoml.settings import Settings
     from cryptoml.workflows.setup.login import AskToken
+    from cryptoml.workflows.setup.records import SetupResult
+
+REPOSITORY = "DagsHub repository"
+PUSH = "Push"
+SAFETY = "Safety"
+
+
+class SetupPart(TypedDict):
+    """One part of the set-up."""
+
+    name: str
+    before: str
+    after: str
+    proof: Annotated[str, "what proves that it works; empty in a dry run"]
+    changed: bool
+
+
+class SetupDocument(TypedDict):
+    """What was set up."""
+
+    target: Annotated[str, "the repository, or the local folder"]
+    dry_run: bool
+    changed: Annotated[bool, "whether any part was, or would be, changed"]
+    parts: list[SetupPart]
+    notes: list[str]
 
 
 def setup_remotes(
-    owner: Annotated[str | None, typer.Option(help="User or organisation that owns the repository.")] = None,
-    repo: Annotated[str | None, typer.Option(help="The repository's name, or owner/name.")] = None,
-    create: Annotated[bool, typer.Option("--create", help="Make the repository when it is not there.")] = False,
-    private: Annotated[
-        bool, typer.Option("--private/--public", help="Who may see a repository made with --create.")
-    ] = True,
-    push: Annotated[bool, typer.Option("--push", help="Push the current branch.")] = False,
-    branches: Annotated[
-        str | None, typer.Option(help="With --push, other branches to make and push: dev,test.")
+    owner: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=REPOSITORY,
+            show_default="owner of the git remote, else you",
+            help="User or organisation that owns the repository.",
+        ),
     ] = None,
-    local: Annotated[bool, typer.Option("--local", help="No account: DVC on a folder below .cryptoml/.")] = False,
+    repo: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[OWNER/]NAME", rich_help_panel=REPOSITORY, help="Name of the repository. [env: DAGSHUB_REPO]"
+        ),
+    ] = None,
+    create: Annotated[
+        bool, typer.Option("--create", rich_help_panel=REPOSITORY, help="Create the repository if it does not exist.")
+    ] = False,
+    private: Annotated[
+        bool,
+        typer.Option(
+            "--private/--public", rich_help_panel=REPOSITORY, help="Visibility of a repository made with --create."
+        ),
+    ] = True,
+    local: Annotated[
+        bool,
+        typer.Option("--local", rich_help_panel=REPOSITORY, help="No account: DVC on a folder below .cryptoml/."),
+    ] = False,
+    push: Annotated[bool, typer.Option("--push", rich_help_panel=PUSH, help="Push the current branch.")] = False,
+    branches: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...", rich_help_panel=PUSH, help="Create and push these branches too; implies --push."
+        ),
+    ] = None,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Set up for reading; write nothing to DagsHub.")
+        bool, typer.Option("--read-only", rich_help_panel=SAFETY, help="Set up for reading; write nothing to DagsHub.")
     ] = False,
     trust_host: Annotated[
-        bool, typer.Option("--trust-host", help="Send the token to this host wherever it is named.")
+        bool,
+        typer.Option("--trust-host", rich_help_panel=SAFETY, help="Send the token to this host wherever it is named."),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Change remotes that point to another repository.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Connect git, DVC and MLflow to a DagsHub repository, and prove that each works."""
-    from cryptoml.cli.console import listening, print_json_last, print_lines, print_table
+    force: Annotated[
+        bool,
+        typer.Option("--force", rich_help_panel=SAFETY, help="Change remotes that point to another repository."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", rich_help_panel=SAFETY, help="Show what would be done; change nothing.")
+    ] = False,
+) -> Outcome[SetupDocument]:
+    """Connect git, DVC and MLflow to DagsHub.
+
+    Every part is tried out before the command ends. The token is taken from DAGSHUB_TOKEN or .env, or asked for.
+
+    Example: cryptoml setup-remotes --local
+    """
+    from cryptoml.cli.console import listening
     from cryptoml.settings import load_settings
     from cryptoml.workflows.setup.records import SetupRequest
     from cryptoml.workflows.setup.setup_remotes import setup_remotes as set_up
@@ -59,9 +118,12 @@ def setup_remotes(
     )
     with listening() as listener:
         result = set_up(request, on_event=listener)
-    if as_json:
-        print_json_last(result.to_dict())
-        return
+    return Outcome(result.to_dict(), lambda: _show(result))
+
+
+def _show(result: SetupResult) -> None:
+    from cryptoml.cli.console import print_lines, print_table
+
     print_table(
         ("part", "before", "after", "proof"),
         [
@@ -73,7 +135,7 @@ def setup_remotes(
         fold=True,
     )
     lines = [f"note: {note}" for note in result.notes]
-    if dry_run:
+    if result.dry_run:
         lines.append("nothing was changed: this was a dry run")
     elif result.changed:
         lines.append("connected; next: cryptoml push-data, cryptoml train, cryptoml doctor")

@@ -2,38 +2,129 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from cryptoml.cli.options import AsJson
+from cryptoml.cli.outcome import Outcome
+from cryptoml.result import Failure
+from cryptoml.system.plurals import counted
 
 if TYPE_CHECKING:
     from cryptoml.settings import Settings
     from cryptoml.tracking.moving.results import MoveResult
+    from cryptoml.workflows.sync import SyncResult
+
+COPY = "Copy another store"
+
+
+class DeliveredRun(TypedDict):
+    """A run that was delivered."""
+
+    run_name: str
+    run_id: str
+    status: Annotated[str, "FINISHED, FAILED or KILLED"]
+    is_new: Annotated[bool, "whether the store did not have it"]
+    versions: Annotated[list[tuple[str, str]], "registered models and versions that were made of it"]
+
+
+class SyncDocument(TypedDict):
+    """Without `--from`: what was delivered."""
+
+    tracking_uri: str
+    delivered: list[DeliveredRun]
+    left: Annotated[int, "runs that are still in the journal"]
+
+
+class CopiedRun(TypedDict):
+    """A run that was copied, or would be."""
+
+    source_run_id: str
+    run_id: Annotated[str, "empty in a dry run"]
+    run_name: str
+    experiment: str
+    status: str
+    metrics: Annotated[int, "metric values"]
+    artifacts: int
+    size: Annotated[int, "bytes of artifacts"]
+
+
+class CopiedModel(TypedDict):
+    """A registered model."""
+
+    name: str
+    versions: Annotated[dict[str, str], "version in the source to version in the target, of those added"]
+    there: Annotated[int, "versions that the target had already"]
+    aliases: dict[str, str]
+    ledger: Annotated[str, "moved, aside, unchanged or none"]
+    ledger_entries: int
+    notes: list[str]
+    lost: Annotated[list[str], "what could not be copied"]
+
+
+class CopyDocument(TypedDict):
+    """With `--from`: what was copied."""
+
+    source: str
+    tracking_uri: str
+    dry_run: bool
+    experiments: list[str]
+    runs: int
+    metrics: Annotated[int, "metric values"]
+    artifacts: int
+    bytes: Annotated[int, "bytes of artifacts"]
+    versions: int
+    aliases: int
+    ledger_entries: int
+    runs_there: Annotated[int, "runs that the target had already"]
+    versions_there: Annotated[int, "versions that the target had already"]
+    copied: list[CopiedRun]
+    models: list[CopiedModel]
+    skipped: Annotated[list[str], "runs left out, and why"]
+    without_artifacts: Annotated[list[str], "runs whose artifacts the source has lost"]
 
 
 def sync(
     source: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="ADDRESS", help="Copy this store too: sqlite:///mlflow.db or an http(s) server."
+            "--from",
+            metavar="ADDRESS",
+            rich_help_panel=COPY,
+            help="Copy this store too: sqlite:///mlflow.db or an http(s) server.",
         ),
     ] = None,
     experiment: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="With --from: an experiment to copy; by default the project's."),
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=COPY,
+            show_default="the project's",
+            help="With --from: an experiment to copy; repeatable.",
+        ),
     ] = None,
     all_experiments: Annotated[
-        bool, typer.Option("--all-experiments", help="With --from: copy all experiments.")
+        bool, typer.Option("--all-experiments", rich_help_panel=COPY, help="With --from: copy all experiments.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --from: show what would be copied.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", rich_help_panel=COPY, help="With --from: show what would be copied.")
+    ] = False,
     into: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Deliver waiting runs into this experiment instead of theirs.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel="Delivery",
+            show_default="the experiment of each run",
+            help="Deliver waiting runs into this experiment.",
+        ),
     ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Deliver runs that are still in the journal, without doubling any; a run whose process died is FAILED."""
+) -> Outcome[SyncDocument | CopyDocument]:
+    """Deliver waiting runs; copy another store.
+
+    Runs wait in the journal when the tracking server is away or a process was killed. None is delivered twice.
+
+    Example: cryptoml sync
+    """
     from cryptoml.errors import UsageError
     from cryptoml.settings import load_settings
 
@@ -43,17 +134,16 @@ def sync(
                 "--experiment, --all-experiments and --dry-run belong to --from.",
                 hint="cryptoml sync --from sqlite:///mlflow.db",
             )
-        _deliver(load_settings(), into, as_json=as_json)
-        return
+        return _deliver(load_settings(), into)
     if into is not None:
         raise UsageError("--into is for waiting runs, not for --from.", hint="run cryptoml sync --into NAME by itself")
     if experiment and all_experiments:
         raise UsageError("--experiment and --all-experiments exclude each other.", hint="leave one of them out")
-    _move(load_settings(), source, tuple(experiment or ()), all_experiments, dry_run, as_json)
+    return _copy(load_settings(), source, tuple(experiment or ()), all_experiments, dry_run)
 
 
-def _deliver(settings: Settings, into: str | None, *, as_json: bool) -> None:
-    from cryptoml.cli.console import listening, print_json_last, print_lines
+def _deliver(settings: Settings, into: str | None) -> Outcome[SyncDocument | CopyDocument]:
+    from cryptoml.cli.console import listening, print_lines
     from cryptoml.errors import UsageError
     from cryptoml.system.names import experiment_name
     from cryptoml.workflows.sync import sync as deliver
@@ -65,45 +155,49 @@ def _deliver(settings: Settings, into: str | None, *, as_json: bool) -> None:
             raise UsageError(f"--into: {error}.", hint="cryptoml sync --into NAME") from None
     with listening() as listener:
         result = deliver(settings, into=into, on_event=listener)
-    if as_json:
-        print_json_last(
+    document: SyncDocument = {
+        "tracking_uri": result.tracking_uri,
+        "delivered": [
             {
-                "schema": "cryptoml.sync/1",
-                "tracking_uri": result.tracking_uri,
-                "delivered": [vars(one) for one in result.delivered],
-                "left": result.left,
-                "error": str(result.error) if result.error else None,
+                "run_name": one.run_name,
+                "run_id": one.run_id,
+                "status": one.status,
+                "is_new": one.is_new,
+                "versions": list(one.versions),
             }
-        )
-    else:
-        lines = [f"{one.status.lower()}: {one.run_name} ({one.run_id})" for one in result.delivered]
-        lines.append(
-            f"{len(result.delivered)} run(s) delivered to {result.tracking_uri}, {result.left} left in the journal"
-            if result.delivered or result.left
-            else "nothing waits in the journal"
-        )
-        print_lines(lines)
-    if result.error:
-        raise result.error
+            for one in result.delivered
+        ],
+        "left": result.left,
+    }
+    return Outcome(
+        document, lambda: print_lines(_deliveries(result)), Failure.of(result.error) if result.error else None
+    )
 
 
-def _move(
-    settings: Settings, address: str, experiments: tuple[str, ...], all_experiments: bool, dry_run: bool, as_json: bool
-) -> None:
-    from cryptoml.cli.console import listening, print_json_last, print_lines
+def _deliveries(result: SyncResult) -> list[str]:
+    return [
+        *(f"{one.status.lower()}: {one.run_name} ({one.run_id})" for one in result.delivered),
+        f"{counted(len(result.delivered), 'run')} delivered to {result.tracking_uri}, {result.left} left in the journal"
+        if result.delivered or result.left
+        else "nothing waits in the journal",
+    ]
+
+
+def _copy(
+    settings: Settings, address: str, experiments: tuple[str, ...], all_experiments: bool, dry_run: bool
+) -> Outcome[SyncDocument | CopyDocument]:
+    from cryptoml.cli.console import listening, print_lines
     from cryptoml.workflows.move_store import MoveRequest, move_store
 
     request = MoveRequest(settings, address, experiments, all_experiments, dry_run)
     with listening() as listener:
         result = move_store(request, on_event=listener)
-    if as_json:
-        print_json_last(result.to_dict())
-    else:
-        print_lines(_lines(result))
+    failure = None
     if result.error:
-        raise result.error
-    if result.exit_code:
-        raise typer.Exit(result.exit_code)
+        failure = Failure.of(result.error)
+    elif result.exit_code:
+        failure = Failure(result.exit_code, "the source has lost a part of what was to be copied.")
+    return Outcome(result.to_dict(), lambda: print_lines(_lines(result)), failure, failure_shown=result.error is None)
 
 
 def _lines(result: MoveResult) -> list[str]:
@@ -121,22 +215,18 @@ def _lines(result: MoveResult) -> list[str]:
     if not (totals["runs"] or totals["versions"]):
         if result.error:
             return lines
-        there = f"{result.there} run{' is' if result.there == 1 else 's are'} there already"
-        return [*lines, f"nothing to copy: {there}"]
+        verb = "is" if result.there == 1 else "are"
+        return [*lines, f"nothing to copy: {counted(result.there, 'run')} {verb} there already"]
     verb = "would be copied" if result.dry_run else "copied"
     named = [
-        _count(totals["runs"], "run"),
-        _count(totals["metrics"], "metric value"),
-        f"{_count(totals['artifacts'], 'artifact')} ({totals['bytes'] / 1e6:,.1f} MB)",
-        _count(totals["versions"], "version"),
-        _count(totals["aliases"], "alias", "aliases"),
-        _count(totals["ledger_entries"], "ledger entry", "ledger entries"),
+        counted(totals["runs"], "run"),
+        counted(totals["metrics"], "metric value"),
+        f"{counted(totals['artifacts'], 'artifact')} ({totals['bytes'] / 1e6:,.1f} MB)",
+        counted(totals["versions"], "version"),
+        counted(totals["aliases"], "alias", "aliases"),
+        counted(totals["ledger_entries"], "ledger entry", "ledger entries"),
     ]
     return [
         *lines,
-        f"{verb} to {result.tracking_uri}: {', '.join(named)}; there already: {_count(result.there, 'run')}",
+        f"{verb} to {result.tracking_uri}: {', '.join(named)}; there already: {counted(result.there, 'run')}",
     ]
-
-
-def _count(number: int, word: str, words: str = "") -> str:
-    return f"{number:,} {word if number == 1 else words or f'{word}s'}"

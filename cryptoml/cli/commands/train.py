@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from cryptoml.cli.options import AsJson, ConfigFile, Overrides, Wide
+from cryptoml.cli.options import DATA, NEWEST_DATA, ConfigFile, Overrides, Wide, config_key
+from cryptoml.cli.outcome import Outcome
+from cryptoml.result import Failure
 
 if TYPE_CHECKING:
     from cryptoml.evaluation.metrics import StoredMetric
@@ -16,26 +18,93 @@ if TYPE_CHECKING:
     from cryptoml.workflows.training.results import ModelRow, TrainResult
 
 
+class BestRun(TypedDict):
+    """The best run by cross-validation."""
+
+    run_id: str | None
+    model_type: str
+    cv_rmse_mean: float | None
+    test_rmse: float | None
+    skill: Annotated[float | None, "on the hold-out"]
+    verdict: Annotated[str | None, "beats, ties or worse than persistence"]
+
+
+class TrainGate(TypedDict):
+    """What the gate decided."""
+
+    passed: bool
+    reasons: Annotated[list[str], "why the best run did not pass"]
+    warnings: list[str]
+
+
+class TrainedModel(TypedDict):
+    """One model."""
+
+    model_type: str
+    run_name: str
+    status: Annotated[str, "of the run: FINISHED or FAILED"]
+    implementation: Annotated[str, "the library that fitted it"]
+    run_id: Annotated[str | None, "null until the run is delivered"]
+    metrics: Annotated[dict[str, float | None], "empty when it failed"]
+    verdict: Annotated[str | None, "beats, ties or worse than persistence"]
+    error: Annotated[str | None, "why it failed"]
+    exit_code: int
+
+
+class TrainDocument(TypedDict):
+    """One training."""
+
+    training_id: str
+    experiment: str
+    tracking_uri: str
+    dataset_version: str
+    best: BestRun | None
+    registered: bool
+    model_name: Annotated[str, "name in the registry"]
+    version: Annotated[str | None, "null when nothing was registered"]
+    stage: Annotated[str | None, "none for a new version"]
+    gate: TrainGate
+    undelivered: Annotated[str | None, "why runs wait in the journal"]
+    models: Annotated[list[TrainedModel], "in the order of training, persistence first"]
+
+
 def train(
     data: Annotated[
         Path | None,
-        typer.Option(help="Raw candles or a processed file; the newest file below data/ when not given."),
+        typer.Option(
+            metavar="FILE", rich_help_panel=DATA, show_default=NEWEST_DATA, help="Raw candles or a processed data set."
+        ),
     ] = None,
     models: Annotated[
-        str | None, typer.Option(help="Comma-separated models, such as rf,xgb; those of the config when not given.")
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            rich_help_panel="Models",
+            help=f"Models to train, such as rf,ridge. {config_key('training.models')}",
+        ),
     ] = None,
     wide: Wide = False,
     config: ConfigFile = None,
     set_: Overrides = None,
     wait: Annotated[
         float,
-        typer.Option(min=0, help="Seconds to wait while another training of the same data is at work; then exit 5."),
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            rich_help_panel="Parallel trainings",
+            help="Wait for another training of the same data; then exit 5.",
+        ),
     ] = 0.0,
-    as_json: AsJson = False,
-) -> None:
-    """Train models on one split and one set of folds, track every run, register the best that passes the gate."""
+) -> Outcome[TrainDocument]:
+    """Train models and register the best one.
+
+    All models share one hold-out and one set of folds, and every run is tracked. The best one is registered if it
+    passes the gate; the exit code is 6 if it does not.
+
+    Example: cryptoml train --data data/raw/sim.csv --models ridge,xgb
+    """
     from cryptoml.cli.configured import configured
-    from cryptoml.cli.console import listening, print_json_last
+    from cryptoml.cli.console import listening
     from cryptoml.data.project_files import find_data
     from cryptoml.workflows.training.train import TrainRequest
     from cryptoml.workflows.training.train import train as train_models
@@ -46,12 +115,18 @@ def train(
     request = TrainRequest(data or find_data(settings.project_dir), settings, loaded, wait_s=wait)
     with listening() as listener:
         result = train_models(request, on_event=listener)
-    if as_json:
-        print_json_last(result.to_dict())
-    else:
-        _show(result, wide=wide)
-    if result.exit_code:
-        raise typer.Exit(result.exit_code)
+    return Outcome(result.to_dict(), lambda: _show(result, wide=wide), _failure(result), failure_shown=True)
+
+
+def _failure(result: TrainResult) -> Failure | None:
+    if not result.exit_code:
+        return None
+    failed = [f"{row.model_type}: {row.error}" for row in result.models if row.error]
+    if failed:
+        return Failure(result.exit_code, f"failed: {'; '.join(failed)}")
+    if result.undelivered:
+        return Failure(result.exit_code, f"not delivered: {result.undelivered}", "cryptoml sync")
+    return Failure(result.exit_code, f"not registered: {' '.join(result.gate_reasons)}")
 
 
 def _show(result: TrainResult, *, wide: bool) -> None:

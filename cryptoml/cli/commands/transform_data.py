@@ -3,27 +3,68 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from cryptoml.cli.options import AsJson, ConfigFile, Overrides
+from cryptoml.cli.options import OUTPUT, ConfigFile, Overrides
+from cryptoml.cli.outcome import Outcome
+
+if TYPE_CHECKING:
+    from cryptoml.workflows.transform_data import Transformed
+
+
+class QualityGate(TypedDict):
+    """One quality gate."""
+
+    gate: str
+    value: Annotated[float | None, "what was measured"]
+    limit: Annotated[float, "the largest value that passes; a key `quality.*` of the config"]
+    fact: Annotated[str, "both in words"]
+    passed: bool
+
+
+class TransformDocument(TypedDict):
+    """The data set, or why there is none."""
+
+    passed: Annotated[bool, "whether every gate was passed"]
+    path: Annotated[str | None, "the data set; null when a gate was not passed"]
+    report_path: Annotated[str, "the quality report, JSON"]
+    symbol: str
+    interval: str
+    candles: int
+    first: Annotated[str, "open time of the first candle, UTC"]
+    last: Annotated[str, "open time of the last candle, UTC"]
+    n_features: int
+    gates: list[QualityGate]
 
 
 def transform_data(
-    path: Annotated[Path, typer.Argument(help="Raw candles.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Raw candles.")],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Folder, or Parquet or CSV file; data/processed when not given."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            rich_help_panel=OUTPUT,
+            show_default="data/processed",
+            help="Folder, or Parquet or CSV file.",
+        ),
     ] = None,
     config: ConfigFile = None,
     set_: Overrides = None,
-    as_json: AsJson = False,
-) -> None:
-    """Check candles against the quality gates and write the processed data set; exit 4 when a gate is not passed."""
+) -> Outcome[TransformDocument]:
+    """Check candles and write the data set.
+
+    Candles must pass the quality gates (config keys quality.*); the exit code is 4 if one fails.
+
+    Example: cryptoml transform-data data/raw/sim.csv
+    """
     from cryptoml.cli.configured import configured
-    from cryptoml.cli.console import listening, print_json_last, print_result_lines
+    from cryptoml.cli.console import listening, print_result_lines
     from cryptoml.errors import DataError
+    from cryptoml.result import Failure
     from cryptoml.workflows.transform_data import transform
 
     settings, loaded = configured(config, set_)
@@ -31,19 +72,33 @@ def transform_data(
         result = transform(
             path, output or settings.project_dir / "data" / "processed", loaded.config, on_event=listener
         )
-    if as_json:
-        print_json_last(
-            {
-                "schema": "cryptoml.transform/1",
-                "passed": result.path is not None,
-                **{name: value for name, value in vars(result).items() if name != "gates"},
-                "gates": [{**vars(gate), "passed": gate.passed} for gate in result.gates],
-            }
-        )
-    elif result.path is not None:
-        print_result_lines([str(result.path)])
+    failure = None
     if result.path is None:
-        raise DataError(
+        failure = Failure(
+            DataError.exit_code,
             f"{path}: {'; '.join(result.failures)}.",
-            hint=f"see {result.report_path}; the limits are the keys quality.* of the config",
+            f"see {result.report_path}; the limits are the keys quality.* of the config",
         )
+    return Outcome(
+        _document(result),
+        lambda: print_result_lines([str(result.path)] if result.path is not None else []),
+        failure,
+    )
+
+
+def _document(result: Transformed) -> TransformDocument:
+    return {
+        "passed": result.path is not None,
+        "path": None if result.path is None else str(result.path),
+        "report_path": str(result.report_path),
+        "symbol": result.symbol,
+        "interval": result.interval,
+        "candles": result.candles,
+        "first": result.first,
+        "last": result.last,
+        "n_features": result.n_features,
+        "gates": [
+            {"gate": one.gate, "value": one.value, "limit": one.limit, "fact": one.fact, "passed": one.passed}
+            for one in result.gates
+        ],
+    }

@@ -38,9 +38,8 @@ class DataResult:
     revision: str | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """The result as JSON has it."""
+        """The `result` of --json."""
         return {
-            "schema": "cryptoml.data/1",
             "remote": self.remote,
             "revision": self.revision,
             "transferred": self.transferred,

@@ -8,8 +8,6 @@ from typing import Any
 
 from cryptoml.errors import CryptomlError
 
-SCHEMA = "cryptoml.moved/1"
-
 
 @dataclass(frozen=True)
 class MovedRun:
@@ -87,9 +85,8 @@ class MoveResult:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """The document of `--json`."""
+        """The `result` of --json."""
         return {
-            "schema": SCHEMA,
             "source": self.source,
             "tracking_uri": self.tracking_uri,
             "dry_run": self.dry_run,
@@ -104,5 +101,4 @@ class MoveResult:
             ],
             "skipped": list(self.skipped),
             "without_artifacts": list(self.without_artifacts),
-            "error": str(self.error) if self.error else None,
         }

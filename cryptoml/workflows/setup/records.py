@@ -63,9 +63,8 @@ class SetupResult:
         return any(part.changed for part in self.parts)
 
     def to_dict(self) -> dict[str, object]:
-        """The result as JSON has it."""
+        """The `result` of --json."""
         return {
-            "schema": "cryptoml.setup-remotes/1",
             "target": self.target,
             "dry_run": self.dry_run,
             "changed": self.changed,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cryptoml.config.schema import Config
 from cryptoml.evaluation.figures import figure
 from cryptoml.registry.model_digest import MODEL_SHA256
+from cryptoml.system.plurals import counted
 
 if TYPE_CHECKING:
     from cryptoml.data.cleaning.quality import QualityReport
@@ -112,7 +113,7 @@ def version_texts(run: RunFacts) -> tuple[str, dict[str, str]]:
     params, metrics, tags = run.params, run.metrics, run.tags
     description = (
         f"{get_model(tags['model_type']).long_name} ({tags['implementation']}) for {params['symbol']} "
-        f"{params['interval']}, {params['prediction_horizon']} candle(s) ahead. Trained on {run.source} "
+        f"{params['interval']}, {counted(int(params['prediction_horizon']), 'candle')} ahead. Trained on {run.source} "
         f"({params['start_date'][:10]} to {params['end_date'][:10]}, data set {tags['dataset_version']}). "
         f"It {tags['verdict']} persistence: hold-out skill {figure(100 * metrics['skill'], '+.3f', unit=' %')}, "
         f"p {figure(metrics['dm_p_value'], '.3g')}; cv RMSE {figure(metrics['cv_rmse_mean'], '.6g')}, "

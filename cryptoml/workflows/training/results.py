@@ -1,15 +1,13 @@
-"""What a training comes to: frozen results, and the JSON document that stands for them."""
+"""The frozen results of a training, and the document that --json prints of them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from cryptoml.errors import CryptomlError
-
-SCHEMA = "cryptoml.train/1"
 
 
 @dataclass(frozen=True)
@@ -84,10 +82,9 @@ class TrainResult:
         return 0 if self.gate_passed else 6
 
     def to_dict(self) -> dict[str, Any]:
-        """The document of `--json`; a number that is not finite becomes null."""
+        """The `result` of --json."""
         best = self.best
         return {
-            "schema": SCHEMA,
             "training_id": self.training_id,
             "experiment": self.experiment,
             "tracking_uri": self.tracking_uri,
@@ -97,9 +94,9 @@ class TrainResult:
             else {
                 "run_id": best.run_id,
                 "model_type": best.model_type,
-                "cv_rmse_mean": _finite(best.metric("cv_rmse_mean")),
-                "test_rmse": _finite(best.metric("test_rmse")),
-                "skill": _finite(best.metric("skill")),
+                "cv_rmse_mean": best.metric("cv_rmse_mean"),
+                "test_rmse": best.metric("test_rmse"),
+                "skill": best.metric("skill"),
                 "verdict": best.verdict,
             },
             "registered": self.registered is not None,
@@ -113,15 +110,5 @@ class TrainResult:
                 "warnings": list(self.gate_warnings),
             },
             "undelivered": self.undelivered,
-            "models": [_row(row) for row in self.models],
+            "models": [{**vars(row), "metrics": dict(row.metrics or {})} for row in self.models],
         }
-
-
-def _row(row: ModelRow) -> dict[str, Any]:
-    found = asdict(row)
-    found["metrics"] = {name: _finite(value) for name, value in (row.metrics or {}).items()}
-    return found
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -20,12 +20,12 @@ def test_a_check_that_crashes_stops_no_other(tmp_path, monkeypatch: pytest.Monke
 
     monkeypatch.setitem(CHECKS, "git", replace(CHECKS["git"], run=crash))
     found = diagnose(read_context(cwd=tmp_path, timeout_s=1), ["git", "committed-secrets", "disk"], offline=True)
-    tiers = {one.check: one.tier for one in found.findings}
-    assert tiers["git"] == "error"
-    assert tiers["disk"] == "ok"
+    statuses = {one.check: one.status for one in found.findings}
+    assert statuses["git"] == "error"
+    assert statuses["disk"] == "ok"
     assert any("the check itself failed: ZeroDivisionError: in the check" in one.text for one in found.findings)
     needing = [spec.name for spec in CHECKS.values() if "git" in spec.needs]
-    assert {tiers[name] for name in needing if name in tiers} <= {"skipped"}
+    assert {statuses[name] for name in needing if name in statuses} <= {"skipped"}
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def diagnosed(tmp_path, monkeypatch: pytest.MonkeyPatch, *, network: bool, busy:
 
 
 @pytest.mark.parametrize(
-    ("network", "busy", "tier", "text"),
+    ("network", "busy", "status", "text"),
     [
         (True, False, "error", "no answer"),
         (True, True, "warning", "slow"),
@@ -54,13 +54,13 @@ def diagnosed(tmp_path, monkeypatch: pytest.MonkeyPatch, *, network: bool, busy:
     ],
 )
 def test_silence_of_the_network_is_an_error_and_slowness_is_not(
-    tmp_path, monkeypatch: pytest.MonkeyPatch, short_limits: None, network: bool, busy: bool, tier: str, text: str
+    tmp_path, monkeypatch: pytest.MonkeyPatch, short_limits: None, network: bool, busy: bool, status: str, text: str
 ):
     found = diagnosed(tmp_path, monkeypatch, network=network, busy=busy)
-    assert found["git"].tier == tier
+    assert found["git"].status == status
     assert text in found["git"].text
-    assert found["committed-secrets"].tier == "skipped"
-    assert found["disk"].tier == "ok"
+    assert found["committed-secrets"].status == "skipped"
+    assert found["disk"].status == "ok"
 
 
 def test_libraries_are_imported_before_the_clock_starts(tmp_path, monkeypatch: pytest.MonkeyPatch):

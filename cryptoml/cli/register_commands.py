@@ -1,0 +1,68 @@
+"""From a function in `cli/commands/` to a command of the application: its help, its example, and --json."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from cryptoml.cli.help import Command, split_docstring
+from cryptoml.cli.invocation import JSON_OPTION
+from cryptoml.cli.outcome import Outcome
+from cryptoml.cli.streams import reserve_stdout
+
+AS_JSON = inspect.Parameter(
+    "as_json",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=False,
+    annotation=Annotated[
+        bool,
+        typer.Option(
+            JSON_OPTION, rich_help_panel="Output", help="Print the result, or the error, as single-line JSON."
+        ),
+    ],
+)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that ran through, and whether its result is to be printed as JSON."""
+
+    outcome: Outcome[Any]
+    as_json: bool
+
+
+def command_function(name: str) -> Callable[..., Outcome[Any]]:
+    """The function of a command: `cli/commands/train_model.py` holds `train_model` for `train-model`."""
+    name = name.replace("-", "_")
+    function: Callable[..., Outcome[Any]] = getattr(import_module(f"cryptoml.cli.commands.{name}"), name)
+    return function
+
+
+def register_commands(app: typer.Typer, commands: Mapping[str, str]) -> None:
+    """Add each command, of its name and its group in --help."""
+    for name, group in commands.items():
+        function = command_function(name)
+        description, example = split_docstring(inspect.getdoc(function) or "")
+        register = app.command(name, cls=Command, help=description, epilog=example, rich_help_panel=group)
+        register(_with_json(function))
+
+
+def _with_json(function: Callable[..., Outcome[Any]]) -> Callable[..., Ended]:
+    signature = inspect.signature(function, eval_str=True)
+
+    @wraps(function)
+    def call(*, as_json: bool, **options: Any) -> Ended:
+        if as_json:
+            reserve_stdout()
+        return Ended(function(**options), as_json)
+
+    parameters = [*signature.parameters.values(), AS_JSON]
+    call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {one.name: one.annotation for one in parameters}
+    return call
