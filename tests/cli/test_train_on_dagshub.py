@@ -57,7 +57,7 @@ def test_train_registers_and_promotes(hub: Hub, mode: Mode, tmp_path: Path) -> N
         run = store.client.get_run(result["best"]["run_id"])
         assert run.info.status == "FINISHED"
         assert run.data.metrics["cv_rmse_mean"] == result["best"]["cv_rmse_mean"]
-        stored = store.download(run.info.run_id, "", tmp_path)
+        stored = store.download(run.info.run_id, "", tmp_path / "run")
         files = [path.relative_to(stored).as_posix() for path in stored.rglob("*") if path.is_file()]
         assert "models/model/MLmodel" in files
         assert len(files) <= ARTIFACTS_PER_RUN, files
