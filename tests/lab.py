@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import cryptoml
 from cryptoml.config.load import load_config
 from cryptoml.config.schema import Config
 from cryptoml.models.zoo import MODELS
@@ -77,12 +79,12 @@ def turned_around(lab: Lab, store: Store, model: str) -> Iterator[None]:
     file = folder / "data" / "forecaster" / "forecaster.json"
     kept = file.read_text()
     file.write_text(json.dumps(json.loads(kept) | {"shrinkage": -3.0}))
-    _record_digest(store, lab.runs[model], model_digest(folder))
+    record_digest(store, lab.runs[model], model_digest(folder))
     try:
         yield
     finally:
         file.write_text(kept)
-        _record_digest(store, lab.runs[model], model_digest(folder))
+        record_digest(store, lab.runs[model], model_digest(folder))
 
 
 def stored_model(lab: Lab, store: Store, model: str) -> Path:
@@ -96,7 +98,21 @@ def kept_model(lab: Lab, model: str) -> Path:
     return lab.settings.project_dir / ".cryptoml" / "models" / lab.runs[model]
 
 
-def _record_digest(store: Store, run_id: str, digest: str) -> None:
+def first_layout(model: Path) -> None:
+    """Turn a stored model into what the first release stored: the whole package as files, and an input example."""
+    from mlflow.models import Model
+
+    package = Path(cryptoml.__file__).parent
+    shutil.copytree(package, model / "code" / "cryptoml", ignore=shutil.ignore_patterns("__pycache__"))
+    (model / "cryptoml.zip").unlink()
+    described = Model.load(str(model))
+    described.flavors["python_function"]["code"] = "code"
+    described.save(str(model / "MLmodel"))
+    for name in ("input_example.json", "serving_input_example.json"):
+        (model / name).write_text("{}\n")
+
+
+def record_digest(store: Store, run_id: str, digest: str) -> None:
     store.client.set_tag(run_id, MODEL_SHA256, digest)
     for version in store.client.search_model_versions(f"run_id = '{run_id}'"):
         store.client.set_model_version_tag(version.name, version.version, MODEL_SHA256, digest)

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import zipfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cryptoml.tracking.store.quiet import import_mlflow
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LOADER_MODULE = "cryptoml.models.serving"
 PRICE_COLUMNS = ("open", "high", "low", "close", "volume")
 OUTPUT_COLUMNS = ("forecast_return", "forecast_price", "lower_price", "upper_price")
-# What loading and forecasting import, whatever the model.
-BASE_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "pyyaml", "scikit-learn", "skops", "threadpoolctl")
-_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "tests", ".*")
+# What loading and forecasting import, whatever the model. mlflow-skinny has `mlflow.pyfunc` and the scoring server.
+BASE_REQUIREMENTS = ("mlflow-skinny", "numpy", "pandas", "pydantic", "scikit-learn", "skops", "threadpoolctl")
+# The files and folders of this package that LOADER_MODULE imports, now or later.
+SERVING_CODE = (
+    "__init__.py",
+    "config",
+    "data/__init__.py",
+    "data/grid.py",
+    "data/interval.py",
+    "errors.py",
+    "features",
+    "models",
+)
 
 
 def write_model_folder(
@@ -29,35 +35,49 @@ def write_model_folder(
     target: Path,
     *,
     requirements: Sequence[str],
-    input_example: pd.DataFrame | None = None,
     output_columns: Sequence[str] = OUTPUT_COLUMNS,
     loader_module: str = LOADER_MODULE,
     package_dir: Path | None = None,
-    metadata: Mapping[str, Any] | None = None,
+    code: Sequence[str] = SERVING_CODE,
 ) -> None:
     """Write the MLflow model `target` (which must not exist) around what `Forecaster.save` wrote.
 
-    `requirements` are names of packages beyond BASE_REQUIREMENTS; both are pinned to the installed versions.
-    `input_example` has a `timestamp` column (or index) and the price columns. The code in `package_dir`, by default
-    this package, travels along.
+    `requirements` are names of packages beyond BASE_REQUIREMENTS; both are pinned to the installed versions. The files
+    and folders `code` of `package_dir`, by default this package, travel along in one zip file.
     """
     import_mlflow()
     import mlflow.pyfunc
+    from mlflow.models import Model
 
     package = package_dir or Path(__file__).resolve().parents[1]
-    with tempfile.TemporaryDirectory(prefix="cryptoml-code-") as text, _no_uv_project():
-        code = Path(text) / package.name
-        shutil.copytree(package, code, ignore=_LEFT_OUT)
+    with _no_uv_project():
         mlflow.pyfunc.save_model(
             str(target),
             loader_module=loader_module,
             data_path=str(forecaster_folder),
-            code_paths=[str(code)],
-            signature=model_signature(output_columns),
-            input_example=None if input_example is None else _example(input_example),
             pip_requirements=pinned({*BASE_REQUIREMENTS, *requirements}),
-            metadata=dict(metadata) if metadata else None,
         )
+    archive = target / f"{package.name}.zip"
+    write_code(archive, package, code)
+    # MLflow puts the path `code` of the model on sys.path. Python imports from a zip file there, so that the code is
+    # one file to upload instead of dozens.
+    model = Model.load(str(target))
+    model.signature = model_signature(output_columns)
+    model.flavors[mlflow.pyfunc.FLAVOR_NAME][mlflow.pyfunc.CODE] = archive.name
+    model.save(str(target / "MLmodel"))
+
+
+def write_code(archive: Path, package: Path, parts: Sequence[str] = SERVING_CODE) -> None:
+    """Zip the modules below `parts` of a package, importable as `package.name`; equal code gives equal bytes."""
+    modules: set[Path] = set()
+    for part in parts:
+        path = package / part
+        modules.update(path.rglob("*.py") if path.is_dir() else [path])
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for module in sorted(modules):
+            name = zipfile.ZipInfo(f"{package.name}/{module.relative_to(package).as_posix()}")
+            name.external_attr = 0o644 << 16
+            packed.writestr(name, module.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
 def model_signature(output_columns: Sequence[str] = OUTPUT_COLUMNS) -> Any:
@@ -78,17 +98,6 @@ def model_signature(output_columns: Sequence[str] = OUTPUT_COLUMNS) -> Any:
 def pinned(names: set[str]) -> list[str]:
     """`name==installed version` for each name, sorted."""
     return sorted(f"{name}=={version(name)}" for name in names)
-
-
-def _example(candles: pd.DataFrame) -> pd.DataFrame:
-    import pandas as pd
-
-    frame = candles if "timestamp" in candles else candles.rename_axis("timestamp").reset_index()
-    times = frame["timestamp"]
-    if pd.api.types.is_datetime64_any_dtype(times):
-        times = times.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    prices = {name: frame[name].astype("float64").to_numpy() for name in PRICE_COLUMNS}
-    return pd.DataFrame({"timestamp": times.astype(str).to_numpy(), **prices})
 
 
 @contextmanager

@@ -1,11 +1,15 @@
-"""What the artifacts of a run hold: its forecasts, its folds, its importance."""
+"""What the artifacts of a run hold: its forecasts, its folds, its importance, the quality of its data.
+
+Runs of earlier releases have the importance and the quality report in files of their own.
+"""
 
 from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptoml.evaluation.comparison import RunDetails
 from cryptoml.tracking.store.errors import is_missing, store_in_words
@@ -13,6 +17,8 @@ from cryptoml.tracking.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
+
+METADATA = "metadata/training_metadata.json"
 
 
 def fetch_details(store: Store, run_id: str, name: str) -> RunDetails:
@@ -23,13 +29,32 @@ def fetch_details(store: Store, run_id: str, name: str) -> RunDetails:
     ):
         target = Path(folder)
         predictions = _fetch(store, run_id, "data/predictions.csv.gz", target)
-        metadata = _fetch(store, run_id, "metadata/training_metadata.json", target)
-        importance = _fetch(store, run_id, "metadata/feature_importance.json", target)
+        metadata = _document(store, run_id, METADATA, target) or {}
+        importance = metadata.get("feature_importance")
+        if importance is None:
+            importance = _document(store, run_id, "metadata/feature_importance.json", target) or {}
         return RunDetails(
-            _predictions(predictions) if predictions else None,
-            tuple(json.loads(metadata.read_text(encoding="utf-8"))["folds"]) if metadata else (),
-            json.loads(importance.read_text(encoding="utf-8")) if importance else {},
+            _predictions(predictions) if predictions else None, tuple(metadata.get("folds", ())), importance
         )
+
+
+def fetch_quality_report(store: Store, run_id: str, name: str) -> Mapping[str, Any] | None:
+    """The quality report of the run's candles, None where there is none; raises ValueError for a damaged file."""
+    with (
+        tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
+        store_in_words(store.uri, f"fetch the quality report of {name}"),
+    ):
+        metadata = _document(store, run_id, METADATA, Path(folder)) or {}
+        report: Mapping[str, Any] | None = metadata.get("quality_report")
+        return report or _document(store, run_id, "data/quality_report.json", Path(folder))
+
+
+def _document(store: Store, run_id: str, path: str, target: Path) -> dict[str, Any] | None:
+    file = _fetch(store, run_id, path, target)
+    if file is None:
+        return None
+    document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return document
 
 
 def _fetch(store: Store, run_id: str, path: str, target: Path) -> Path | None:

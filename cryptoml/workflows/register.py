@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -18,8 +16,8 @@ from cryptoml.registry.model_digest import MODEL_SHA256
 from cryptoml.registry.version_models import Chosen, fetched_digest, load, of_run
 from cryptoml.registry.versions import MODEL_PATH, Version, production_version, register_version, version_of_run
 from cryptoml.settings import Settings
+from cryptoml.tracking.run_details import fetch_quality_report
 from cryptoml.tracking.runs import RunView, find_run, search_runs
-from cryptoml.tracking.store.errors import store_in_words
 from cryptoml.tracking.store.project_store import CHANGE, open_project_store
 from cryptoml.tracking.store.store import Store
 from cryptoml.workflows.training.registration import RunFacts, judge, version_texts
@@ -159,25 +157,15 @@ def _check(run: RunView) -> None:
 
 
 def _quality_report(store: Store, run: RunView) -> QualityReport:
-    from mlflow.exceptions import MlflowException
-    from requests import RequestException
-
     from cryptoml.data.cleaning.quality import QualityReport
 
-    with (
-        tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
-        store_in_words(store.uri, f"fetch the quality report of {run.name}"),
-    ):
-        try:
-            file = store.download(run.run_id, "data/quality_report.json", Path(folder))
-            return QualityReport.from_dict(json.loads(file.read_text(encoding="utf-8")))
-        except RequestException:
-            # An answer that failed says nothing about the file; it is an OSError, too.
-            raise
-        except (MlflowException, OSError, ValueError, KeyError, TypeError) as error:
-            raise AnswerIsNoError(
-                f"run {run.name} has no quality report of its data that can be read.", hint="train again"
-            ) from error
+    try:
+        document = fetch_quality_report(store, run.run_id, run.name)
+        if document is not None:
+            return QualityReport.from_dict(document)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise AnswerIsNoError(f"run {run.name} has no quality report of its data that can be read.", hint="train again")
 
 
 def _champion(store: Store, request: RegisterRequest, run: RunView) -> tuple[ChampionDuel | None, str]:

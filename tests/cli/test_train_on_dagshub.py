@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cryptoml.tracking.store.store import open_store
 from tests.conftest import Hub
+from tests.faults.kinds import kind_of
 from tests.standin.state import Mode
 
+# Limits of a training per run: files in the store, and requests to it with all checks, uploads and the registration.
+ARTIFACTS_PER_RUN = 14
+REQUESTS_PER_RUN = 30
 TRAIN = ("train", "--data", "data/raw/sim.csv", "--models", "ridge", "--set", "tracking.profile_report=false", "--json")
 
 
 @pytest.mark.parametrize("mode", ["full", "legacy", "no-model-id"])
-def test_train_registers_and_promotes(hub: Hub, mode: Mode) -> None:
+def test_train_registers_and_promotes(hub: Hub, mode: Mode, tmp_path: Path) -> None:
     made = hub.run("sample-data", "--years", "0.5", "--signal", "0.03", "-o", "data/raw/sim.csv")
     assert made.code == 0, made.err
     hub.standin.state.set_mode(mode)
+    hub.standin.state.requests.clear()
     name = f"coins-{mode}"
     done = hub.run(*TRAIN, "--set", f"registry.model_name={name}", "--set", "gate.min_skill=-1")
     assert done.code == 0, (done.err, [one for one in hub.standin.state.requests if one.status == 404])
@@ -25,6 +32,16 @@ def test_train_registers_and_promotes(hub: Hub, mode: Mode) -> None:
     assert result["tracking_uri"] == f"{hub.url}.mlflow"
     assert result["registered"] is True
     assert result["version"] == "1"
+    # How often an unused name is looked up to see whether the server answers depends on how long the fits take.
+    requests = Counter(
+        kind_of(one.method, one.path)
+        for one in hub.standin.state.requests
+        if ".mlflow/" in one.path and "anybody-there" not in one.path
+    )
+    assert requests.total() <= REQUESTS_PER_RUN * len(result["models"]), requests
+    assert requests["artifact-put"] <= ARTIFACTS_PER_RUN * len(result["models"]), requests
+    # One for each run, and one for the tags of the best.
+    assert requests["log-batch"] <= len(result["models"]) + 1, requests
     first = hub.run(
         "promote", "v1", "production", "--reason", "first", "--set", f"registry.model_name={name}", "--json"
     )
@@ -40,7 +57,10 @@ def test_train_registers_and_promotes(hub: Hub, mode: Mode) -> None:
         run = store.client.get_run(result["best"]["run_id"])
         assert run.info.status == "FINISHED"
         assert run.data.metrics["cv_rmse_mean"] == result["best"]["cv_rmse_mean"]
-        assert "models/model/MLmodel" in store.list_files(run.info.run_id, "models/model")
+        stored = store.download(run.info.run_id, "", tmp_path / "run")
+        files = [path.relative_to(stored).as_posix() for path in stored.rglob("*") if path.is_file()]
+        assert "models/model/MLmodel" in files
+        assert len(files) <= ARTIFACTS_PER_RUN, files
         model = store.client.get_registered_model(name)
         assert {alias: str(version) for alias, version in model.aliases.items()} == {"production": "1"}
 

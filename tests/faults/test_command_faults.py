@@ -17,7 +17,7 @@ CASES = (
     "promote:model-alias:short-upload-200:1:0",
     "promote:model-delete:429-1:1:3",
     "register:artifact-list:307:2:0",
-    "promote:artifact-get:half-reply:20:1",
+    "promote:artifact-get:half-reply:5:1",
     "push-data:dvc-post:short-upload-200:2:1",
     "push-data:dvc-post:503:1:0",
     "push-data:dvc-head:308:1:1",

@@ -119,9 +119,7 @@ def writer(store: Store, write: str) -> Any:
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(
-    ("write", "nth"), [(write, 1) for write in WRITES] + [("log_artifact", 2)] + [("log_batch", n) for n in (2, 3, 4)]
-)
+@pytest.mark.parametrize(("write", "nth"), [(write, 1) for write in WRITES] + [("log_artifact", 2), ("log_batch", 2)])
 def test_a_delivery_that_dies_at_any_write_is_finished_by_the_next(
     journal: Journal, store: Store, experiment: str, tmp_path: Path, write: str, nth: int, after: bool
 ) -> None:

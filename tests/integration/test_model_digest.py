@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from cryptoml.workflows.predict import PredictRequest, predict
 from cryptoml.workflows.promote import PromoteRequest, promote, read_history
 from cryptoml.workflows.register import RegisterRequest, register
 from tests.hostile import call_node, edit_schema
-from tests.lab import Lab, config_of, kept_model, stored_model
+from tests.lab import Lab, config_of, first_layout, kept_model, record_digest, stored_model
 
 
 @pytest.fixture
@@ -81,7 +82,8 @@ def test_changed_files_in_the_store_are_refused(change: str, lab: Lab, config: C
         elif change == "removed":
             (stored / "requirements.txt").unlink()
         else:
-            next((stored / "code").rglob("*.py")).write_text("raise SystemExit")
+            with zipfile.ZipFile(stored / "cryptoml.zip", "w") as packed:
+                packed.writestr("cryptoml/__init__.py", "raise SystemExit")
         found = model_digest(stored)
         for attempt in (
             lambda: predict(PredictRequest(lab.settings, config, model="v1", stale_ok=True)),
@@ -135,6 +137,25 @@ def test_versions_of_earlier_releases_have_no_digest_and_load(lab: Lab, config: 
         assert get_version(store, other.registry.model_name, "1").tags[MODEL_SHA256] == digest
     finally:
         store.client.set_tag(run_id, MODEL_SHA256, digest)
+
+
+def test_a_model_stored_by_the_first_release_is_registered_promoted_and_forecasts(
+    lab: Lab, config: Config, store: Store
+) -> None:
+    stored, kept, run_id = stored_model(lab, store, "ridge"), kept_model(lab, "ridge"), lab.runs["ridge"]
+    recorded = model_digest(stored)
+    other = config_of(f"{config.registry.model_name}-first", gate={"min_skill": -1})
+    with restored(stored, kept):
+        shutil.rmtree(kept, ignore_errors=True)
+        first_layout(stored)
+        record_digest(store, run_id, model_digest(stored))
+        try:
+            register(RegisterRequest(lab.settings, other, run_id))
+            assert promote(PromoteRequest(lab.settings, other, "1", "production", reason="x")).stage == "production"
+            assert predict(PredictRequest(lab.settings, other, stale_ok=True)).version == "1"
+            assert len(list((kept / "code").rglob("*.py"))) > 150
+        finally:
+            record_digest(store, run_id, recorded)
 
 
 def test_a_run_id_that_is_a_path_is_refused(lab: Lab, store: Store) -> None:

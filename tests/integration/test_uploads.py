@@ -87,7 +87,7 @@ def test_each_file_takes_one_upload_over_few_connections_and_each_folder_one_lis
     deliver(run.entry, store)
     assert lossy.count(PUT) == FILES
     assert lossy.count(LIST) == FOLDERS
-    assert lossy.count(READ) == FILES - 1
+    assert lossy.count(READ) == 1
     assert len([method for method, _ in lossy.connections if method == "PUT"]) <= uploads.PARALLEL
     assert stored(backend) == expected
     assert not run.entry.staging.exists()
@@ -101,7 +101,7 @@ FORGED = {
     "listing of HTML": Rule(LIST, "forge", raw=answer("200 OK", b"<html>", "Content-Type: text/html")),
     "listing of a list": Rule(LIST, "forge", raw=answer("200 OK", b"[]")),
     "listing without paths": Rule(LIST, "forge", raw=answer("200 OK", b'{"files": [{"is_dir": false}]}')),
-    "other content": Rule(READ, "forge", raw=answer("200 OK", b"0\n" * 20)),
+    "other content": Rule(READ, "forge", raw=answer("200 OK", b"?\n" * 20)),
 }
 
 
@@ -141,7 +141,8 @@ def test_files_whose_sizes_the_listing_leaves_out_are_read_back(
 
     monkeypatch.setattr(HttpArtifactRepository, "list_artifacts", unsized)
     deliver(record(tmp_path, name).entry, store)
-    assert lossy.count(READ) == FILES
+    # All but the empty one.
+    assert lossy.count(READ) == FILES - 1
 
 
 @pytest.mark.parametrize("action", ["lose", "gateway", "reset"])

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from cryptoml.tracking.store.store import Store
 
 ROUNDS = 2
-READ_BACK_BYTES = 32 * 1024
 
 
 def store_artifacts(store: Store, run: Run, staging: Path, files: Iterable[StagedArtifact], *, resumed: bool) -> None:
-    """Upload `files` from `staging` until the store's listing shows each with its size and, if small, its SHA-256.
+    """Upload `files` from `staging` until the store's listing shows each with its size.
+
+    Over HTTP the smallest file is also read back and compared by SHA-256, as is each file that is listed without a
+    size: a server can list files that it does not serve. Files of a disk are all compared.
 
     With `resumed`, files that the store shows already are not uploaded. Raises UnavailableError when the store does
     not show all files after `ROUNDS` uploads.
@@ -86,7 +88,7 @@ class _Target:
         }
 
     def _digests(self, listed: Mapping[str, StagedArtifact], sizes: Mapping[str, int | None]) -> dict[str, str | None]:
-        """What can be read back cheaply: small files over HTTP, files without a listed size, all files of a disk."""
+        """SHA-256 of all files of a disk; over HTTP of the smallest file and of those without a listed size."""
         from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
         if isinstance(self.repository, LocalArtifactRepository):
@@ -95,8 +97,8 @@ class _Target:
         unsized = [path for path, one in listed.items() if sizes[path] is None and one.size]
         if self.http is None:
             return dict.fromkeys(unsized)
-        small = [path for path, one in listed.items() if one.size <= READ_BACK_BYTES]
-        return self.http.digests({path: listed[path].size for path in {*unsized, *small}})
+        smallest = sorted((path for path, one in listed.items() if one.size), key=lambda path: listed[path].size)[:1]
+        return self.http.digests({path: listed[path].size for path in {*unsized, *smallest}})
 
     def _listed(self, folder: str) -> dict[str, int | None]:
         """Path and size of the files in a folder; nothing when the answer is not a listing."""

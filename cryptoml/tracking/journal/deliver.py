@@ -18,7 +18,7 @@ from cryptoml.tracking.journal.journal import Journal
 from cryptoml.tracking.journal.process import is_gone
 from cryptoml.tracking.journal.records import Registration, RunRecord
 from cryptoml.tracking.journal.replay import Replay
-from cryptoml.tracking.runs import highest_run_number, search_runs
+from cryptoml.tracking.runs import highest_run_number
 from cryptoml.tracking.store import limits
 from cryptoml.tracking.store.bucket_errors import OF_ONE_EXPERIMENT
 from cryptoml.tracking.store.errors import WrongServerError, foreign_answer, is_missing, store_in_words
@@ -98,9 +98,9 @@ def deliver(
             return _delivered(made.info.run_id, record, "DELETED", False, mark)
         status = status_of(entry, record)
         with store_in_words(store.uri, f"deliver {record.run_name}"):
-            Replay(entry, store, record, on_event).write(made, status, settled=settled)
-        if status != "RUNNING" and store.is_remote:
-            _close_duplicates(store, made, record, on_event)
+            found = Replay(entry, store, record, on_event).write(made, status, settled=settled)
+        if status != "RUNNING":
+            _close_duplicates(store, made, found, record, on_event)
         wishes = record.registrations if status == "FINISHED" else ()
         if register:
             mark = _register_all(entry, mark, made.info.run_id, wishes, register)
@@ -204,7 +204,7 @@ def _create(store: Store, record: RunRecord) -> Run:
         if record.tags.get(ours):
             tags[theirs] = record.tags[ours][: limits.TAG_LENGTH]
     with store_in_words(store.uri, f"create {record.run_name}"):
-        name = _free_name(store, record)
+        name = _free_name(store, record, experiment)
         return once(
             store,
             lambda: store.client.create_run(experiment, start_time=record.start_time_ms, tags=tags, run_name=name),
@@ -213,22 +213,21 @@ def _create(store: Store, record: RunRecord) -> Run:
         )
 
 
-def _close_duplicates(store: Store, run: Run, record: RunRecord, on_event: events.OnEvent) -> None:
-    """Close what a lost answer, a repeating proxy or an older cryptoml made beside `run`."""
-    with store_in_words(store.uri, f"look for duplicates of {record.run_name}"):
-        found = runs_of_key(store, run.info.experiment_id, record.run_key)
+def _close_duplicates(
+    store: Store, run: Run, found: Sequence[Run], record: RunRecord, on_event: events.OnEvent
+) -> None:
+    """Close those of `found` that a lost answer, a repeating proxy or an older cryptoml made beside `run`."""
     extras = [one for one in found if one.info.run_id != run.info.run_id]
     active = [one for one in extras if one.info.lifecycle_stage != "deleted"]
     if close_duplicates(store, active, kept_id=run.info.run_id):
         on_event(events.Warned(f"{record.run_name} was in the store {len(active) + 1} times; the others were deleted."))
 
 
-def _free_name(store: Store, record: RunRecord) -> str:
+def _free_name(store: Store, record: RunRecord, experiment_id: str) -> str:
     """The run's name, or the next number where another journal's run in the same store has it."""
     parts = run_names.split_run_name(record.run_name)
-    if parts is None or not search_runs(
-        store, record.experiment, query=f"attributes.run_name = '{record.run_name}'", limit=1
-    ):
+    query = f"attributes.run_name = '{record.run_name}'"
+    if parts is None or not store.client.search_runs([experiment_id], query, max_results=1):
         return record.run_name
     return run_names.run_name(*parts, highest_run_number(store, record.experiment, *parts) + 1)
 

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from cryptoml.system.files import in_words, temporary_files, write_atomically
 from cryptoml.tracking.journal.process import is_gone
-from cryptoml.tracking.journal.records import MetricPoint, RunRecord, decode, fold, metrics_of
+from cryptoml.tracking.journal.records import (
+    MetricPoint,
+    RunRecord,
+    StagedArtifact,
+    artifacts_of,
+    decode,
+    fold,
+    metrics_of,
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,12 @@ class JournalEntry:
         with in_words(self.path):
             records, _ = decode(self.path.read_bytes()[offset:])
         return metrics_of(records)
+
+    def artifacts_before(self, offset: int) -> frozenset[StagedArtifact]:
+        """The artifacts recorded in the first `offset` bytes."""
+        with in_words(self.path):
+            records, _ = decode(self.path.read_bytes()[:offset])
+        return artifacts_of(records)
 
     def delivery(self) -> Delivery | None:
         """The delivery mark; None when nothing was attempted or the mark is damaged."""

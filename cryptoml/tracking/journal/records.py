@@ -147,6 +147,15 @@ def metrics_of(records: Iterable[Mapping[str, Any]]) -> tuple[MetricPoint, ...]:
     return tuple(total.metrics)
 
 
+def artifacts_of(records: Iterable[Mapping[str, Any]]) -> frozenset[StagedArtifact]:
+    """The artifacts among the records; of a path recorded twice, the last."""
+    total = _Sum()
+    for record in records:
+        if record["kind"] == "artifact":
+            _add(total, record)
+    return frozenset(total.artifacts.values())
+
+
 def _add(total: _Sum, record: Mapping[str, Any]) -> None:
     kind = record["kind"]
     if kind == "params":

@@ -13,7 +13,6 @@ from cryptoml.tracking.journal.entries import JournalEntry
 from cryptoml.tracking.journal.process import this_process
 from cryptoml.tracking.journal.records import SCHEMA, encode, number_to_json
 from cryptoml.tracking.moving.source import Source, SourceFile
-from cryptoml.tracking.store.limits import METRICS_A_REQUEST
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -23,6 +22,7 @@ WITHOUT_ARTIFACTS_TAG = "cryptoml.moved_without_artifacts"
 MOVED_NAME_TAG = "cryptoml.moved_name"
 PARENT_TAG = "mlflow.parentRunId"
 ENDED = ("FINISHED", "FAILED", "KILLED")
+METRICS_PER_LINE = 1000
 # The name is given when the run is created; the target may have to choose another.
 _NOT_COPIED = ("mlflow.runName", WITHOUT_ARTIFACTS_TAG)
 
@@ -101,8 +101,8 @@ def _records(source: Source, copy: RunCopy, points: Sequence[tuple[str, float, i
         "process": this_process().to_dict(),
     }
     yield {"kind": "params", "params": dict(run.data.params)}
-    for first in range(0, len(points), METRICS_A_REQUEST):
-        part = points[first : first + METRICS_A_REQUEST]
+    for first in range(0, len(points), METRICS_PER_LINE):
+        part = points[first : first + METRICS_PER_LINE]
         yield {"kind": "metrics", "metrics": [[key, number_to_json(value), step, ms] for key, value, step, ms in part]}
 
 

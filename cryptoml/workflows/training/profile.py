@@ -1,7 +1,7 @@
-"""The profile report of a data set: made once, beside a training, and handed to the training's runs.
+"""The profile report of a data set: made once, in parallel to a training, and added to one of the training's runs.
 
-It never delays a training and never fails one. When it is not done at the end, a small process stays behind,
-waits for it, and adds it to the runs.
+It never delays a training and never fails one. When it is not done at the end, a background process waits for it and
+adds it to the run.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -62,19 +61,18 @@ class ProfileReport:
         if kind is not None and self._job is not None:
             self._job.cancel()
 
-    def attach(self, runs: Sequence[JournalRun]) -> None:
-        """Add the report to the runs if it is there by now."""
+    def attach(self, run: JournalRun) -> None:
+        """Add the report to the run if it is finished."""
         if self._job is not None and self._job.ready():
-            for run in runs:
-                run.add_artifact(self._job.output, "data")
+            run.add_artifact(self._job.output, "data")
             self._attached = True
 
-    def hand_over(self, training_id: str) -> None:
-        """Leave the rest to a process that stays behind, if there is a rest."""
+    def hand_over(self, run: JournalRun) -> None:
+        """Leave a report that is not finished to a background process."""
         if self._job is None or self._attached:
             return
         subprocess.Popen(
-            [sys.executable, "-m", "cryptoml.workflows.training.profile", training_id, str(self._job.output)],
+            [sys.executable, "-m", "cryptoml.workflows.training.profile", str(run.entry.path), str(self._job.output)],
             cwd=self._settings.project_dir,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -83,28 +81,25 @@ class ProfileReport:
         )
 
 
-def attach_when_ready(settings: Settings, training_id: str, report: Path) -> bool:
-    """Wait for the report, add it to the training's runs, deliver them; whether it came in time."""
+def attach_when_ready(settings: Settings, journal: Path, report: Path) -> bool:
+    """Wait for the report, add it to the run of this journal, deliver it; whether it came in time."""
     from cryptoml.registry.versions import registrar
     from cryptoml.tracking.journal.deliver import deliver
     from cryptoml.tracking.journal.entries import JournalEntry
     from cryptoml.tracking.journal.journal import JournalRun
     from cryptoml.tracking.store.project_store import TRAIN, open_project_store
-    from cryptoml.tracking.tracker import journal_of
 
     deadline = time.monotonic() + TIMEOUT_S
     while not report.is_file():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.5)
-    entries = [JournalEntry(path) for path in sorted((journal_of(settings).root / training_id).glob("*.jsonl"))]
-    for entry in entries:
-        JournalRun(entry, "").add_artifact(report, "data")
+    entry = JournalEntry(journal)
+    JournalRun(entry, "").add_artifact(report, "data")
     with open_project_store(settings, TRAIN) as store:
-        for entry in entries:
-            deliver(entry, store, register=registrar(store))
+        deliver(entry, store, register=registrar(store))
     return True
 
 
 if __name__ == "__main__":
-    sys.exit(0 if attach_when_ready(load_settings(), sys.argv[1], Path(sys.argv[2])) else 1)
+    sys.exit(0 if attach_when_ready(load_settings(), Path(sys.argv[1]), Path(sys.argv[2])) else 1)

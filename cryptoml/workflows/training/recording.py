@@ -12,6 +12,8 @@ from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
 from cryptoml.workflows.training.context import TrainingContext
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cryptoml.data.candles import Candles
     from cryptoml.evaluation.folds import Plan
     from cryptoml.tracking.journal.journal import JournalRun
@@ -74,17 +76,17 @@ def record_result(
     for name, values in result.fold_metrics.items():
         for fold, value in zip(result.folds, values, strict=True):
             run.log_metrics({name: value}, step=fold.number)
-    _write_data(folder / "data", result, candles)
-    _write_metadata(folder / "metadata", result, context, dataset, plan)
+    _write_predictions(folder / "data", result)
+    _write_metadata(folder / "metadata", result, context, candles, dataset, plan)
     _write_plots(folder / "plots", result, context, dataset)
     if not result.choice.spec.is_baseline:
-        _write_model(folder / "models", result, dataset)
+        _write_model(folder / "models", result)
         run.set_tags({MODEL_SHA256: model_digest(folder / MODEL_PATH)})
     for part in sorted(folder.iterdir()):
         run.add_artifact_folder(part, part.name)
 
 
-def _write_data(folder: Path, result: ModelResult, candles: Candles) -> None:
+def _write_predictions(folder: Path, result: ModelResult) -> None:
     import gzip
 
     import pyarrow as pa
@@ -98,12 +100,12 @@ def _write_data(folder: Path, result: ModelResult, candles: Candles) -> None:
         gzip.GzipFile("", "wb", 3, file, mtime=0) as packed,
     ):
         pyarrow.csv.write_csv(table, packed)
-    _write_json(folder / "quality_report.json", candles.report.to_dict())
 
 
-def _write_metadata(folder: Path, result: ModelResult, context: TrainingContext, dataset: Dataset, plan: Plan) -> None:
-    import yaml
-
+def _write_metadata(
+    folder: Path, result: ModelResult, context: TrainingContext, candles: Candles, dataset: Dataset, plan: Plan
+) -> None:
+    """Write one JSON file, as each file of a run costs a request to the store."""
     folder.mkdir()
     _write_json(
         folder / "training_metadata.json",
@@ -145,19 +147,25 @@ def _write_metadata(folder: Path, result: ModelResult, context: TrainingContext,
             "interval_half_width_return": result.forecaster.interval_quantile,
             "git_commit": context.git_commit,
             "config_hash": context.config.hash(),
+            "feature_importance": _ranked(result.importance),
+            "quality_report": candles.report.to_dict(),
+            "config": context.config.resolved(),
+            "environment": _environment(),
         },
     )
-    if result.importance is not None:
-        ranked = result.importance.sort_values(ascending=False, kind="stable")
-        _write_json(folder / "feature_importance.json", {str(name): float(share) for name, share in ranked.items()})
-    resolved = yaml.safe_dump(context.config.resolved(), sort_keys=False)
-    (folder / "resolved_config.yaml").write_text(resolved, encoding="utf-8")
-    (folder / "environment.txt").write_text(_environment(), encoding="utf-8")
+
+
+def _ranked(importance: pd.Series[float] | None) -> dict[str, float]:
+    """Share by feature, the largest first; empty for a model without importance."""
+    if importance is None:
+        return {}
+    ranked = importance.sort_values(ascending=False, kind="stable")
+    return {str(name): float(share) for name, share in ranked.items()}
 
 
 @cache
-def _environment() -> str:
-    """Python, the platform and every installed distribution, a line each."""
+def _environment() -> dict[str, Any]:
+    """Python, the platform, and the version of every installed distribution."""
     import platform
     import sys
 
@@ -167,8 +175,11 @@ def _environment() -> str:
         for one in sorted(Path(folder or ".").glob("*.dist-info")):
             name, _, version = one.name.removesuffix(".dist-info").rpartition("-")
             found.setdefault(name.replace("_", "-"), version)
-    packages = [f"{name}=={found[name]}" for name in sorted(found, key=str.lower)]
-    return "\n".join([f"# Python {platform.python_version()} on {platform.platform()}", *packages]) + "\n"
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: found[name] for name in sorted(found, key=str.lower)},
+    }
 
 
 def _write_plots(folder: Path, result: ModelResult, context: TrainingContext, dataset: Dataset) -> None:
@@ -186,25 +197,16 @@ def _write_plots(folder: Path, result: ModelResult, context: TrainingContext, da
     )
 
 
-def _write_model(folder: Path, result: ModelResult, dataset: Dataset) -> None:
-    import shutil
+def _write_model(folder: Path, result: ModelResult) -> None:
     import tempfile
 
     from cryptoml.registry.stored_model import write_model_folder
 
     folder.mkdir()
-    _write_json(folder / "feature_names.json", list(dataset.pipeline.feature_names))
     with tempfile.TemporaryDirectory(dir=folder.parent.parent) as text:
         parts = Path(text) / "forecaster"
         result.forecaster.save(parts)
-        if (parts / "scaler.skops").exists():
-            shutil.copyfile(parts / "scaler.skops", folder / "scaler.skops")
-        write_model_folder(
-            parts,
-            folder / "model",
-            requirements=result.choice.spec.requirements,
-            input_example=dataset.newest_candles.reset_index(),
-        )
+        write_model_folder(parts, folder / "model", requirements=result.choice.spec.requirements)
 
 
 def _write_json(path: Path, document: Mapping[str, Any] | list[Any]) -> None:

@@ -63,6 +63,7 @@ class TrainingSession:
 
         for choice in self.choices:
             self._open(choice)
+        baseline = next(self.runs[choice.spec.key] for choice in self.choices if choice.spec.is_baseline)
         profile = ProfileReport(self.settings, self.data, wanted=self.config.tracking.profile_report)
         options = TrainingOptions(
             seed=self.config.training.random_seed,
@@ -88,11 +89,11 @@ class TrainingSession:
                 else:
                     self._trained(outcome)
             self._register()
-            profile.attach(list(self.runs.values()))
+            profile.attach(baseline)
             for key in self.results:
                 self.tracker.deliver(self.runs[key])
             self.delivered = self.tracker.finish()
-            profile.hand_over(self.context.training_id)
+            profile.hand_over(baseline)
 
     def kill(self) -> None:
         """A signal: what is not done is KILLED, here and, if it answers at once, in the store."""

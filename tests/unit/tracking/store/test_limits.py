@@ -7,7 +7,16 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cryptoml.tracking.store.limits import BYTES_A_REQUEST, KEY_LENGTH, chunks, fit, pair_size
+from cryptoml.tracking.store.limits import (
+    BYTES_PER_BATCH,
+    ENTRIES_PER_BATCH,
+    KEY_LENGTH,
+    PARAMS_PER_BATCH,
+    TAGS_PER_BATCH,
+    batches,
+    fit,
+    pair_size,
+)
 
 
 def test_long_values_and_names_are_cut_and_told() -> None:
@@ -25,12 +34,26 @@ def test_of_names_made_equal_by_cutting_the_first_stays() -> None:
     assert found == {"k" * KEY_LENGTH: "1"}
 
 
-@given(st.lists(st.integers(1, BYTES_A_REQUEST), max_size=40), st.integers(1, 7))
-def test_chunks_keep_order_and_limits(sizes: list[int], most: int) -> None:
-    parts = list(chunks(sizes, most=most, size=lambda item: item))
-    assert [item for part in parts for item in part] == sizes
-    assert all(len(part) <= most and sum(part) <= BYTES_A_REQUEST for part in parts)
-    assert all(parts)
+@given(st.integers(0, 250), st.lists(st.integers(1, BYTES_PER_BATCH), max_size=40), st.integers(0, 250))
+def test_batches_keep_order_and_limits(n_params: int, metrics: list[int], n_tags: int) -> None:
+    params, tags = ({f"{kind}{number}": "x" for number in range(n)} for kind, n in (("p", n_params), ("t", n_tags)))
+    parts = list(batches(params, metrics, tags, metric_size=lambda size: size))
+    assert [pair for part in parts for pair in part.params.items()] == list(params.items())
+    assert [metric for part in parts for metric in part.metrics] == metrics
+    assert [pair for part in parts for pair in part.tags.items()] == list(tags.items())
+    for part in parts:
+        pairs = sum(pair_size(pair) for pair in (*part.params.items(), *part.tags.items()))
+        assert pairs + sum(part.metrics) <= BYTES_PER_BATCH
+        assert len(part.params) <= PARAMS_PER_BATCH
+        assert len(part.tags) <= TAGS_PER_BATCH
+        assert 0 < len(part) <= ENTRIES_PER_BATCH
+
+
+def test_what_fits_goes_in_one_batch() -> None:
+    parts = list(batches({"p": "1"}, [10] * 900, {"t": "1"}, metric_size=lambda size: size))
+    assert [len(part) for part in parts] == [902]
+    assert [len(part) for part in batches({}, [1] * 2500, {}, metric_size=lambda size: size)] == [1000, 1000, 500]
+    assert not list(batches({}, [], {}, metric_size=lambda size: size))
 
 
 def test_a_pair_is_weighed_as_the_request_will_write_it() -> None:
