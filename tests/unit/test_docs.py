@@ -61,6 +61,9 @@ def test_files_and_tests_that_a_document_names_exist(path):
     for name in re.findall(
         r"`((?:tests|cryptoml|docs|airflow|benchmarks|tools)/[\w./-]+(?:::\w+)?)`", path.read_text()
     ):
+        if re.fullmatch(r"cryptoml/\d+", name):
+            # A schema of the JSON output, not a path.
+            continue
         file, _, test = name.partition("::")
         assert (REPOSITORY / file).exists(), name
         assert not test or f"def {test}(" in (REPOSITORY / file).read_text(), name

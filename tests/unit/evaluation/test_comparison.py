@@ -18,6 +18,7 @@ from cryptoml.evaluation.comparison import (
     ranked,
 )
 from cryptoml.evaluation.metrics import METRICS, skill_score, stored_metrics
+from cryptoml.result import json_line
 
 
 def run(
@@ -85,8 +86,8 @@ def test_only_parameters_with_more_than_one_value_differ() -> None:
 def test_the_document_has_null_for_what_is_not_finite() -> None:
     rows = (run("a", skill=math.nan, test_rmse=math.inf, test_mae=1.5),)
     done = RunComparison("e", "sqlite:", "skill", rows, {}, {}, (), 0.05, ())
-    document = json.loads(json.dumps(done.to_dict(), allow_nan=False))
-    assert document["runs"][0]["metrics"] == {"skill": None, "test_rmse": None, "test_mae": 1.5}
+    document = json.loads(json_line("cryptoml.compare/1", result=done.to_dict()))
+    assert document["result"]["runs"][0]["metrics"] == {"skill": None, "test_rmse": None, "test_mae": 1.5}
 
 
 def test_persistence_has_no_skill_to_show() -> None:
