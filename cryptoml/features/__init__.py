@@ -1,1 +1,1 @@
-"""Causal features of candles, and the pipeline that is saved with a model."""
+"""Causal features of candles, and the feature pipeline that is saved with a model."""

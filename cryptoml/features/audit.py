@@ -1,4 +1,4 @@
-"""A leakage audit for feature code of any origin: does a value of the past move when the future does?"""
+"""A leakage audit for any feature code: reports features whose past values change when future prices change."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ def audit_causality(
     relative_tolerance: float = 1e-6,
     seed: int = 0,
 ) -> list[str]:
-    """Names of the columns of `compute(grid)` that depend on rows after their own; empty when none does.
+    """Return the names of the columns of `compute(grid)` that depend on later rows; empty if there are none.
 
-    `compute` maps candles to features on the same index; a row it leaves out counts as missing. It is run on
-    the grid cut short and on the grid with its future replaced by other prices: at early positions (where a
-    warm-up could be filled backwards), at the edges of breaks, and at random. The rows before the cut must
-    stay as they were. A difference counts when it exceeds `relative_tolerance` of the value and a billionth
-    of the column's deviation, or when a value appears or vanishes. A column that is there with one grid and
-    not with the other is named too. A few hundred to a few thousand rows are enough.
+    `compute` maps candles to features on the same index; rows that it omits count as missing. The audit compares
+    `compute(grid)` with the features of a truncated grid and of a grid with random prices after the cut. It cuts at
+    early positions (where a warm-up could be back-filled), at the edges of breaks, and at random positions. A column
+    is reported if a value before the cut changes by more than `relative_tolerance` of the value plus a billionth of
+    the column's standard deviation, if a value becomes or stops being NaN, or if the column is missing in one of the
+    results. A few hundred to a few thousand rows are sufficient.
     """
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    whole = compute(grid.copy()).reindex(grid.index)
-    offending: set[str] = set()
+    reference = compute(grid.copy()).reindex(grid.index)
+    leaking: set[str] = set()
     for cut in _cuts(grid, random_cuts, rng):
-        for changed in (grid.iloc[:cut].copy(), _with_other_future(grid, cut, rng)):
-            again = compute(changed).reindex(changed.index)
-            offending |= {str(name) for name in set(whole.columns) ^ set(again.columns)}
-            for name in whole.columns.intersection(again.columns):
-                before = whole[name].to_numpy(dtype=np.float64)
-                after = again[name].to_numpy(dtype=np.float64)[:cut]
-                if _moved(before, after, cut, relative_tolerance):
-                    offending.add(str(name))
-    return [str(name) for name in whole.columns if str(name) in offending] + sorted(
-        offending - {str(name) for name in whole.columns}
+        for changed in (grid.iloc[:cut].copy(), _with_random_future(grid, cut, rng)):
+            recomputed = compute(changed).reindex(changed.index)
+            leaking |= {str(name) for name in set(reference.columns) ^ set(recomputed.columns)}
+            for name in reference.columns.intersection(recomputed.columns):
+                before = reference[name].to_numpy(dtype=np.float64)
+                after = recomputed[name].to_numpy(dtype=np.float64)[:cut]
+                if _differs(before, after, cut, relative_tolerance):
+                    leaking.add(str(name))
+    return [str(name) for name in reference.columns if str(name) in leaking] + sorted(
+        leaking - {str(name) for name in reference.columns}
     )
 
 
@@ -56,12 +56,12 @@ def _cuts(grid: pd.DataFrame, random_cuts: int, rng: np.random.Generator) -> lis
     early = [2**power for power in range(size.bit_length())]
     missing = grid["close"].isna().to_numpy()
     edges = np.flatnonzero(missing[1:] != missing[:-1]) + 1
-    beside = [int(edge) + shift for edge in edges[:8] for shift in (0, 1)]
+    at_breaks = [int(edge) + shift for edge in edges[:8] for shift in (0, 1)]
     random = rng.integers(1, max(size, 2), size=random_cuts).tolist()
-    return sorted({cut for cut in (*early, *beside, *random) if 0 < cut < size})
+    return sorted({cut for cut in (*early, *at_breaks, *random) if 0 < cut < size})
 
 
-def _with_other_future(grid: pd.DataFrame, cut: int, rng: np.random.Generator) -> pd.DataFrame:
+def _with_random_future(grid: pd.DataFrame, cut: int, rng: np.random.Generator) -> pd.DataFrame:
     import numpy as np
 
     changed = grid.copy()
@@ -72,11 +72,11 @@ def _with_other_future(grid: pd.DataFrame, cut: int, rng: np.random.Generator) -
     return changed
 
 
-def _moved(before: NDArray[np.float64], after: NDArray[np.float64], cut: int, relative_tolerance: float) -> bool:
+def _differs(before: NDArray[np.float64], after: NDArray[np.float64], cut: int, relative_tolerance: float) -> bool:
     import numpy as np
 
     past = before[:cut]
-    known = before[np.isfinite(before)]
-    slack = 1e-9 * float(known.std()) if known.size else 0.0
-    same = np.isclose(past, after, rtol=relative_tolerance, atol=slack, equal_nan=True)
+    finite = before[np.isfinite(before)]
+    tolerance = 1e-9 * float(finite.std()) if finite.size else 0.0
+    same = np.isclose(past, after, rtol=relative_tolerance, atol=tolerance, equal_nan=True)
     return not bool(same.all())

@@ -1,4 +1,4 @@
-"""The candles that features are computed from: plain arrays, and what several features share."""
+"""The candles as arrays for feature functions, with the series that several features share."""
 
 from functools import cached_property
 
@@ -14,10 +14,10 @@ MACD_HISTORY = MACD_SLOW[1] + 1
 
 
 class Bars:
-    """A stretch of the regular grid as float64 arrays, one value a row.
+    """Consecutive rows of the regular grid as float64 arrays.
 
-    A row without usable prices (a break) is NaN in every price and in the volume; a volume that is missing
-    beside good prices counts as 0. Derived series are computed once, when first asked for.
+    In rows without valid prices (breaks), prices and volume are NaN. A missing volume counts as 0 if the prices are
+    valid. Derived series are computed on first use and cached.
     """
 
     def __init__(
@@ -46,22 +46,22 @@ class Bars:
 
     @cached_property
     def run(self) -> NDArray[np.int64]:
-        """Usable rows in unbroken order up to and with each row; 0 in a break."""
+        """Number of consecutive usable rows that end at each row; 0 in a break."""
         rows = np.arange(self.size)
         return rows - np.maximum.accumulate(np.where(self.usable, -1, rows))
 
     def return_over(self, candles: int) -> Array:
-        """Log return from the close `candles` rows earlier."""
+        """Return the log return from the close `candles` rows earlier."""
         return np.log(self.close / lagged(self.close, candles))
 
     @cached_property
     def log_return(self) -> Array:
-        """Log return from the close before."""
+        """Log return from the previous close."""
         return self.return_over(1)
 
     @cached_property
     def true_range(self) -> Array:
-        """Log of the highest over the lowest price since the close before (Wilder's true range)."""
+        """Log of the highest over the lowest price since the previous close (Wilder's true range)."""
         before = lagged(self.close, 1)
         return np.log(np.maximum(self.high, before) / np.minimum(self.low, before))
 
@@ -72,20 +72,20 @@ class Bars:
 
     @cached_property
     def close_moments(self) -> Moments:
-        """Mean and mean square deviation of the closes."""
+        """Mean and variance (population) of the closes."""
         return Moments(self.close, order=2)
 
     @cached_property
     def volume_means(self) -> Moments:
-        """Means of the volume."""
+        """Mean of the volume."""
         return Moments(self.volume, order=1)
 
     @cached_property
     def macd(self) -> Array:
-        """Exponential average of the log close over 12 candles less the one over 26.
+        """MACD of the log close: its 12-candle exponential moving average minus its 26-candle one.
 
-        Written in returns, an average lies `sum(decay**(j+1) * return[t-j])` below the last close, so the
-        price level never enters; closes before the last 64 and 128 count as equal to the oldest one kept.
+        It is computed from returns, independent of the price level: the average is `sum(decay**(j+1) * return[t-j])`
+        below the last close. The sums are truncated to the last 64 and 128 returns.
         """
         below = []
         for span, terms in (MACD_SLOW, MACD_FAST):

@@ -1,4 +1,4 @@
-"""Features of the candle's open time (UTC), as points on a circle so that the last hour meets the first."""
+"""Features of the candle's open time (UTC), encoded as sine and cosine because hours and weekdays are cyclic."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from cryptoml.features.bars import Bars
 from cryptoml.features.windows import Array
 
 _DAY_S = 86_400
-# 1970-01-01 was a Thursday; the circle starts on Monday.
+# 1970-01-01 was a Thursday, day 3 of a week that starts on Monday.
 _EPOCH_WEEKDAY = 3
 
 
@@ -30,10 +30,10 @@ def hour_cos(bars: Bars, _: int) -> Array:
 
 
 def weekday_sin(bars: Bars, _: int) -> Array:
-    """Sine of the day of the week, Monday being 0."""
+    """Sine of the day of the week (Monday is 0)."""
     return np.sin(_weekday_angle(bars))
 
 
 def weekday_cos(bars: Bars, _: int) -> Array:
-    """Cosine of the day of the week, Monday being 0."""
+    """Cosine of the day of the week (Monday is 0)."""
     return np.cos(_weekday_angle(bars))

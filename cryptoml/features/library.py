@@ -1,4 +1,4 @@
-"""FEATURES: every feature by name. A new one is a function of `Bars` and an entry here."""
+"""FEATURES: all features by name. To add one, write a function of `Bars` and add an entry here."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from cryptoml.features.windows import Array
 
 Family = Literal["lag", "rolling", "fixed"]
 
-# Raised when a stored pipeline would no longer mean what it meant when it was saved.
+# Increase it when a change makes stored pipelines compute other values.
 LIBRARY_VERSION = 1
 
 _DAY_S = 86_400
@@ -19,12 +19,12 @@ _WEEK_S = 7 * _DAY_S
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """One feature: a causal, scale-free function of the candles up to and with its own row.
+    """One feature: a causal, scale-free function of the candles up to and including its own row.
 
-    `lag` features give a column for each lag window, `rolling` ones for each rolling window, `fixed` ones a
-    single column (their function gets the window 0). The value of a row depends on the last
-    `window + history` candles and on nothing else; where they are not all there, the pipeline puts NaN.
-    A feature is left out for intervals of `below_interval_s` seconds and longer, where it would stand still.
+    A `lag` feature has one column per lag window, a `rolling` feature one per rolling window, and a `fixed` feature a
+    single column (its function gets the window 0). The value of a row depends only on the last `window + history`
+    candles; if any of them is missing, the pipeline sets NaN. A feature is omitted for candle intervals of
+    `below_interval_s` seconds or more, on which it is constant.
     """
 
     name: str
@@ -35,19 +35,19 @@ class FeatureSpec:
 
     @property
     def doc(self) -> str:
-        """What the feature is, in a sentence."""
+        """One-line description: the first line of the function's docstring."""
         return (self.compute.__doc__ or "").strip().splitlines()[0]
 
     def lookback(self, window: int) -> int:
-        """Candles that a row's value depends on, its own included."""
+        """Return the number of candles that a row's value depends on, including its own."""
         return window + self.history
 
     def fits(self, interval_s: int) -> bool:
-        """Whether the feature says anything on candles of `interval_s` seconds."""
+        """Return whether the feature varies on candles of `interval_s` seconds."""
         return self.below_interval_s is None or interval_s < self.below_interval_s
 
     def column(self, window: int) -> str:
-        """Name of the column for `window`."""
+        """Return the column name for `window`."""
         return self.name if self.family == "fixed" else f"{self.name}_{window}"
 
 

@@ -1,4 +1,4 @@
-"""The chosen features as one object that is saved with the model, and the target they are to forecast."""
+"""The feature pipeline, which is saved with the model, and the target that models forecast."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 DEFAULT_LAG_WINDOWS = (1, 2, 3, 6, 12, 24)
 DEFAULT_ROLLING_WINDOWS = (6, 24, 72, 168)
 
-# Rows computed at a time: small enough for the arrays in hand to stay in the processor's cache.
+# Rows per block: small enough for the working arrays to fit into the processor's cache.
 _BLOCK_ROWS = 16_384
 
 
 @dataclass(frozen=True)
 class FeaturePipeline:
-    """Which features are computed, over which windows (in candles), on candles of which interval.
+    """Features to compute, with their windows (in candles) and the candle interval.
 
-    Features that stand still at the interval (the hour, on daily candles) are left out.
-    Raises ConfigError for an unknown feature, an unusable window, or when no column is left.
+    Features that are constant at the interval (the hour, on daily candles) are omitted. Raises ConfigError for an
+    unknown feature, an invalid window, or if no column remains.
     """
 
     features: tuple[str, ...] = tuple(FEATURES)
@@ -42,14 +42,14 @@ class FeaturePipeline:
             if name not in FEATURES:
                 near = get_close_matches(name, FEATURES, n=1)
                 hint = f"use {near[0]}" if near else f"choose from {', '.join(FEATURES)}"
-                raise ConfigError(f"There is no feature {name!r}.", hint=f"{hint}.")
-        _refuse_repeats("features", self.features)
+                raise ConfigError(f"Unknown feature {name!r}.", hint=f"{hint}.")
+        _reject_duplicates("features", self.features)
         _check_windows("lag_windows", self.lag_windows, least=1)
         _check_windows("rolling_windows", self.rolling_windows, least=2)
         if not self._columns:
             raise ConfigError(
-                f"No feature is left to compute on candles of {self.interval}.",
-                hint="choose more features in features.include.",
+                f"No feature remains for candles of {self.interval}.",
+                hint="add other features to features.include.",
             )
 
     @cached_property
@@ -65,27 +65,27 @@ class FeaturePipeline:
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
-        """Column names, in the order of `transform`."""
+        """Column names, in the order in which `transform` returns them."""
         return tuple(spec.column(window) for spec, window in self._columns)
 
     @cached_property
     def warmup_candles(self) -> int:
-        """Grid rows, without a break, that the last of them needs to be complete."""
+        """Number of consecutive grid rows needed for the last one to have no NaN."""
         return max(spec.lookback(window) for spec, window in self._columns)
 
     def transform(self, grid: pd.DataFrame) -> pd.DataFrame:
-        """Features of every row of the regular grid that `cryptoml.data.grid.to_grid` gives.
+        """Compute the features of every row of the regular grid, as returned by `cryptoml.data.grid.to_grid`.
 
-        float32, index as given, one column for each of `feature_names`. A value is NaN where the candles it
-        depends on reach before the first row or touch a break, and finite everywhere else. It has the same
-        bits whatever comes before those candles, so the last `warmup_candles` rows are enough to serve.
-        Raises DataError when the rows are not one interval apart.
+        Returns float32 with the index of `grid` and the columns `feature_names`. A value is NaN if its lookback
+        starts before the first row or contains a break; all other values are finite. Earlier candles do not change a
+        single bit of a value, so the last `warmup_candles` rows are sufficient for a prediction. Raises DataError if
+        the rows are not one interval apart.
         """
         import numpy as np
         import pandas as pd
 
         opened_s = _seconds(grid)
-        self._refuse_other_steps(opened_s, grid.index)
+        self._check_steps(opened_s, grid.index)
         series = {name: grid[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume")}
         out = np.empty((len(self._columns), len(grid)), dtype=np.float32)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -100,7 +100,7 @@ class FeaturePipeline:
         opened_s: NDArray[np.int64],
         start: int,
     ) -> None:
-        """Compute the rows of the block that begins at `start`, from it and the history it depends on."""
+        """Compute the block of rows that begins at `start`, from its rows and the history before them."""
         import numpy as np
 
         from cryptoml.features.bars import Bars
@@ -118,7 +118,7 @@ class FeaturePipeline:
             column[:] = spec.compute(bars, window)[start - first :]
             column[short[spec.lookback(window)]] = np.nan
 
-    def _refuse_other_steps(self, opened_s: NDArray[np.int64], index: pd.Index) -> None:
+    def _check_steps(self, opened_s: NDArray[np.int64], index: pd.Index) -> None:
         import numpy as np
 
         steps = np.diff(opened_s)
@@ -126,13 +126,13 @@ class FeaturePipeline:
         if wrong.any():
             at = int(np.argmax(wrong))
             raise DataError(
-                f"Features need rows {self.interval} apart; the one of {index[at + 1]:%Y-%m-%d %H:%M} comes "
-                f"{int(steps[at])} s after the one before ({int(wrong.sum())} such steps).",
-                hint="put the candles on the regular grid of the model's interval.",
+                f"Features need rows {self.interval} apart, but the row of {index[at + 1]:%Y-%m-%d %H:%M} is "
+                f"{int(steps[at]):,} s after the previous one (irregular steps: {int(wrong.sum()):,}).",
+                hint="reindex the candles with cryptoml.data.grid.to_grid.",
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """What `from_dict` needs, as JSON can hold it."""
+        """Convert to JSON types, for `from_dict`."""
         return {
             "library_version": LIBRARY_VERSION,
             "features": list(self.features),
@@ -143,16 +143,16 @@ class FeaturePipeline:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> FeaturePipeline:
-        """The pipeline that `to_dict` described; DataError when features have been redefined since."""
+        """Restore the pipeline from `to_dict`; raises DataError if the feature definitions have changed since."""
         version = stored.get("library_version")
         if version != LIBRARY_VERSION:
             raise DataError(
-                f"The stored features are of library version {version}, this cryptoml has {LIBRARY_VERSION}.",
-                hint="use the cryptoml that the model was trained with, or train again.",
+                f"The stored pipeline has feature library version {version}; this cryptoml has {LIBRARY_VERSION}.",
+                hint="use the version of cryptoml that trained the model, or train it again.",
             )
         missing = [name for name in ("features", "lag_windows", "rolling_windows", "interval") if name not in stored]
         if missing:
-            raise DataError(f"The stored features lack {', '.join(missing)}.", hint="train the model again.")
+            raise DataError(f"The stored pipeline has no {', '.join(missing)}.", hint="train the model again.")
         return cls(
             features=tuple(stored["features"]),
             lag_windows=tuple(stored["lag_windows"]),
@@ -162,10 +162,10 @@ class FeaturePipeline:
 
 
 def log_return_target(grid: pd.DataFrame, horizon: int) -> pd.Series[float]:
-    """Log return from each row's close to the close `horizon` rows later: `log(close[t+h] / close[t])` at t.
+    """Return the log return over the next `horizon` rows: `log(close[t+h] / close[t])` at t.
 
-    float64, index as given, named `log_return_target`. NaN in the last `horizon` rows, and where either
-    close is missing. Raises ConfigError for a horizon below 1.
+    float64 with the index of `grid`, named `log_return_target`. NaN in the last `horizon` rows, and if either close
+    is missing. Raises ConfigError for a horizon below 1.
     """
     import numpy as np
     import pandas as pd
@@ -185,21 +185,21 @@ def _seconds(grid: pd.DataFrame) -> NDArray[np.int64]:
     if not isinstance(index, pd.DatetimeIndex):
         raise DataError(
             f"Features need candles indexed by open time, not by {type(index).__name__}.",
-            hint="read them with cryptoml.data.candles.",
+            hint="read them with cryptoml.data.candles.read_candles.",
         )
     per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[index.unit]
     ticks: NDArray[np.int64] = index.astype("int64").to_numpy()
     return ticks // per_second
 
 
-def _refuse_repeats(what: str, values: Sequence[object]) -> None:
+def _reject_duplicates(option: str, values: Sequence[object]) -> None:
     repeated = sorted({str(value) for value in values if values.count(value) > 1})
     if repeated:
-        raise ConfigError(f"{what} names {', '.join(repeated)} more than once.", hint="name each once.")
+        raise ConfigError(f"{option} contains {', '.join(repeated)} more than once.", hint="remove the duplicates.")
 
 
-def _check_windows(what: str, windows: Sequence[int], *, least: int) -> None:
+def _check_windows(option: str, windows: Sequence[int], *, least: int) -> None:
     for window in windows:
         if isinstance(window, bool) or not isinstance(window, int) or window < least:
-            raise ConfigError(f"{what} holds {window!r}.", hint=f"use whole numbers of candles from {least} up.")
-    _refuse_repeats(what, windows)
+            raise ConfigError(f"{option} contains {window!r}.", hint=f"use whole numbers of candles, at least {least}.")
+    _reject_duplicates(option, windows)

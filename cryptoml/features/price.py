@@ -1,4 +1,4 @@
-"""Features of price: returns, trend, oscillators, range and the shape of the candle. None knows the level."""
+"""Features of prices: returns, trend, oscillators, range and candle shape; all independent of the price level."""
 
 import numpy as np
 
@@ -10,12 +10,12 @@ BOLLINGER_CANDLES = 20
 ATR_CANDLES = 14
 MACD_HISTOGRAM_HISTORY = MACD_HISTORY + MACD_SIGNAL[1] - 1
 
-# A deviation of a billionth of the price is the rounding of the division, not a movement.
+# Smaller deviations, as a share of the price, are rounding errors.
 _NO_DEVIATION = 1e-9
 
 
 def _ratio(part: Array, whole: Array, *, smallest: float = 0.0, otherwise: float = 0.0) -> Array:
-    """`part / whole`, and `otherwise` where `whole` is not above `smallest`; NaN stays NaN."""
+    """Return `part / whole`, or `otherwise` if `whole` is at most `smallest`; NaN stays NaN."""
     empty = whole <= smallest
     return np.where(empty, otherwise, part / np.where(empty, 1.0, whole))
 
@@ -35,18 +35,18 @@ def _return_deviation(bars: Bars, window: int) -> Array:
 
 
 def return_mean(bars: Bars, window: int) -> Array:
-    """Mean of the log returns over their root mean square, -1 to 1; 0 where nothing moves."""
+    """Mean of the log returns over their root mean square, -1 to 1; 0 if all returns are 0."""
     mean, squared, _ = bars.return_moments.over(window)
     return _ratio(mean, np.sqrt(mean * mean + squared), smallest=_NO_DEVIATION)
 
 
 def return_std(bars: Bars, window: int) -> Array:
-    """Deviation (population) of the log returns."""
+    """Standard deviation (population) of the log returns."""
     return _return_deviation(bars, window)
 
 
 def return_skew(bars: Bars, window: int) -> Array:
-    """Skewness (population) of the log returns; 0 where nothing moves."""
+    """Skewness (population) of the log returns; 0 if all returns are equal."""
     deviation = _return_deviation(bars, window)
     cubed = deviation * deviation * deviation
     return _ratio(bars.return_moments.over(window)[2], cubed, smallest=_NO_DEVIATION**3)
@@ -68,19 +68,19 @@ def low_distance(bars: Bars, window: int) -> Array:
 
 
 def rsi(bars: Bars, _: int) -> Array:
-    """Relative strength, 0 to 100, from simple means of log returns (Cutler); 50 where nothing moves."""
+    """Relative strength index, 0 to 100, from simple means of log returns (Cutler); 50 if all returns are 0."""
     gains = Moments(np.maximum(bars.log_return, 0.0), order=1).over(RSI_CANDLES)[0]
     losses = Moments(np.maximum(-bars.log_return, 0.0), order=1).over(RSI_CANDLES)[0]
     return _ratio(100.0 * gains, gains + losses, otherwise=50.0)
 
 
 def macd(bars: Bars, _: int) -> Array:
-    """Appel's MACD (12, 26) of the log close, which to first order is MACD over price."""
+    """Appel's MACD (12, 26) of the log close; to first order, MACD over price."""
     return bars.macd
 
 
 def macd_histogram(bars: Bars, _: int) -> Array:
-    """MACD of the log close less its own exponential average over 9 candles."""
+    """MACD of the log close minus its signal line, the exponential moving average over 9 candles."""
     span, terms = MACD_SIGNAL
     decay = 1 - 2 / (span + 1)
     signal = geometric_sum(bars.macd, decay, terms) * ((1 - decay) / (1 - decay**terms))
@@ -88,13 +88,13 @@ def macd_histogram(bars: Bars, _: int) -> Array:
 
 
 def bollinger(bars: Bars, _: int) -> Array:
-    """Place of the close in Bollinger's bands: -1 on the lower, 1 on the upper; 0 where nothing moves."""
+    """Position of the close in its Bollinger bands: -1 at the lower band, 1 at the upper; 0 if all closes are equal."""
     mean, squared = bars.close_moments.over(BOLLINGER_CANDLES)
     return _ratio((bars.close - mean) / mean, 2.0 * np.sqrt(squared) / mean, smallest=_NO_DEVIATION)
 
 
 def atr(bars: Bars, _: int) -> Array:
-    """Simple mean of the true range, in log units (ATR over price)."""
+    """Average true range in log units (ATR over price), as a simple mean."""
     return Moments(bars.true_range, order=1).over(ATR_CANDLES)[0]
 
 
@@ -104,15 +104,15 @@ def candle_range(bars: Bars, _: int) -> Array:
 
 
 def candle_body(bars: Bars, _: int) -> Array:
-    """Close less open over the range, -1 to 1; 0 where the candle has no range."""
+    """Close minus open over the range, -1 to 1; 0 if the range is 0."""
     return _ratio(bars.close - bars.open, bars.high - bars.low)
 
 
 def upper_wick(bars: Bars, _: int) -> Array:
-    """Share of the range above the body; 0 where the candle has no range."""
+    """Share of the range above the body; 0 if the range is 0."""
     return _ratio(bars.high - np.maximum(bars.open, bars.close), bars.high - bars.low)
 
 
 def lower_wick(bars: Bars, _: int) -> Array:
-    """Share of the range below the body; 0 where the candle has no range."""
+    """Share of the range below the body; 0 if the range is 0."""
     return _ratio(np.minimum(bars.open, bars.close) - bars.low, bars.high - bars.low)

@@ -1,4 +1,4 @@
-"""Features of volume, relative to its own past; all are finite when nothing is traded."""
+"""Features of the volume relative to its past; finite even without any trade."""
 
 import numpy as np
 
@@ -7,18 +7,18 @@ from cryptoml.features.windows import Array, lagged
 
 
 def volume_ratio(bars: Bars, window: int) -> Array:
-    """Log of 1 plus the volume over its mean: 0 when nothing was traded, log 2 as usual.
+    """Log of 1 plus the volume over its mean: 0 without trades, log 2 at the mean.
 
-    A window without any trade counts as usual.
+    If the window has no trades, the ratio is log 2.
     """
     mean = bars.volume_means.over(window)[0]
-    silent = mean <= 0
-    return np.log1p(np.where(silent, 1.0, bars.volume / np.where(silent, 1.0, mean)))
+    no_trades = mean <= 0
+    return np.log1p(np.where(no_trades, 1.0, bars.volume / np.where(no_trades, 1.0, mean)))
 
 
 def volume_change(bars: Bars, _: int) -> Array:
-    """Change from the candle before over the sum of both, -1 to 1; 0 when neither had a trade."""
+    """Change from the previous candle over the sum of both, -1 to 1; 0 if neither has trades."""
     before = lagged(bars.volume, 1)
-    both = bars.volume + before
-    silent = both <= 0
-    return np.where(silent, 0.0, (bars.volume - before) / np.where(silent, 1.0, both))
+    total = bars.volume + before
+    no_trades = total <= 0
+    return np.where(no_trades, 0.0, (bars.volume - before) / np.where(no_trades, 1.0, total))

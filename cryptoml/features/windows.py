@@ -1,8 +1,8 @@
-"""Arithmetic over the last `w` values whose result has the same bits wherever the series starts.
+"""Rolling-window statistics that are bit-identical wherever the series starts.
 
-A window is put together from pieces of 1, 2, 4, ... values by elementwise operations, so every row runs
-through the same tree of additions. A running sum would carry its rounding from row to row, and a forecast
-from the last candles would then differ from one that has seen the whole history.
+A window is combined from pieces of 1, 2, 4, ... values by elementwise operations, so all rows use the same tree of
+additions. A running sum would accumulate rounding errors from row to row, and a forecast from the latest candles would
+differ from one computed on the whole history.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 
 
 def lagged(values: Array, k: int) -> Array:
-    """`values` as they were `k` rows earlier; NaN in the first `k` rows."""
+    """Return `values` shifted by `k` rows to later rows; NaN in the first `k` rows."""
     if k == 0:
         return values
     out = np.full(values.size, np.nan)
@@ -23,7 +23,7 @@ def lagged(values: Array, k: int) -> Array:
 
 
 def aligned(values: Array, size: int) -> Array:
-    """`values` at the end of an array of `size` rows whose first rows are NaN."""
+    """Return `values` padded with NaN at the start, to `size` rows."""
     out = np.full(size, np.nan)
     if values.size:
         out[size - values.size :] = values
@@ -31,7 +31,7 @@ def aligned(values: Array, size: int) -> Array:
 
 
 def _pieces(window: int) -> Iterator[tuple[int, int]]:
-    """(offset, length) of the powers of two that fill a window, the longest first."""
+    """Yield (offset, length) of the powers of two that make up a window, the longest first."""
     offset = 0
     for bit in reversed(range(window.bit_length())):
         if window >> bit & 1:
@@ -40,11 +40,10 @@ def _pieces(window: int) -> Iterator[tuple[int, int]]:
 
 
 class Moments:
-    """Mean and central sums of powers (up to `order`, at most 3) over windows of any length.
+    """Mean and central moments up to `order` (at most 3) over windows of any length.
 
-    Neighbouring halves are merged by the pairwise formulas of Chan, Golub and LeVeque (1979), for the third
-    power in Pébay's form (2008). Equal values give a deviation of exactly 0. A NaN makes every window that
-    holds it NaN, and no other.
+    Adjacent halves are merged with the pairwise formulas of Chan, Golub and LeVeque (1979), and of Pébay (2008) for the
+    third moment. Equal values have a variance of exactly 0. A NaN makes exactly those windows NaN that contain it.
     """
 
     def __init__(self, values: Array, *, order: int) -> None:
@@ -53,7 +52,7 @@ class Moments:
         self._windows: dict[int, tuple[Array, ...]] = {}
 
     def over(self, window: int) -> tuple[Array, ...]:
-        """(mean, mean square deviation, mean cubed deviation)[:order], each aligned with the values."""
+        """Return (mean, mean square deviation, mean cubed deviation)[:order], each aligned with the values."""
         if window not in self._windows:
             self._windows[window] = self._over(window)
         return self._windows[window]
@@ -95,7 +94,7 @@ def _merge(a: tuple[Array, ...], size_a: int, b: tuple[Array, ...], size_b: int)
 
 
 def highest(values: Array, window: int) -> Array:
-    """Greatest of the last `window` values; NaN where one of them is NaN."""
+    """Return the maximum of the last `window` values; NaN if one of them is NaN."""
     level, length = values, 1
     while 2 * length <= window:
         level = np.maximum(level[length:], level[:-length])
@@ -107,15 +106,15 @@ def highest(values: Array, window: int) -> Array:
 
 
 def lowest(values: Array, window: int) -> Array:
-    """Least of the last `window` values; NaN where one of them is NaN."""
+    """Return the minimum of the last `window` values; NaN if one of them is NaN."""
     return -highest(-values, window)
 
 
 def geometric_sum(values: Array, decay: float, terms: int) -> Array:
-    """Sum of `decay**j` times the value `j` rows earlier, for `terms` (a power of two) rows.
+    """Return the sum of `decay**j` times the value `j` rows earlier, over `terms` rows (a power of two).
 
-    With the weight `1 - decay` this is an exponential average that forgets all at once after `terms` rows
-    what an endless one would have forgotten all but `decay**terms` of.
+    Times `1 - decay`, this is an exponential moving average truncated to `terms` rows; the omitted rows have a total
+    weight of `decay**terms`.
     """
     level, length = values, 1
     while length < terms:

@@ -1,4 +1,4 @@
-"""The leakage audit: names every planted leak, and no honest column."""
+"""The leakage audit reports every leaking column, and no causal one."""
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ def grid():
     return frame
 
 
-def honest(grid):
+def causal_features(grid):
     returns = np.log(grid["close"]).diff()
     return pd.DataFrame(
         {
@@ -39,7 +39,7 @@ def honest(grid):
     )
 
 
-PLANTED = {
+LEAKS = {
     "shifted": lambda c: c.pct_change(fill_method=None).shift(-1),
     "centred": lambda c: c.rolling(9, center=True).mean() / c,
     "scaled": lambda c: (c - c.mean()) / c.std(),
@@ -53,25 +53,25 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("leak", PLANTED)
-def test_a_planted_leak_is_named_and_it_alone(grid, leak):
+@pytest.mark.parametrize("leak", LEAKS)
+def test_only_the_leaking_column_is_reported(grid, leak):
     def compute(candles):
-        return honest(candles).assign(**{leak: PLANTED[leak](candles["close"])})
+        return causal_features(candles).assign(**{leak: LEAKS[leak](candles["close"])})
 
     assert audit_causality(compute, grid) == [leak]
 
 
-def test_a_column_that_comes_and_goes_is_named(grid):
+def test_a_column_that_depends_on_later_rows_to_exist_is_reported(grid):
     def compute(candles):
-        found = honest(candles)
+        found = causal_features(candles)
         return found.assign(long=1.0) if len(candles) > 400 else found
 
     assert audit_causality(compute, grid) == ["long"]
 
 
-def test_leaving_out_rows_without_values_is_no_leak(grid):
-    assert audit_causality(lambda candles: honest(candles).dropna(), grid) == []
+def test_omitting_rows_without_values_is_not_reported(grid):
+    assert audit_causality(lambda candles: causal_features(candles).dropna(), grid) == []
 
 
-def test_the_library_passes(grid):
+def test_no_feature_of_the_library_leaks(grid):
     assert audit_causality(FeaturePipeline().transform, grid) == []

@@ -1,4 +1,4 @@
-"""Every registered feature: causal, bounded, scale-free, finite; and right by hand."""
+"""Every registered feature is causal, scale-free and finite, and matches hand-worked values."""
 
 import subprocess
 import sys
@@ -54,7 +54,7 @@ def grids(draw):
 @EACH
 @settings(max_examples=15, deadline=None)
 @given(grid=grids(), data=st.data())
-def test_the_past_does_not_move_when_the_future_is_cut_or_corrupted(name, grid, data):
+def test_past_values_do_not_change_when_the_future_does(name, grid, data):
     chosen = pipeline(name)
     cut = data.draw(st.integers(1, len(grid) - 1))
     whole = bits(chosen.transform(grid))[:cut]
@@ -67,7 +67,7 @@ def test_the_past_does_not_move_when_the_future_is_cut_or_corrupted(name, grid, 
 @EACH
 @settings(max_examples=10, deadline=None)
 @given(grid=grids(), data=st.data())
-def test_a_row_needs_its_declared_lookback_and_nothing_before_it(name, grid, data):
+def test_a_value_depends_only_on_its_declared_lookback(name, grid, data):
     chosen = pipeline(name)
     row = data.draw(st.integers(0, len(grid) - 1))
     whole = bits(chosen.transform(grid))[row]
@@ -76,7 +76,7 @@ def test_a_row_needs_its_declared_lookback_and_nothing_before_it(name, grid, dat
 
 
 @EACH
-def test_values_are_missing_in_the_warm_up_and_at_breaks_and_nowhere_else(name):
+def test_values_are_nan_only_in_the_warm_up_and_after_breaks(name):
     missing = (175, 176, 350)
     grid = make_grid(520, 3, missing)
     run = np.zeros(len(grid), dtype=int)
@@ -93,7 +93,7 @@ def test_values_are_missing_in_the_warm_up_and_at_breaks_and_nowhere_else(name):
 
 @EACH
 def test_the_declared_lookback_is_not_too_short(name):
-    """One candle fewer, and a feature function left to itself sees the difference."""
+    """With one candle fewer, the feature function returns another value."""
     from cryptoml.features.bars import Bars
 
     grid = make_grid(400, 5)
@@ -114,7 +114,7 @@ def test_the_declared_lookback_is_not_too_short(name):
 
 @EACH
 @pytest.mark.parametrize("factor", [1000.0, 0.001])
-def test_no_feature_knows_the_level_of_prices_or_volumes(name, factor):
+def test_features_do_not_depend_on_the_scale_of_prices_or_volumes(name, factor):
     grid = make_grid(300, 8, (200,))
     scaled = grid.copy()
     scaled.iloc[:, :5] *= factor
@@ -123,7 +123,7 @@ def test_no_feature_knows_the_level_of_prices_or_volumes(name, factor):
 
 
 @EACH
-def test_a_power_of_two_moves_not_a_bit(name):
+def test_scaling_by_a_power_of_two_changes_no_bit(name):
     grid = make_grid(300, 8, (200,))
     scaled = grid.copy()
     scaled.iloc[:, :5] *= 1024
@@ -132,7 +132,7 @@ def test_a_power_of_two_moves_not_a_bit(name):
 
 @EACH
 @pytest.mark.parametrize("kind", ["constant price", "zero volume", "no volume at all", "steady growth"])
-def test_a_market_that_stands_still_gives_finite_values(name, kind):
+def test_a_market_without_movement_gives_finite_values(name, kind):
     grid = make_grid(250, 2)
     if kind == "constant price":
         grid.iloc[:, :4] = 123.45
@@ -152,7 +152,7 @@ def value(name, grid, column=None, **options):
 
 
 def candles(rows, start="2021-03-05 06:00", freq="1h"):
-    """A grid from rows (open, high, low, close, volume)."""
+    """Return a grid with the rows (open, high, low, close, volume)."""
     index = pd.date_range(start, periods=len(rows), freq=freq, tz="UTC", name="timestamp")
     return pd.DataFrame(rows, columns=["open", "high", "low", "close", "volume"], index=index, dtype=float)
 
@@ -185,19 +185,19 @@ RETURNS = np.log([15 / 12, 14 / 15])
         ("lower_wick", 0.4),
     ],
 )
-def test_by_hand(column, expected):
+def test_features_match_hand_worked_values(column, expected):
     name = column.rstrip("0123456789").rstrip("_")
     found = value(name, ROWS, column, lag_windows=(1, 2), rolling_windows=(2, 3))
     assert found == pytest.approx(expected, rel=1e-6, abs=1e-7)
 
 
-def test_skew_by_hand():
+def test_skew_matches_a_hand_worked_value():
     # Returns of 0, 0, log 2: mean m/3, so the skew is that of (0, 0, 1), 1/sqrt(2).
     found = value("return_skew", closes(1, 1, 1, 2), "return_skew_3", rolling_windows=(3,))
     assert found == pytest.approx(1 / np.sqrt(2), rel=1e-6)
 
 
-def test_rsi_by_hand():
+def test_rsi_matches_hand_worked_values():
     up, down = [2.0**k for k in range(10)], [2.0**k for k in (8, 7, 6, 5)]
     # 15 closes: nine rises and five falls of one doubling each; the last row looks back 14 returns.
     assert value("rsi", closes(*up, *down, 16)) == pytest.approx(100 * 9 / 14)
@@ -205,12 +205,12 @@ def test_rsi_by_hand():
     assert value("rsi", closes(*([7] * 15))) == 50
 
 
-def test_bollinger_by_hand():
+def test_bollinger_matches_a_hand_worked_value():
     # Nineteen closes of 10 and one of 30: mean 11, deviation sqrt(19).
     assert value("bollinger", closes(*([10] * 19), 30)) == pytest.approx(19 / (2 * np.sqrt(19)), rel=1e-6)
 
 
-def test_atr_by_hand():
+def test_atr_matches_a_hand_worked_value():
     rows = [(8, 8, 8, 8, 1)] * 14 + [(8, 16, 4, 8, 1)]
     assert value("atr", candles(rows)) == pytest.approx(np.log(4) / 14, rel=1e-6)
     # A gap counts: no range within the last candle, but a doubling since the close before.
@@ -218,7 +218,7 @@ def test_atr_by_hand():
     assert value("atr", candles(rows)) == pytest.approx(np.log(2) / 14, rel=1e-6)
 
 
-def test_macd_is_the_difference_of_two_exponential_averages():
+def test_macd_is_the_difference_of_two_exponential_moving_averages():
     grid = make_grid(600, 4)
     log_close = np.log(grid["close"])
     slow, fast = (log_close.ewm(span=span, adjust=False).mean() for span in (26, 12))
@@ -230,7 +230,7 @@ def test_macd_is_the_difference_of_two_exponential_averages():
     np.testing.assert_allclose(found.iloc[300:], histogram.iloc[300:], atol=5e-5)
 
 
-def test_calendar_by_hand():
+def test_calendar_features_match_hand_worked_values():
     # 2021-03-07 was a Sunday, the seventh day; 18:00 is three quarters of the way round.
     grid = candles([(1, 1, 1, 1, 1)], start="2021-03-07 18:00")
     assert value("hour_sin", grid) == pytest.approx(-1)
@@ -241,11 +241,11 @@ def test_calendar_by_hand():
     assert value("weekday_cos", monday) == 1
 
 
-def test_the_calendar_follows_the_interval():
+def test_calendar_features_depend_on_the_interval():
     hourly, daily = FeaturePipeline(), FeaturePipeline(interval="1d")
     assert {"hour_sin", "hour_cos", "weekday_sin", "weekday_cos"} <= set(hourly.feature_names)
     assert set(hourly.feature_names) - set(daily.feature_names) == {"hour_sin", "hour_cos"}
-    with pytest.raises(ConfigError, match="No feature is left"):
+    with pytest.raises(ConfigError, match="No feature remains"):
         FeaturePipeline(("hour_sin",), interval="1d")
 
 
@@ -256,12 +256,12 @@ def test_defaults_give_about_fifty_columns_with_distinct_names():
 
 
 @EACH
-def test_every_feature_says_what_it_is(name):
+def test_every_feature_has_a_description(name):
     assert FEATURES[name].name == name
     assert len(FEATURES[name].doc) > 15
 
 
-def test_names_are_listed_without_heavy_libraries():
+def test_features_are_listed_without_importing_heavy_libraries():
     code = (
         "import sys; from cryptoml.features.library import FEATURES; assert FEATURES;"
         "print([m for m in ('pandas', 'sklearn', 'scipy', 'mlflow', 'xgboost') if m in sys.modules])"

@@ -1,4 +1,4 @@
-"""The feature pipeline as a whole, and the target."""
+"""The feature pipeline and the target."""
 
 import json
 import pickle
@@ -34,7 +34,7 @@ def bits(frame):
     return np.ascontiguousarray(frame.to_numpy()).view(np.int32)
 
 
-def test_the_last_warm_up_rows_give_the_bits_of_the_whole_history():
+def test_the_last_warm_up_rows_give_the_same_bits_as_the_whole_history():
     grid = make_grid(5_000, missing=(1_000, 1_001, 3_333))
     chosen = FeaturePipeline()
     whole = bits(chosen.transform(grid))
@@ -43,7 +43,7 @@ def test_the_last_warm_up_rows_give_the_bits_of_the_whole_history():
         assert (bits(served)[-1] == whole[last - 1]).all()
 
 
-def test_the_last_warm_up_row_is_complete_and_the_one_before_is_not():
+def test_only_the_last_of_the_warm_up_rows_has_no_nan():
     chosen = FeaturePipeline()
     assert chosen.warmup_candles == 169
     found = chosen.transform(make_grid(200))
@@ -53,7 +53,7 @@ def test_the_last_warm_up_row_is_complete_and_the_one_before_is_not():
 
 
 @pytest.mark.parametrize("rows", [1, 17, 64, 499, 500, 501])
-def test_blocks_leave_no_seam(rows, monkeypatch):
+def test_the_block_size_does_not_change_the_result(rows, monkeypatch):
     grid = make_grid(500, 1, missing=(100, 301))
     chosen = FeaturePipeline(rolling_windows=(3, 20))
     whole = bits(chosen.transform(grid))
@@ -61,7 +61,7 @@ def test_blocks_leave_no_seam(rows, monkeypatch):
     assert (bits(chosen.transform(grid)) == whole).all()
 
 
-def test_form_of_the_result():
+def test_shape_and_types_of_the_result():
     grid = make_grid(300)
     chosen = FeaturePipeline()
     before = grid.copy()
@@ -74,7 +74,7 @@ def test_form_of_the_result():
 
 
 @pytest.mark.parametrize("size", [0, 1, 5])
-def test_short_grids_give_rows_without_values(size):
+def test_grids_shorter_than_the_warm_up_give_nan(size):
     found = FeaturePipeline().transform(make_grid(10).iloc[:size])
     assert len(found) == size
     assert found["return_std_6"].isna().all()
@@ -90,7 +90,7 @@ def test_the_unit_of_the_index_does_not_matter(unit):
 
 def test_rows_must_be_one_interval_apart():
     grid = make_grid(300)
-    with pytest.raises(DataError, match="2020-01-01 11:00 comes 7200 s after"):
+    with pytest.raises(DataError, match="2020-01-01 11:00 is 7,200 s after"):
         FeaturePipeline().transform(grid.drop(grid.index[10]).rename_axis("timestamp"))
     with pytest.raises(DataError, match="rows 15m apart"):
         FeaturePipeline(interval="15m").transform(grid)
@@ -101,22 +101,22 @@ def test_rows_must_be_one_interval_apart():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"features": ("rsj",)}, "no feature 'rsj'. Hint: use rsi"),
+        ({"features": ("rsj",)}, "Unknown feature 'rsj'. Hint: use rsi"),
         ({"features": ("qqqqqq",)}, "choose from log_return"),
-        ({"features": ("rsi", "rsi")}, "features names rsi more than once"),
-        ({"lag_windows": (0,)}, "lag_windows holds 0"),
-        ({"lag_windows": (2, 2)}, "lag_windows names 2 more than once"),
-        ({"rolling_windows": (1,)}, "rolling_windows holds 1"),
-        ({"rolling_windows": (2.5,)}, "rolling_windows holds 2.5"),
-        ({"features": ()}, "No feature is left"),
+        ({"features": ("rsi", "rsi")}, "features contains rsi more than once"),
+        ({"lag_windows": (0,)}, "lag_windows contains 0"),
+        ({"lag_windows": (2, 2)}, "lag_windows contains 2 more than once"),
+        ({"rolling_windows": (1,)}, "rolling_windows contains 1"),
+        ({"rolling_windows": (2.5,)}, "rolling_windows contains 2.5"),
+        ({"features": ()}, "No feature remains"),
     ],
 )
-def test_what_cannot_be_computed_is_refused(options, message):
+def test_invalid_options_are_rejected(options, message):
     with pytest.raises(ConfigError, match=message):
         FeaturePipeline(**options)
 
 
-def test_a_stored_pipeline_comes_back_equal():
+def test_a_pipeline_survives_the_round_trip_through_json():
     chosen = FeaturePipeline(("rsi", "log_return", "return_std"), (2, 5), (9,), "15m")
     stored = json.loads(json.dumps(chosen.to_dict()))
     again = FeaturePipeline.from_dict(stored)
@@ -125,16 +125,16 @@ def test_a_stored_pipeline_comes_back_equal():
     assert pickle.loads(pickle.dumps(chosen)) == chosen
 
 
-def test_a_pipeline_of_another_library_is_refused():
+def test_a_pipeline_of_another_library_version_is_rejected():
     with pytest.raises(DataError, match="library version 0"):
         FeaturePipeline.from_dict({**FeaturePipeline().to_dict(), "library_version": 0})
     half = FeaturePipeline().to_dict()
     del half["interval"]
-    with pytest.raises(DataError, match="lack interval"):
+    with pytest.raises(DataError, match="has no interval"):
         FeaturePipeline.from_dict(half)
 
 
-def test_target_by_hand():
+def test_target_matches_hand_worked_values():
     grid = make_grid(5)
     grid["close"] = [1.0, 2.0, np.nan, 8.0, 4.0]
     found = log_return_target(grid, 1)
@@ -148,8 +148,8 @@ def test_target_by_hand():
         log_return_target(grid, 0)
 
 
-def test_features_are_known_before_the_target():
-    """A feature at t and the target at t share no candle but t's own close."""
+def test_the_target_of_a_row_is_the_return_of_the_next_row():
+    """The feature `log_return_1` at t + 1 equals the target at t."""
     grid = make_grid(400)
     target = log_return_target(grid, 1)
     assert target.iloc[10] == pytest.approx(np.log(grid["close"].iloc[11] / grid["close"].iloc[10]))

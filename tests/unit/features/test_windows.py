@@ -1,4 +1,4 @@
-"""Windows: right against a plain loop, the same bits from any start, NaN only where it belongs."""
+"""Rolling windows: equal to a plain loop, bit-identical from any start, NaN only for windows with a NaN."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ VALUES = st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=80).map(np.array)
 WINDOWS = st.integers(1, 40)
 
 
-def test_moments_by_hand():
+def test_moments_match_hand_worked_values():
     mean, squared, cubed = Moments(np.array([1.0, 2.0, 6.0, 3.0]), order=3).over(3)
     # 1 2 6: mean 3, deviations -2 -1 3; 2 6 3: mean 11/3, deviations -5/3 7/3 -2/3
     assert np.isnan(mean[:2]).all()
@@ -49,7 +49,7 @@ def test_the_bits_of_a_row_do_not_depend_on_where_the_series_starts(values, wind
 
 
 @pytest.mark.parametrize("window", range(1, 20))
-def test_equal_values_have_no_deviation_at_all(window):
+def test_equal_values_have_a_deviation_of_exactly_zero(window):
     mean, squared, cubed = Moments(np.full(40, 0.1), order=3).over(window)
     assert (mean[window - 1 :] == 0.1).all()
     assert (squared[window - 1 :] == 0).all()
@@ -57,7 +57,7 @@ def test_equal_values_have_no_deviation_at_all(window):
 
 
 @pytest.mark.parametrize("window", [1, 2, 3, 7, 8, 13])
-def test_a_missing_value_hides_the_windows_that_hold_it_and_no_other(window):
+def test_a_nan_affects_only_the_windows_that_contain_it(window):
     values = np.arange(40.0)
     values[20] = np.nan
     expected = np.ones(40, dtype=bool)
@@ -78,13 +78,13 @@ def test_extremes_equal_a_plain_loop(values, window):
     assert np.isnan(top[: window - 1]).all()
 
 
-def test_geometric_sum_by_hand():
+def test_geometric_sum_matches_hand_worked_values():
     found = geometric_sum(np.array([1.0, 10.0, 100.0, 1000.0, 0.0]), 0.5, 4)
     assert np.isnan(found[:3]).all()
     assert found[3:].tolist() == [1000 + 50 + 2.5 + 0.125, 0 + 500 + 25 + 1.25]
 
 
-def test_lagged_by_hand():
+def test_lagged_matches_hand_worked_values():
     assert lagged(np.array([1.0, 2.0, 3.0]), 2)[2] == 1.0
     assert np.isnan(lagged(np.array([1.0, 2.0, 3.0]), 2)[:2]).all()
     assert np.isnan(lagged(np.array([1.0, 2.0]), 5)).all()
