@@ -51,7 +51,7 @@ class UnavailableError(CryptomlError):
     exit_code = 5
 
 
-class AnswerIsNoError(CryptomlError):
+class CheckFailedError(CryptomlError):
     """A check failed: the gate, doctor, monitor, or a comparison of runs that are not comparable."""
 
     exit_code = 6

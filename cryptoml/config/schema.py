@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from cryptoml.system.names import model_name
+from cryptoml.system.names import check_model_name
 
 
 class _Section(BaseModel):
@@ -35,7 +35,7 @@ def _zone(text: str) -> str:
 Date = Annotated[str, BeforeValidator(str)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 Zone = Annotated[str, AfterValidator(_zone)]
-ModelName = Annotated[str, BeforeValidator(str), AfterValidator(model_name)]
+ModelName = Annotated[str, BeforeValidator(str), AfterValidator(check_model_name)]
 Windows = Annotated[tuple[Annotated[int, Field(ge=1, le=100_000)], ...], BeforeValidator(_as_list)]
 
 

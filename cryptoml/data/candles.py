@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from cryptoml.data.cleaning import repair
 from cryptoml.data.cleaning.quality import Break, Finding, QualityReport
 from cryptoml.data.cleaning.repair import NANOSECONDS, OnBadRows
-from cryptoml.data.interval import Interval, default_max_no_trade, interval_of, parse_interval
+from cryptoml.data.interval import Interval, default_max_no_trade, interval_from_seconds, parse_interval
 from cryptoml.data.reading.columns import PRICES
-from cryptoml.data.symbols import plain_symbol, symbol_of_name
+from cryptoml.data.symbols import normalize_symbol, symbol_from_file_name
 from cryptoml.data.table_files import write_csv
 from cryptoml.errors import DataError
 from cryptoml.system.files import replacing
@@ -104,24 +104,24 @@ def _clean(rows: repair.Rows, interval: str | None, *, has_volume: bool, now: pd
     """Drop what is no candle, one step after the other; the candle interval."""
     import pandas as pd
 
-    from cryptoml.data.cleaning.duplicates import one_candle_a_time
+    from cryptoml.data.cleaning.duplicates import merge_duplicates
     from cryptoml.data.cleaning.spikes import drop_spikes
     from cryptoml.data.reading.timestamps import NOT_A_TIME
 
     rows.drop_or_fail("row without a time", rows.frame["time"].to_numpy() == NOT_A_TIME)
-    repair.drop_impossible(rows, has_volume=has_volume)
-    rows.need(1)
-    one_candle_a_time(rows)
-    rows.need(2)
+    repair.drop_invalid_prices(rows, has_volume=has_volume)
+    rows.require(1)
+    merge_duplicates(rows)
+    rows.require(2)
     step = _interval(rows, interval)
-    repair.need_one_interval(rows, step.seconds)
+    repair.require_one_interval(rows, step.seconds)
     repair.drop_off_grid(rows, step.seconds)
     if has_volume:
-        repair.drop_made_up(rows, step.seconds)
+        repair.drop_flat_candles(rows, step.seconds)
     drop_spikes(rows)
-    repair.drop_unfinished(rows, step.seconds, now=pd.Timestamp.now(tz="UTC") if now is None else now)
-    rows.need(2)
-    repair.need_near_times(rows, step.seconds)
+    repair.drop_incomplete_last(rows, step.seconds, now=pd.Timestamp.now(tz="UTC") if now is None else now)
+    rows.require(2)
+    repair.require_dense_times(rows, step.seconds)
     return step
 
 
@@ -181,7 +181,7 @@ def _interval(rows: repair.Rows, asked: str | None) -> Interval:
     times = rows.frame["time"].to_numpy(dtype=np.int64)
     likely = [int(values[at]) for at in np.argsort(-counts, kind="stable")[:5]]
     fitting = (step for step in likely if repair.off_grid(times, step).mean() <= repair.OFF_GRID_AT_MOST)
-    common = interval_of(next(fitting, likely[0]))
+    common = interval_from_seconds(next(fitting, likely[0]))
     if asked is None:
         return common
     wanted = parse_interval(asked)
@@ -195,14 +195,14 @@ def _interval(rows: repair.Rows, asked: str | None) -> Interval:
 
 def _market(table: Table, path: Path, asked: str | None) -> tuple[str, NDArray[np.bool_] | None]:
     """Determine the symbol, and which rows belong to another one (None if there are none)."""
-    wanted = plain_symbol(asked) if asked else None
+    wanted = normalize_symbol(asked) if asked else None
     if "symbol" not in table.frame:
-        return wanted or symbol_of_name(path.name), None
+        return wanted or symbol_from_file_name(path.name), None
     column = table.frame["symbol"]
-    plain = {text: plain_symbol(str(text)) for text in column.dropna().unique()}
+    plain = {text: normalize_symbol(str(text)) for text in column.dropna().unique()}
     names = sorted(set(plain.values()) - {""})
     if not names:
-        return wanted or symbol_of_name(path.name), None
+        return wanted or symbol_from_file_name(path.name), None
     if wanted is None and len(names) > 1:
         raise DataError(
             f"{path}: contains {len(names)} symbols ({', '.join(names[:5])}).",

@@ -34,10 +34,10 @@ def parse_interval(text: str) -> Interval:
     found = re.fullmatch(r"\s*(\d+)\s*([smhdwSHDW])\s*", text)
     if not found or int(found[1]) == 0:
         raise UsageError(f"{text!r} is not an interval.", hint="write it like 1m, 15m, 1h, 4h or 1d")
-    return interval_of(int(found[1]) * _UNITS[found[2].lower()])
+    return interval_from_seconds(int(found[1]) * _UNITS[found[2].lower()])
 
 
-def interval_of(seconds: int) -> Interval:
+def interval_from_seconds(seconds: int) -> Interval:
     """Convert a number of seconds to an interval."""
     for unit in ("d", "h", "m", "s"):
         if seconds % _UNITS[unit] == 0:

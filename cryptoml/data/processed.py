@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptoml.data.candles import Candles, QualityReport, write_candles
 from cryptoml.data.interval import parse_interval
-from cryptoml.data.symbols import plain_symbol
+from cryptoml.data.symbols import normalize_symbol
 from cryptoml.errors import DataError
 from cryptoml.system.files import replacing
 
@@ -84,9 +84,9 @@ def read_processed(path: Path, *, symbol: str | None = None, interval: str | Non
     except (OSError, ValueError) as error:
         fact = str(error).splitlines()[0].rstrip(".")
         raise DataError(f"{path}: is damaged: {fact}.", hint=again) from error
-    if symbol is not None and plain_symbol(symbol) != candles.symbol:
+    if symbol is not None and normalize_symbol(symbol) != candles.symbol:
         raise DataError(
-            f"{path}: contains {candles.symbol}, not {plain_symbol(symbol)}.",
+            f"{path}: contains {candles.symbol}, not {normalize_symbol(symbol)}.",
             hint=f"--set data.symbol={candles.symbol}, or another file",
         )
     if interval is not None and parse_interval(interval) != candles.interval:

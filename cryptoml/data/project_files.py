@@ -19,9 +19,9 @@ def read_any(path: Path, config: Config) -> Candles:
     """Candles from a raw or a processed file."""
     from cryptoml.data.candles import read_candles
     from cryptoml.data.processed import is_processed, read_processed
-    from cryptoml.data.reading.tables import need_file
+    from cryptoml.data.reading.tables import require_file
 
-    need_file(path)
+    require_file(path)
     if path.is_file() and is_processed(path):
         return read_processed(path, symbol=config.data.symbol, interval=config.data.interval)
     return read_candles(

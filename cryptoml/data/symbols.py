@@ -12,12 +12,12 @@ _SMALL_PAIR = re.compile(r"[a-z0-9]{2,12}(?:usdt|usdc|busd|usd)")
 _INTERVAL = re.compile(r"\d{1,3}[smhdwSHDW](in)?|daily|hourly|minute", re.IGNORECASE)
 
 
-def plain_symbol(text: str) -> str:
+def normalize_symbol(text: str) -> str:
     """Normalise a symbol: BTC/USDT, btc-usdt and BTC_USDT become BTCUSDT."""
     return re.sub(r"[/_\-\s:.]", "", text).upper()
 
 
-def symbol_of_name(name: str) -> str:
+def symbol_from_file_name(name: str) -> str:
     """Extract BTCUSDT from BTCUSDT_1h.csv.gz, BTC_USDT-1h.json or binance-btcusdt.csv; else UNKNOWN."""
     words = [word for word in re.split(r"[_\-.\s]+", name) if word]
     for word in words:

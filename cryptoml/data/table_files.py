@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml.errors import UsageError
-from cryptoml.system.files import in_words, replacing
+from cryptoml.system.files import replacing, translate_os_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ def check_table_path(path: Path) -> None:
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write all columns without the index; an existing file is replaced atomically."""
-    with in_words(path):
+    with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part:
             if path.name.endswith(".parquet"):
@@ -54,7 +54,7 @@ def write_csv(table: pd.DataFrame, path: Path, *, gzipped: bool, index: bool) ->
         table.to_csv(text, index=index, date_format=_TIME)
 
 
-def defused_text(value: object) -> object:
+def escape_formula(value: object) -> object:
     """Prefix text that a spreadsheet would run as a formula with an apostrophe; other values are unchanged."""
     if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
         return f"'{value}"
@@ -68,10 +68,10 @@ def _defused(table: pd.DataFrame) -> pd.DataFrame:
 
     texts = [not (is_numeric_dtype(kind) or is_datetime64_any_dtype(kind)) for kind in table.dtypes]
     columns = [
-        table.iloc[:, place].astype(object).map(defused_text) if is_text else table.iloc[:, place]
+        table.iloc[:, place].astype(object).map(escape_formula) if is_text else table.iloc[:, place]
         for place, is_text in enumerate(texts)
     ]
 
     found = pd.concat(columns, axis=1) if columns else table.copy()
-    found.columns = pd.Index([defused_text(name) for name in table.columns])
+    found.columns = pd.Index([escape_formula(name) for name in table.columns])
     return found

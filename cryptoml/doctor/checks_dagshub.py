@@ -19,7 +19,7 @@ from cryptoml.system.proxies import proxy_of
 from cryptoml.tracking.store.server_probe import within
 
 SKEW_S = 60.0
-ASKED_TIMES = 4
+LOGIN_ATTEMPTS = 4
 
 
 def uses_dagshub(context: Context) -> bool:
@@ -201,7 +201,7 @@ def dagshub_steady(context: Context) -> Iterator[Finding]:
         yield ok("DagsHub is not used")
         return
     bad: Counter[str] = Counter()
-    for _ in range(ASKED_TIMES):
+    for _ in range(LOGIN_ATTEMPTS):
         try:
             context.hub.login()
         except CryptomlError as fault:
@@ -209,11 +209,11 @@ def dagshub_steady(context: Context) -> Iterator[Finding]:
     if bad:
         words = ", ".join(f"{count} x {what}" for what, count in bad.items())
         yield warning(
-            f"some of {ASKED_TIMES} requests failed: {words}",
+            f"some of {LOGIN_ATTEMPTS} requests failed: {words}",
             "wait some minutes; runs are safe in the journal, cryptoml sync delivers them",
         )
     else:
-        yield ok(f"{ASKED_TIMES} of {ASKED_TIMES} requests succeeded")
+        yield ok(f"{LOGIN_ATTEMPTS} of {LOGIN_ATTEMPTS} requests succeeded")
 
 
 @check("clock", needs=("dagshub-token",), network=True)

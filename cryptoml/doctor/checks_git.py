@@ -27,7 +27,7 @@ def git_repository(context: Context) -> Iterator[Finding]:
     remotes = ", ".join(f"{name} {git_remote.without_secrets(url)}" for name, url in context.git_urls.items())
     yield ok(f"branch {branch}, remotes: {remotes or 'none'}")
     if git.ask(context.folder, "var", "GIT_AUTHOR_IDENT") is None:
-        yield warning("git's user.name or user.email is not set", git_commit.IDENTITY_MEND)
+        yield warning("git's user.name or user.email is not set", git_commit.IDENTITY_HINT)
 
 
 @check("committed-secrets", needs=("git",))

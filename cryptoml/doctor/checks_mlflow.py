@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from cryptoml.tracking.store.store import Store
 
-PROOF_BYTES = 256 * 1024
-NO_ROOM = ("(507)", "(413)", "storage", "no room", "quota")
+ROUND_TRIP_BYTES = 256 * 1024
+STORAGE_FULL_MARKS = ("(507)", "(413)", "storage", "no room", "quota")
 
 
 def is_remote(context: Context) -> bool:
@@ -86,9 +86,9 @@ def mlflow_write(context: Context) -> Iterator[Finding]:
     from cryptoml.tracking.round_trip import prove
 
     try:
-        done = prove(context.store(), size=PROOF_BYTES)
+        done = prove(context.store(), size=ROUND_TRIP_BYTES)
     except CryptomlError as fault:
-        if isinstance(fault, UnavailableError) and any(sign in fault.fact.lower() for sign in NO_ROOM):
+        if isinstance(fault, UnavailableError) and any(sign in fault.fact.lower() for sign in STORAGE_FULL_MARKS):
             yield error(
                 f"the storage is full: {fault.fact.rstrip('.')}", "free or buy room; deleting runs does not free it"
             )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptoml.config.schema import Config
-from cryptoml.errors import AnswerIsNoError, CryptomlError, DataError, UnavailableError
+from cryptoml.errors import CheckFailedError, CryptomlError, DataError, UnavailableError
 from cryptoml.registry.version_models import load, of_version
 from cryptoml.registry.versions import production_version
 from cryptoml.settings import Settings
@@ -92,15 +92,15 @@ def grid_of(candles: Candles, forecaster: Forecaster, part: pd.DataFrame | None 
 
 
 def check_fit(candles: Candles, forecaster: Forecaster, label: str) -> None:
-    """Raise AnswerIsNoError for candles of another market or interval, DataError for too few of them."""
+    """Raise CheckFailedError for candles of another market or interval, DataError for too few of them."""
     unknown = "UNKNOWN"
     if candles.symbol != forecaster.symbol and unknown not in (candles.symbol, forecaster.symbol):
-        raise AnswerIsNoError(
+        raise CheckFailedError(
             f"{candles.report.source}: holds {candles.symbol}; {label} forecasts {forecaster.symbol}.",
             hint=f"give candles of {forecaster.symbol} with --data",
         )
     if candles.interval.label != forecaster.pipeline.interval:
-        raise AnswerIsNoError(
+        raise CheckFailedError(
             f"{candles.report.source}: its candles are {candles.interval.label} long; {label} wants "
             f"{forecaster.pipeline.interval}.",
             hint=f"give candles of {forecaster.pipeline.interval} with --data",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import Literal, get_args
 
-from cryptoml.errors import AnswerIsNoError, UsageError
+from cryptoml.errors import CheckFailedError, UsageError
 
 Stage = Literal["none", "staging", "production", "archived"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -41,7 +41,7 @@ def parse_version(text: str) -> str:
 def path(now: Stage, target: Stage) -> tuple[Stage, ...]:
     """The steps from `now` to `target`; none when it is there already.
 
-    To production the way is always through staging. Raises AnswerIsNoError for a way that is not allowed.
+    To production the way is always through staging. Raises CheckFailedError for a way that is not allowed.
     """
     if now == target:
         return ()
@@ -49,7 +49,7 @@ def path(now: Stage, target: Stage) -> tuple[Stage, ...]:
         return (target,)
     if target == "production" and "staging" in STEPS[now]:
         return ("staging", "production")
-    raise AnswerIsNoError(
+    raise CheckFailedError(
         f"a version in {now} does not go to {target}.",
         hint="promote another to production, or archive this one" if now == "production" else "see docs/registry.md",
     )

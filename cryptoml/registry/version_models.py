@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptoml.errors import AccessError, AnswerIsNoError, UsageError
+from cryptoml.errors import AccessError, CheckFailedError, UsageError
 from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
 from cryptoml.registry.versions import MODEL_PATH, Version, get_version, list_versions, version_at
 from cryptoml.settings import Settings
@@ -68,7 +68,7 @@ def of_run(run: RunView) -> Chosen:
 def load(store: Store, settings: Settings, chosen: Chosen) -> Forecaster:
     """The forecaster of a run; it is fetched once and kept below .cryptoml/, and its digest is compared each time.
 
-    Raises AnswerIsNoError where the run has no model, AccessError for files that are not those of the version or
+    Raises CheckFailedError where the run has no model, AccessError for files that are not those of the version or
     that ask for foreign code.
     """
     from cryptoml.models.forecaster import load_forecaster
@@ -133,7 +133,7 @@ def _head(digest: str) -> str:
     return f"{digest[:12]}..." if re.fullmatch(r"[0-9a-f]{64}", digest) else "no digest at all"
 
 
-def _no_model(chosen: Chosen) -> AnswerIsNoError:
-    return AnswerIsNoError(
+def _no_model(chosen: Chosen) -> CheckFailedError:
+    return CheckFailedError(
         f"{chosen.label}: its run has no model that can be loaded.", hint="choose another: cryptoml compare shows runs"
     )

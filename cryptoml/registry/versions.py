@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cryptoml.errors import AnswerIsNoError, UnavailableError, UsageError
+from cryptoml.errors import CheckFailedError, UnavailableError, UsageError
 from cryptoml.registry.version_search import (
     aliases_of,
     keep_one,
@@ -78,7 +78,7 @@ def register_version(
 ) -> Version:
     """Make the run's model a version of `model_name`, or return the version that it is already.
 
-    Raises AnswerIsNoError when the run did not finish or has no model, UsageError when there is no such run.
+    Raises CheckFailedError when the run did not finish or has no model, UsageError when there is no such run.
     """
     source = f"runs:/{run_id}/{artifact_path}"
     with store_in_words(store.uri, f"register run {run_id}"):
@@ -183,11 +183,11 @@ def _check_run(store: Store, run_id: str, artifact_path: str) -> None:
             raise UsageError(f"{masked(store.uri)}: there is no run {run_id}.") from None
         raise
     if run.info.status != "FINISHED":
-        raise AnswerIsNoError(
+        raise CheckFailedError(
             f"run {run.info.run_name or run_id} is {run.info.status}; only a FINISHED run is registered."
         )
     if f"{artifact_path}/MLmodel" not in store.list_files(run_id, artifact_path):
-        raise AnswerIsNoError(f"run {run.info.run_name or run_id} has no model at {artifact_path}.")
+        raise CheckFailedError(f"run {run.info.run_name or run_id} has no model at {artifact_path}.")
 
 
 def _wait_until_ready(store: Store, version: ModelVersion, within_s: float) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cryptoml.errors import AnswerIsNoError, ConfigError, CryptomlError, UnavailableError
+from cryptoml.errors import CheckFailedError, ConfigError, CryptomlError, UnavailableError
 from cryptoml.remotes import git, git_remote
 
 LOCK_PATIENCE_S = 5.0
 POLL_S = 0.2
-IDENTITY_MEND = 'git config user.name "Your Name" && git config user.email you@example.org'
+IDENTITY_HINT = 'git config user.name "Your Name" && git config user.email you@example.org'
 # Each unfinished operation of git, the file in its folder that tells of it, and the command that ends it.
 UNFINISHED = {
     "MERGE_HEAD": "merge",
@@ -36,7 +36,7 @@ def check_can_commit(folder: Path) -> str | None:
                 hint=f"git {operation} --continue or --abort, or push without --commit",
             )
     if git.ask(folder, "var", "GIT_AUTHOR_IDENT") is None or git.ask(folder, "var", "GIT_COMMITTER_IDENT") is None:
-        raise ConfigError(f"{folder}: git does not know your name or e-mail address for commits.", hint=IDENTITY_MEND)
+        raise ConfigError(f"{folder}: git does not know your name or e-mail address for commits.", hint=IDENTITY_HINT)
     _wait_for_index(git_dir / "index.lock")
     if git.ask(folder, "symbolic-ref", "--quiet", "HEAD") is None:
         return "HEAD is detached: the commit is on no branch; keep it with git switch -c NAME"
@@ -71,7 +71,7 @@ def _commit_error(folder: Path, error: CryptomlError) -> CryptomlError:
     hooks = git.ask(folder, "rev-parse", "--git-path", "hooks")
     hook = _hook(folder / hooks) if hooks else None
     if hook is not None:
-        return AnswerIsNoError(
+        return CheckFailedError(
             f"{done}: the hook {hook} may have refused it: {error.fact}", hint=f"see its output; {again}"
         )
     return type(error)(f"{done}: {error.fact}", hint=f"{error.hint}; {again}" if error.hint else again)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from cryptoml.errors import ConfigError
 from cryptoml.settings.schema import BEARER, SIGNERS, Settings
-from cryptoml.system.dotenv_file import place_values, read_variables
+from cryptoml.system.dotenv_file import expand_source, read_variables
 from cryptoml.system.hosts import TRUST_VARIABLE, read_origins
 from cryptoml.system.project_folder import find_project
 
@@ -26,8 +26,8 @@ def load_settings(*, cwd: Path | None = None) -> Settings:
     folder = find_project(environ=os.environ, cwd=cwd)
     written = read_dotenv(folder)
     _refuse_unknown(folder, written)
-    environ = place_values(os.environ, PLACES)
-    dotenv = place_values(written, PLACES, environ=os.environ, overridden=environ)
+    environ = expand_source(os.environ, PLACES)
+    dotenv = expand_source(written, PLACES, environ=os.environ, overridden=environ)
     known = known_variables()
     try:
         found = Settings(**{name: text for name in known if (text := environ.get(name) or dotenv.get(name))})  # type: ignore[arg-type]  # texts are parsed by pydantic

@@ -9,8 +9,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cryptoml.errors import AccessError, ConfigError
 from cryptoml.system import clones
-from cryptoml.system.hosts import DEFAULT_HOST, DOTENV, ENVIRONMENT, Origins, check_host, plain_address
-from cryptoml.system.names import experiment_name
+from cryptoml.system.hosts import DEFAULT_HOST, DOTENV, ENVIRONMENT, Origins, check_host, normalize_address
+from cryptoml.system.names import check_experiment_name
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 BEARER = "MLFLOW_TRACKING_TOKEN"
@@ -18,8 +18,8 @@ BEARER = "MLFLOW_TRACKING_TOKEN"
 SIGNERS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4")
 MLFLOW_CREDENTIALS_FILE = Path("~/.mlflow/credentials")
 LOCAL_STORE = "sqlite:///mlflow.db"
-Address = Annotated[str, AfterValidator(plain_address)]
-ExperimentName = Annotated[str, AfterValidator(experiment_name)]
+Address = Annotated[str, AfterValidator(normalize_address)]
+ExperimentName = Annotated[str, AfterValidator(check_experiment_name)]
 
 
 class Settings(BaseSettings):

@@ -47,22 +47,22 @@ def read_variables(path: Path) -> dict[str, str | None]:
     return dict(dotenv_values(path, interpolate=False, encoding=encoding_of(path))) if path.is_file() else {}
 
 
-def place_values(
+def expand_source(
     source: Mapping[str, str | None],
     expandable: Iterable[str],
     *,
     environ: Mapping[str, str] | None = None,
     overridden: Collection[str] = (),
 ) -> dict[str, str]:
-    """The values of one place by upper-case names, without empty ones; those named `expandable` are expanded.
+    """Return the non-empty values of a source by upper-case name, with those of `expandable` names expanded.
 
-    A name that is written in upper case wins. environ: the environment, where the place is `.env`. A value that cannot
-    be expanded is left out if its name is `overridden`; otherwise ConfigError is raised, as by `expanded`.
+    If a name occurs in several cases, the upper-case one is used. environ: the environment, if the source is `.env`.
+    A value that cannot be expanded is omitted if its name is in `overridden`; otherwise this raises ConfigError.
     """
     given = {name.upper(): text for name, text in sorted(source.items(), key=lambda one: one[0].isupper()) if text}
     for name in given.keys() & set(expandable):
         try:
-            given[name] = expanded(given[name], source, name=name, environ=environ)
+            given[name] = expand_variables(given[name], source, name=name, environ=environ)
         except ConfigError:
             if name not in overridden:
                 raise
@@ -70,7 +70,7 @@ def place_values(
     return given
 
 
-def expanded(
+def expand_variables(
     text: str, variables: Mapping[str, str | None], *, name: str, environ: Mapping[str, str] | None = None
 ) -> str:
     """The address or folder `text` with `~`, `$NAME` and `${NAME}` replaced; `name` is the setting, for messages.

@@ -19,7 +19,7 @@ LOCK_TIMEOUT_S = 120.0
 
 
 @contextmanager
-def in_words(path: Path) -> Iterator[None]:
+def translate_os_errors(path: Path) -> Iterator[None]:
     """Raise an OSError about `path` as the error that `os_error` returns."""
     try:
         yield
@@ -56,7 +56,7 @@ def locked(
     from filelock import FileLock
 
     lock = FileLock(path)
-    with in_words(path):
+    with translate_os_errors(path):
         acquired = _acquired(lock, timeout_s=0)
         if not acquired and timeout_s > 0:
             if on_wait is not None:

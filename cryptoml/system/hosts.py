@@ -32,7 +32,7 @@ def host_key(address: str) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def plain_address(address: str) -> str:
+def normalize_address(address: str) -> str:
     """`address` without spaces around it and with its scheme in lower case.
 
     Libraries skip these and ignore the case of the scheme. A check of the text itself would miss such an address.

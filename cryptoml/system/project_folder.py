@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cryptoml.errors import ConfigError
-from cryptoml.system.dotenv_file import expanded
+from cryptoml.system.dotenv_file import expand_variables
 
 VARIABLE = "CRYPTOML_PROJECT_DIR"
 PROJECT_MARKS = (".cryptoml", ".dvc", ".git")
@@ -16,7 +16,7 @@ def find_project(*, environ: Mapping[str, str], cwd: Path | None = None) -> Path
     """The project folder, absolute: CRYPTOML_PROJECT_DIR, else the nearest marked one, else `cwd`."""
     named = environ.get(VARIABLE)
     if named:
-        folder = Path(expanded(named, environ, name=VARIABLE)).resolve()
+        folder = Path(expand_variables(named, environ, name=VARIABLE)).resolve()
         if not folder.is_dir():
             raise ConfigError(f"{VARIABLE}: {folder} is not a folder.")
         return folder

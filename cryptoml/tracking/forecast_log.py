@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cryptoml.errors import UnavailableError
 from cryptoml.settings import Settings
-from cryptoml.system.files import in_words
+from cryptoml.system.files import translate_os_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ class ForecastLog:
 def log_of(settings: Settings, model_name: str) -> Iterator[ForecastLog]:
     """The log of a registered model, made when it is not there; other processes may write to it too."""
     path = settings.project_dir / ".cryptoml" / "forecasts" / f"{model_name}.db"
-    with in_words(path):
+    with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with closing(sqlite3.connect(path, timeout=TIMEOUT_S)) as connection:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
-from cryptoml.system.files import in_words, locked, write_atomically
+from cryptoml.system.files import locked, translate_os_errors, write_atomically
 
 
 def run_name(long_name: str, day: date, number: int) -> str:
@@ -39,7 +39,7 @@ def reserve_run_number(folder: Path, day: date, long_name: str, *, used: int = 0
     """
     key = f"{long_name}_{day:%Y-%m-%d}"
     path = folder / "run_numbers.json"
-    with in_words(path):
+    with translate_os_errors(path):
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder / "run_numbers.lock"):
             last = _read(path)

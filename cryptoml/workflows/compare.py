@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from cryptoml.config.schema import Config
-from cryptoml.errors import AnswerIsNoError, UsageError
+from cryptoml.errors import CheckFailedError, UsageError
 from cryptoml.evaluation import comparison
 from cryptoml.evaluation.comparison import ComparedRun, FairKey, RunComparison
 from cryptoml.evaluation.metrics import stored_metrics
@@ -47,7 +47,7 @@ class CompareRequest:
 
 
 def compare(request: CompareRequest) -> RunComparison:
-    """Put runs side by side; raises AnswerIsNoError for runs that are not comparable, without `force`."""
+    """Put runs side by side; raises CheckFailedError for runs that are not comparable, without `force`."""
     settings, config = request.settings, request.config
     _check_sort(request.sort)
     with open_project_store(settings, READ) as store:
@@ -61,7 +61,7 @@ def compare(request: CompareRequest) -> RunComparison:
         if any(_fair_key(run) != reference for run in found):
             apart = comparison.difference([_fair_key(run) for run in found])
             if not request.force:
-                raise AnswerIsNoError(
+                raise CheckFailedError(
                     f"these runs are not comparable: {apart}.",
                     hint="choose runs with --training-id or --dataset, or show them all with --force",
                 )
@@ -207,7 +207,7 @@ def _pairs(
         if row.details is not None and not row.is_baseline and row.details.predictions is not None
     }
     if not losses:
-        raise AnswerIsNoError("no run has stored forecasts to compare.", hint="train again")
+        raise CheckFailedError("no run has stored forecasts to compare.", hint="train again")
     shown = next(row for row in rows if row.details is not None)
     production = next((run_id for run_id, labels in places.items() if any("production" in one for one in labels)), None)
     if production is not None and production not in {row.run_id for row in rows}:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml import events
-from cryptoml.data.exchange.candle_file import Extracted, Filling, alone, iso
+from cryptoml.data.exchange.candle_file import ExtractionFile, ExtractionResult, extraction_lock, format_utc
 from cryptoml.errors import CryptomlError, DataError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class ExtractResult:
 
     exchange: str
     interval: str
-    markets: tuple[Extracted, ...]
+    markets: tuple[ExtractionResult, ...]
     error: CryptomlError | None
     failed: tuple[Failed, ...] = ()
 
@@ -105,14 +105,14 @@ def _fetch_each(
     span: _Span,
     request: ExtractRequest,
     on_event: events.OnEvent,
-) -> tuple[list[Extracted], CryptomlError | None]:
+) -> tuple[list[ExtractionResult], CryptomlError | None]:
     """Fill each file; what was fetched, and the error of an exchange that went away. Adds to `failed`."""
-    done: list[Extracted] = []
+    done: list[ExtractionResult] = []
     away: CryptomlError | None = None
     alone_asked = len(places) + len(failed) == 1
     for symbol, path in places:
         try:
-            with alone(path):
+            with extraction_lock(path):
                 filling = _begin(path, symbol, timeframe)
                 try:
                     _fill(filling, exchange, timeframe, span, request, on_event)
@@ -158,7 +158,7 @@ def _error_of(failed: Sequence[Failed], of: int) -> CryptomlError | None:
 def output_files(output: Path, symbols: Sequence[str], interval: str) -> list[Path]:
     """A file for each symbol: `output` itself when it names one, else {SYMBOL}_{interval}.csv in that folder."""
     from cryptoml.data.exchange.raw_file import FORMS
-    from cryptoml.data.symbols import plain_symbol
+    from cryptoml.data.symbols import normalize_symbol
 
     if output.name.endswith(FORMS) and not output.is_dir():
         if len(symbols) > 1:
@@ -169,17 +169,17 @@ def output_files(output: Path, symbols: Sequence[str], interval: str) -> list[Pa
             f"{output}: candles are not added to files of this form.",
             hint="end the name in .csv or .csv.gz; cryptoml transform-data makes Parquet of it",
         )
-    return [output / f"{plain_symbol(symbol)}_{interval}.csv" for symbol in symbols]
+    return [output / f"{normalize_symbol(symbol)}_{interval}.csv" for symbol in symbols]
 
 
-def _begin(path: Path, symbol: str, timeframe: Timeframe) -> Filling:
+def _begin(path: Path, symbol: str, timeframe: Timeframe) -> ExtractionFile:
     from cryptoml.data.exchange.raw_file import read_extent
 
-    return Filling(path, symbol, read_extent(path, symbol=symbol, timeframe=timeframe))
+    return ExtractionFile(path, symbol, read_extent(path, symbol=symbol, timeframe=timeframe))
 
 
 def _fill(
-    filling: Filling,
+    filling: ExtractionFile,
     exchange: Source,
     timeframe: Timeframe,
     span: _Span,
@@ -209,7 +209,7 @@ def _fill(
         filling.take(page)
         untold += len(page.candles) + sum(gap.candles for gap in page.gaps if gap.after_ms >= page.candles[0][0])
         if not told_at or time.monotonic() - told_at > NEWS_EVERY_S:
-            on_event(events.StepAdvanced(step, f"to {iso(page.candles[-1][0])}", untold))
+            on_event(events.StepAdvanced(step, f"to {format_utc(page.candles[-1][0])}", untold))
             told_at, untold = time.monotonic(), 0
     if told_at:
         if untold:
@@ -218,7 +218,7 @@ def _fill(
 
 
 def _tell_how_it_goes_on(
-    filling: Filling,
+    filling: ExtractionFile,
     exchange: Source,
     timeframe: Timeframe,
     span: _Span,
@@ -230,20 +230,20 @@ def _tell_how_it_goes_on(
     assert extent is not None
     if extent.torn:
         on_event(events.Warned(f"{filling.path}: the last line was cut short; it is fetched again"))
-    on_event(events.Info(f"{filling.path}: goes on after {iso(extent.last_ms)}"))
+    on_event(events.Info(f"{filling.path}: goes on after {format_utc(extent.last_ms)}"))
     if not request.since_is_asked or span.since_ms >= extent.first_ms:
         return
     earlier = exchange.page(filling.symbol, timeframe, since_ms=span.since_ms)
     if earlier and earlier[0][0] < extent.first_ms:
         on_event(
             events.Warned(
-                f"{filling.path}: begins at {iso(extent.first_ms)}, and there are candles from "
-                f"{iso(earlier[0][0])} on; name another file with -o to fetch those too"
+                f"{filling.path}: begins at {format_utc(extent.first_ms)}, and there are candles from "
+                f"{format_utc(earlier[0][0])} on; name another file with -o to fetch those too"
             )
         )
 
 
-def _tell(market: Extracted, timeframe: Timeframe, on_event: events.OnEvent) -> None:
+def _tell(market: ExtractionResult, timeframe: Timeframe, on_event: events.OnEvent) -> None:
     name = f"{market.symbol} {timeframe.name}"
     if not market.added:
         on_event(events.Info(f"{name}: nothing new" + (f" after {market.last}" if market.last else "")))

@@ -48,7 +48,7 @@ def move_store(request: MoveRequest, *, on_event: events.OnEvent = events.ignore
     carries the error. Raises UsageError for a source that does not exist or is the target itself, and what keeps
     either store from being opened.
     """
-    from cryptoml.system.files import in_words, locked
+    from cryptoml.system.files import locked, translate_os_errors
     from cryptoml.tracking.moving.ends import check_addresses, open_target, source_user
     from cryptoml.tracking.moving.read_only import full_address, open_source
     from cryptoml.workflows.sync import sync
@@ -57,7 +57,7 @@ def move_store(request: MoveRequest, *, on_event: events.OnEvent = events.ignore
     address = full_address(request.address, project_dir=settings.project_dir)
     check_addresses(address, settings.mlflow_uri())
     folder = settings.project_dir / ".cryptoml" / "moving"
-    with in_words(folder):
+    with translate_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(locked(folder / "lock", timeout_s=5.0))

@@ -39,7 +39,7 @@ class PredictRequest:
 
 
 def predict(request: PredictRequest) -> Prediction:
-    """Forecast from the newest candles; raises DataError for stale or too few ones, AnswerIsNoError for others'."""
+    """Forecast from the newest candles; raises DataError for stale or too few ones, CheckFailedError for others'."""
     settings, config = request.settings, request.config
     if request.last < 1:
         raise UsageError(f"--last {request.last}: there is nothing to forecast.", hint="ask for 1 or more")

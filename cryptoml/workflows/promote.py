@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptoml import events
 from cryptoml.config.schema import Config
-from cryptoml.errors import AnswerIsNoError, UsageError
+from cryptoml.errors import CheckFailedError, UsageError
 from cryptoml.registry.ledger import Entry, mirror_of
 from cryptoml.registry.stages import Stage, parse_stage, parse_version, path
 from cryptoml.registry.transitions import Move, Registry, history, opened
@@ -67,7 +67,7 @@ class Promoted:
 
 
 def promote(request: PromoteRequest, *, on_event: events.OnEvent = events.ignore) -> Promoted:
-    """Move a version, step by step; raises AnswerIsNoError when a rule or a check says no, and writes that down."""
+    """Move a version, step by step; raises CheckFailedError when a rule or a check says no, and writes that down."""
     config, settings = request.config, request.settings
     number, target = parse_version(request.version), parse_stage(request.stage)
     _check_reason(request.reason)
@@ -94,7 +94,7 @@ def promote(request: PromoteRequest, *, on_event: events.OnEvent = events.ignore
                 if target == "production" and champion not in (validation.champion, number) and not request.force:
                     continue
                 return _move(registry, move, run, validation, request)
-    raise AnswerIsNoError("others keep promoting versions at the same time.", hint="settle who decides, and try again")
+    raise CheckFailedError("others keep promoting versions at the same time.", hint="settle who decides, and try again")
 
 
 def _move(registry: Registry, move: Move, run: RunView, validation: Validation, request: PromoteRequest) -> Promoted:
@@ -105,7 +105,7 @@ def _move(registry: Registry, move: Move, run: RunView, validation: Validation, 
         reasons.append(f"its run {run.name} is {run.status}, not FINISHED")
     if steps and reasons and not request.force:
         registry.refuse(replace(move, kind="refusal", metrics=validation.metrics))
-        raise AnswerIsNoError(
+        raise CheckFailedError(
             f"v{move.version} does not go to {move.to_stage}: {'; '.join(reasons)}.",
             hint="choose another version, or --force with a --reason",
         )
@@ -122,7 +122,7 @@ def _move(registry: Registry, move: Move, run: RunView, validation: Validation, 
 def rollback(
     settings: Settings, config: Config, *, reason: str | None = None, on_event: events.OnEvent = events.ignore
 ) -> Promoted:
-    """Bring the version that was in production before back, after it was loaded; raises AnswerIsNoError without one."""
+    """Restore the previous production version, after loading it; raises CheckFailedError if there is none."""
     name = config.registry.model_name
     _check_reason(reason)
     with (
@@ -133,7 +133,7 @@ def rollback(
         last = registry.ledger.before_production(current)
         if last is None or last not in registry.versions:
             missing = f"v{last} is no longer in the registry" if last else "no other version was ever in production"
-            raise AnswerIsNoError(f"there is nothing to go back to: {missing}.", hint="cryptoml promote --history")
+            raise CheckFailedError(f"there is nothing to go back to: {missing}.", hint="cryptoml promote --history")
         found = registry.version(last)
         load(store, settings, of_version(found))
         run = get_run(store, found.run_id)

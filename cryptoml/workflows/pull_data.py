@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptoml import events
-from cryptoml.errors import AnswerIsNoError, ConfigError, CryptomlError, DataError, UsageError
+from cryptoml.errors import CheckFailedError, ConfigError, CryptomlError, DataError, UsageError
 from cryptoml.remotes import git, git_remote
 from cryptoml.remotes.dvc import object_transfer
 from cryptoml.remotes.dvc import probe as dvc_probe
@@ -18,7 +18,7 @@ from cryptoml.remotes.dvc.project import DvcRemote
 from cryptoml.remotes.dvc.requests import DataResult, Remotes, VersionedFile, inside, told, version_of
 from cryptoml.remotes.dvc.session import need_root
 from cryptoml.settings import Settings
-from cryptoml.system.files import in_words
+from cryptoml.system.files import translate_os_errors
 from cryptoml.system.plurals import counted
 
 
@@ -178,7 +178,7 @@ def _refuse_to_overwrite(folder: Path, pins: Sequence[Pin], here: dict[Path, str
             continue
         if here.get(pin.path) == hash_of(path, pin.hash_name):
             continue
-        raise AnswerIsNoError(
+        raise CheckFailedError(
             f"{pin.path}: was changed here, and the change is in no version.",
             hint="keep it with cryptoml push-data, or lose it with --force",
         )
@@ -224,7 +224,7 @@ def _write_pins(folder: Path, pins: Sequence[Pin], revision: str, on_event: even
             )
             continue
         data = git_remote.run(folder, "show", f"{revision}:./{source.as_posix()}").encode(errors="surrogateescape")
-        with in_words(path):
+        with translate_os_errors(path):
             if not path.is_file() or path.read_bytes() != data:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)

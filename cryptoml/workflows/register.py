@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from cryptoml import events
 from cryptoml.config.schema import Config
 from cryptoml.data.project_files import find_data, read_any
-from cryptoml.errors import AnswerIsNoError, CryptomlError, UsageError
+from cryptoml.errors import CheckFailedError, CryptomlError, UsageError
 from cryptoml.models.zoo import BASELINE
 from cryptoml.registry.champion import duel_for_gate
 from cryptoml.registry.model_digest import MODEL_SHA256
@@ -66,7 +66,7 @@ class RegisterResult:
         }
 
 
-class GateRefusedError(AnswerIsNoError):
+class GateRefusedError(CheckFailedError):
     """The gate refuses a run; its decision says why."""
 
     def __init__(self, run: RunView, decision: GateDecision) -> None:
@@ -82,7 +82,7 @@ class GateRefusedError(AnswerIsNoError):
 
 
 def register(request: RegisterRequest, *, on_event: events.OnEvent = events.ignore) -> RegisterResult:
-    """Register a run; raises GateRefusedError, or AnswerIsNoError for a run that cannot be registered."""
+    """Register a run; raises GateRefusedError, or CheckFailedError for a run that cannot be registered."""
     if request.force and not request.reason:
         raise UsageError("a registration that is forced needs a reason.", hint='add --reason "..."')
     settings, config = request.settings, request.config
@@ -145,12 +145,12 @@ def _find(store: Store, settings: Settings, wanted: str | None) -> RunView:
 
 def _check(run: RunView) -> None:
     if run.status != "FINISHED":
-        raise AnswerIsNoError(f"run {run.name} is {run.status}; only a FINISHED run is registered.")
+        raise CheckFailedError(f"run {run.name} is {run.status}; only a FINISHED run is registered.")
     if run.tags.get("model_type") == BASELINE:
-        raise AnswerIsNoError(f"run {run.name} is persistence, the forecast of no change; it has no model.")
+        raise CheckFailedError(f"run {run.name} is persistence, the forecast of no change; it has no model.")
     lacking = [name for name in NEEDED if name not in run.metrics]
     if lacking or "verdict" not in run.tags:
-        raise AnswerIsNoError(
+        raise CheckFailedError(
             f"run {run.name} lacks {', '.join(lacking) or 'its verdict'}: cryptoml did not train it.",
             hint="name a run of cryptoml train",
         )
@@ -165,14 +165,14 @@ def _quality_report(store: Store, run: RunView) -> QualityReport:
             return QualityReport.from_dict(document)
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
-    raise AnswerIsNoError(f"run {run.name} has no quality report of its data that can be read.", hint="train again")
+    raise CheckFailedError(f"run {run.name} has no quality report of its data that can be read.", hint="train again")
 
 
 def _champion(store: Store, request: RegisterRequest, run: RunView) -> tuple[ChampionDuel | None, str]:
     """The duel with the version in production, on candles given or found; their lack is only told."""
     settings = request.settings
     if f"{MODEL_PATH}/MLmodel" not in store.list_files(run.run_id, MODEL_PATH):
-        raise AnswerIsNoError(f"run {run.name} has no model at {MODEL_PATH}.")
+        raise CheckFailedError(f"run {run.name} has no model at {MODEL_PATH}.")
     if production_version(store, request.config.registry.model_name) is None:
         return None, ""
     try:

@@ -13,7 +13,7 @@ from cryptoml.errors import UsageError
 
 if TYPE_CHECKING:
     from cryptoml.data.candles import Candles
-    from cryptoml.data.cleaning.gates import GateAnswer
+    from cryptoml.data.cleaning.gates import GateResult
     from cryptoml.features.pipeline import FeaturePipeline
 
 FORMS = (".parquet", ".csv", ".csv.gz")
@@ -31,7 +31,7 @@ class Transformed:
     first: str
     last: str
     n_features: int
-    gates: tuple[GateAnswer, ...]
+    gates: tuple[GateResult, ...]
 
     @property
     def failures(self) -> list[str]:
@@ -50,7 +50,7 @@ def transform(source: Path, output: Path, config: Config, *, on_event: events.On
     from cryptoml.data.cleaning.gates import age_in_intervals, check_quality
     from cryptoml.data.processed import is_processed, write_processed
     from cryptoml.data.project_files import read_any
-    from cryptoml.system.files import in_words
+    from cryptoml.system.files import translate_os_errors
 
     target = output_file(output, source)
     if source.is_file() and is_processed(source):
@@ -77,7 +77,7 @@ def transform(source: Path, output: Path, config: Config, *, on_event: events.On
             "prediction_horizon": config.target.prediction_horizon,
             "feature_names": list(pipeline.feature_names),
         }
-        with in_words(target):
+        with translate_os_errors(target):
             write_processed(target, candles, features, values, about=about)
     return Transformed(
         path=target if passed else None,
@@ -126,8 +126,8 @@ def _features_and_target(candles: Candles, pipeline: FeaturePipeline, config: Co
     return pipeline.transform(grid), log_return_target(grid, config.target.prediction_horizon)
 
 
-def _write_report(path: Path, candles: Candles, gates: tuple[GateAnswer, ...]) -> None:
-    from cryptoml.system.files import in_words, write_atomically
+def _write_report(path: Path, candles: Candles, gates: tuple[GateResult, ...]) -> None:
+    from cryptoml.system.files import translate_os_errors, write_atomically
 
     document = {
         "schema": "cryptoml.quality/1",
@@ -135,7 +135,7 @@ def _write_report(path: Path, candles: Candles, gates: tuple[GateAnswer, ...]) -
         "gates": [{**vars(gate), "passed": gate.passed} for gate in gates],
         "candles": candles.report.to_dict(),
     }
-    with in_words(path):
+    with translate_os_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cryptoml.config.schema import Config
-from cryptoml.errors import AnswerIsNoError, UsageError
+from cryptoml.errors import CheckFailedError, UsageError
 from cryptoml.settings import Settings
 from cryptoml.tracking.store.project_store import open_project_store
 from cryptoml.tracking.store.store import Store
@@ -90,7 +90,7 @@ def test_what_is_not_comparable_is_not_ranked(lab: Lab, config: Config) -> None:
                             environ={"MLFLOW_EXPERIMENT_NAME": "others"})  # fmt: skip
     assert other.code == 0, other.err
     stranger = other.json()["best"]["run_id"]  # type: ignore[index]
-    with pytest.raises(AnswerIsNoError, match="are not comparable") as caught:
+    with pytest.raises(CheckFailedError, match="are not comparable") as caught:
         _ask_across(lab, config, stranger)
     for named in ("prediction_horizon: 1 (1), 3 (1)", "cross_validation_folds: 3 (1), 4 (1)",
                   "train_test_split_ratio: 0.8 (1), 0.7 (1)"):  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cryptoml import events
-from cryptoml.errors import AnswerIsNoError, ConfigError, UnavailableError
+from cryptoml.errors import CheckFailedError, ConfigError, UnavailableError
 from cryptoml.remotes import git, git_commit
 from cryptoml.remotes.dvc.dataset_version import dataset_version
 from cryptoml.workflows.push_data import push_data
@@ -36,7 +36,7 @@ def pushed(tmp_path: Path) -> bool:
 def test_a_commit_that_a_hook_or_the_signature_refuses_leaves_the_data_pushed(folder: Path, tmp_path: Path) -> None:
     hook = put(folder, ".git/hooks/pre-commit", "#!/bin/sh\necho no data on friday >&2\nexit 1\n")
     hook.chmod(0o755)
-    with pytest.raises(AnswerIsNoError, match=r"data were pushed.*pre-commit.*no data on friday"):
+    with pytest.raises(CheckFailedError, match=r"data were pushed.*pre-commit.*no data on friday"):
         push_data(settings(folder), commit=True)
     assert pushed(tmp_path)
     hook.unlink()

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from cryptoml.config.schema import Config
-from cryptoml.errors import AnswerIsNoError, DataError, UnavailableError, UsageError
+from cryptoml.errors import CheckFailedError, DataError, UnavailableError, UsageError
 from cryptoml.models.prediction import Prediction
 from cryptoml.tracking.forecast_log import log_of
 from cryptoml.tracking.store.project_store import open_project_store
@@ -98,10 +98,10 @@ def test_other_candles_are_refused_in_words(lab: Lab, config: Config, tmp_path: 
     with pytest.raises(DataError, match=r"100 candles; the features of v1 need \d+"):
         ask(lab, config, data=few)
     frame.assign(symbol="OTHER").to_csv(other, index=False)
-    with pytest.raises(AnswerIsNoError, match="holds OTHER; v1 forecasts SIM"):
+    with pytest.raises(CheckFailedError, match="holds OTHER; v1 forecasts SIM"):
         ask(lab, config, data=other)
     frame.iloc[::4].to_csv(four, index=False)
-    with pytest.raises(AnswerIsNoError, match="candles are 4h long; v1 wants 1h"):
+    with pytest.raises(CheckFailedError, match="candles are 4h long; v1 wants 1h"):
         ask(lab, config, data=four)
     frame.drop(index=range(len(frame) - 60, len(frame) - 40)).to_csv(gap, index=False)
     with pytest.raises(DataError, match="there is a break"):

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from cryptoml.config.schema import Config
-from cryptoml.errors import AnswerIsNoError, DataError, UsageError
+from cryptoml.errors import CheckFailedError, DataError, UsageError
 from cryptoml.registry import transitions
 from cryptoml.registry.ledger import tag_name
 from cryptoml.registry.transitions import Registry
@@ -111,7 +111,7 @@ def test_staging_holds_one_version_and_gives_it_back_to_none(lab: Lab, config: C
 def test_a_way_that_is_not_allowed_moves_nothing(lab: Lab, config: Config, store: Store) -> None:
     move(lab, config, "v1", "production")
     for stage in ("staging", "none"):
-        with pytest.raises(AnswerIsNoError, match="in production does not go to"):
+        with pytest.raises(CheckFailedError, match="in production does not go to"):
             move(lab, config, "v1", stage, force=True)
     assert places(store, config) == {"production": "1"}
     archived = move(lab, config, "v1", "archived")
@@ -133,14 +133,14 @@ def test_unknown_versions_models_and_reasons_that_are_too_long(lab: Lab, config:
 
 
 def test_nothing_to_roll_back_to(lab: Lab, config: Config, store: Store) -> None:
-    with pytest.raises(AnswerIsNoError, match="no other version was ever in production"):
+    with pytest.raises(CheckFailedError, match="no other version was ever in production"):
         rollback(lab.settings, config)
     move(lab, config, "v1", "production")
-    with pytest.raises(AnswerIsNoError, match="no other version was ever in production"):
+    with pytest.raises(CheckFailedError, match="no other version was ever in production"):
         rollback(lab.settings, config)
     move(lab, config, "v3", "production")
     store.client.delete_model_version(config.registry.model_name, "1")
-    with pytest.raises(AnswerIsNoError, match="v1 is no longer in the registry"):
+    with pytest.raises(CheckFailedError, match="v1 is no longer in the registry"):
         rollback(lab.settings, config)
     assert places(store, config) == {"production": "3"}
 
@@ -151,7 +151,7 @@ def test_candles_of_another_market_or_too_few_are_refused(lab: Lab, config: Conf
     with pytest.raises(DataError, match="50 candles"):
         move(lab, config, "v1", "production", data=tmp_path / "few.csv")
     frame.assign(symbol="OTHER").to_csv(tmp_path / "other.csv", index=False)
-    with pytest.raises(AnswerIsNoError, match="holds OTHER"):
+    with pytest.raises(CheckFailedError, match="holds OTHER"):
         move(lab, config, "v1", "production", data=tmp_path / "other.csv")
     entries, _ = read_history(lab.settings, config)
     assert [entry.kind for entry in entries] == ["refusal"]
@@ -162,7 +162,7 @@ def test_a_model_that_forecasts_nothing_new_is_refused_and_that_is_written_down(
 ) -> None:
     frame = pd.read_csv(lab.data)
     frame.head(int(len(frame) * 0.5)).to_csv(tmp_path / "old.csv", index=False)
-    with pytest.raises(AnswerIsNoError, match="no candle there is new to it"):
+    with pytest.raises(CheckFailedError, match="no candle there is new to it"):
         move(lab, config, "v1", "production", data=tmp_path / "old.csv")
     entries, faults = read_history(lab.settings, config)
     assert [(e.kind, e.to_stage) for e in entries] == [("refusal", "production")]
@@ -180,7 +180,7 @@ def test_a_candidate_worse_than_persistence_on_the_newest_candles_is_refused(
 ) -> None:
     with (
         turned_around(lab, store, "ridge"),
-        pytest.raises(AnswerIsNoError, match="significantly worse than persistence"),
+        pytest.raises(CheckFailedError, match="significantly worse than persistence"),
     ):
         move(lab, config, "v1", "production")
     assert places(store, config) == {}
@@ -190,7 +190,7 @@ def test_a_candidate_worse_than_the_champion_is_refused(lab: Lab, config: Config
     move(lab, config, "v1", "production")
     with (
         turned_around(lab, store, "xgb"),
-        pytest.raises(AnswerIsNoError, match="significantly worse than v1 in production"),
+        pytest.raises(CheckFailedError, match="significantly worse than v1 in production"),
     ):
         move(lab, config, "v2", "production")
     refusal = read_history(lab.settings, config)[0][-1]
@@ -208,7 +208,7 @@ def test_a_model_that_cannot_be_loaded_is_refused(lab: Lab, config: Config, stor
         kept.rename(kept.with_name("away"))
     stored.rename(away)
     try:
-        with pytest.raises(AnswerIsNoError, match="no model that can be loaded"):
+        with pytest.raises(CheckFailedError, match="no model that can be loaded"):
             move(lab, config, "v3", "production")
     finally:
         away.rename(stored)
@@ -297,7 +297,7 @@ def _promote_again_and_again(folder: str, name: str, version: str, rounds: int, 
         try:
             done = promote(PromoteRequest(settings, config, version, "production", reason=f"by {version}"))
             outcomes.put((version, "moved" if done.entries else "there"))
-        except AnswerIsNoError as error:
+        except CheckFailedError as error:
             outcomes.put((version, str(error)))
         barrier.wait()
 
@@ -370,7 +370,7 @@ def test_a_run_that_is_no_longer_finished_is_refused(lab: Lab, config: Config, s
     """Its status can change after it was registered: somebody resumed it, and it failed."""
     store.client.set_terminated(lab.runs["gbm"], "FAILED")
     try:
-        with pytest.raises(AnswerIsNoError, match="is FAILED, not FINISHED"):
+        with pytest.raises(CheckFailedError, match="is FAILED, not FINISHED"):
             move(lab, config, "v3", "staging")
         assert places(store, config) == {}
     finally:
@@ -386,7 +386,7 @@ def test_what_cannot_be_loaded_is_not_rolled_back_to(lab: Lab, config: Config, s
     shutil.rmtree(kept)
     stored.rename(stored.with_name("away"))
     try:
-        with pytest.raises(AnswerIsNoError, match="no model that can be loaded"):
+        with pytest.raises(CheckFailedError, match="no model that can be loaded"):
             rollback(lab.settings, config)
     finally:
         stored.with_name("away").rename(stored)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cryptoml.config.schema import Config
-from cryptoml.errors import AnswerIsNoError, UsageError
+from cryptoml.errors import CheckFailedError, UsageError
 from cryptoml.registry.versions import get_version, list_versions
 from cryptoml.tracking.journal.deliver import deliver
 from cryptoml.tracking.journal.journal import Journal
@@ -62,7 +62,7 @@ def test_the_best_is_the_least_cv_rmse_of_the_newest_training(lab: Lab, config: 
 
 def test_the_gate_says_no_and_can_be_forced_with_a_reason(lab: Lab, config: Config) -> None:
     strict = config_of(config.registry.model_name, gate={"min_skill": 0.9})
-    with pytest.raises(AnswerIsNoError, match="below the least allowed"):
+    with pytest.raises(CheckFailedError, match="below the least allowed"):
         enter(lab, strict, lab.runs["ridge"])
     with open_project_store(lab.settings) as store:
         assert list_versions(store, config.registry.model_name) == ()
@@ -79,7 +79,7 @@ def test_the_gate_says_no_and_can_be_forced_with_a_reason(lab: Lab, config: Conf
 def test_data_that_failed_its_checks_keep_a_model_out(lab: Lab, config: Config) -> None:
     strict = config_of(config.registry.model_name, gate={"min_skill": -1}, quality={"max_missing_share": 0})
     assert enter(lab, strict, lab.runs["ridge"]).is_new
-    with pytest.raises(AnswerIsNoError, match="persistence, the forecast of no change"):
+    with pytest.raises(CheckFailedError, match="persistence, the forecast of no change"):
         enter(lab, config, lab.runs["persistence"])
 
 
@@ -95,7 +95,7 @@ def test_a_run_that_cannot_be_a_version(
     run.end(status)
     with open_project_store(lab.settings) as store:
         run_id = deliver(run.entry, store).run_id
-    with pytest.raises(AnswerIsNoError, match=match):
+    with pytest.raises(CheckFailedError, match=match):
         enter(lab, config, run_id)
 
 
@@ -110,7 +110,7 @@ def test_a_model_that_is_gone(lab: Lab, config: Config) -> None:
         root = Path(store.client.get_run(lab.runs["gbm"]).info.artifact_uri.removeprefix("file://"))
     (root / "models").rename(root / "away")
     try:
-        with pytest.raises(AnswerIsNoError, match="has no model"):
+        with pytest.raises(CheckFailedError, match="has no model"):
             enter(lab, config, lab.runs["gbm"])
     finally:
         (root / "away").rename(root / "models")
@@ -130,6 +130,6 @@ def test_one_that_is_worse_than_the_version_in_production_stays_out(lab: Lab, co
     with (
         open_project_store(lab.settings) as store,
         turned_around(lab, store, "xgb"),
-        pytest.raises(AnswerIsNoError, match="significantly worse than version 1 in production"),
+        pytest.raises(CheckFailedError, match="significantly worse than version 1 in production"),
     ):
         enter(lab, config, lab.runs["xgb"])

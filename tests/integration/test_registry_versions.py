@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cryptoml.errors import AnswerIsNoError, UnavailableError, UsageError
+from cryptoml.errors import CheckFailedError, UnavailableError, UsageError
 from cryptoml.registry.versions import (
     get_version,
     list_versions,
@@ -92,13 +92,13 @@ def test_processes_that_register_one_run_at_once_leave_one_version(store: Store,
 
 @pytest.mark.parametrize(("status", "word"), [("FAILED", "FAILED"), ("KILLED", "KILLED")])
 def test_only_a_finished_run_is_registered(store: Store, name: str, tmp_path: Path, status: Status, word: str) -> None:
-    with pytest.raises(AnswerIsNoError, match=f"is {word}"):
+    with pytest.raises(CheckFailedError, match=f"is {word}"):
         register_version(store, run_id=a_run(store, tmp_path, status=status), model_name=name)
     assert list_versions(store, name) == ()
 
 
 def test_a_run_without_a_model_is_refused(store: Store, name: str, tmp_path: Path) -> None:
-    with pytest.raises(AnswerIsNoError, match="has no model at models/model"):
+    with pytest.raises(CheckFailedError, match="has no model at models/model"):
         register_version(store, run_id=a_run(store, tmp_path, model=False), model_name=name)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, NotRequired, get_args, get_origin, get_type_hints
 
 from cryptoml.cli.app import COMMANDS
-from cryptoml.errors import AccessError, AnswerIsNoError, ConfigError, DataError, UnavailableError, UsageError
+from cryptoml.errors import AccessError, CheckFailedError, ConfigError, DataError, UnavailableError, UsageError
 from cryptoml.result import KINDS, Failure, schema_of
 from tests.json_schemas import Envelope, Error, documents, nested
 
@@ -84,7 +84,7 @@ def test_the_reference_of_json_has_not_drifted():
 
 def test_every_error_has_the_kind_of_its_exit_code():
     kinds = {UsageError: "usage", ConfigError: "config", DataError: "data", UnavailableError: "unavailable",
-             AnswerIsNoError: "check_failed", AccessError: "access"}  # fmt: skip
+             CheckFailedError: "check_failed", AccessError: "access"}  # fmt: skip
     for error, kind in kinds.items():
         failure = Failure.of(error("no such file.", hint="name another"))
         assert failure.kind == kind

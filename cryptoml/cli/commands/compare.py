@@ -150,9 +150,9 @@ def compare(
 
 def _write_report(done: RunComparison, path: Path) -> None:
     from cryptoml.reports.comparison import render
-    from cryptoml.system.files import in_words, write_atomically
+    from cryptoml.system.files import translate_os_errors, write_atomically
 
-    with in_words(path):
+    with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, render(done))
 

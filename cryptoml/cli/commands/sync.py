@@ -145,12 +145,12 @@ def sync(
 def _deliver(settings: Settings, into: str | None) -> Outcome[SyncDocument | CopyDocument]:
     from cryptoml.cli.console import listening, print_lines
     from cryptoml.errors import UsageError
-    from cryptoml.system.names import experiment_name
+    from cryptoml.system.names import check_experiment_name
     from cryptoml.workflows.sync import sync as deliver
 
     if into is not None:
         try:
-            experiment_name(into)
+            check_experiment_name(into)
         except ValueError as error:
             raise UsageError(f"--into: {error}.", hint="cryptoml sync --into NAME") from None
     with listening() as listener:

@@ -25,7 +25,7 @@ OPEN_SHARE = 2e-3
 VOLUME_SHARE = 1e-2
 
 
-def one_candle_a_time(rows: Rows) -> None:
+def merge_duplicates(rows: Rows) -> None:
     """Sort rows and merge duplicates; raises DataError if two candles for the same time contradict each other.
 
     Exact duplicates are dropped. Of a precise and a rounded form of a candle, the precise one is kept; of an incomplete

@@ -20,7 +20,7 @@ SPIKES = ("price spike", "spike that its neighbours refute")
 
 
 @dataclass(frozen=True)
-class GateAnswer:
+class GateResult:
     """The result of one gate: its value, its limit, and a sentence that states both."""
 
     gate: str
@@ -34,7 +34,7 @@ class GateAnswer:
         return self.value <= self.limit
 
 
-def check_quality(report: QualityReport, limits: QualitySection, *, age_intervals: float | None) -> list[GateAnswer]:
+def check_quality(report: QualityReport, limits: QualitySection, *, age_intervals: float | None) -> list[GateResult]:
     """Apply all configured gates. age_intervals: time since the end of the latest candle, in candles.
 
     Missing candles are a share of the expected ones; duplicates and price spikes are shares of all rows read.
@@ -53,7 +53,7 @@ def check_quality(report: QualityReport, limits: QualitySection, *, age_interval
             f"the latest candle ({report.end} UTC) ended {age_intervals:,.1f} candles ago, "
             f"the limit is {most:,} (quality.max_age_intervals)"
         )
-        answers.append(GateAnswer("age", age_intervals, most, fact))
+        answers.append(GateResult("age", age_intervals, most, fact))
     return answers
 
 
@@ -62,10 +62,10 @@ def age_in_intervals(newest_open: pd.Timestamp, interval: pd.Timedelta, *, now: 
     return max(float((now - newest_open - interval) / interval), 0.0)
 
 
-def _share(gate: str, count: int, of: int, limits: QualitySection, key: str, what: str) -> GateAnswer:
+def _share(gate: str, count: int, of: int, limits: QualitySection, key: str, what: str) -> GateResult:
     value, most = count / of if of else 0.0, getattr(limits, key)
     fact = f"{count:,} of {of:,} {what} ({100 * value:.3g}%), the limit is {100 * most:g}% (quality.{key})"
-    return GateAnswer(gate, value, most, fact)
+    return GateResult(gate, value, most, fact)
 
 
 def _count(report: QualityReport, kinds: tuple[str, ...]) -> int:

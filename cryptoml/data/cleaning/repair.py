@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from cryptoml.data.cleaning.quality import EXAMPLES, Action, Finding
-from cryptoml.data.interval import default_max_no_trade, interval_of
-from cryptoml.data.reading.columns import NAME_THEM, PRICES
+from cryptoml.data.interval import default_max_no_trade, interval_from_seconds
+from cryptoml.data.reading.columns import COLUMNS_HINT, PRICES
 from cryptoml.errors import DataError
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Rows:
             )
         self.drop(kind, mask)
 
-    def need(self, least: int) -> None:
+    def require(self, least: int) -> None:
         """Raise DataError if fewer than `least` rows remain."""
         if len(self.frame) >= least:
             return
@@ -104,7 +104,7 @@ class Rows:
         return tuple(shown)
 
 
-def drop_impossible(rows: Rows, *, has_volume: bool) -> None:
+def drop_invalid_prices(rows: Rows, *, has_volume: bool) -> None:
     """Drop, by policy, prices that are missing or not positive, and ranges that do not enclose open and close."""
     import numpy as np
 
@@ -124,12 +124,12 @@ def drop_impossible(rows: Rows, *, has_volume: bool) -> None:
         raise DataError(
             f"{rows.source}: in {int(torn.sum()):,} of {len(torn):,} rows high and low do not enclose open and close: "
             "the columns seem to be in another order.",
-            hint=NAME_THEM,
+            hint=COLUMNS_HINT,
         )
     rows.drop_or_fail("high and low do not enclose open and close", torn, column=np.where(over, "high", "low"))
 
 
-def need_one_interval(rows: Rows, interval_seconds: int) -> None:
+def require_one_interval(rows: Rows, interval_seconds: int) -> None:
     """Raise DataError if a part of the file has another candle interval."""
     import numpy as np
     import pandas as pd
@@ -142,7 +142,9 @@ def need_one_interval(rows: Rows, interval_seconds: int) -> None:
     if other.max() < EQUAL_STEPS:
         return
     at = int(starts[other.argmax()])
-    label, apart = (interval_of(seconds).label for seconds in (interval_seconds, int(steps[at]) // NANOSECONDS))
+    label, apart = (
+        interval_from_seconds(seconds).label for seconds in (interval_seconds, int(steps[at]) // NANOSECONDS)
+    )
     raise DataError(
         f"{rows.source}: contains candles of {label} and of {apart}, such as the {int(other.max()) + 1:,} from "
         f"{rows.where(int(rows.frame['row'].iloc[at]))} ({pd.Timestamp(int(times[at])):%Y-%m-%d %H:%M} UTC) on.",
@@ -150,7 +152,7 @@ def need_one_interval(rows: Rows, interval_seconds: int) -> None:
     )
 
 
-def need_near_times(rows: Rows, interval_seconds: int) -> None:
+def require_dense_times(rows: Rows, interval_seconds: int) -> None:
     """Raise DataError if a time is so far from the others that most of the candles between them are missing."""
     import numpy as np
     import pandas as pd
@@ -165,8 +167,8 @@ def need_near_times(rows: Rows, interval_seconds: int) -> None:
         for at in (gap, gap + 1)
     )
     raise DataError(
-        f"{rows.source}: {len(times):,} candles where {due:,} of {interval_of(interval_seconds).label} are expected; "
-        f"the longest gap is between {sides}.",
+        f"{rows.source}: {len(times):,} candles, but {due:,} of {interval_from_seconds(interval_seconds).label} are "
+        f"expected; the longest gap is between {sides}.",
         hint="correct the times that are far from the others",
     )
 
@@ -189,13 +191,13 @@ def drop_off_grid(rows: Rows, interval_seconds: int) -> None:
     if off.mean() > OFF_GRID_AT_MOST:
         raise DataError(
             f"{rows.source}: {int(off.sum()):,} of {len(off):,} candles are not on a regular grid of "
-            f"{interval_of(interval_seconds).label}.",
+            f"{interval_from_seconds(interval_seconds).label}.",
             hint="resample the file to one interval",
         )
     rows.drop_or_fail("candle off the grid", off)
 
 
-def drop_made_up(rows: Rows, interval_seconds: int) -> None:
+def drop_flat_candles(rows: Rows, interval_seconds: int) -> None:
     """Drop flat candles of volume 0, which some sources write for outages, by policy.
 
     For intervals of an hour or more, a market where they are common is illiquid: there they are kept and noted.
@@ -208,13 +210,13 @@ def drop_made_up(rows: Rows, interval_seconds: int) -> None:
     flat = np.asarray((volume == 0) & (h == low) & (o == c))
     if not (volume > 0).any():
         return
-    if default_max_no_trade(interval_of(interval_seconds)) == 0 and flat.mean() > THIN_MARKET:
+    if default_max_no_trade(interval_from_seconds(interval_seconds)) == 0 and flat.mean() > THIN_MARKET:
         rows.note("flat candle of volume 0, kept because many candles have no trades", "noted", flat)
     else:
         rows.drop_or_fail("flat candle of volume 0", flat, column="volume")
 
 
-def drop_unfinished(rows: Rows, interval_seconds: int, *, now: pd.Timestamp) -> None:
+def drop_incomplete_last(rows: Rows, interval_seconds: int, *, now: pd.Timestamp) -> None:
     """Drop an incomplete last candle, by policy: it ends after `now`, or has too little volume.
 
     The volume is used only for intervals of an hour or more; on shorter ones, low volume is common.

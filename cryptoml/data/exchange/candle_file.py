@@ -23,7 +23,7 @@ GAPS_SHOWN = 20
 
 
 @dataclass(frozen=True)
-class Extracted:
+class ExtractionResult:
     """The result for one market: first and last candle of the whole file (ISO, UTC), and gaps in the added part."""
 
     symbol: str
@@ -36,7 +36,7 @@ class Extracted:
 
 
 @dataclass
-class Filling:
+class ExtractionFile:
     """A file during extraction: its previous extent, the added candles, and those not yet written."""
 
     path: Path
@@ -68,38 +68,40 @@ class Filling:
             self.waiting = []
         self.saved_at = time.monotonic()
 
-    def result(self) -> Extracted:
+    def result(self) -> ExtractionResult:
         """What is in the file now."""
         first, last = (self.extent.first_ms, self.extent.last_ms) if self.extent else (self.first_ms, self.last_ms)
         longest = sorted(self.gaps, key=lambda gap: -gap.candles)[:GAPS_SHOWN]
-        return Extracted(
+        return ExtractionResult(
             symbol=self.symbol,
             path=self.path,
             added=self.added,
-            first=iso(first),
-            last=iso(self.last_ms or last),
+            first=format_utc(first),
+            last=format_utc(self.last_ms or last),
             missing=sum(gap.candles for gap in self.gaps),
-            gaps=tuple((iso(gap.after_ms) or "", gap.candles) for gap in sorted(longest, key=lambda gap: gap.after_ms)),
+            gaps=tuple(
+                (format_utc(gap.after_ms) or "", gap.candles) for gap in sorted(longest, key=lambda gap: gap.after_ms)
+            ),
         )
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def extraction_lock(path: Path) -> Iterator[None]:
     """Hold the right to extract to this file; raises UnavailableError while another extraction does."""
-    from cryptoml.system.files import in_words, locked
+    from cryptoml.system.files import locked, translate_os_errors
 
     def busy() -> UnavailableError:
         return UnavailableError(
             f"{path}: another extraction is writing this file.", hint="try again when it has finished"
         )
 
-    with in_words(path):
+    with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with locked(path.with_name(f".{path.name}.lock"), timeout_s=0, busy=busy):
         yield
 
 
-def iso(milliseconds: int | None) -> str | None:
+def format_utc(milliseconds: int | None) -> str | None:
     """Format milliseconds since 1970 as YYYY-MM-DD HH:MM, UTC."""
     if milliseconds is None:
         return None

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from cryptoml import events
-from cryptoml.data.exchange.retry import ask
+from cryptoml.data.exchange.retry import with_retries
 from cryptoml.data.exchange.source import Candle, SourceSpec, Timeframe
 from cryptoml.data.interval import parse_interval
-from cryptoml.data.symbols import plain_symbol
+from cryptoml.data.symbols import normalize_symbol
 from cryptoml.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,15 +35,15 @@ class Exchange:
         """The clock of the exchange if it offers one: with a fast local clock, open candles would count as complete."""
         if not self.client.has.get("fetchTime"):
             return int(time.time() * 1000)
-        return int(ask(self.client, self.client.fetch_time, on_event=self.on_event))
+        return int(with_retries(self.client, self.client.fetch_time, on_event=self.on_event))
 
     def symbol(self, text: str) -> str:
         """The market that BTC/USDT, btc-usdt or BTCUSDT names; raises UsageError with the nearest names."""
-        ask(self.client, self.client.load_markets, on_event=self.on_event)
+        with_retries(self.client, self.client.load_markets, on_event=self.on_event)
         names: dict[str, str] = {
-            plain_symbol(name): name for name, market in self.client.markets.items() if market.get("spot")
+            normalize_symbol(name): name for name, market in self.client.markets.items() if market.get("spot")
         }
-        wanted = plain_symbol(text)
+        wanted = normalize_symbol(text)
         if wanted not in names:
             near = [names[key] for key in get_close_matches(wanted, names, n=3)]
             other = f"it may be delisted: leave out --symbol {text}" if "/" in text else "write it like BTC/USDT"
@@ -69,7 +69,7 @@ class Exchange:
 
     def page(self, symbol: str, timeframe: Timeframe, *, since_ms: int) -> list[Candle]:
         """The next candles from `since_ms` on, oldest first; the last one may still be open."""
-        rows = ask(
+        rows = with_retries(
             self.client,
             lambda: self._fetch(symbol, timeframe, since=since_ms, limit=self.page_candles),
             on_event=self.on_event,
@@ -78,7 +78,9 @@ class Exchange:
 
     def newest_ms(self, symbol: str, timeframe: Timeframe) -> int | None:
         """Open time of the market's newest candle; None when it has none at all."""
-        rows = ask(self.client, lambda: self._fetch(symbol, timeframe, since=None, limit=2), on_event=self.on_event)
+        rows = with_retries(
+            self.client, lambda: self._fetch(symbol, timeframe, since=None, limit=2), on_event=self.on_event
+        )
         return rows[-1][0] if rows else None
 
     def _fetch(self, symbol: str, timeframe: Timeframe, *, since: int | None, limit: int) -> list[Candle]:

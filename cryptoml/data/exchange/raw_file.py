@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cryptoml.data.candles import write_candles
 from cryptoml.data.exchange.source import Candle, Timeframe
-from cryptoml.data.symbols import plain_symbol
+from cryptoml.data.symbols import normalize_symbol
 from cryptoml.errors import DataError
 from cryptoml.system.files import replacing
 
@@ -55,9 +55,9 @@ def read_extent(path: Path, *, symbol: str, timeframe: Timeframe) -> Extent | No
     if len(_head(path)) < 2:
         return None
     table = read_table(path)
-    markets = sorted({plain_symbol(str(name)) for name in table.frame["symbol"].unique()})
-    if markets != [plain_symbol(symbol)]:
-        raise _foreign(path, f"it contains {', '.join(markets)}, not {plain_symbol(symbol)}")
+    markets = sorted({normalize_symbol(str(name)) for name in table.frame["symbol"].unique()})
+    if markets != [normalize_symbol(symbol)]:
+        raise _foreign(path, f"it contains {', '.join(markets)}, not {normalize_symbol(symbol)}")
     times = open_times(str(path), table).times
     milliseconds = np.asarray(times, dtype=np.int64) // 1_000_000
     steps = np.diff(milliseconds)
@@ -95,7 +95,7 @@ def _frame(candles: Sequence[Candle], symbol: str) -> pd.DataFrame:
 
     index = pd.to_datetime([one[0] for one in candles], unit="ms", utc=True).rename("timestamp")
     frame = pd.DataFrame([one[1:] for one in candles], columns=list(COLUMNS[:5]), index=index)
-    return frame.assign(symbol=plain_symbol(symbol))
+    return frame.assign(symbol=normalize_symbol(symbol))
 
 
 def _is_new(path: Path) -> bool:

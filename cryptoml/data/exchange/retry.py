@@ -26,7 +26,7 @@ NOT_SERVED = (403, 451)
 Answer = TypeVar("Answer")
 
 
-def ask(client: Exchange, request: Callable[[], Answer], *, on_event: events.OnEvent) -> Answer:
+def with_retries(client: Exchange, request: Callable[[], Answer], *, on_event: events.OnEvent) -> Answer:
     """Make one request, with retries if they can help.
 
     A Retry-After of the exchange (429 or 418) is respected, up to LONGEST_PAUSE_S.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PRICES = ("open", "high", "low", "close")
 TIME_ROLES = ("timestamp", "date", "time")
 ROLES = (*TIME_ROLES, *PRICES, "volume", "symbol")
-NAME_THEM = "name the columns in order, --set data.columns=timestamp,open,high,low,close,volume"
+COLUMNS_HINT = "name the columns in order, --set data.columns=timestamp,open,high,low,close,volume"
 # Names are compared in lower case, letters and digits only; the first match is used.
 _NAMES: dict[str, tuple[str, ...]] = {
     "open": ("open", "o", "openprice", "priceopen"),
@@ -50,25 +50,27 @@ class Roles:
     notes: tuple[str, ...]
 
 
-def key(name: object) -> str:
+def name_key(name: object) -> str:
     """Normalise a column name: lower case, letters and digits only, without the number of a duplicate name."""
     return re.sub(r"\.\d+$|[^a-z0-9]", "", str(name).lower())
 
 
 def is_header(cells: Sequence[str]) -> bool:
     """Whether the cells of a line contain names for all four prices."""
-    keys = {key(cell) for cell in cells}
+    keys = {name_key(cell) for cell in cells}
     return all(keys & set(_NAMES[role]) for role in PRICES)
 
 
-def relevant(names: Sequence[str], columns: Mapping[str, str] | None) -> list[str]:
+def relevant_columns(names: Sequence[str], columns: Mapping[str, str] | None) -> list[str]:
     """Select the columns that may have a role."""
     known = {alias for aliases in _NAMES.values() for alias in aliases} | set(_UNNAMED)
     chosen = set(columns.values()) if columns else set()
-    return [name for name in names if name in chosen or key(name) in known or _is_volume(key(name))]
+    return [name for name in names if name in chosen or name_key(name) in known or _is_volume(name_key(name))]
 
 
-def by_role(source: str, frame: pd.DataFrame, columns: Mapping[str, str] | None, everything: Sequence[str]) -> Roles:
+def assign_roles(
+    source: str, frame: pd.DataFrame, columns: Mapping[str, str] | None, everything: Sequence[str]
+) -> Roles:
     """Assign the roles; raises DataError that names the missing roles and the existing columns.
 
     columns: from our names (timestamp, date, time, open ... volume, symbol) to the file's. everything: the names
@@ -88,7 +90,7 @@ def by_role(source: str, frame: pd.DataFrame, columns: Mapping[str, str] | None,
     if not candidates:
         candidates = [named[alias] for alias in _UNNAMED if alias in named]
     for name in candidates:
-        kind = _time_kind(frame[name], clock=key(name) in _CLOCKS or name == chosen.get("time"))
+        kind = _time_kind(frame[name], clock=name_key(name) in _CLOCKS or name == chosen.get("time"))
         if kind is None:
             continue
         # Of two date columns, the one with a time of day has more distinct values.
@@ -101,38 +103,40 @@ def by_role(source: str, frame: pd.DataFrame, columns: Mapping[str, str] | None,
             raise DataError(
                 f"{source}, column {candidates[0]}: contains no valid times (the first value is "
                 f"{first[0] if first else 'empty'}).",
-                hint=NAME_THEM,
+                hint=COLUMNS_HINT,
             )
         missing.append("timestamp")
     if missing:
         raise DataError(
             f"{source}: not candles: no column for {', '.join(missing)}; "
             f"it has {', '.join(map(str, everything[:12]))}.",
-            hint=NAME_THEM,
+            hint=COLUMNS_HINT,
         )
     notes: list[str] = []
     if "volume" in chosen:
         found["volume"] = frame[chosen["volume"]]
     else:
-        sided = {name: frame[name] for name in frame.columns if _is_volume(key(name)) and frame[name].notna().any()}
-        base = _base_volume(sided, found["close"], notes)
+        volumes = {
+            name: frame[name] for name in frame.columns if _is_volume(name_key(name)) and frame[name].notna().any()
+        }
+        base = _base_volume(volumes, found["close"], notes)
         if base is not None:
-            found["volume"] = sided[base]
+            found["volume"] = volumes[base]
     return Roles(pd.DataFrame(found, copy=False), tuple(notes))
 
 
 def _by_key(source: str, frame: pd.DataFrame, chosen: Mapping[str, str]) -> dict[str, str]:
-    """Index the columns by `key`; raises DataError if two columns of the same name differ and none is chosen."""
+    """Map name keys to columns; raises DataError if two columns with the same key differ and none is chosen."""
     named: dict[str, str] = {}
     # For single letters the case matters: exchanges use t for the open time and T for the close time.
     wanted = {alias for role in (*PRICES, "time") for alias in _NAMES[role] if len(alias) > 1}
     for name in frame.columns:
-        first = named.setdefault(key(name), name)
-        if first == name or key(name) not in wanted or {first, name} & set(chosen.values()):
+        first = named.setdefault(name_key(name), name)
+        if first == name or name_key(name) not in wanted or {first, name} & set(chosen.values()):
             continue
         if not frame[first].equals(frame[name]):
             raise DataError(
-                f"{source}: the columns {first} and {name} have the same name but different values.", hint=NAME_THEM
+                f"{source}: the columns {first} and {name} have the same name but different values.", hint=COLUMNS_HINT
             )
     return named
 
@@ -183,7 +187,7 @@ def _distinct(column: pd.Series[Any]) -> int:
     return int(column.head(2000).nunique())
 
 
-def _base_volume(sided: Mapping[str, pd.Series[Any]], close: pd.Series[Any], notes: list[str]) -> str | None:
+def _base_volume(volumes: Mapping[str, pd.Series[Any]], close: pd.Series[Any], notes: list[str]) -> str | None:
     """Find the column with the volume in base currency: multiplied by the price it equals the quote volume.
 
     If no pair satisfies this, or both orders do, the names decide: "volume" first, then names without a quote currency.
@@ -191,26 +195,27 @@ def _base_volume(sided: Mapping[str, pd.Series[Any]], close: pd.Series[Any], not
     import numpy as np
     import pandas as pd
 
-    if not sided:
+    if not volumes:
         return None
-    names = sorted(sided, key=lambda name: (_is_quote(name), key(name) not in ("volume", "v", "vol")))
+    names = sorted(volumes, key=lambda name: (_is_quote(name), name_key(name) not in ("volume", "v", "vol")))
     if len(names) == 1:
         return names[0]
     price = pd.to_numeric(close, errors="coerce").to_numpy(dtype=np.float64)
-    values = {name: pd.to_numeric(sided[name], errors="coerce").to_numpy(dtype=np.float64) for name in names}
+    values = {name: pd.to_numeric(volumes[name], errors="coerce").to_numpy(dtype=np.float64) for name in names}
     fits = {
         (base, quote): _misfit(values[base], values[quote], price) for base in names for quote in names if base != quote
     }
     pair = min(fits, key=lambda one: fits[one])
     if fits[pair] > _SAME_VOLUME_LOG or fits[pair[::-1]] <= _SAME_VOLUME_LOG:
         return names[0]
-    if _is_quote(pair[0]) or (key(pair[0]) != "volume" and key(pair[1]) == "volume"):
+    if _is_quote(pair[0]) or (name_key(pair[0]) != "volume" and name_key(pair[1]) == "volume"):
         notes.append(f"base volume read from column {pair[0]}: multiplied by the price it equals {pair[1]}")
     return pair[0]
 
 
 def _is_quote(name: str) -> bool:
-    return key(name).startswith("quote") or key(name).removeprefix("volume").removeprefix("vol").startswith(_QUOTES)
+    plain = name_key(name)
+    return plain.startswith("quote") or plain.removeprefix("volume").removeprefix("vol").startswith(_QUOTES)
 
 
 def _misfit(base: NDArray[np.float64], quote: NDArray[np.float64], price: NDArray[np.float64]) -> float:

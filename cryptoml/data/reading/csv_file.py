@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptoml.data.reading.columns import PRICES, by_role, key, relevant
+from cryptoml.data.reading.columns import PRICES, assign_roles, name_key, relevant_columns
 from cryptoml.data.reading.header import find_header
 from cryptoml.data.reading.table import NULLS, Columns, Table
 from cryptoml.errors import DataError
@@ -39,11 +39,11 @@ def read_csv(path: Path, data: bytes, columns: Columns) -> Table:
     mapping = columns if isinstance(columns, Mapping) else None
     if not bytes(body[:HEAD_BYTES]).strip():
         raise DataError(f"{path}: has a header but no rows.", hint="get the file again")
-    rows = _parsed(path, body, skipped, names, delimiter, relevant(names, mapping))
+    rows = _parsed(path, body, skipped, names, delimiter, relevant_columns(names, mapping))
     place: NDArray[np.int64] | int = skipped + 1
     if any(data.find(blank, start) >= 0 for blank in (b"\n\n", b"\n\r\n", b"\r\r")):
         place = _filled_lines(body, skipped)
-    roles = by_role(str(path), rows.to_pandas(), mapping, names)
+    roles = assign_roles(str(path), rows.to_pandas(), mapping, names)
     return Table(roles.frame, roles.notes, place)
 
 
@@ -56,7 +56,7 @@ def _parsed(
 
     reading = csv.ReadOptions(column_names=names, block_size=1 << 24)
     parsing = csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=True)
-    numbers = {name: pa.float64() for name in wanted if key(name) in (*PRICES, "volume")}
+    numbers = {name: pa.float64() for name in wanted if name_key(name) in (*PRICES, "volume")}
     texts = {name: pa.string() for name in wanted}
     attempts = [(numbers, "."), (texts | numbers, "."), (texts, ".")]
     if delimiter != ",":

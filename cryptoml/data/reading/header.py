@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cryptoml.data.reading.columns import NAME_THEM, is_header
+from cryptoml.data.reading.columns import COLUMNS_HINT, is_header
 from cryptoml.errors import DataError
 
 EXCHANGE_DUMP = (
@@ -43,10 +43,10 @@ def find_header(
             shown = ", ".join(names[:8])
             raise DataError(
                 f"{path}: not candles: no columns for open, high, low and close; the first line has {shown[:120]}.",
-                hint=NAME_THEM,
+                hint=COLUMNS_HINT,
             )
     if given is not None:
-        need_width(path, given, len(names))
+        require_width(path, given, len(names))
         names = given
     return start, [name if name not in names[:at] else f"{name}.{at + 1}" for at, name in enumerate(names)], delimiter
 
@@ -74,7 +74,7 @@ def _is_number(cell: str) -> bool:
     return bool(re.fullmatch(r"[+-]?\d+([.,]\d*)?([eE][+-]?\d+)?", cell))
 
 
-def need_width(path: Path, columns: Sequence[str], width: int) -> None:
+def require_width(path: Path, columns: Sequence[str], width: int) -> None:
     """Raise DataError if the number of given names differs from the number of columns."""
     if len(columns) != width:
         raise DataError(

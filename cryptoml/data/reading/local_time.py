@@ -34,7 +34,7 @@ ZONES = {
 
 
 @dataclass(frozen=True)
-class Likeness:
+class ZoneEvidence:
     """Clock changes of `zone` found in the times: hours that occur twice, and hours that are missing."""
 
     zone: str
@@ -80,7 +80,7 @@ def to_utc(source: str, naive: Times, zone: str, where: Callable[[int], str]) ->
     return times
 
 
-def likeness(naive: Times) -> Likeness | None:
+def detect_zone(naive: Times) -> ZoneEvidence | None:
     """Find a zone whose clock changes all appear in these times; None if there is none.
 
     naive: nanoseconds, as if UTC, in any order. Candles longer than an hour are not checked.
@@ -94,7 +94,7 @@ def likeness(naive: Times) -> Likeness | None:
     return max(found, key=lambda one: (len(one.doubled), len(one.skipped)), default=None)
 
 
-def _likeness(zone: str, times: Times, counts: Times) -> Likeness | None:
+def _likeness(zone: str, times: Times, counts: Times) -> ZoneEvidence | None:
     import numpy as np
 
     doubled, skipped = [], []
@@ -112,7 +112,7 @@ def _likeness(zone: str, times: Times, counts: Times) -> Likeness | None:
             doubled.append(when)
     if not doubled and not skipped:
         return None
-    return Likeness(zone, tuple(doubled), tuple(skipped))
+    return ZoneEvidence(zone, tuple(doubled), tuple(skipped))
 
 
 def _changes(zone: str, first: int, last: int) -> list[tuple[int, bool]]:

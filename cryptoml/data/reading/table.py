@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptoml.data.reading.columns import by_role
-from cryptoml.data.reading.header import need_width
+from cryptoml.data.reading.columns import assign_roles
+from cryptoml.data.reading.header import require_width
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +43,7 @@ def renamed(path: Path, frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     """Rename the columns to a sequence of names; a mapping changes nothing here."""
     if not columns or isinstance(columns, Mapping):
         return frame
-    need_width(path, columns, frame.shape[1])
+    require_width(path, columns, frame.shape[1])
     return frame.set_axis(list(columns), axis=1)
 
 
@@ -51,5 +51,5 @@ def to_table(path: Path, frame: pd.DataFrame, columns: Columns, lines: NDArray[n
     """Name the columns by role; raises DataError if a role is missing or ambiguous."""
     names = [str(name) for name in frame.columns]
     mapping = columns if isinstance(columns, Mapping) else None
-    roles = by_role(str(path), frame.set_axis(names, axis=1), mapping, names)
+    roles = assign_roles(str(path), frame.set_axis(names, axis=1), mapping, names)
     return Table(roles.frame, roles.notes, lines)

@@ -44,7 +44,7 @@ def read_table(path: Path, columns: Columns = None) -> Table:
     return found.read(path, data, columns)
 
 
-def need_file(path: Path) -> None:
+def require_file(path: Path) -> None:
     """Raise DataError if the file does not exist; fast, before any library is loaded to read it."""
     if path.is_dir():
         raise DataError(f"{path}: is a folder.", hint="name a file of candles")
@@ -53,7 +53,7 @@ def need_file(path: Path) -> None:
 
 
 def _bytes(path: Path) -> bytes:
-    need_file(path)
+    require_file(path)
     try:
         data = path.read_bytes()
     except OSError as error:

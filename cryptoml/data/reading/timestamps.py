@@ -155,14 +155,14 @@ def _in_utc(
     """Convert dates without a zone from `timezone`, or read them as UTC; refuse or note signs of another zone."""
     import numpy as np
 
-    from cryptoml.data.reading.local_time import likeness, to_utc
+    from cryptoml.data.reading.local_time import detect_zone, to_utc
 
     if timezone is not None:
         places = np.flatnonzero(naive)
         times = times.copy()
         times[places] = to_utc(source, times[places], timezone, lambda at: table.where(int(places[at])))
         return OpenTimes(times)
-    found = likeness(times[naive]) if near is None and naive.any() else None
+    found = detect_zone(times[naive]) if near is None and naive.any() else None
     if found is None:
         return OpenTimes(times)
     hint = f"--set data.timezone={found.zone}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml.errors import UnavailableError
-from cryptoml.system.files import in_words
+from cryptoml.system.files import translate_os_errors
 from cryptoml.tracking.journal.records import StagedArtifact
 from cryptoml.tracking.store.artifacts.uploads import HttpFiles, http_files
 from cryptoml.tracking.store.errors import is_missing, masked
@@ -54,7 +54,7 @@ def store_artifacts(store: Store, run: Run, staging: Path, files: Iterable[Stage
 
 def file_sha256(path: Path) -> str:
     """The SHA-256 of a local file; raises CryptomlError when it cannot be read."""
-    with in_words(path), path.open("rb") as file:
+    with translate_os_errors(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptoml.system.files import in_words, temporary_files, write_atomically
+from cryptoml.system.files import temporary_files, translate_os_errors, write_atomically
 from cryptoml.tracking.journal.process import is_gone
 from cryptoml.tracking.journal.records import (
     MetricPoint,
@@ -57,20 +57,20 @@ class JournalEntry:
 
     def read(self) -> tuple[RunRecord | None, int]:
         """What is whole in the journal (None without a start record), and how many bytes were read."""
-        with in_words(self.path):
+        with translate_os_errors(self.path):
             data = self.path.read_bytes()
         records, damaged = decode(data)
         return fold(records, damaged), len(data)
 
     def metrics_from(self, offset: int) -> tuple[MetricPoint, ...]:
         """The metrics noted after the first `offset` bytes."""
-        with in_words(self.path):
+        with translate_os_errors(self.path):
             records, _ = decode(self.path.read_bytes()[offset:])
         return metrics_of(records)
 
     def artifacts_before(self, offset: int) -> frozenset[StagedArtifact]:
         """The artifacts recorded in the first `offset` bytes."""
-        with in_words(self.path):
+        with translate_os_errors(self.path):
             records, _ = decode(self.path.read_bytes()[:offset])
         return artifacts_of(records)
 
@@ -93,7 +93,7 @@ class JournalEntry:
 
     def mark(self, delivery: Delivery) -> None:
         """Write the delivery mark, atomically; the caller holds `lock`."""
-        with in_words(self._mark):
+        with translate_os_errors(self._mark):
             # A process that was killed while it wrote the mark left its temporary file.
             for part in temporary_files(self._mark):
                 part.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cryptoml.system.files import in_words, replacing, sync_folder
+from cryptoml.system.files import replacing, sync_folder, translate_os_errors
 from cryptoml.tracking import run_names
 from cryptoml.tracking.journal.entries import JournalEntry
 from cryptoml.tracking.journal.process import this_process
@@ -45,7 +45,7 @@ class Journal:
             raise ValueError(f"training id {training_id!r} cannot be a folder's name")
         key = uuid.uuid4().hex
         entry = JournalEntry(self.root / training_id / f"{key}.jsonl")
-        with in_words(entry.path):
+        with translate_os_errors(entry.path):
             entry.path.parent.mkdir(parents=True, exist_ok=True)
         run = JournalRun(entry, run_name)
         start = {
@@ -60,7 +60,7 @@ class Journal:
             "process": this_process().to_dict(),
         }
         run._append(start, durable=True)
-        with in_words(entry.path):
+        with translate_os_errors(entry.path):
             sync_folder(entry.path.parent)
         return run
 
@@ -80,7 +80,7 @@ class Journal:
             record = None if entry.is_delivered() else entry.read()[0]
             if record and record.status is None and (record.process.pid, record.process.host) == (pid, host):
                 line = encode({"kind": "stop", "signal": signal_number, "time_ms": _now_ms()})
-                with in_words(entry.path), entry.path.open("ab", buffering=0) as file:
+                with translate_os_errors(entry.path), entry.path.open("ab", buffering=0) as file:
                     # The line before may have been cut short.
                     file.write(b"\n" + line)
 
@@ -139,7 +139,7 @@ class JournalRun:
             raise ValueError(f"{artifact_dir!r} is not a folder inside a run")
         path = str(folder / local.name)
         target = self.entry.staging / path
-        with in_words(target):
+        with translate_os_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             sha256, size = _copy(local, target, part=self.entry.path.with_suffix(".part"))
         self._append({"kind": "artifact", "path": path, "sha256": sha256, "size": size})
@@ -180,7 +180,7 @@ class JournalRun:
 
     def _append(self, record: Mapping[str, Any], *, durable: bool = False) -> None:
         line = encode(record)
-        with self._guard, in_words(self.entry.path):
+        with self._guard, translate_os_errors(self.entry.path):
             if self._torn:
                 # What a failed write left behind must not swallow this line.
                 line = b"\n" + line

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptoml.system.files import in_words, write_atomically
+from cryptoml.system.files import translate_os_errors, write_atomically
 from cryptoml.tracking.journal.duplicate_runs import RUN_KEY_TAG, keeping_order
 from cryptoml.tracking.moving.export import MOVED_FROM_TAG, WITHOUT_ARTIFACTS_TAG
 from cryptoml.tracking.moving.source import all_runs
@@ -84,7 +84,7 @@ class MoveNotes:
     def save(self) -> None:
         """Write the notes to disk."""
         mine = {"in_progress": sorted(self.in_progress), "arrived": sorted(self.arrived)}
-        with in_words(self.path):
+        with translate_os_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self.path, json.dumps({**self._all, self.target: mine}) + "\n")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.system.files import in_words, write_atomically
+from cryptoml.system.files import translate_os_errors, write_atomically
 from cryptoml.tracking.journal.artifact_delivery import file_sha256
 from cryptoml.tracking.journal.duplicate_runs import RUN_KEY_TAG
 from cryptoml.tracking.journal.entries import JournalEntry
@@ -65,7 +65,7 @@ def export(source: Source, copy: RunCopy, entry: JournalEntry) -> Exported:
     """Write the journal of a run with its staged artifacts; the journal is complete once it exists."""
     points = source.metric_points(copy.run)
     files = copy.files or ()
-    with in_words(entry.path):
+    with translate_os_errors(entry.path):
         entry.path.parent.mkdir(parents=True, exist_ok=True)
         if files:
             source.fetch(copy.run, files, entry.staging)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from cryptoml.errors import AccessError, ConfigError, UnavailableError, UsageError
 from cryptoml.settings import MLFLOW_CREDENTIALS_FILE
-from cryptoml.system.hosts import plain_address
+from cryptoml.system.hosts import normalize_address
 from cryptoml.tracking.moving.source import Source
 from cryptoml.tracking.store import sqlite_store
 from cryptoml.tracking.store.artifacts.access import ARTIFACTS_FOLDER
@@ -30,7 +30,7 @@ CREDENTIALS_HINT = "its user and token go into CRYPTOML_SOURCE_USERNAME and CRYP
 def full_address(address: str, *, project_dir: Path) -> str:
     """`address` with a SQLite path made absolute, relative to the project; raises UsageError for other kinds."""
     try:
-        address = plain_address(address)
+        address = normalize_address(address)
         if address.startswith(("http://", "https://")):
             check_address(address, with_credentials=False)
     except (ValueError, ConfigError) as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cryptoml import events
 from cryptoml.errors import UnavailableError
-from cryptoml.system.files import in_words
+from cryptoml.system.files import translate_os_errors
 from cryptoml.tracking.store.errors import store_in_words
 from cryptoml.tracking.store.quiet import import_mlflow
 from cryptoml.tracking.store.sqlite_file import database_uri, sqlite_error
@@ -48,7 +48,7 @@ def migrate_database(path: Path, *, from_revision: str, on_event: events.OnEvent
 
 
 def _check_room(path: Path) -> None:
-    with in_words(path):
+    with translate_os_errors(path):
         size = sum(one.stat().st_size for one in (path, path.with_name(f"{path.name}-wal")) if one.exists())
         free = shutil.disk_usage(path.parent).free
     needed = COPIES * size + SPARE_BYTES
@@ -65,7 +65,7 @@ def _backup(path: Path, revision: str) -> Path:
     number = 1
     while True:
         backup = path.with_name(f"{path.name}.bak" if number == 1 else f"{path.name}.bak{number}")
-        with in_words(backup):
+        with translate_os_errors(backup):
             try:
                 backup.touch(exist_ok=False)
             except FileExistsError:
@@ -74,7 +74,7 @@ def _backup(path: Path, revision: str) -> Path:
         break
     try:
         _copy(path, backup)
-        with in_words(backup):
+        with translate_os_errors(backup):
             shutil.copymode(path, backup)
     except BaseException:
         with suppress(OSError):

@@ -11,7 +11,7 @@ from typing import Any
 from cryptoml import events
 from cryptoml.errors import AccessError, ConfigError, UnavailableError
 from cryptoml.system.environment import is_writable
-from cryptoml.system.files import in_words, locked, replacing
+from cryptoml.system.files import locked, replacing, translate_os_errors
 from cryptoml.tracking.store.errors import store_in_words
 from cryptoml.tracking.store.quiet import import_mlflow
 from cryptoml.tracking.store.sqlite_file import database_uri, sqlite_error
@@ -39,7 +39,7 @@ def prepare(
     for up to `lock_wait_s`.
     """
     database_uri(path)
-    with in_words(path):
+    with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         raise ConfigError(f"{path}: a folder stands where the database should be.", hint="move it away")
@@ -48,7 +48,7 @@ def prepare(
         return
     if not is_writable(path.parent):
         raise AccessError(f"{path.parent}: cannot be written.", hint="make the folder writable for this user")
-    with in_words(path), locked(path.with_name(f".{path.name}.lock")):
+    with translate_os_errors(path), locked(path.with_name(f".{path.name}.lock")):
         if _is_usable(path, lock_wait_s, migrate, on_event):
             return
         if path.exists() and path.stat().st_size:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cryptoml import events
 from cryptoml.config.schema import Config
 from cryptoml.data.project_files import find_data, read_any
-from cryptoml.errors import AnswerIsNoError, DataError, UsageError
+from cryptoml.errors import CheckFailedError, DataError, UsageError
 from cryptoml.evaluation.figures import figure
 from cryptoml.registry.champion import Comparison, check_fit, compare_with_champion, grid_of
 from cryptoml.registry.duel import Score
@@ -56,10 +56,10 @@ class Validator:
         try:
             candidate = load(self.store, self.settings, of_version(get_version(self.store, name, version)))
             return self._score(version, run, candidate)
-        except (AnswerIsNoError, DataError) as error:
+        except (CheckFailedError, DataError) as error:
             if self.force:
                 return Validation(None, training_metrics(run), (), (f"not validated: {error.fact}",))
-            if isinstance(error, AnswerIsNoError):
+            if isinstance(error, CheckFailedError):
                 champion = production_version(self.store, name)
                 return Validation(
                     champion.version if champion else None, training_metrics(run), (error.fact.rstrip("."),), ()

@@ -21,7 +21,7 @@ from pathlib import Path
 from cryptoml import events
 from cryptoml.errors import UnavailableError
 from cryptoml.settings import Settings
-from cryptoml.system.files import in_words, locked, write_atomically
+from cryptoml.system.files import locked, translate_os_errors, write_atomically
 from cryptoml.system.stopping import command_pid
 
 
@@ -40,7 +40,7 @@ def only_training(
         yield
         return
     path = _lock_path(settings, data, model_name)
-    with in_words(path):
+    with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def fact() -> str:
@@ -55,7 +55,7 @@ def only_training(
 
     with locked(path, timeout_s=wait_s, on_wait=on_wait, busy=busy):
         try:
-            with in_words(path):
+            with translate_os_errors(path):
                 write_atomically(_about(path), json.dumps(_this_holder()) + "\n")
             yield
         finally:

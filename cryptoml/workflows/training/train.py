@@ -41,7 +41,7 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
     A model that fails becomes a FAILED run and the others go on; the runs stay in the journal while the
     store is unavailable. Raises CryptomlError for what makes training pointless, before any run is opened.
     """
-    from cryptoml.data.reading.tables import need_file
+    from cryptoml.data.reading.tables import require_file
     from cryptoml.registry.versions import registrar
     from cryptoml.tracking.tracker import Tracker
     from cryptoml.training.cross_validate import plan_for
@@ -49,7 +49,7 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
     began = time.monotonic()
     config = request.config.config
     choices = choose_models(config.training.models, config.models)
-    need_file(request.data)
+    require_file(request.data)
     with ExitStack() as stack:
         stack.enter_context(
             only_training(

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cryptoml.data.candles import read_candles, write_candles
-from cryptoml.data.symbols import plain_symbol, symbol_of_name
+from cryptoml.data.symbols import normalize_symbol, symbol_from_file_name
 from cryptoml.errors import DataError
 
 HEADER = "timestamp,open,high,low,close,volume"
@@ -421,12 +421,12 @@ def test_json_in_its_forms(read):
     ],
 )  # fmt: skip
 def test_symbols_in_file_names(name, symbol):
-    assert symbol_of_name(name) == symbol
+    assert symbol_from_file_name(name) == symbol
 
 
 def test_the_symbol_column_stands_above_the_name_and_a_choice_is_checked(read):
     frame = market()
-    assert plain_symbol("btc/usdt") == plain_symbol("BTC-USDT") == "BTCUSDT"
+    assert normalize_symbol("btc/usdt") == normalize_symbol("BTC-USDT") == "BTCUSDT"
     assert read(text_of(frame, iso(frame)), "ETHUSDT.csv", symbol="btc/usdt").symbol == "BTCUSDT"
     mixed = text_of(frame.assign(s=["BTC/USDT", "BTCUSDT"] * 30), iso(frame), HEADER + ",symbol")
     assert read(mixed, "ETHUSDT.csv").symbol == "BTCUSDT"

@@ -382,7 +382,7 @@ def test_gaps_of_one_length_are_no_other_interval(read):
 def test_a_time_far_off_all_others_is_named(read, stray):
     frame = market()
     far = frame.set_axis(frame.index[:30].union(frame.index[30:]).delete(0).insert(0, pd.Timestamp(stray, tz="UTC")))
-    with pytest.raises(DataError, match=rf"60 candles where .* between line 2 \({stray[:10]}.* and line 3 \(2021-03"):
+    with pytest.raises(DataError, match=rf"60 candles, but .* between line 2 \({stray[:10]}.* and line 3 \(2021-03"):
         read(far)
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from cryptoml.data.interval import Interval, default_max_no_trade, interval_of, parse_interval
+from cryptoml.data.interval import Interval, default_max_no_trade, interval_from_seconds, parse_interval
 from cryptoml.errors import UsageError
 
 
@@ -16,7 +16,7 @@ def test_what_people_write_is_read_and_shortened(text, label, seconds):
     found = parse_interval(text)
     assert found == Interval(label, seconds)
     assert found.timedelta == pd.Timedelta(seconds=seconds)
-    assert interval_of(seconds) == found
+    assert interval_from_seconds(seconds) == found
 
 
 @pytest.mark.parametrize("text", ["", "h", "0m", "-1h", "1.5h", "hourly", "1M", "1 h 30 m"])

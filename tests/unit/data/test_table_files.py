@@ -9,17 +9,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cryptoml.data.table_files import defused_text, write_table
+from cryptoml.data.table_files import escape_formula, write_table
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"])
 def test_a_formula_gets_an_apostrophe(text: str) -> None:
-    assert defused_text(text) == f"'{text}"
+    assert escape_formula(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("value", ["-0.5", "+3", "-1e-05", "-.5", "a=b", "", "2024-01-01", -0.5, 3, None, True])
 def test_numbers_and_harmless_texts_stay(value: object) -> None:
-    assert defused_text(value) == value
+    assert escape_formula(value) == value
 
 
 def test_a_csv_file_holds_no_formula_and_its_numbers_unchanged(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cryptoml.errors import AnswerIsNoError, UsageError
+from cryptoml.errors import CheckFailedError, UsageError
 from cryptoml.registry.stages import STAGES, Stage, parse_stage, parse_version, path
 
 WAYS: dict[tuple[Stage, Stage], tuple[Stage, ...]] = {
@@ -29,7 +29,7 @@ def test_every_way_is_allowed_or_not(now: Stage, target: Stage) -> None:
     elif (now, target) in WAYS:
         assert path(now, target) == WAYS[now, target]
     else:
-        with pytest.raises(AnswerIsNoError, match=f"a version in {now} does not go to {target}"):
+        with pytest.raises(CheckFailedError, match=f"a version in {now} does not go to {target}"):
             path(now, target)
 
 

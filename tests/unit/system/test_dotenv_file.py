@@ -10,7 +10,7 @@ import pytest
 from cryptoml.errors import ConfigError
 from cryptoml.remotes.env_file import write_variables
 from cryptoml.settings import load_settings
-from cryptoml.system.dotenv_file import expanded
+from cryptoml.system.dotenv_file import expand_variables
 
 TEXT = "CRYPTOML_AUTHOR=Zoë\nMLFLOW_EXPERIMENT_NAME=coins\n"
 
@@ -67,7 +67,7 @@ def test_an_encoding_that_nobody_can_know_is_refused(tmp_path: Path, data: bytes
 )
 def test_variables_and_the_home_folder_are_replaced(text: str, result: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
-    assert expanded(text, {"BUCKET": "models", "STORE": "/data/store"}, name="X") == result
+    assert expand_variables(text, {"BUCKET": "models", "STORE": "/data/store"}, name="X") == result
 
 
 def test_settings_take_variables_from_dotenv_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

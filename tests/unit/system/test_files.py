@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cryptoml.errors import AnswerIsNoError, UnavailableError
+from cryptoml.errors import CheckFailedError, UnavailableError
 from cryptoml.system.files import locked, replacing, write_atomically
 
 
@@ -31,12 +31,12 @@ def test_a_caller_is_told_of_the_wait_once_and_names_the_error(tmp_path: Path, t
     told: list[str] = []
     with (
         locked(tmp_path / "lock"),
-        pytest.raises(AnswerIsNoError, match="busy"),
+        pytest.raises(CheckFailedError, match="busy"),
         locked(
             tmp_path / "lock",
             timeout_s=timeout_s,
             on_wait=lambda: told.append("waiting"),
-            busy=lambda: AnswerIsNoError("busy"),
+            busy=lambda: CheckFailedError("busy"),
         ),
     ):
         pass

@@ -9,7 +9,7 @@ import pytest
 from cryptoml.errors import AccessError, ConfigError, UsageError
 from cryptoml.settings import load_settings
 from cryptoml.system.clones import dagshub_remote
-from cryptoml.system.hosts import host_key, plain_address
+from cryptoml.system.hosts import host_key, normalize_address
 from cryptoml.tracking.moving.read_only import full_address
 
 EVIL = "http://127.0.0.1:9"
@@ -101,7 +101,7 @@ def test_no_spelling_of_an_address_avoids_the_check(tmp_path, monkeypatch, spell
 @pytest.mark.parametrize("address", ["ht\ttp://h", "http://h\n.org", "http://h\0"])
 def test_an_address_with_control_characters_is_refused(address):
     with pytest.raises(ValueError, match="control characters"):
-        plain_address(address)
+        normalize_address(address)
 
 
 @pytest.mark.parametrize("variable", ["MLFLOW_TRACKING_URI", "DAGSHUB_CLIENT_HOST", "CRYPTOML_EXCHANGE_URL"])

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from cryptoml.errors import UnavailableError
-from cryptoml.system.files import in_words, locked
+from cryptoml.system.files import locked, translate_os_errors
 
 LOCK_WAIT_S = 30.0
 RECORD_TABLE = "cryptoml_store_folder"
@@ -92,7 +92,7 @@ def follow(database: Path, *, tell: Callable[[str], None], lock_wait_s: float = 
     """
     if _is_recorded(database, lock_wait_s):
         return read_roots(database, lock_wait_s=lock_wait_s)
-    with in_words(database), locked(database.with_name(f".{database.name}.lock")):
+    with translate_os_errors(database), locked(database.with_name(f".{database.name}.lock")):
         roots = read_roots(database, lock_wait_s=lock_wait_s)
         with _opened(database, lock_wait_s, "mode=rw") as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
