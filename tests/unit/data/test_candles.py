@@ -1,4 +1,4 @@
-"""The reader of candles: every form people have, what is repaired or dropped, and what is refused in words."""
+"""Reading candles: supported formats, repaired and dropped rows, and rejected files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROWS = 40
 
 
 def market(rows: int = ROWS, start: str = "2021-03-01") -> pd.DataFrame:
-    """Hourly candles with prices of two decimals."""
+    """Return hourly candles with prices of two decimals."""
     rng = np.random.default_rng(3)
     close = np.round(100 * np.exp(np.cumsum(rng.normal(0, 0.01, rows))), 2)
     opens = np.r_[100.0, close[:-1]]
@@ -72,7 +72,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_dates_as_people_write_them(tmp_path, form, newest_first):
+def test_common_date_formats_are_read(tmp_path, form, newest_first):
     frame = market()
     shown = frame[::-1] if newest_first else frame
     path = write(tmp_path / "BTCUSDT_1h.csv", text_of(shown, list(shown.index.strftime(FORMS[form]))))
@@ -82,7 +82,7 @@ def test_dates_as_people_write_them(tmp_path, form, newest_first):
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "mixed"])
-def test_epochs_in_any_unit_even_mixed(tmp_path, unit):
+def test_epochs_in_any_unit_are_read_even_if_mixed(tmp_path, unit):
     frame = market()
     seconds = [int(stamp.timestamp()) for stamp in frame.index]
     factor = {"s": 1, "ms": 1000, "us": 10**6}
@@ -94,13 +94,13 @@ def test_epochs_in_any_unit_even_mixed(tmp_path, unit):
     check(read_candles(path).frame, frame)
 
 
-def test_another_offset_is_converted(tmp_path):
+def test_times_with_an_offset_are_converted_to_utc(tmp_path):
     frame = market()
     local = list(frame.index.tz_convert("+03:00").strftime("%Y-%m-%d %H:%M:%S+03:00"))
     check(read_candles(write(tmp_path / "x.csv", text_of(frame, local))).frame, frame)
 
 
-def test_an_epoch_cut_by_a_spreadsheet_gives_way_to_date_and_time(tmp_path):
+def test_an_epoch_rounded_by_a_spreadsheet_is_replaced_by_date_and_time(tmp_path):
     frame = market(60, "2021-11-03")
     lines = ["unix,date,time,symbol,open,high,low,close,Volume DOT,Volume USDT"]
     for stamp, row in frame[::-1].iterrows():
@@ -115,7 +115,7 @@ def test_an_epoch_cut_by_a_spreadsheet_gives_way_to_date_and_time(tmp_path):
     assert kinds(candles.report)["epoch rounded by a spreadsheet, date used"] > 40
 
 
-def test_where_epoch_and_date_disagree_the_epoch_counts(tmp_path):
+def test_the_epoch_is_used_if_epoch_and_date_disagree(tmp_path):
     frame = market()
     lines = ["unix,date,open,high,low,close,volume"]
     for place, (stamp, row) in enumerate(frame.iterrows()):
@@ -126,7 +126,7 @@ def test_where_epoch_and_date_disagree_the_epoch_counts(tmp_path):
     assert kinds(candles.report) == {"date disagrees with the epoch, epoch used": 3}
 
 
-def test_a_date_that_can_be_read_two_ways_is_refused(tmp_path):
+def test_an_ambiguous_date_is_rejected(tmp_path):
     lines = ["date,open,high,low,close,volume"]
     lines += [f"06-12-2021 0{hour}:00,10,11,9,10,1" for hour in range(8)]
     path = write(tmp_path / "x.csv", "\n".join(lines))
@@ -135,14 +135,14 @@ def test_a_date_that_can_be_read_two_ways_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("title", ["https-free title", "one,two", "a,b,c"])
-def test_a_title_line_and_windows_line_ends(tmp_path, title):
+def test_a_title_line_and_windows_line_ends_are_accepted(tmp_path, title):
     frame = market()
     path = tmp_path / "x.csv"
     path.write_bytes((title + "\n" + text_of(frame, iso(frame))).replace("\n", "\r\n").encode())
     check(read_candles(path).frame, frame)
 
 
-def test_columns_in_another_order_and_case(tmp_path):
+def test_column_order_and_case_do_not_matter(tmp_path):
     frame = market()
     shown = frame[["close", "open", "volume", "high", "low"]]
     path = write(tmp_path / "x.csv", text_of(shown, iso(frame), header="Date,CLOSE,Open,Volume,High,Low"))
@@ -150,7 +150,7 @@ def test_columns_in_another_order_and_case(tmp_path):
 
 
 @pytest.mark.parametrize("swapped", [False, True])
-def test_the_base_volume_is_found_whatever_it_is_called(tmp_path, swapped):
+def test_the_base_volume_is_detected_under_any_name(tmp_path, swapped):
     frame = market()
     quote = frame["volume"] * frame["close"]
     names = "Volume USDT,Volume BTC" if swapped else "Volume BTC,Volume USDT"
@@ -159,7 +159,7 @@ def test_the_base_volume_is_found_whatever_it_is_called(tmp_path, swapped):
     check(read_candles(path).frame, frame)
 
 
-def test_no_header_needs_columns(tmp_path):
+def test_a_file_without_a_header_needs_columns(tmp_path):
     frame = market()
     body = text_of(frame, iso(frame)).partition("\n")[2]
     path = write(tmp_path / "x.csv", body)
@@ -168,7 +168,7 @@ def test_no_header_needs_columns(tmp_path):
     check(read_candles(path, columns=["timestamp", "open", "high", "low", "close", "volume"]).frame, frame)
 
 
-def test_an_exchange_dump_of_twelve_columns(tmp_path):
+def test_an_exchange_dump_of_twelve_columns_is_read(tmp_path):
     frame = market()
     lines = [
         f"{int(stamp.timestamp() * 1000)},{','.join(map(str, row))},{int(stamp.timestamp() * 1000) + 3599999},1,2,3,4,0"
@@ -178,7 +178,7 @@ def test_an_exchange_dump_of_twelve_columns(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet"])
-def test_what_is_written_is_read_back(tmp_path, ending):
+def test_written_candles_are_read_back_unchanged(tmp_path, ending):
     frame = market()
     path = tmp_path / "deep" / f"ETHUSDT{ending}"
     write_candles(frame, path)
@@ -191,7 +191,7 @@ def test_what_is_written_is_read_back(tmp_path, ending):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_freqtrade_json_and_feather(tmp_path):
+def test_json_and_feather_of_freqtrade_are_read(tmp_path):
     frame = market()
     rows = [[int(stamp.timestamp() * 1000), *map(float, row)] for stamp, row in frame.iterrows()]
     check(read_candles(write(tmp_path / "x.json", json.dumps(rows))).frame, frame)
@@ -201,7 +201,7 @@ def test_freqtrade_json_and_feather(tmp_path):
     check(read_candles(tmp_path / "z.feather").frame, frame)
 
 
-def test_copies_are_merged_and_the_more_precise_stays(tmp_path):
+def test_duplicates_are_merged_and_the_more_precise_row_is_kept(tmp_path):
     frame = market().assign(close=lambda one: one["close"] + 0.00125)
     rounded = frame.iloc[5:9].round({"close": 2})
     unfinished = frame.iloc[[20]].assign(
@@ -216,7 +216,7 @@ def test_copies_are_merged_and_the_more_precise_stays(tmp_path):
     assert found["incomplete duplicate of another row"] == 1
 
 
-def test_two_candles_that_contradict_each_other_are_an_error(tmp_path):
+def test_contradictory_candles_for_one_time_are_an_error(tmp_path):
     frame = market()
     other = frame.iloc[[7]] * 1.01
     shown = pd.concat([frame, other])
@@ -241,7 +241,7 @@ def _flat(frame: pd.DataFrame, place: int) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_rows_that_cannot_be_true_go_by_policy(tmp_path, kind):
+def test_invalid_rows_are_dropped_or_rejected_by_policy(tmp_path, kind):
     frame = market()
     shown = BAD[kind](frame)
     path = write(tmp_path / "x.csv", text_of(shown, iso(shown)).replace("nan", ""))
@@ -254,7 +254,7 @@ def test_rows_that_cannot_be_true_go_by_policy(tmp_path, kind):
         read_candles(path, on_bad_rows="fail")
 
 
-def test_a_real_crash_with_its_volume_stays(tmp_path):
+def test_a_crash_with_high_volume_is_kept(tmp_path):
     frame = market()
     frame.loc[frame.index[9], ["low", "volume"]] = [40.0, 900.0]
     check(read_candles(write(tmp_path / "x.csv", text_of(frame, iso(frame)))).frame, frame)
@@ -268,7 +268,7 @@ def test_a_candle_off_the_grid_is_dropped(tmp_path):
     check(candles.frame, frame.drop(frame.index[12]))
 
 
-def test_the_last_candle_is_left_out_while_it_is_unfinished(tmp_path):
+def test_an_incomplete_last_candle_is_dropped(tmp_path):
     frame = market()
     path = write(tmp_path / "x.csv", text_of(frame, iso(frame)))
     now = frame.index[-1] + pd.Timedelta(minutes=59)
@@ -276,21 +276,21 @@ def test_the_last_candle_is_left_out_while_it_is_unfinished(tmp_path):
     check(read_candles(path, now=now + pd.Timedelta(minutes=1)).frame, frame)
 
 
-def test_no_volume_is_noted(tmp_path):
+def test_a_missing_volume_column_is_noted(tmp_path):
     frame = market().drop(columns="volume")
     candles = read_candles(write(tmp_path / "x.csv", text_of(frame, iso(frame), header="date,open,high,low,close")))
     assert (candles.frame["volume"] == 0).all()
     assert kinds(candles.report) == {"no volume column, 0 used": ROWS}
 
 
-def test_null_texts_in_other_columns_do_no_harm(tmp_path):
+def test_null_values_in_unused_columns_are_ignored(tmp_path):
     frame = market()
     shown = frame.assign(trades=["NULL" if place % 2 else "12" for place in range(ROWS)])
     path = write(tmp_path / "x.csv", text_of(shown, iso(shown), header="date,open,high,low,close,volume,tradecount"))
     check(read_candles(path).frame, frame)
 
 
-def test_text_in_a_price_names_line_and_column(tmp_path):
+def test_text_in_a_price_is_an_error_with_line_and_column(tmp_path):
     frame = market()
     text = text_of(frame, iso(frame)).splitlines()
     text[7] = text[7].replace(text[7].split(",")[2], "n.a. yet")
@@ -298,7 +298,7 @@ def test_text_in_a_price_names_line_and_column(tmp_path):
         read_candles(write(tmp_path / "x.csv", "\n".join(text)))
 
 
-def test_what_is_no_file_of_candles_is_told_in_words(tmp_path):
+def test_a_file_without_candles_is_rejected_with_a_message(tmp_path):
     with pytest.raises(DataError, match="there is no such file"):
         read_candles(tmp_path / "no.csv")
     with pytest.raises(DataError, match="is a folder"):
@@ -322,7 +322,7 @@ def test_what_is_no_file_of_candles_is_told_in_words(tmp_path):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000), copies=st.integers(0, 8), missing=st.integers(0, 6))
-def test_order_and_copies_change_nothing(tmp_path, seed, copies, missing):
+def test_row_order_and_duplicates_do_not_change_the_candles(tmp_path, seed, copies, missing):
     rng = np.random.default_rng(seed)
     frame = market()
     frame = frame.drop(frame.index[rng.choice(np.arange(1, ROWS - 1), missing, replace=False)])

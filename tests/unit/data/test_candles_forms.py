@@ -1,4 +1,4 @@
-"""Forms of files: dates, epochs, volumes, columns and containers that must be read right, or refused in words."""
+"""File formats: dates, epochs, volumes, columns and containers are read correctly or rejected with a message."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def kinds(candles) -> dict[str, int]:
         "%d-%b-%y %H:%M", "%d-%m-%y %H:%M:%S", "%Y-%m-%dT%H:%M:%S.000Z", "%Y-%m-%d %H:%M:%S+0000",
     ],
 )  # fmt: skip
-def test_dates_by_their_shape(read, form):
+def test_dates_of_every_format_are_read(read, form):
     frame = market()
     check(read(text_of(frame, list(frame.index.strftime(form)))), frame)
 
@@ -81,7 +81,7 @@ def test_dates_by_their_shape(read, form):
     ["%Y-%m-%d %H:%M:%S{}:30", "%Y-%m-%dT%H:%M{}30", "%Y/%m/%d %H:%M {}:30", "%d.%m.%Y %H:%M:%S.000 GMT{}30"],
 )
 @pytest.mark.parametrize("offset", ["+05", "-03"])
-def test_offsets_by_their_shape(read, form, offset):
+def test_offsets_of_every_format_are_read(read, form, offset):
     frame = market("2021-03-15")
     local = frame.index.tz_convert(f"{offset}:30").strftime(form.format(offset))
     check(read(text_of(frame, list(local))), frame)
@@ -90,7 +90,7 @@ def test_offsets_by_their_shape(read, form, offset):
 @pytest.mark.parametrize(
     "date", ["2021-02-29 10:00", "2021-13-01 10:00", "2021-04-31", "29/02/2021 10:00", "2021-03-01 24:00"]
 )
-def test_a_day_or_hour_that_is_none_is_refused(read, date):
+def test_an_invalid_day_or_hour_is_rejected(read, date):
     frame = market()
     times = iso(frame)
     times[7] = date
@@ -98,7 +98,7 @@ def test_a_day_or_hour_that_is_none_is_refused(read, date):
         read(text_of(frame, times))
 
 
-def test_digits_without_leading_zeros_and_midnights_without_a_clock(read):
+def test_digits_without_leading_zeros_and_midnights_without_a_time_are_read(read):
     frame = market("2021-03-11")
     check(read(text_of(frame, [f"{t.day}/{t.month}/{t.year} {t.hour}:00" for t in frame.index])), frame)
     cut = [text.removesuffix(" 00:00:00") for text in frame.index.strftime("%d-%m-%Y %H:%M:%S")]
@@ -107,7 +107,7 @@ def test_digits_without_leading_zeros_and_midnights_without_a_clock(read):
 
 @pytest.mark.parametrize("form", ["%d-%m-%y %H:%M", "%m-%d-%y %H:%M", "%y-%m-%d %H:%M"])
 @pytest.mark.parametrize("days", [3, 12, 200])
-def test_steps_settle_which_of_day_month_and_year_comes_first(read, form, days):
+def test_regular_steps_determine_the_order_of_day_month_and_year(read, form, days):
     frame = market("2021-06-01", days * 24)
     check(read(text_of(frame, list(frame.index.strftime(form)))), frame)
 
@@ -120,13 +120,13 @@ def test_steps_settle_which_of_day_month_and_year_comes_first(read, form, days):
         ("%y-%m-%d %H:%M", r"day first and year first \(21-12-06 00:00\)"),
     ],
 )
-def test_one_day_alone_settles_nothing(read, form, words):
+def test_a_single_day_is_ambiguous(read, form, words):
     frame = market("2021-12-06", 24)
     with pytest.raises(DataError, match=words):
         read(text_of(frame, list(frame.index.strftime(form))))
 
 
-def test_an_epoch_however_rough_settles_it(read):
+def test_even_a_rounded_epoch_determines_the_order(read):
     frame = market("2021-12-06", 24)
     lines = [f"{t.timestamp() * 1000:.5E},{t:%d-%m-%y},{t:%H:%M:%S}" for t in frame.index]
     check(read(text_of(frame, lines, "unix,date,time,open,high,low,close,volume")), frame)
@@ -134,7 +134,7 @@ def test_an_epoch_however_rough_settles_it(read):
     check(read(text_of(frame, lines, "unix,date,time,open,high,low,close,volume")), frame)
 
 
-def test_both_orders_in_one_file_are_refused(read):
+def test_both_orders_in_one_file_are_rejected(read):
     frame = market("2021-03-15", 20)
     mixed = [f"{t:%d/%m/%Y %H:%M}" if at % 2 else f"{t:%m/%d/%Y %H:%M}" for at, t in enumerate(frame.index)]
     with pytest.raises(DataError, match="some dates have the day first and others the month"):
@@ -142,13 +142,13 @@ def test_both_orders_in_one_file_are_refused(read):
 
 
 @pytest.mark.parametrize(("form", "header"), [("%Y%m%d,%H%M%S", "date,time"), ("%Y%m%d,%H:%M", "<DTYYYYMMDD>,<TIME>")])
-def test_date_and_clock_in_two_columns(read, form, header):
+def test_date_and_time_of_day_in_two_columns_are_combined(read, form, header):
     frame = market()
     check(read(text_of(frame, list(frame.index.strftime(form)), f"{header},open,high,low,close,volume")), frame)
 
 
 @pytest.mark.parametrize("zone", ["Europe/London", "US/Eastern", "Asia/Tokyo"])
-def test_an_epoch_counts_against_a_local_date_whatever_the_columns_are_called(read, zone):
+def test_an_epoch_is_preferred_to_a_local_date_under_any_column_name(read, zone):
     frame = market("2021-06-01", 120)
     times = [f"{int(t.timestamp())},{t.tz_convert(zone):%Y-%m-%d %H:%M:%S}" for t in frame.index]
     candles = read(text_of(frame, times, "timestamp,date,open,high,low,close,volume"))
@@ -156,7 +156,7 @@ def test_an_epoch_counts_against_a_local_date_whatever_the_columns_are_called(re
     assert kinds(candles) == {"date disagrees with the epoch, epoch used": 120}
 
 
-def test_a_date_without_a_clock_beside_an_epoch_is_no_disagreement(read):
+def test_a_date_without_a_time_of_day_does_not_contradict_an_epoch(read):
     frame = market()
     times = [f"{int(t.timestamp())},{t:%Y-%m-%d}" for t in frame.index]
     candles = read(text_of(frame, times, "unix,date,open,high,low,close,volume"))
@@ -165,7 +165,7 @@ def test_a_date_without_a_clock_beside_an_epoch_is_no_disagreement(read):
 
 
 @pytest.mark.parametrize("factor", [1, 1000])
-def test_a_ruined_epoch_called_timestamp_gives_way_to_the_date(read, factor):
+def test_a_rounded_epoch_named_timestamp_is_replaced_by_the_date(read, factor):
     frame = market("2021-12-01", 120)
     times = [f"{t.timestamp() * factor:.5E},{t:%Y-%m-%d %H:%M:%S}" for t in frame.index]
     candles = read(text_of(frame, times, "timestamp,date,open,high,low,close,volume"))
@@ -173,7 +173,7 @@ def test_a_ruined_epoch_called_timestamp_gives_way_to_the_date(read, factor):
     assert kinds(candles)["epoch rounded by a spreadsheet, date used"] > 100
 
 
-def test_ruined_epochs_alone_are_refused_in_words(read):
+def test_rounded_epochs_without_a_date_are_rejected(read):
     frame = market("2021-12-01", 120)
     times = [f"{t.timestamp() * 1000:.5E}" for t in frame.index]
     with pytest.raises(DataError, match="a spreadsheet rounded the epochs"):
@@ -181,7 +181,7 @@ def test_ruined_epochs_alone_are_refused_in_words(read):
 
 
 @pytest.mark.parametrize("times", [list(range(60)), [44197 + at / 24 for at in range(60)]])
-def test_numbers_that_are_no_times_are_refused(read, times):
+def test_numbers_that_are_not_times_are_rejected(read, times):
     with pytest.raises(DataError, match="column timestamp: contains no valid times"):
         read(text_of(market(), times))
 
@@ -195,7 +195,7 @@ def test_numbers_that_are_no_times_are_refused(read, times):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("base_first", [True, False])
-def test_the_volume_that_times_the_price_gives_the_other_is_the_base(read, base, quote, noted, base_first):
+def test_the_base_volume_times_the_price_is_the_quote_volume(read, base, quote, noted, base_first):
     frame = market()
     volume, worth = frame["volume"], np.round(frame["volume"] * frame["close"], 2)
     sides = {"a": volume, "b": worth} if base_first else {"a": worth, "b": volume}
@@ -207,7 +207,7 @@ def test_the_volume_that_times_the_price_gives_the_other_is_the_base(read, base,
         assert kinds(candles) == {f"base volume read from column {base}: multiplied by the price it equals {quote}": 60}
 
 
-def test_where_the_price_is_one_names_tell_the_base(read):
+def test_at_a_price_of_one_the_base_volume_is_chosen_by_name(read):
     frame = market()
     frame[["open", "high", "low", "close"]] /= 100
     shown = frame.drop(columns="volume").assign(a=frame["volume"] * frame["close"], b=frame["volume"])
@@ -217,7 +217,7 @@ def test_where_the_price_is_one_names_tell_the_base(read):
     )
 
 
-def test_a_volume_of_nulls_is_no_volume(read):
+def test_a_volume_column_of_nulls_is_ignored(read):
     frame = market()
     text = text_of(frame.assign(volume="NULL"), iso(frame))
     candles = read(text)
@@ -225,7 +225,7 @@ def test_a_volume_of_nulls_is_no_volume(read):
     assert kinds(candles) == {"no volume column, 0 used": 60}
 
 
-def test_named_columns_stand_above_a_header(read):
+def test_columns_named_by_the_caller_replace_the_header(read):
     frame = market()
     check(read(text_of(frame, iso(frame), "A,B,C,D,E,F"), columns=NAMES), frame)
     check(read(text_of(frame, iso(frame), "timestamp,close,high,low,open,volume"), columns=NAMES), frame)
@@ -241,7 +241,7 @@ def test_named_columns_stand_above_a_header(read):
 
 
 @pytest.mark.parametrize("name", ["Close", "close"])
-def test_two_columns_of_one_name_that_differ_are_refused_until_named(read, name):
+def test_columns_of_the_same_name_that_differ_must_be_named(read, name):
     frame = market()
     text = text_of(frame.assign(other=frame["close"] + 0.01), iso(frame), f"{HEADER},{name}")
     with pytest.raises(
@@ -253,21 +253,21 @@ def test_two_columns_of_one_name_that_differ_are_refused_until_named(read, name)
     check(read(text_of(frame.assign(other=frame["close"]), iso(frame), f"{HEADER},{name}")), frame)
 
 
-def test_a_time_said_to_be_utc_counts_before_a_local_one(read):
+def test_a_time_column_in_utc_is_preferred_to_a_local_one(read):
     frame = market()
     times = [f"{t.tz_convert('Asia/Tokyo'):%Y-%m-%d %H:%M},{t:%Y-%m-%d %H:%M}" for t in frame.index]
     for local, utc in (("date", "date_utc"), ("Local time", "Gmt time"), ("timestamp", "timestamp (UTC)")):
         check(read(text_of(frame, times, f"{local},{utc},open,high,low,close,volume")), frame)
 
 
-def test_an_index_without_a_name_holds_the_time_or_counts_rows(read):
+def test_an_unnamed_index_is_the_time_or_a_row_number(read):
     frame = market()
     check(read(text_of(frame, iso(frame), ",open,high,low,close,volume")), frame)
     counted = [f"{at},{time}" for at, time in enumerate(iso(frame))]
     check(read(text_of(frame, counted, ",date,open,high,low,close,volume")), frame)
 
 
-def test_an_exchange_dump_with_its_header(read):
+def test_an_exchange_dump_with_a_header_is_read(read):
     frame = market()
     header = "Open time,Open,High,Low,Close,Volume,Close time,Quote asset volume,Number of trades,Taker buy base asset volume,Ignore,Ignore"  # fmt: skip  # noqa: E501
     shown = frame.assign(
@@ -278,7 +278,7 @@ def test_an_exchange_dump_with_its_header(read):
 
 
 @pytest.mark.parametrize("width", [12, 16])
-def test_an_exchange_dump_without_a_header(read, width):
+def test_an_exchange_dump_without_a_header_is_read(read, width):
     frame = market()
     rest = ",".join(["0"] * (width - 6))
     text = "\n".join(f"{one * 10**6},{','.join(map(str, row))},{rest}" for one, row in zip(seconds(frame), frame.to_numpy(), strict=True))  # fmt: skip  # noqa: E501
@@ -287,13 +287,13 @@ def test_an_exchange_dump_without_a_header(read, width):
 
 @pytest.mark.parametrize("title", ["Prices – Übersicht", "a,b", "a,b,c", "title\r\n"])
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])
-def test_titles_blank_lines_and_encodings(read, title, encoding):
+def test_titles_blank_lines_and_encodings_are_accepted(read, title, encoding):
     frame = market()
     check(read(f"{title}\r\n{text_of(frame, iso(frame))}".encode(encoding)), frame)
 
 
 @pytest.mark.parametrize("sign", [";", "\t", "|"])
-def test_other_separators_and_quotes(read, sign):
+def test_other_delimiters_and_quotes_are_accepted(read, sign):
     frame = market()
     text = text_of(frame, iso(frame))
     check(read(text.replace(",", sign)), frame)
@@ -301,19 +301,19 @@ def test_other_separators_and_quotes(read, sign):
     check(read(quoted), frame)
 
 
-def test_decimal_commas_beside_another_separator(read):
+def test_decimal_commas_with_another_delimiter_are_read(read):
     frame = market()
     text = text_of(frame, iso(frame)).replace(",", ";").replace(".", ",")
     check(read(text), frame)
     check(read(text.partition("\n")[2], columns=NAMES), frame)
 
 
-def test_a_long_preamble_does_not_hide_the_header(read):
+def test_the_header_is_found_after_a_long_preamble(read):
     frame = market()
     check(read("\n" * 9 + "# made by; hand, twice\n" * 9 + text_of(frame, iso(frame))), frame)
 
 
-def test_the_three_header_lines_of_yfinance(read):
+def test_the_three_header_lines_of_yfinance_are_read(read):
     frame = market(freq="D")
     header = "Price,Close,High,Low,Open,Volume\nTicker,BTC-USD,BTC-USD,BTC-USD,BTC-USD,BTC-USD\nDate,,,,,"
     shown = frame[["close", "high", "low", "open", "volume"]]
@@ -322,7 +322,7 @@ def test_the_three_header_lines_of_yfinance(read):
         read(text_of(shown.astype(object).replace({"open": {shown["open"].iloc[5]: "?"}}), iso(frame), header))
 
 
-def test_the_open_time_counts_where_a_file_has_the_close_time_too(read):
+def test_the_open_time_is_preferred_to_the_close_time(read):
     frame = market(freq="D")
     times = [f"{t:%Y-%m-%dT%H:%M:%S.000Z},{t:%Y-%m-%d}T23:59:59.999Z" for t in frame.index]
     check(read(text_of(frame, times, "timeOpen,timestamp,open,high,low,close,volume")), frame)
@@ -330,7 +330,7 @@ def test_the_open_time_counts_where_a_file_has_the_close_time_too(read):
 
 
 @pytest.mark.parametrize("name", ["time", "datetime"])
-def test_a_date_with_a_time_of_day_counts_beside_one_without(read, name):
+def test_a_date_with_a_time_of_day_is_preferred_to_one_without(read, name):
     frame = market()
     times = [f"{t:%Y-%m-%d},{t:%Y-%m-%d %H:%M:%S}" for t in frame.index]
     check(read(text_of(frame, times, f"date,{name},open,high,low,close,volume")), frame)
@@ -349,12 +349,12 @@ def test_a_date_with_a_time_of_day_counts_beside_one_without(read, name):
         (bytes(range(256)), "is not a text file"),
     ],
 )
-def test_other_files_are_known_for_what_they_are(read, content, words):
+def test_unsupported_files_are_rejected_with_their_type(read, content, words):
     with pytest.raises(DataError, match=words):
         read(content)
 
 
-def test_line_numbers_count_title_and_blank_lines(read):
+def test_line_numbers_include_title_and_blank_lines(read):
     frame = market()
     lines = ["My title", *text_of(frame, iso(frame)).splitlines()]
     lines.insert(5, "")
@@ -368,7 +368,7 @@ def test_line_numbers_count_title_and_blank_lines(read):
         read("\n".join(ragged))
 
 
-def test_parquet_and_feather_with_the_time_in_the_index(tmp_path):
+def test_parquet_and_feather_with_the_time_as_index_are_read(tmp_path):
     frame = market()
     forms = {
         "utc": frame,
@@ -397,7 +397,7 @@ def test_parquet_and_feather_with_the_time_in_the_index(tmp_path):
         read_candles(tmp_path / "cut.parquet")
 
 
-def test_json_in_its_forms(read):
+def test_json_arrays_of_lists_and_of_objects_are_read(read):
     frame = market()
     rows = [[one * 1000, *map(str, row)] for one, row in zip(seconds(frame), frame.to_numpy(), strict=True)]
     check(read(json.dumps(rows), "x.json"), frame)
@@ -420,11 +420,11 @@ def test_json_in_its_forms(read):
         ("Prices 2021.csv", "UNKNOWN"),
     ],
 )  # fmt: skip
-def test_symbols_in_file_names(name, symbol):
+def test_the_symbol_is_extracted_from_the_file_name(name, symbol):
     assert symbol_from_file_name(name) == symbol
 
 
-def test_the_symbol_column_stands_above_the_name_and_a_choice_is_checked(read):
+def test_the_symbol_column_is_preferred_to_the_file_name(read):
     frame = market()
     assert normalize_symbol("btc/usdt") == normalize_symbol("BTC-USDT") == "BTCUSDT"
     assert read(text_of(frame, iso(frame)), "ETHUSDT.csv", symbol="btc/usdt").symbol == "BTCUSDT"
@@ -441,45 +441,45 @@ def test_the_symbol_column_stands_above_the_name_and_a_choice_is_checked(read):
         read(text)
 
 
-def test_an_interval_that_the_file_does_not_have_is_refused(read):
+def test_an_interval_that_the_file_does_not_have_is_rejected(read):
     frame = market()
     for wrong in ("4h", "1m"):
         with pytest.raises(DataError, match=f"its candles are 1h apart, not {wrong}"):
             read(text_of(frame, iso(frame)), interval=wrong)
 
 
-def test_a_thin_market_has_the_step_on_whose_grid_its_candles_lie(read):
+def test_the_interval_of_an_illiquid_market_is_the_step_of_its_grid(read):
     frame = market().iloc[[0, 2, 4, 6, 8, 10, 11, 13]]
     candles = read(text_of(frame, iso(frame)))
     assert (candles.interval.label, candles.report.missing_candles) == ("1h", 6)
     check(candles, frame)
 
 
-def test_a_file_without_a_grid_is_refused(read):
+def test_a_file_without_a_regular_grid_is_rejected(read):
     frame = market("2021-01-01", 24, "MS")
     with pytest.raises(DataError, match="are not on a regular grid of 31d"):
         read(text_of(frame, iso(frame)))
 
 
 @pytest.mark.parametrize("what", [b"PK\x03\x04 and more", bytes(range(1, 200)) * 9, b"<!doctype html>\n<html>"])
-def test_other_files_are_refused(read, what):
+def test_damaged_files_are_rejected(read, what):
     with pytest.raises(DataError, match=r"is a zip archive or a spreadsheet|not candles"):
         read(what)
 
 
 @pytest.mark.parametrize("text", ["\n\n \n", HEADER + "\n", HEADER])
-def test_nothing_in_a_file_is_said_so(read, text):
+def test_an_empty_file_is_rejected(read, text):
     with pytest.raises(DataError, match=r"is empty|has a header but no rows"):
         read(text)
 
 
-def test_one_candle_is_too_few(read):
+def test_a_single_candle_is_rejected(read):
     frame = market(rows=1)
     with pytest.raises(DataError, match="only 1 valid row"):
         read(text_of(frame, iso(frame)))
 
 
-def test_writing_elsewhere_is_refused_in_words(tmp_path):
+def test_writing_to_an_unsupported_or_unwritable_path_is_rejected(tmp_path):
     with pytest.raises(DataError, match=r"end the name in \.csv"):
         write_candles(market(), tmp_path / "x.txt")
     (tmp_path / "file").write_text("")
@@ -489,14 +489,14 @@ def test_writing_elsewhere_is_refused_in_words(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_a_zone_that_is_not_known_is_not_taken_for_utc(read):
+def test_an_unknown_time_zone_is_not_treated_as_utc(read):
     frame = market()
     times = list(frame.index.strftime("%d %b %Y %H:%M:%S CET"))
     with pytest.raises(DataError, match=r"60 x not a time: line 2: '01 Mar 2021 00:00:00 CET'"):
         read(text_of(frame, times))
 
 
-def test_letters_of_another_encoding_in_any_column(read):
+def test_text_in_another_encoding_is_accepted_in_any_column(read):
     frame = market()
     text = text_of(frame.assign(symbol="BTCUSDT"), iso(frame), HEADER + ",symbol")
     check(read(text.replace("BTCUSDT", "B\u00dcCUSDT").encode("latin-1")), frame)
@@ -505,7 +505,7 @@ def test_letters_of_another_encoding_in_any_column(read):
 
 
 @pytest.mark.filterwarnings("error")
-def test_numbers_beyond_any_time_are_no_times(read):
+def test_numbers_outside_the_range_of_times_are_dropped(read):
     frame = market()
     times = [1e20 if at in (3, 30) else one for at, one in enumerate(seconds(frame))]
     candles = read(text_of(frame, times, "unix,open,high,low,close,volume"))
@@ -516,7 +516,7 @@ def test_numbers_beyond_any_time_are_no_times(read):
     check(read(json.dumps(rows), "x.json"), frame[1:])
 
 
-def test_a_columnar_file_whose_description_is_damaged(tmp_path, files):
+def test_a_columnar_file_with_damaged_metadata_is_rejected(tmp_path, files):
     (tmp_path / "x.feather").write_bytes(files["x.feather"].replace(b"pandas_type", b"pandas_typo"))
     with pytest.raises(DataError, match="is damaged"):
         read_candles(tmp_path / "x.feather")
@@ -530,7 +530,7 @@ PIECES = [
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> dict[str, bytes]:
-    """One file of each kind, sound."""
+    """Return one valid file of each format."""
     folder, frame = tmp_path_factory.mktemp("sound"), market()
     named = frame.reset_index()
     frame.to_parquet(folder / "x.parquet")
@@ -545,7 +545,7 @@ def files(tmp_path_factory) -> dict[str, bytes]:
 @pytest.mark.filterwarnings("error")
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_a_file_with_anything_in_it_is_read_or_refused_in_words(tmp_path, files, data):
+def test_any_content_is_read_or_rejected_with_a_message(tmp_path, files, data):
     name = data.draw(st.sampled_from(sorted(files)))
     content = bytearray(files[name])
     for _ in range(data.draw(st.integers(1, 5))):

@@ -1,4 +1,4 @@
-"""What is dropped, kept, or refused: copies, contradictions, spikes, empty hours, unfinished candles; the report."""
+"""Cleaning: duplicates, contradictions, price spikes, empty hours and incomplete candles; the quality report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VALUES = ["open", "high", "low", "close", "volume"]
 
 
 def market(rows: int = 60, scale: float = 1.0, freq: str = "h") -> pd.DataFrame:
-    """Candles of two decimals at a scale of 1, with the digits moved for other scales."""
+    """Return candles with two decimals at a scale of 1, shifted for other scales."""
     rng = np.random.default_rng(5)
     close = np.round(100 * np.exp(np.cumsum(rng.normal(0, 0.01, rows))), 2)
     opens = np.r_[100.0, close[:-1]]
@@ -53,7 +53,7 @@ def row(frame: pd.DataFrame, at: int, **changes: float) -> pd.DataFrame:
 
 @pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-5])
 @pytest.mark.parametrize("column", ["open", "high", "low", "close", "volume"])
-def test_a_contradiction_in_any_column_at_any_price_is_an_error(read, scale, column):
+def test_a_contradiction_in_any_column_at_any_price_level_is_an_error(read, scale, column):
     frame = market(scale=scale)
     other = row(frame, 7)
     # Wider than any rounding and not what an unfinished candle looks like: more volume, and less of a range.
@@ -72,7 +72,7 @@ def test_a_contradiction_in_any_column_at_any_price_is_an_error(read, scale, col
         read(pd.concat([frame, other]))
 
 
-def test_the_error_names_column_and_both_values(read):
+def test_the_error_states_the_column_and_both_values(read):
     frame = market()
     other = row(frame, 7, close=frame["close"].iloc[7] + 0.07)
     shown = f"column close {frame['close'].iloc[7] + 0.07:g} \\(line 9 has {frame['close'].iloc[7]:g}\\)"
@@ -87,7 +87,7 @@ def test_at_most_five_examples_are_shown(read):
     assert str(caught.value).count("UTC, column") == 5
 
 
-def test_a_rounded_copy_may_have_the_close_before_as_its_open(read):
+def test_a_rounded_duplicate_may_have_the_previous_close_as_open(read):
     # The precise form opens with its first trade; the copy 0.15 lower, and so far lower reaches its low.
     frame = market().assign(close=lambda one: (one["close"] + 0.00125).round(5))
     opens = frame["open"].iloc[9]
@@ -101,7 +101,7 @@ def test_a_rounded_copy_may_have_the_close_before_as_its_open(read):
         read(pd.concat([near.assign(open=opens - 0.3, low=opens - 0.3), frame]))
 
 
-def test_three_forms_of_one_candle_leave_the_best(read):
+def test_of_three_forms_of_a_candle_the_most_precise_is_kept(read):
     frame = market().assign(close=lambda one: (one["close"] + 0.00125).round(5))
     rounded = frame.iloc[[9]].round(2)
     rough = frame.iloc[[9]].round({"close": 2, "volume": 1})
@@ -114,14 +114,14 @@ def test_three_forms_of_one_candle_leave_the_best(read):
     }
 
 
-def test_what_two_equally_precise_rows_differ_by_is_no_rounding(read):
+def test_equally_precise_rows_that_differ_are_no_rounded_duplicates(read):
     frame = market()
     with pytest.raises(DataError, match="two contradictory candles"):
         read(pd.concat([frame, row(frame, 9, close=frame["close"].iloc[9] + 0.01)]))
 
 
 @pytest.mark.parametrize(("share", "agree"), [(0.995, True), (0.95, False)])
-def test_a_rounded_copy_may_have_counted_a_little_less_volume(read, share, agree):
+def test_a_rounded_duplicate_may_have_slightly_less_volume(read, share, agree):
     frame = market().assign(close=lambda one: (one["close"] + 0.00125).round(5))
     # With an open of its own, so that it cannot be taken for the candle's beginning.
     copy = row(frame, 9).round(2).assign(volume=lambda one: (one["volume"] * share).round(2))
@@ -133,7 +133,7 @@ def test_a_rounded_copy_may_have_counted_a_little_less_volume(read, share, agree
             read(shown)
 
 
-def test_the_order_of_the_file_decides_nothing_about_copies(read):
+def test_the_row_order_does_not_affect_which_duplicate_is_kept(read):
     frame = market()
     whole = row(frame, 9)
     early = row(frame, 9, volume=1.0, high=whole["high"] - 0.2)
@@ -157,7 +157,7 @@ MISPRINTS = {
 
 @pytest.mark.parametrize("name", MISPRINTS)
 @pytest.mark.parametrize("at", [0, 1, 2, 20, 57, 58, 59])
-def test_misprints_are_caught_anywhere_in_the_file(read, name, at):
+def test_spikes_are_detected_at_any_position(read, name, at):
     frame = market()
     shown = frame.copy()
     for column, value in MISPRINTS[name].items():
@@ -167,20 +167,20 @@ def test_misprints_are_caught_anywhere_in_the_file(read, name, at):
     assert kinds(candles) == {"price spike": 1}
 
 
-def test_a_first_candle_that_opens_at_four_times_the_price_is_a_misprint(read):
+def test_a_first_candle_that_opens_at_four_times_the_price_is_a_spike(read):
     frame = market()
     shown = frame.copy()
     shown.iloc[0, :4] = [420.0, 420.0, 98.0, 99.5]
     check(read(shown), frame.iloc[1:])
 
 
-def test_two_misprints_in_a_row_are_both_caught(read):
+def test_two_consecutive_spikes_are_both_detected(read):
     shown = market()
     shown.iloc[20, 2] = shown.iloc[21, 2] = 1.0
     assert kinds(read(shown)) == {"price spike": 2}
 
 
-def test_two_whole_candles_of_misprints_do_not_vouch_for_each_other(read):
+def test_two_candles_of_wrong_prices_do_not_confirm_each_other(read):
     frame = market()
     shown = frame.copy()
     shown.iloc[[20, 22], :4] = 1.06
@@ -188,7 +188,7 @@ def test_two_whole_candles_of_misprints_do_not_vouch_for_each_other(read):
 
 
 @pytest.mark.parametrize(("fall", "kept"), [(0.25, True), (0.35, False)])
-def test_in_a_calm_market_too_a_flash_crash_is_kept_and_a_misprint_is_not(read, fall, kept):
+def test_in_a_calm_market_a_flash_crash_is_kept_and_a_spike_is_dropped(read, fall, kept):
     frame = market()
     # Ranges of a twentieth: what is usual here would call a fall of 1 % a misprint.
     frame[VALUES[:4]] = (100 + (frame[VALUES[:4]] - 100) / 20).round(4)
@@ -198,7 +198,7 @@ def test_in_a_calm_market_too_a_flash_crash_is_kept_and_a_misprint_is_not(read, 
 
 
 @pytest.mark.parametrize("drop", [0.2, 0.5, 0.9])
-def test_a_crash_that_stays_down_is_no_spike(read, drop):
+def test_a_crash_without_recovery_is_no_spike(read, drop):
     frame = market()
     fallen = frame.copy()
     fallen.iloc[30:, :4] = (fallen.iloc[30:, :4] * (1 - drop)).round(4)
@@ -206,7 +206,7 @@ def test_a_crash_that_stays_down_is_no_spike(read, drop):
     check(read(fallen), fallen)
 
 
-def test_a_wild_hour_that_recovers_is_no_spike(read):
+def test_a_volatile_hour_that_recovers_is_no_spike(read):
     frame = market()
     frame.iloc[30, 2] = frame["close"].iloc[29] * 0.75
     check(read(frame), frame)
@@ -221,7 +221,7 @@ def test_a_wild_hour_that_recovers_is_no_spike(read):
         ("volume", np.nan, "volume missing or below zero"), ("volume", -1.0, "volume missing or below zero"),
     ],
 )  # fmt: skip
-def test_a_refusal_names_line_column_and_value(read, column, value, kind):
+def test_an_error_states_line_column_and_value(read, column, value, kind):
     frame = market()
     frame.iloc[9, frame.columns.get_loc(column)] = value
     assert kinds(read(frame)) == {kind: 1}
@@ -236,7 +236,7 @@ def flat(frame: pd.DataFrame, places: list[int]) -> pd.DataFrame:
     return shown
 
 
-def test_empty_hours_are_outages_where_rare_and_a_thin_market_where_not(read):
+def test_rare_empty_hours_are_outages_and_frequent_ones_an_illiquid_market(read):
     frame = market(100)
     rare = read(flat(frame, [40, 41, 42]))
     assert kinds(rare) == {"flat candle of volume 0": 3}
@@ -247,7 +247,7 @@ def test_empty_hours_are_outages_where_rare_and_a_thin_market_where_not(read):
     assert kinds(kept) == {"flat candle of volume 0, kept because many candles have no trades": 30}
 
 
-def test_empty_minutes_are_left_out_and_read_as_no_trade(read):
+def test_empty_minutes_are_dropped_and_treated_as_no_trade(read):
     candles = read(flat(market(100, freq="min"), list(range(5, 95, 3))))
     assert kinds(candles) == {"flat candle of volume 0": 30}
     assert (candles.report.missing_candles, candles.report.no_trade_candles) == (30, 30)
@@ -259,7 +259,7 @@ def test_a_market_without_any_volume_keeps_its_flat_candles(read):
     check(read(frame), frame)
 
 
-def test_a_last_candle_with_hardly_any_volume_was_not_finished(read):
+def test_a_last_candle_with_very_low_volume_is_incomplete(read):
     frame = market()
     shown = frame.copy()
     shown.iloc[-1, 4] = 0.4 * frame["volume"].iloc[-25:-1].min()
@@ -275,7 +275,7 @@ def test_a_last_candle_with_hardly_any_volume_was_not_finished(read):
     check(read(minutes), minutes)
 
 
-def test_the_clock_may_have_no_zone_and_the_policy_holds_for_the_last_candle(read):
+def test_now_may_be_naive_and_the_policy_applies_to_the_last_candle(read):
     frame = market()
     now = frame.index[-1].tz_localize(None) + pd.Timedelta(minutes=30)
     check(read(frame, now=now), frame.iloc[:-1])
@@ -284,7 +284,7 @@ def test_the_clock_may_have_no_zone_and_the_policy_holds_for_the_last_candle(rea
 
 
 @pytest.mark.parametrize("phase", ["0min", "30min"])
-def test_off_the_grid_goes_by_policy(read, phase):
+def test_candles_off_the_grid_are_dropped_or_rejected_by_policy(read, phase):
     frame = market()
     frame.index += pd.Timedelta(phase)
     index = frame.index.to_list()
@@ -315,7 +315,7 @@ def times_of(frame: pd.DataFrame, form: str) -> list[str]:
     bad=st.sets(st.integers(1, 55), max_size=4),
     ending=st.sampled_from(["csv", "parquet"]),
 )
-def test_order_copies_and_time_format_change_nothing_and_every_row_is_accounted_for(
+def test_the_candles_do_not_depend_on_row_order_duplicates_or_time_format(
     tmp_path, form, seed, copies, rounded, missing, bad, ending
 ):
     rng = np.random.default_rng(seed)
@@ -349,7 +349,7 @@ def test_order_copies_and_time_format_change_nothing_and_every_row_is_accounted_
     assert len(report.summary()) == 1 + bool(report.missing_candles) + len(report.findings)
 
 
-def test_columns_taken_for_others_are_no_bad_rows(read):
+def test_swapped_columns_are_an_error_and_not_invalid_rows(read):
     frame = market()
     wrong = frame.rename(columns={"high": "close", "close": "low", "low": "high"})
     with pytest.raises(DataError, match=r"in \d\d of 60 rows high and low do not enclose.*columns in order, --set"):
@@ -360,7 +360,7 @@ def test_columns_taken_for_others_are_no_bad_rows(read):
 
 @pytest.mark.parametrize(("freq", "asked"), [("5min", None), ("15min", "15m"), ("3h", None), ("D", "1h")])
 @pytest.mark.parametrize("rows", [25, 100])
-def test_candles_of_two_lengths_are_refused(read, freq, asked, rows):
+def test_candles_of_two_intervals_are_rejected(read, freq, asked, rows):
     hours = market(120)
     other = market(rows, freq=freq)
     other.index = other.index + pd.Timedelta(days=40)
@@ -370,7 +370,7 @@ def test_candles_of_two_lengths_are_refused(read, freq, asked, rows):
         read(pd.concat([hours, other]), interval=asked)
 
 
-def test_gaps_of_one_length_are_no_other_interval(read):
+def test_gaps_of_equal_length_are_not_another_interval(read):
     frame = market(24 * 40)
     weekdays = frame[(frame.index.dayofweek < 5) & (frame.index.hour < 20)]
     check(read(weekdays), weekdays)
@@ -379,15 +379,15 @@ def test_gaps_of_one_length_are_no_other_interval(read):
 
 
 @pytest.mark.parametrize("stray", ["1971-01-01", "2009-01-01 13:00"])
-def test_a_time_far_off_all_others_is_named(read, stray):
+def test_a_time_far_from_all_others_is_reported(read, stray):
     frame = market()
     far = frame.set_axis(frame.index[:30].union(frame.index[30:]).delete(0).insert(0, pd.Timestamp(stray, tz="UTC")))
     with pytest.raises(DataError, match=rf"60 candles, but .* between line 2 \({stray[:10]}.* and line 3 \(2021-03"):
         read(far)
 
 
-def test_several_candles_after_the_clock_are_no_unfinished_ones(tmp_path):
-    """A file in a local time ahead of UTC, or a clock that is behind: it is said, as no candle could be unfinished."""
+def test_several_candles_in_the_future_are_reported_as_a_clock_or_time_zone_error(tmp_path):
+    """Only one candle can be incomplete, so the file is in a local time ahead of UTC, or the clock is behind."""
     path = tmp_path / "btc.csv"
     times = pd.date_range("2024-01-01", periods=60, freq="1h")
     pd.DataFrame({"timestamp": times, "open": 1.0, "high": 2.0, "low": 0.5, "close": 1.5, "volume": 9.0}).to_csv(

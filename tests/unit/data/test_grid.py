@@ -1,4 +1,4 @@
-"""The regular grid: short gaps carry the close, long ones are breaks."""
+"""The regular grid: short gaps are filled with the previous close, long ones are breaks."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ PRICES = ["open", "high", "low", "close"]
 
 
 def candles(minutes: list[int], unit: str = "ns") -> pd.DataFrame:
-    """A candle for each of these minutes; prices and volume tell which."""
+    """Return a candle for each of these minutes, with prices and volume that identify it."""
     start = pd.Timestamp("2021-03-01 00:07", tz="UTC")
     index = pd.DatetimeIndex([start + pd.Timedelta(minutes=one) for one in minutes], name="timestamp").as_unit(unit)
     base = np.asarray(minutes, dtype=float) + 100
@@ -37,19 +37,19 @@ def test_a_short_gap_is_no_trade_and_a_long_one_is_a_break(unit):
     assert list(grid["close"].iloc[[0, 1, 4, 8]]) == [101.0, 102.0, 105.0, 109.0]
 
 
-def test_without_leave_every_gap_is_a_break():
+def test_with_a_limit_of_zero_every_gap_is_a_break():
     grid = to_grid(candles([0, 2]), MINUTE, max_no_trade_candles=0)
     assert grid["close"].isna().tolist() == [False, True, False]
     assert not grid["no_trade"].any()
 
 
-def test_a_single_candle_is_a_grid_of_one():
+def test_a_single_candle_gives_a_grid_of_one_row():
     assert len(to_grid(candles([5]), MINUTE, max_no_trade_candles=3)) == 1
 
 
 @settings(max_examples=60, deadline=None)
 @given(minutes=st.sets(st.integers(0, 120), min_size=1), leave=st.integers(0, 20))
-def test_the_grid_holds_each_candle_and_marks_each_gap_once(minutes, leave):
+def test_the_grid_contains_each_candle_and_each_gap_once(minutes, leave):
     frame = candles(sorted(minutes))
     grid = to_grid(frame, MINUTE, max_no_trade_candles=leave)
     assert len(grid) == max(minutes) - min(minutes) + 1

@@ -1,4 +1,4 @@
-"""CSV files for people: texts are harmless in a spreadsheet, numbers stay numbers."""
+"""CSV files for users: formulas are escaped, numbers are unchanged."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from cryptoml.data.table_files import escape_formula, write_table
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"])
-def test_a_formula_gets_an_apostrophe(text: str) -> None:
+def test_a_formula_is_prefixed_with_an_apostrophe(text: str) -> None:
     assert escape_formula(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("value", ["-0.5", "+3", "-1e-05", "-.5", "a=b", "", "2024-01-01", -0.5, 3, None, True])
-def test_numbers_and_harmless_texts_stay(value: object) -> None:
+def test_numbers_and_other_text_are_unchanged(value: object) -> None:
     assert escape_formula(value) == value
 
 
-def test_a_csv_file_holds_no_formula_and_its_numbers_unchanged(tmp_path: Path) -> None:
+def test_a_csv_file_has_escaped_formulas_and_unchanged_numbers(tmp_path: Path) -> None:
     table = pd.DataFrame(
         {
             "run_name": ["=HYPERLINK(1)", "ridge"],
@@ -45,7 +45,7 @@ def test_a_csv_file_holds_no_formula_and_its_numbers_unchanged(tmp_path: Path) -
     assert pd.read_parquet(tmp_path / "t.parquet")["run_name"][0] == "=HYPERLINK(1)"
 
 
-def test_a_compressed_table_has_the_same_bytes_under_each_name(tmp_path: Path) -> None:
+def test_a_compressed_table_has_the_same_bytes_under_any_file_name(tmp_path: Path) -> None:
     table = pd.DataFrame({"time": pd.to_datetime(["2024-01-01"], utc=True), "skill": [0.5]})
     for name in ("a.csv.gz", "other.csv.gz"):
         write_table(table, tmp_path / name)

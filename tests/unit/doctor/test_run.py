@@ -1,4 +1,4 @@
-"""Checks stand on their own: one that crashes stops no other, and what needs it is skipped."""
+"""Checks are independent: an exception in one only skips those that need it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryptoml.doctor.findings import Finding
 from cryptoml.doctor.run import CHECKS, diagnose
 
 
-def test_a_check_that_crashes_stops_no_other(tmp_path, monkeypatch: pytest.MonkeyPatch):
+def test_an_exception_in_a_check_does_not_stop_the_others(tmp_path, monkeypatch: pytest.MonkeyPatch):
     def crash(context):
         raise ZeroDivisionError("in the check")
 
@@ -35,7 +35,7 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def diagnosed(tmp_path, monkeypatch: pytest.MonkeyPatch, *, network: bool, busy: bool) -> dict[str, Finding]:
-    """The findings when the check "git" does not end, and "committed-secrets" needs it."""
+    """Return the findings if the check "git" does not end; "committed-secrets" needs it."""
     monkeypatch.setattr(run, "is_busy", lambda: busy)
     forever = threading.Event()
     monkeypatch.setitem(CHECKS, "git", replace(CHECKS["git"], run=lambda _: forever.wait(60), network=network))
@@ -53,7 +53,7 @@ def diagnosed(tmp_path, monkeypatch: pytest.MonkeyPatch, *, network: bool, busy:
         (False, True, "warning", "slow"),
     ],
 )
-def test_silence_of_the_network_is_an_error_and_slowness_is_not(
+def test_a_network_timeout_is_an_error_and_a_slow_local_check_is_not(
     tmp_path, monkeypatch: pytest.MonkeyPatch, short_limits: None, network: bool, busy: bool, status: str, text: str
 ):
     found = diagnosed(tmp_path, monkeypatch, network=network, busy=busy)
@@ -63,7 +63,7 @@ def test_silence_of_the_network_is_an_error_and_slowness_is_not(
     assert found["disk"].status == "ok"
 
 
-def test_libraries_are_imported_before_the_clock_starts(tmp_path, monkeypatch: pytest.MonkeyPatch):
+def test_imports_do_not_count_towards_the_time_limit(tmp_path, monkeypatch: pytest.MonkeyPatch):
     order: list[str] = []
     monkeypatch.setattr(run, "preload", lambda context, checks: order.append("import") or time.sleep(0.5))
     monkeypatch.setattr(run, "DEADLINE_S", 5)

@@ -1,4 +1,4 @@
-"""The quality gates, with numbers that can be worked out by hand."""
+"""The quality gates, with hand-worked numbers."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ def report(*, missing: int = 0, no_trade: int = 0, findings: tuple[Finding, ...]
         (report(), {"max_age_intervals": 2}, ["age"]),
     ],
 )
-def test_a_gate_is_passed_up_to_its_limit(found, limits, failed):
+def test_a_gate_passes_up_to_its_limit(found, limits, failed):
     answers = check_quality(found, QualitySection(**limits), age_intervals=3.0)
     assert [answer.gate for answer in answers if not answer.passed] == failed
 
 
-def test_age_is_asked_only_when_it_is_limited():
+def test_age_is_checked_only_if_it_is_limited():
     assert "age" not in [one.gate for one in check_quality(report(), QualitySection(), age_intervals=1e9)]
 
 
-def test_a_fact_says_how_many_and_how_many_are_allowed():
+def test_the_message_states_the_value_and_the_limit():
     answer = check_quality(report(missing=100), QualitySection(), age_intervals=0)[0]
     assert answer.fact == "100 of 1,000 candles are missing (10%), the limit is 5% (quality.max_missing_share)"
 
 
-def test_age_counts_from_the_end_of_the_newest_candle():
+def test_age_is_measured_from_the_end_of_the_latest_candle():
     opened, hour = pd.Timestamp("2019-01-01", tz="UTC"), pd.Timedelta(hours=1)
     assert age_in_intervals(opened, hour, now=opened + 3.5 * hour) == 2.5
     assert age_in_intervals(opened, hour, now=opened + 0.5 * hour) == 0

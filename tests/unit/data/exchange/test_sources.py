@@ -1,4 +1,4 @@
-"""Every exchange of the registry is one that ccxt knows, pages by the size named here, and can be moved."""
+"""Every exchange in SOURCES is supported by ccxt, returns pages of the stated size, and accepts another host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def hosts(addresses: object) -> set[str]:
 
 
 @pytest.mark.parametrize("key", SOURCES)
-def test_an_entry_fits_its_client(key):
+def test_an_entry_matches_its_ccxt_client(key):
     source = SOURCES[key]
     exchange = source.open(url="http://127.0.0.1:1", on_event=events.ignore)
     client = exchange.client
@@ -31,12 +31,12 @@ def test_an_entry_fits_its_client(key):
     assert source.doc
 
 
-def test_addresses_keep_their_paths():
+def test_urls_keep_their_paths_with_another_host():
     client = SOURCES["binance"].open(url="https://mirror.example:8443", on_event=events.ignore).client
     assert client.urls["api"]["public"] == "https://mirror.example:8443/api/v3"
 
 
-def test_weeks_are_found_by_their_length_and_months_are_not_offered():
+def test_intervals_are_matched_by_length_and_months_are_not_offered():
     exchange = SOURCES["binance"].open(url=None, on_event=events.ignore)
     assert exchange.timeframe("7d").name == "1w"
     with pytest.raises(UsageError) as caught:
@@ -44,7 +44,7 @@ def test_weeks_are_found_by_their_length_and_months_are_not_offered():
     assert "1M" not in caught.value.hint
 
 
-def test_names_are_found_in_any_case_or_answered_with_the_nearest():
+def test_names_match_in_any_case_and_errors_suggest_the_nearest():
     assert find_source(" Binance ") is SOURCES["binance"]
     with pytest.raises(UsageError, match="use bitstamp"):
         find_source("bitstam")
@@ -52,6 +52,6 @@ def test_names_are_found_in_any_case_or_answered_with_the_nearest():
         find_source("zzz")
 
 
-def test_help_names_every_exchange():
+def test_help_lists_every_exchange():
     option = get_type_hints(extract_data, include_extras=True)["exchange"].__metadata__[0]
     assert all(key in option.help for key in SOURCES)

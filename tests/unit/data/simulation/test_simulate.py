@@ -1,4 +1,4 @@
-"""The simulated market: as predictable as it says, and shaped like a real one."""
+"""The simulated market has the stated predictability and the stylised facts of real markets."""
 
 import hashlib
 
@@ -12,7 +12,7 @@ from cryptoml.errors import UsageError
 
 
 def next_returns(simulation):
-    """(return of the next candle, its expectation), aligned."""
+    """Return (return of the next candle, its expectation), aligned."""
     returns = np.log(simulation.frame["close"]).diff().to_numpy()[1:]
     return returns, simulation.truth["expected_return"].to_numpy()[:-1]
 
@@ -24,13 +24,13 @@ def r2(returns, forecast):
 @pytest.mark.parametrize("signal", [0.01, 0.05, 0.3])
 def test_the_best_possible_r2_is_the_signal(signal):
     found = [r2(*next_returns(simulate(years=5, signal=signal, seed=seed))) for seed in range(12)]
-    # At 0.01 five years of hours scatter by 0.0015 (measured on 500 seeds), and by the root of the signal.
+    # At 0.01 and five years of hours the standard deviation is 0.0015 (500 seeds); it grows with the signal's root.
     scatter = 0.015 * np.sqrt(signal)
     assert np.abs(np.array(found) - signal).max() < 4 * scatter
     assert np.mean(found) == pytest.approx(signal, abs=4 * scatter / np.sqrt(12))
 
 
-def test_no_scaling_of_the_expectation_does_better():
+def test_no_scaling_of_the_expectation_improves_the_r2():
     for seed in range(5):
         returns, expected = next_returns(simulate(years=5, signal=0.05, seed=seed))
         assert (returns @ expected) / (expected @ expected) == pytest.approx(1, abs=0.2)
@@ -45,23 +45,23 @@ def test_the_predictable_part_has_mean_0_and_variance_1():
     assert known.size == shocks.size - process.SEEN_SHOCKS + 1
 
 
-def test_the_expectation_is_a_function_of_what_was_seen():
-    """Other shocks from some candle on change no expectation known before it closed."""
+def test_the_expectation_depends_only_on_past_shocks():
+    """Changing the shocks from a candle on changes no expectation at earlier candles."""
     shocks = process.draw_shocks(500, np.random.default_rng(1))
     other = shocks.copy()
     other[200:] *= -3
-    # The expectation at position i is made from the shocks i .. i+5.
+    # The expectation at position i is computed from the shocks i to i + 5.
     before, after = process.predictable(shocks), process.predictable(other)
     assert (before[:195] == after[:195]).all()
     assert before[195] != after[195]
 
 
-def test_part_of_it_is_linear_and_part_is_not():
+def test_the_predictable_part_has_a_linear_and_a_nonlinear_component():
     returns, expected = next_returns(simulate(years=5, signal=0.05, seed=3))
     known = expected / simulate(years=5, signal=0.05, seed=3).truth["volatility"].to_numpy()[:-1]
     scaled = returns / pd.Series(np.abs(returns)).ewm(span=24).mean().to_numpy()
     past = np.column_stack([scaled[2 - lag : scaled.size - lag] for lag in range(3)])
-    # scaled[i] is the candle after row i, so row i + 1 has seen it.
+    # scaled[i] belongs to the candle after row i, so it is known at row i + 1.
     seen = known[3 : 3 + len(past) - 1]
     weights, residual, *_ = np.linalg.lstsq(past[: len(seen)], seen, rcond=None)
     assert (weights < 0).all()
@@ -85,7 +85,7 @@ def test_tails_are_fat_and_volatility_clusters():
     frame = simulate(years=5, seed=5).frame
     returns = np.log(frame["close"]).diff().dropna()
     assert returns.kurt() > 3
-    # Clustering alone makes tails; the shocks have some of their own (3 in theory).
+    # Clustering alone makes the tails fat; the shocks add an excess kurtosis of 3 (in theory).
     assert pd.Series(process.draw_shocks(200_000, np.random.default_rng(5))).kurt() > 1.5
     size = returns.abs()
     assert size.autocorr(1) > 0.15
@@ -93,7 +93,7 @@ def test_tails_are_fat_and_volatility_clusters():
     assert returns.std() * np.sqrt(365.25 * 24) == pytest.approx(0.8, abs=0.25)
 
 
-def test_volatility_and_volume_follow_the_hour_and_the_weekend():
+def test_volatility_and_volume_depend_on_the_hour_and_the_weekend():
     frame = simulate(years=5, seed=6).frame
     size = np.log(frame["close"]).diff().abs()
     for series in (size, frame["volume"]):
@@ -103,12 +103,12 @@ def test_volatility_and_volume_follow_the_hour_and_the_weekend():
         assert series[weekend].median() < 0.9 * series[~weekend].median()
 
 
-def test_volume_follows_volatility():
+def test_volume_grows_with_volatility_and_with_the_return():
     simulation = simulate(years=2, seed=6)
     frame = simulation.frame
     width = np.log(frame["high"] / frame["low"])
     assert width.corr(frame["volume"], method="spearman") > 0.5
-    # At equal volatility, a larger move has more volume, too.
+    # At equal volatility, a larger return has a higher volume.
     volatility = simulation.truth["volatility"].shift()
     surprise = np.log(frame["close"]).diff().abs() / volatility
     assert surprise.corr(frame["volume"] / volatility**1.2, method="spearman") > 0.3
@@ -125,15 +125,15 @@ def test_candles_are_consistent(price):
     assert (frame["open"].to_numpy()[1:] == frame["close"].to_numpy()[:-1]).all()
 
 
-def test_the_range_is_that_of_a_brownian_path():
+def test_the_mean_range_is_that_of_a_brownian_path():
     simulation = simulate(years=5, seed=2)
     frame, width = simulation.frame, simulation.truth["volatility"].to_numpy()[:-1]
     log_range = np.log(frame["high"] / frame["low"]).to_numpy()[1:]
-    # Feller: the mean range of a Brownian path is sqrt(8 / pi) deviations.
+    # Feller (1951): the mean range of a Brownian path is sqrt(8 / pi) standard deviations.
     assert (log_range / width).mean() == pytest.approx(np.sqrt(8 / np.pi), rel=0.05)
 
 
-def test_the_index_is_the_grid():
+def test_the_index_is_a_regular_grid():
     simulation = simulate(interval="15m", candles=1_000, start="2022-05-01 12:00")
     index = simulation.frame.index
     assert index.equals(pd.date_range("2022-05-01 12:00", periods=1_000, freq="15min", tz="UTC", name="timestamp"))
@@ -143,7 +143,7 @@ def test_the_index_is_the_grid():
     assert list(simulation.frame.columns) == ["open", "high", "low", "close", "volume"]
 
 
-def test_years_become_candles_and_long_series_start_earlier():
+def test_years_are_converted_to_candles_and_long_series_start_earlier():
     assert len(simulate(years=5).frame) == 43_830
     assert simulate(years=5).frame.index[0] == pd.Timestamp("2019-01-01", tz="UTC")
     assert len(simulate(years=5, interval="1d").frame) == 1_826
@@ -152,7 +152,7 @@ def test_years_become_candles_and_long_series_start_earlier():
     assert long[0] < pd.Timestamp("2013-01-02", tz="UTC")
 
 
-def test_the_seed_decides():
+def test_the_seed_determines_the_result():
     first, again, other = (simulate(candles=500, signal=0.02, seed=seed) for seed in (3, 3, 4))
     pd.testing.assert_frame_equal(first.frame, again.frame, check_exact=True)
     pd.testing.assert_frame_equal(first.truth, again.truth, check_exact=True)
@@ -182,13 +182,13 @@ def test_the_seed_decides():
         {"years": 20, "interval": "1m"},
     ],
 )
-def test_what_makes_no_market_is_refused(options):
+def test_invalid_arguments_are_rejected(options):
     with pytest.raises(UsageError):
         simulate(**options)
 
 
 @pytest.mark.parametrize("name", ["sim.csv", "sim.csv.gz", "sim.parquet", "BTC.v2.csv"])
-def test_files(tmp_path, name):
+def test_candles_truth_and_readme_are_written(tmp_path, name):
     simulation = simulate(symbol="DEMO", candles=400, signal=0.02, seed=8)
     candles = tmp_path / "new" / name
     truth = write_simulation(simulation, candles)
@@ -217,7 +217,7 @@ def test_files(tmp_path, name):
     assert digest() == first
 
 
-def test_what_is_written_is_read_as_candles_without_a_complaint(tmp_path):
+def test_written_candles_are_read_without_findings(tmp_path):
     from cryptoml.data.candles import read_candles
 
     simulation = simulate(symbol="DEMO", years=1, signal=0.02, seed=8)
