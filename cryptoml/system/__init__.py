@@ -1,1 +1,1 @@
-"""What the machine and the project folder give: environment, files, locks, names, hosts, signals."""
+"""Access to the operating system and the project folder: environment, files, locks, hosts, proxies, signals."""

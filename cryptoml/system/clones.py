@@ -1,4 +1,4 @@
-"""What the git and DVC config of a project name, read as text: no subprocess, no heavy import."""
+"""Git and DVC remotes of a project, parsed from the config files without a subprocess or a heavy import."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from cryptoml.system.hosts import DEFAULT_HOST
 
 
 def dagshub_remote(folder: Path, host: str) -> str | None:
-    """The first git or DVC remote at `host` or at dagshub.com, such as "git remote origin"; None if there is none."""
-    wanted = {_hostname(host), _hostname(DEFAULT_HOST)}
+    """Return the first git or DVC remote at `host` or dagshub.com, such as "git remote origin"; None without one."""
+    hostnames = {_hostname(host), _hostname(DEFAULT_HOST)}
     for kind, name, url in (*_git_remotes(folder), *_dvc_remotes(folder)):
-        if _hostname(url) in wanted:
+        if _hostname(url) in hostnames:
             return f"{kind} remote {name}"
     return None
 
@@ -27,13 +27,13 @@ def _git_remotes(folder: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _dvc_remotes(folder: Path) -> Iterator[tuple[str, str, str]]:
-    """Those of the DVC project around `folder`, in the same git repository."""
-    for place in (folder, *folder.parents):
-        if (place / ".dvc").is_dir():
+    """Yield the remotes of the DVC project that contains `folder`, within the same git repository."""
+    for parent in (folder, *folder.parents):
+        if (parent / ".dvc").is_dir():
             for name in ("config", "config.local"):
-                yield from _remotes(place / ".dvc" / name, "DVC", ("endpointurl", "url"))
+                yield from _remotes(parent / ".dvc" / name, "DVC", ("endpointurl", "url"))
             return
-        if (place / ".git").exists():
+        if (parent / ".git").exists():
             return
 
 
@@ -45,27 +45,27 @@ def _remotes(path: Path, kind: str, options: tuple[str, ...]) -> Iterator[tuple[
         # git and DVC report a damaged config themselves.
         return
     for section in parser.sections():
-        found = re.fullmatch(r"""'?remote "(.+)"'?""", section)
-        for option in options if found else ():
+        match = re.fullmatch(r"""'?remote "(.+)"'?""", section)
+        for option in options if match else ():
             if url := parser.get(section, option, fallback=None):
-                yield kind, found[1] if found else "", url
+                yield kind, match[1] if match else "", url
 
 
 def _git_config(folder: Path) -> Path | None:
-    """The config of the repository around `folder`; that of a linked worktree is the main repository's."""
-    for place in (folder, *folder.parents):
-        entry = place / ".git"
+    """Return the config of the repository that contains `folder`; for a linked worktree, of its main repository."""
+    for parent in (folder, *folder.parents):
+        entry = parent / ".git"
         if entry.is_dir():
             return entry / "config"
         if entry.is_file():
-            return _linked_config(place, entry)
+            return _linked_config(parent, entry)
     return None
 
 
-def _linked_config(place: Path, entry: Path) -> Path | None:
+def _linked_config(worktree: Path, entry: Path) -> Path | None:
     try:
         target = entry.read_text(encoding="utf-8").strip().removeprefix("gitdir:").strip()
-        folder = place / target
+        folder = worktree / target
         common = folder / "commondir"
         return (folder / common.read_text(encoding="utf-8").strip() if common.is_file() else folder) / "config"
     except (OSError, UnicodeDecodeError):
@@ -73,10 +73,10 @@ def _linked_config(place: Path, entry: Path) -> Path | None:
 
 
 def _hostname(url: str) -> str:
-    """Host and explicit port; git also takes user@host:path."""
+    """Return the host and an explicit, non-default port; git also accepts user@host:path."""
     if "://" not in url:
-        found = re.match(r"(?:[^/@]+@)?([\w.-]+):", url)
-        return found[1].lower() if found else ""
+        match = re.match(r"(?:[^/@]+@)?([\w.-]+):", url)
+        return match[1].lower() if match else ""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port not in (None, 443, 22) else ""

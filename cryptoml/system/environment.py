@@ -1,7 +1,7 @@
-"""What a process needs from its surroundings: a user name, a home, a temporary folder. Missing ones are replaced.
+"""Provides a user name, a home folder and a temporary folder for the process if they are missing.
 
-Containers and schedulers start commands under user ids without a name, without HOME, or with folders that cannot be
-written. MLflow, DVC, matplotlib and git expect all of these. `prepare` runs once, before anything heavy is imported.
+Containers and schedulers may run commands under a user id without a name, without HOME, or with read-only folders;
+MLflow, DVC, matplotlib and git need all of these. `prepare` runs once, before heavy imports.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptoml.errors import AccessError, ConfigError
 
-# Folders below the home that libraries write to, and the variables that move them elsewhere.
+# Variables that relocate the folders in the home folder that libraries write to.
 HOME_FOLDERS = {
     "XDG_CACHE_HOME": ".cache",
     "XDG_CONFIG_HOME": ".config",
@@ -20,15 +20,15 @@ HOME_FOLDERS = {
     "XDG_DATA_HOME": ".local/share",
     "MPLCONFIGDIR": ".config/matplotlib",
 }
-# Where Python looks for a temporary folder, after those that the environment names.
+# Where Python looks for a temporary folder, after those named in the environment.
 USUAL_FOLDERS = ("/tmp", "/var/tmp", "/usr/tmp")
 
 
 def prepare() -> None:
-    """Give this process and its children a user name, a home and a temporary folder where these are missing.
+    """Set a user name, a home folder and a temporary folder for this process and its children if they are missing.
 
-    A home that exists and cannot be written stays HOME, as credentials may be read from it; only the folders that
-    libraries write to move. Raises AccessError where no temporary folder can be written.
+    A read-only home folder stays HOME, because credentials may be read from it; only the folders that libraries write
+    to are relocated. Raises AccessError if no temporary folder is writable.
     """
     _use_temporary_folder()
     if not _user_is_known():
@@ -37,15 +37,15 @@ def prepare() -> None:
     if home is None:
         os.environ["HOME"] = str(private_folder("home"))
     else:
-        for variable, place in HOME_FOLDERS.items():
-            if variable not in os.environ and not can_create(home / place):
-                os.environ[variable] = str(private_folder("home") / place)
+        for variable, folder in HOME_FOLDERS.items():
+            if variable not in os.environ and not can_create(home / folder):
+                os.environ[variable] = str(private_folder("home") / folder)
 
 
 def private_folder(name: str) -> Path:
-    """A folder of this user alone below the temporary folder; made when it is missing.
+    """Return a private folder of this user in the temporary folder; creates it if it is missing.
 
-    Where another user owns the usual place, a new folder is made for this process.
+    If another user owns the usual path, a new folder is created for this process.
     """
     root = Path(tempfile.gettempdir()) / f"cryptoml-{_user_id()}"
     try:
@@ -61,23 +61,23 @@ def private_folder(name: str) -> Path:
 
 
 def is_writable(path: Path) -> bool:
-    """Whether this process may write to `path`, by its effective rights, which a container may have raised."""
+    """Return whether this process may write to `path`, by its effective user id."""
     right = os.W_OK | os.X_OK if path.is_dir() else os.W_OK
     return os.access(path, right, effective_ids=os.access in os.supports_effective_ids)
 
 
 def can_create(path: Path) -> bool:
-    """Whether `path` is a writable folder, or could be made as one."""
+    """Return whether `path` is a writable folder, or could be created as one."""
     try:
         nearest = next(folder for folder in (path, *path.parents) if folder.exists())
         return nearest.is_dir() and is_writable(nearest)
     except (OSError, StopIteration):
-        # A folder above it must not even be searched.
+        # Permission to look into a parent folder is missing.
         return False
 
 
 def _home() -> Path | None:
-    """The home folder, or None where there is none that this user may enter, such as root's for another user."""
+    """Return the home folder; None if it does not exist or this user has no access to it."""
     try:
         home = Path.home()
         return home if home.is_dir() else None
@@ -95,28 +95,28 @@ def _user_is_known() -> bool:
 
 
 def _use_temporary_folder() -> None:
-    """Leave the choice to Python, which skips folders it cannot write, but refuse its last resort, the current one."""
+    """Use the temporary folder that Python chooses, but not its last resort, the current folder."""
     try:
         chosen = Path(tempfile.gettempdir())
     except FileNotFoundError:
         chosen = None
-    named = os.environ.get("TMPDIR")
-    here = _current_folder()
+    tmpdir = os.environ.get("TMPDIR")
+    cwd = _current_folder()
     # The current folder may be a temporary folder itself.
-    usual = {Path(os.path.realpath(place)) for place in (*_named_folders(), *USUAL_FOLDERS)}
-    if chosen is None or (chosen == here and here not in usual):
+    candidates = {Path(os.path.realpath(folder)) for folder in (*_named_folders(), *USUAL_FOLDERS)}
+    if chosen is None or (chosen == cwd and cwd not in candidates):
         tempfile.tempdir = None
         raise AccessError(
-            f"no temporary folder can be written: {', '.join((*_named_folders(), *USUAL_FOLDERS))}.",
-            hint="name a writable folder: TMPDIR=/some/folder cryptoml ...",
+            f"no temporary folder is writable: {', '.join((*_named_folders(), *USUAL_FOLDERS))}.",
+            hint="set a writable folder: TMPDIR=/some/folder cryptoml ...",
         )
-    if named is not None:
-        # Children that do not look as Python does get the same folder.
+    if tmpdir is not None:
+        # So that children that use TMPDIR without checking it get the same folder.
         os.environ["TMPDIR"] = str(chosen)
 
 
 def _named_folders() -> tuple[str, ...]:
-    return tuple(place for name in ("TMPDIR", "TEMP", "TMP") if (place := os.environ.get(name)))
+    return tuple(folder for name in ("TMPDIR", "TEMP", "TMP") if (folder := os.environ.get(name)))
 
 
 def _current_folder() -> Path:

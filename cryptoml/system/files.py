@@ -20,7 +20,7 @@ LOCK_TIMEOUT_S = 120.0
 
 @contextmanager
 def translate_os_errors(path: Path) -> Iterator[None]:
-    """Raise an OSError about `path` as the error that `os_error` returns."""
+    """Re-raise an OSError about `path` as the error returned by `os_error`."""
     try:
         yield
     except OSError as error:
@@ -28,7 +28,7 @@ def translate_os_errors(path: Path) -> Iterator[None]:
 
 
 def os_error(error: OSError, path: Path) -> CryptomlError:
-    """Translate `error`: AccessError when permission is missing, else UnavailableError."""
+    """Translate `error` to AccessError if a permission is missing, else to UnavailableError."""
     where = error.filename or path
     reason = (error.strerror or str(error)).lower()
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -46,12 +46,11 @@ def locked(
     on_wait: Callable[[], None] | None = None,
     busy: Callable[[], CryptomlError] | None = None,
 ) -> Iterator[None]:
-    """Hold the file lock at `path`, which ends with its process; raises UnavailableError after `timeout_s` seconds.
+    """Hold the file lock at `path`, which is released when its process ends.
 
-    on_wait: called once when another process holds the lock and there is time to wait.
-    busy: returns the error to raise in place of the UnavailableError.
-
-    Raises what `os_error` returns for a lock file that cannot be opened.
+    on_wait: called once if another process holds the lock and `timeout_s` is positive. busy: returns the error to raise
+    in place of UnavailableError. Raises UnavailableError if the lock is still held after `timeout_s` seconds, and the
+    error of `os_error` if the lock file cannot be opened.
     """
     from filelock import FileLock
 
@@ -77,7 +76,7 @@ def locked(
 
 
 def write_atomically(path: Path, text: str, *, private: bool = False) -> None:
-    """Replace `path` by a file with `text` in UTF-8; only its owner can read a `private` one (mode 0600)."""
+    """Write `text` to `path` in UTF-8, atomically; `private` makes the file readable only by its owner (mode 0600)."""
     with replacing(path) as part:
         if private:
             part.touch(mode=0o600, exist_ok=False)
@@ -86,12 +85,12 @@ def write_atomically(path: Path, text: str, *, private: bool = False) -> None:
 
 @contextmanager
 def replacing(path: Path, *, part: Path | None = None) -> Iterator[Path]:
-    """Give the path of a temporary file to write, which replaces `path` once it has reached the disk.
+    """Yield the path of a temporary file, which is synced to disk and replaces `path` at the end of the block.
 
-    A crash leaves either the old file or the complete new one. After an error, `path` is unchanged and the temporary
-    file is removed. A link at `path` is replaced; its target is not written.
+    After a crash, `path` is either the old file or the complete new one. After an error, `path` is unchanged and the
+    temporary file is removed. A symbolic link at `path` is replaced; its target is unchanged.
 
-    part: the temporary file, `.NAME.PID.part` in the same folder by default.
+    part: the temporary file, by default `.NAME.PID.part` in the same folder.
     """
     if part is None:
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -121,10 +120,10 @@ def _acquired(lock: BaseFileLock, *, timeout_s: float) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make new names in `folder` survive a power cut, where the system lets folders be opened."""
+    """Sync `folder` to disk, so that files created in it survive a power failure; no-op if the system has no way to."""
     if os.name == "posix":
-        number = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(number)
+            os.fsync(descriptor)
         finally:
-            os.close(number)
+            os.close(descriptor)

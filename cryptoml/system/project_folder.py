@@ -1,4 +1,4 @@
-"""Which folder is the project's."""
+"""Finds the project folder."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ PROJECT_MARKS = (".cryptoml", ".dvc", ".git")
 
 
 def find_project(*, environ: Mapping[str, str], cwd: Path | None = None) -> Path:
-    """The project folder, absolute: CRYPTOML_PROJECT_DIR, else the nearest marked one, else `cwd`."""
-    named = environ.get(VARIABLE)
-    if named:
-        folder = Path(expand_variables(named, environ, name=VARIABLE)).resolve()
+    """Return the absolute project folder: CRYPTOML_PROJECT_DIR, else the nearest marked folder, else `cwd`."""
+    value = environ.get(VARIABLE)
+    if value:
+        folder = Path(expand_variables(value, environ, name=VARIABLE)).resolve()
         if not folder.is_dir():
             raise ConfigError(f"{VARIABLE}: {folder} is not a folder.")
         return folder
     here = (cwd or Path.cwd()).resolve()
     home = Path.home().resolve()
     for folder in (here, *here.parents):
-        # A marked home folder (dotfiles under git) is not the project of everything below it.
+        # A home folder with a mark, such as dotfiles under git, is not the project of the folders in it.
         if (folder != home or folder == here) and any((folder / mark).exists() for mark in PROJECT_MARKS):
             return folder
     return here

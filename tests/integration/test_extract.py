@@ -258,7 +258,7 @@ def test_a_proxy_that_is_away_is_named_with_the_way_past_it(standin, tmp_path, m
     monkeypatch.setenv("http_proxy", gone.url)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    with pytest.raises(UnavailableError, match=f"not reached through the proxy {gone.url}") as caught:
+    with pytest.raises(UnavailableError, match=f"not reachable through the proxy {gone.url}") as caught:
         fetch(standin, tmp_path / "raw")
     assert "NO_PROXY=127.0.0.1 " in caught.value.hint
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")

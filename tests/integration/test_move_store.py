@@ -401,10 +401,10 @@ def test_an_older_schema_is_migrated_in_a_copy_only(old: OldStore, new: Settings
         ("sqlite:///plain.db", ConfigError, "plain.db: this database is not MLflow's"),
         ("mlflow.db", UsageError, "cannot be copied from this kind of store"),
         ("sqlite:///other.db", UsageError, "this is the store in use"),
-        ("http://[abc", UsageError, "this is not an address"),
-        ("http://host:port", UsageError, "this is not an address"),
+        ("http://[abc", UsageError, "invalid address"),
+        ("http://host:port", UsageError, "invalid address"),
         ("http://me:secret@example.org", UsageError, "holds a user name or password"),
-        ("https://ada:pa55@[bad", UsageError, "this is not an address"),
+        ("https://ada:pa55@[bad", UsageError, "invalid address"),
     ],
 )
 def test_a_source_that_cannot_be_one_is_refused(new: Settings, address: str, error: Any, words: str) -> None:

@@ -1,4 +1,4 @@
-"""The laws of the simulated market: volatility, the predictable part of returns, candles and volume."""
+"""The stochastic process of the simulated market: volatility, the predictable part of returns, candles, volume."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 YEAR_S = 365.25 * 86_400
 
 _YEARLY_VOLATILITY = 0.8
-# (half-life in days, deviation) of the parts of log volatility.
+# (half-life in days, standard deviation) of the components of log volatility.
 _VOLATILITY_PARTS = ((0.4, 0.30), (12.0, 0.40))
 _DAILY_SWING = 0.25
 _BUSIEST_HOUR = 15.0
@@ -23,38 +23,41 @@ _WEEKEND_QUIET = 0.25
 _TAIL_FREEDOM = 6.0
 _UNIT_VARIANCE = math.sqrt((_TAIL_FREEDOM - 2) / _TAIL_FREEDOM)
 
-# Weights of the last shocks in the linear part of g: a fall tends to be followed by a rise.
+# Weights of the last shocks in the linear part of g: negative, for mean reversion.
 _REVERSAL = (-0.8, -0.5, -0.3)
 _LINEAR_SHARE = 0.8
-# The other part is the last shock times the trend of those before it: after a rise it runs on, after a fall
-# it turns.
+# The nonlinear part is the last shock times the trend of the earlier ones: momentum in an uptrend, reversal in a
+# downtrend.
 SEEN_SHOCKS = 6
 
 _MEAN_VOLUME = 1_000.0
 
 
 def draw_shocks(count: int, rng: np.random.Generator) -> Array:
-    """`count` independent Student t shocks of variance 1."""
+    """Return `count` independent Student t shocks with variance 1."""
     shocks: Array = rng.standard_t(_TAIL_FREEDOM, count) * _UNIT_VARIANCE
     return shocks
 
 
 def volatility_path(opened_s: NDArray[np.int64], interval_s: int, rng: np.random.Generator) -> Array:
-    """Deviation of each candle's log return: a slow and a quick wave, the hour and the weekend."""
+    """Return the volatility of each candle's log return: a slow and a fast component, the hour and the weekend.
+
+    opened_s: open times, seconds since 1970, UTC.
+    """
     import numpy as np
     from scipy.signal import lfilter
 
     log_volatility = np.zeros(opened_s.size)
     for half_life_days, deviation in _VOLATILITY_PARTS:
-        memory = 0.5 ** (interval_s / (half_life_days * 86_400))
-        news = rng.standard_normal(opened_s.size)
-        news[1:] *= math.sqrt(1 - memory**2)
-        # exp(-deviation**2) keeps the mean square of the wave's exponential at 1.
-        log_volatility += deviation * lfilter([1.0], [1.0, -memory], news) - deviation**2
+        decay = 0.5 ** (interval_s / (half_life_days * 86_400))
+        innovations = rng.standard_normal(opened_s.size)
+        innovations[1:] *= math.sqrt(1 - decay**2)
+        # Subtracting deviation**2 keeps the mean square of the component's exponential at 1.
+        log_volatility += deviation * lfilter([1.0], [1.0, -decay], innovations) - deviation**2
     if interval_s < 86_400:
         hour = opened_s % 86_400 / 3_600
         log_volatility += _DAILY_SWING * np.cos((hour - _BUSIEST_HOUR) * (2 * np.pi / 24))
-    # 1970-01-01 was a Thursday: Saturday and Sunday are days 2 and 3 of a week that starts with it.
+    # 1970-01-01 was a Thursday, so Saturday and Sunday are days 2 and 3 of the weeks since.
     weekend = np.isin(opened_s // 86_400 % 7, (2, 3))
     log_volatility -= _WEEKEND_QUIET * weekend
     volatility: Array = _YEARLY_VOLATILITY * math.sqrt(interval_s / YEAR_S) * np.exp(log_volatility)
@@ -62,10 +65,10 @@ def volatility_path(opened_s: NDArray[np.int64], interval_s: int, rng: np.random
 
 
 def predictable(shocks: Array) -> Array:
-    """g of every candle from the shocks of the six before it; mean 0, variance 1.
+    """Return g for every candle, from the shocks of the previous six; mean 0, variance 1.
 
-    Exact, because the shocks are independent, symmetric and of variance 1, so that the two parts are
-    uncorrelated and each has variance 1.
+    The mean and variance are exact: the shocks are independent and symmetric with variance 1, so the two parts are
+    uncorrelated, each with variance 1 before weighting.
     """
     import numpy as np
 
@@ -82,7 +85,7 @@ def predictable(shocks: Array) -> Array:
 
 
 def _bounded_variance() -> float:
-    """Variance of tanh(shock), by quadrature over the density of Student's t."""
+    """Return the variance of tanh(shock), by quadrature over the density of Student's t."""
     from scipy.integrate import quad
 
     nu = _TAIL_FREEDOM
@@ -96,10 +99,10 @@ def _bounded_variance() -> float:
 
 
 def candles(returns: Array, volatility: Array, price: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Candles whose closes follow `returns`, with the highs, lows and volumes of a path between them.
+    """Return candles whose closes follow `returns`, with random highs, lows and volumes; `price` is the first open.
 
-    High and low are drawn from the law of the extremes of a Brownian path from open to close (the inverse of
-    `P(max > m) = exp(-2 m (m - r) / volatility**2)`).
+    High and low are drawn from the distribution of the extremes of a Brownian bridge from open to close: the inverse of
+    `P(max > m) = exp(-2 m (m - r) / volatility**2)`.
     """
     import numpy as np
     import pandas as pd
@@ -116,7 +119,7 @@ def candles(returns: Array, volatility: Array, price: float, rng: np.random.Gene
         "close": log_close,
     }
     prices = pd.DataFrame({name: price * np.exp(values) for name, values in columns.items()})
-    # Eight digits of the lowest price: finer than any exchange, and short enough to read.
+    # Eight significant digits of the lowest price: finer than the ticks of exchanges.
     decimals = int(np.clip(7 - math.floor(math.log10(prices["low"].min())), 2, 15))
     frame = prices.round(decimals)
     frame["volume"] = _volume(returns, volatility, rng).round(4)
@@ -124,7 +127,7 @@ def candles(returns: Array, volatility: Array, price: float, rng: np.random.Gene
 
 
 def _volume(returns: Array, volatility: Array, rng: np.random.Generator) -> Array:
-    """Traded volume: grows with volatility and with the size of the return, with noise of its own."""
+    """Return the volume, which grows with volatility and with the size of the return, plus noise."""
     import numpy as np
 
     typical = float(np.median(volatility))

@@ -1,9 +1,8 @@
-"""Simulated candles whose predictability is known: to show the tool, and to test models against the truth.
+"""Simulated candles with a known predictability, for demonstrations and for tests of models against the truth.
 
-Every candle's log return is `volatility * (sqrt(signal) * g + sqrt(1 - signal) * shock)`. The volatility of
-the next candle is known beforehand and owes nothing to the shocks; `g` is a function of the shocks seen so
-far, of mean 0 and variance 1. So `signal` is exactly the share of the variance of returns that can be
-forecast.
+The log return of a candle is `volatility * (sqrt(signal) * g + sqrt(1 - signal) * shock)`. The volatility is known in
+advance and independent of the shocks; `g` is a function of the previous shocks with mean 0 and variance 1. So `signal`
+is exactly the predictable share of the variance of returns.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ MOST_CANDLES = 10_000_000
 MOST_YEARS = 20
 
 _DEFAULT_START = "2019-01-01"
-# Candles of the future would be refused as unfinished; long series start earlier instead.
+# Candles in the future would be rejected as incomplete, so long series start earlier instead.
 _LATEST_END = "2025-01-01"
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """Simulated candles and the truth behind them, on the same index `timestamp` (open time, UTC).
+    """Simulated candles and their true model, on the same index `timestamp` (open time, UTC).
 
-    `frame`: open high low close volume. `truth`: `expected_return`, the mean of the *next* candle's log
-    return given everything up to and with the row's own candle, and `volatility`, the deviation around it.
+    frame: open high low close volume. truth: `expected_return`, the mean of the *next* candle's log return given all
+    candles up to and including the row's own, and `volatility`, the standard deviation around it.
     """
 
     frame: pd.DataFrame
@@ -57,13 +56,13 @@ def simulate(
     start: str | None = None,
     price: float = 10_000.0,
 ) -> Simulation:
-    """Simulate a market of `years` or `candles` whose returns are predictable to the share `signal`.
+    """Simulate `years` or `candles` of a market with the predictable share `signal` of the variance of returns.
 
-    `signal` is the best possible R2 on the next candle's log return, from 0 (a random walk: no forecast has
-    any skill) to 0.5. Volatility clusters, swings with the hour and rests at the weekend; shocks are Student
-    t; volume follows volatility and the size of the shock. The first candle opens at `price`. `start` is
-    2019-01-01, or earlier where a long series would otherwise reach beyond 2024. The same arguments give the
-    same numbers. Raises UsageError for arguments that make no market.
+    signal: the best possible R2 on the next candle's log return, from 0 (a random walk, on which no forecast has skill)
+    to 0.5. price: the open of the first candle. start: by default 2019-01-01, or earlier if the series would otherwise
+    end after 2024. Volatility clusters, varies with the hour and is lower at weekends; shocks have a Student t
+    distribution; volume grows with volatility and the size of the return. The same arguments give the same numbers.
+    Raises UsageError for invalid arguments.
     """
     import numpy as np
     import pandas as pd
@@ -75,7 +74,7 @@ def simulate(
 
     index = _index(start, count, step)
     opened_s = index.as_unit("s").astype("int64").to_numpy()
-    # One more than the candles shown: the truth of the last row is about the candle after it.
+    # One more than the candles: the truth of the last row describes the candle after it.
     volatility = process.volatility_path(np.append(opened_s, opened_s[-1] + step.seconds), step.seconds, rng)
     shocks = process.draw_shocks(count + process.SEEN_SHOCKS, rng)
 
@@ -89,11 +88,11 @@ def simulate(
 
 
 def write_simulation(simulation: Simulation, path: str | Path) -> Path:
-    """Write candles to `path` (CSV, CSV.gz or Parquet), and beside them the truth and a note.
+    """Write candles to `path` (CSV, CSV.gz or Parquet), and the truth and a README to the same folder.
 
-    The candles have a `symbol` column. `<stem>.truth.csv` holds timestamp, expected_return and volatility;
-    `<stem>.README.txt` says that the candles are simulated. The same simulation gives the same bytes.
-    Returns the path of the truth. Raises DataError when a file cannot be written.
+    The candles have an additional column `symbol`. `<stem>.truth.csv` has the columns timestamp, expected_return and
+    volatility; `<stem>.README.txt` states that the candles are simulated. The same simulation gives the same bytes.
+    Returns the path of the truth. Raises DataError if a file cannot be written.
     """
     from cryptoml.data.candles import write_candles
 
@@ -101,44 +100,46 @@ def write_simulation(simulation: Simulation, path: str | Path) -> Path:
     stem = path.name.removesuffix(".gz")
     stem = stem[: stem.rfind(".")] if "." in stem.lstrip(".") else stem
     truth, note = path.with_name(f"{stem}.truth.csv"), path.with_name(f"{stem}.README.txt")
-    answers = simulation.truth.to_csv(float_format="%.10g", date_format="%Y-%m-%dT%H:%M:%SZ", lineterminator="\n")
+    truth_csv = simulation.truth.to_csv(float_format="%.10g", date_format="%Y-%m-%dT%H:%M:%SZ", lineterminator="\n")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_candles(simulation.frame.assign(symbol=simulation.symbol), path)
-        write_atomically(truth, answers)
+        write_atomically(truth, truth_csv)
         write_atomically(note, _note(simulation, path.name, truth.name))
     except OSError as error:
         raise DataError(
-            f"{error.filename or path}: cannot be written ({error.strerror}).",
-            hint="choose a folder that you may write to, with room left.",
+            f"{error.filename or path}: cannot be written: {error.strerror}.",
+            hint="choose a writable folder with free disk space",
         ) from error
     return truth
 
 
 def _count(years: float | None, candles: int | None, step: Interval) -> int:
     if (years is None) == (candles is None):
-        raise UsageError("A simulation needs a length.", hint="give either years or candles.")
+        raise UsageError(
+            "The length of the simulation is missing or ambiguous.", hint="use either --years or --candles"
+        )
     wanted = candles if candles is not None else (years or 0.0) * process.YEAR_S / step.seconds
     if not 2 <= wanted <= MOST_CANDLES or wanted * step.seconds > MOST_YEARS * process.YEAR_S * 1.001:
         raise UsageError(
             f"{wanted:,.0f} candles of {step.label} cannot be simulated.",
-            hint=f"ask for at least 2 candles, at most {MOST_CANDLES:,}, and at most {MOST_YEARS} years.",
+            hint=f"use 2 to {MOST_CANDLES:,} candles and at most {MOST_YEARS} years",
         )
     return round(wanted)
 
 
 def _check(symbol: str, signal: float, seed: int, price: float) -> None:
     if not symbol.strip():
-        raise UsageError("The symbol is empty.", hint="name the market, for example SIM.")
+        raise UsageError("The symbol is empty.", hint="name the market, such as SIM")
     if not 0 <= signal <= HIGHEST_SIGNAL:
         raise UsageError(
-            f"The signal is {signal}, the best possible R2 on returns.",
-            hint=f"use 0 (a random walk) to {HIGHEST_SIGNAL}; 0.01 is a strong real market.",
+            f"Invalid signal {signal}: the best possible R2 on returns is from 0 to {HIGHEST_SIGNAL}.",
+            hint="use 0 for a random walk; 0.01 is high for a real market",
         )
     if seed < 0:
-        raise UsageError(f"The seed is {seed}.", hint="use a whole number from 0 up.")
+        raise UsageError(f"Invalid seed {seed}.", hint="use a whole number, at least 0")
     if not 1e-6 <= price <= 1e9:
-        raise UsageError(f"The first price is {price}.", hint="use a price from 0.000001 to 1,000,000,000.")
+        raise UsageError(f"Invalid first price {price}.", hint="use a price from 0.000001 to 1,000,000,000")
 
 
 def _index(start: str | None, count: int, step: Interval) -> pd.DatetimeIndex:
@@ -153,20 +154,20 @@ def _index(start: str | None, count: int, step: Interval) -> pd.DatetimeIndex:
             first = given.tz_localize("UTC") if given.tzinfo is None else given.tz_convert("UTC")
         return pd.date_range(first, periods=count, freq=step.timedelta, name="timestamp", unit="ns")
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"No candles can start at {start!r} ({error}).", hint="use a date like 2019-01-01.") from error
+        raise UsageError(f"Invalid start {start!r} ({error}).", hint="use a date like 2019-01-01") from error
 
 
 def _note(simulation: Simulation, candles: str, truth: str) -> str:
     frame = simulation.frame
     best = "the best possible R2 on the next candle's log return; 0 is a random walk"
     return (
-        f"{candles}: SIMULATED candles. No market ever traded at these prices.\n\n"
+        f"{candles}: SIMULATED candles, not prices of a real market.\n\n"
         f"symbol    {simulation.symbol}\n"
         f"interval  {simulation.interval.label}\n"
         f"candles   {len(frame)}, {frame.index[0]:%Y-%m-%d %H:%M} to {frame.index[-1]:%Y-%m-%d %H:%M} UTC\n"
         f"signal    {simulation.signal} ({best})\n"
         f"seed      {simulation.seed}\n\n"
-        f"{truth} holds, for every candle, what the best possible forecast knew when it closed:\n"
-        "expected_return, the mean of the next candle's log return, and volatility, the deviation around\n"
-        "it. It is the answer sheet: never train on it.\n"
+        f"{truth} contains the best possible forecast at the close of each candle:\n"
+        "expected_return, the mean of the next candle's log return, and volatility, the standard deviation\n"
+        "around it. Use it only to evaluate models; never train on it.\n"
     )

@@ -1,4 +1,4 @@
-"""`.env` in the encodings of editors, and variables in addresses and folders."""
+"""Reading `.env` in the encodings of common editors, and expanding variables in addresses and folders."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TEXT = "CRYPTOML_AUTHOR=Zoë\nMLFLOW_EXPERIMENT_NAME=coins\n"
         TEXT.replace("\n", "\r\n").encode("utf-16"),
     ],
 )
-def test_every_marked_encoding_is_read_and_written_back_as_utf_8(tmp_path: Path, data: bytes) -> None:
+def test_a_file_with_a_byte_order_mark_is_read_and_written_back_as_utf_8(tmp_path: Path, data: bytes) -> None:
     (tmp_path / ".env").write_bytes(data)
     settings = load_settings(cwd=tmp_path)
     assert (settings.author, settings.experiment_name) == ("Zoë", "coins")
@@ -39,11 +39,11 @@ def test_every_marked_encoding_is_read_and_written_back_as_utf_8(tmp_path: Path,
     ("data", "words"),
     [
         (TEXT.encode("utf-16-le"), "without a byte-order mark"),
-        (TEXT.encode("latin-1"), "line 1: this is not UTF-8 text"),
+        (TEXT.encode("latin-1"), "line 1: not UTF-8 text"),
         (codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le")[:-1], "not UTF-16 text"),
     ],
 )
-def test_an_encoding_that_nobody_can_know_is_refused(tmp_path: Path, data: bytes, words: str) -> None:
+def test_an_unknown_encoding_is_rejected(tmp_path: Path, data: bytes, words: str) -> None:
     (tmp_path / ".env").write_bytes(data)
     with pytest.raises(ConfigError, match=words) as caught:
         load_settings(cwd=tmp_path)
@@ -65,12 +65,14 @@ def test_an_encoding_that_nobody_can_know_is_refused(tmp_path: Path, data: bytes
         ("a$", "a$"),
     ],
 )
-def test_variables_and_the_home_folder_are_replaced(text: str, result: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_and_the_home_folder_are_expanded(text: str, result: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     assert expand_variables(text, {"BUCKET": "models", "STORE": "/data/store"}, name="X") == result
 
 
-def test_settings_take_variables_from_dotenv_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_expand_variables_of_dotenv_and_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / ".env").write_text(
         "TEAM=quants\nCRYPTOML_ARTIFACT_ROOT=s3://models/$TEAM/${USER}\nMLFLOW_TRACKING_URI=$STORE\n"
     )

@@ -1,4 +1,4 @@
-"""A temporary folder and a home for a process: which are taken as they are, which are replaced."""
+"""Temporary and home folders of the process: which are kept and which are replaced."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def test_a_temporary_folder_may_be_the_current_folder(variable: str | None, tmp_
     assert done.stdout.strip() == str(folder)
 
 
-def test_a_home_that_this_user_may_not_enter_counts_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such as root's for a container's user: looking below it raises PermissionError, also for mere existence."""
+def test_a_home_folder_without_access_counts_as_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as the home folder of root: even testing whether a file in it exists raises PermissionError."""
 
     def denied(path: Path) -> bool:
         raise PermissionError(13, "Permission denied", str(path))

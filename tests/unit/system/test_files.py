@@ -1,4 +1,4 @@
-"""Replacing files atomically and locking them: what stays after errors, and what is reported."""
+"""Atomic replacement and locks of files, and their errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_a_lock_file_that_cannot_be_opened_is_reported(tmp_path: Path) -> None:
         pass
 
 
-def test_a_lock_that_another_holds_is_waited_for_and_reported(tmp_path: Path) -> None:
+def test_a_held_lock_is_waited_for_and_reported(tmp_path: Path) -> None:
     with (
         locked(tmp_path / "lock"),
         pytest.raises(UnavailableError, match="another process has held this lock"),
@@ -27,31 +27,31 @@ def test_a_lock_that_another_holds_is_waited_for_and_reported(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("timeout_s", "waits"), [(0.0, 0), (0.1, 1)])
-def test_a_caller_is_told_of_the_wait_once_and_names_the_error(tmp_path: Path, timeout_s: float, waits: int) -> None:
-    told: list[str] = []
+def test_on_wait_is_called_once_and_busy_gives_the_error(tmp_path: Path, timeout_s: float, waits: int) -> None:
+    waits_reported: list[str] = []
     with (
         locked(tmp_path / "lock"),
         pytest.raises(CheckFailedError, match="busy"),
         locked(
             tmp_path / "lock",
             timeout_s=timeout_s,
-            on_wait=lambda: told.append("waiting"),
+            on_wait=lambda: waits_reported.append("waiting"),
             busy=lambda: CheckFailedError("busy"),
         ),
     ):
         pass
-    assert told == ["waiting"] * waits
+    assert waits_reported == ["waiting"] * waits
 
 
-def test_a_free_lock_is_taken_without_a_word(tmp_path: Path) -> None:
-    told: list[str] = []
+def test_on_wait_is_not_called_for_a_free_lock(tmp_path: Path) -> None:
+    waits_reported: list[str] = []
     for _ in range(2):
-        with locked(tmp_path / "lock", timeout_s=0, on_wait=lambda: told.append("waiting")):
+        with locked(tmp_path / "lock", timeout_s=0, on_wait=lambda: waits_reported.append("waiting")):
             pass
-    assert told == []
+    assert waits_reported == []
 
 
-def test_an_error_leaves_the_old_file_and_no_temporary_one(tmp_path: Path) -> None:
+def test_after_an_error_the_old_file_remains_without_a_temporary_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
 
@@ -66,7 +66,7 @@ def test_an_error_leaves_the_old_file_and_no_temporary_one(tmp_path: Path) -> No
     assert path.read_text() == "old"
 
 
-def test_the_file_changes_only_after_the_block(tmp_path: Path) -> None:
+def test_the_file_is_replaced_at_the_end_of_the_block(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
     with replacing(path, part=tmp_path / "named") as part:
@@ -76,7 +76,7 @@ def test_the_file_changes_only_after_the_block(tmp_path: Path) -> None:
     assert not part.exists()
 
 
-def test_a_link_is_replaced_and_its_target_kept(tmp_path: Path) -> None:
+def test_a_symbolic_link_is_replaced_and_its_target_unchanged(tmp_path: Path) -> None:
     target, path = tmp_path / "target", tmp_path / "link"
     target.write_text("old")
     path.symlink_to(target)
@@ -85,7 +85,7 @@ def test_a_link_is_replaced_and_its_target_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("private", "mode"), [(True, 0o600), (False, 0o644)])
-def test_text_is_written_as_it_is_and_private_where_asked(tmp_path: Path, private: bool, mode: int) -> None:
+def test_text_is_written_unchanged_with_the_requested_mode(tmp_path: Path, private: bool, mode: int) -> None:
     before = os.umask(0o022)
     try:
         write_atomically(tmp_path / "file", "Ω\r\n", private=private)

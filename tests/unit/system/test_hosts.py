@@ -1,4 +1,4 @@
-"""A secret goes only to a host that is named in the same place, is trusted, or is dagshub.com."""
+"""A secret is sent only to hosts named by its own source, trusted hosts, and dagshub.com."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def set_up(folder: Path, monkeypatch: pytest.MonkeyPatch, *, dotenv: str, enviro
         (HOST.lower(), TOKEN),
     ],
 )
-def test_dagshubs_token_and_host_from_different_places_are_refused(tmp_path, monkeypatch, dotenv, environ):
+def test_a_dagshub_token_and_host_from_different_sources_are_rejected(tmp_path, monkeypatch, dotenv, environ):
     set_up(tmp_path, monkeypatch, dotenv=dotenv, environ=environ)
     settings = load_settings(cwd=tmp_path)
     with pytest.raises(AccessError, match=r"DAGSHUB_TOKEN comes from .*127\.0\.0\.1:9") as caught:
@@ -57,7 +57,7 @@ def test_dagshubs_token_and_host_from_different_places_are_refused(tmp_path, mon
         (HOST, TOKEN + HOST),
     ],
 )
-def test_dagshubs_token_goes_to_a_host_of_its_own_place_and_to_dagshub(tmp_path, monkeypatch, dotenv, environ):
+def test_a_dagshub_token_may_be_sent_to_a_host_of_its_own_source_and_to_dagshub(tmp_path, monkeypatch, dotenv, environ):
     set_up(tmp_path, monkeypatch, dotenv=dotenv, environ=environ)
     assert load_settings(cwd=tmp_path).dagshub_secret() == "k3y"
 
@@ -75,7 +75,7 @@ def test_dagshubs_token_goes_to_a_host_of_its_own_place_and_to_dagshub(tmp_path,
         (f"{HOST}DAGSHUB_USERNAME=ada\nDAGSHUB_REPO=coins\n", TOKEN),
     ],
 )
-def test_what_mlflow_would_send_to_a_host_named_elsewhere_is_refused(tmp_path, monkeypatch, dotenv, environ):
+def test_mlflow_credentials_for_a_host_from_another_source_are_rejected(tmp_path, monkeypatch, dotenv, environ):
     set_up(tmp_path, monkeypatch, dotenv=dotenv, environ=environ)
     with pytest.raises(AccessError, match=r"comes from .*127\.0\.0\.1:9.*Nothing was sent") as caught:
         load_settings(cwd=tmp_path).mlflow_credentials()
@@ -87,7 +87,7 @@ def test_what_mlflow_would_send_to_a_host_named_elsewhere_is_refused(tmp_path, m
 
 @pytest.mark.parametrize("spelling", ["HTTP://{}", "hTtp://{}", "' http://{}'", '"\\nhttp://{}\\t"', "'http://{} '"])
 @pytest.mark.parametrize("secret", ["MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD"])
-def test_no_spelling_of_an_address_avoids_the_check(tmp_path, monkeypatch, spelling, secret):
+def test_no_spelling_of_an_address_bypasses_the_check(tmp_path, monkeypatch, spelling, secret):
     dotenv = f"MLFLOW_TRACKING_URI={spelling.format(host_key(EVIL))}\n"
     set_up(tmp_path, monkeypatch, dotenv=dotenv, environ=f"{secret}=k3y\n")
     settings = load_settings(cwd=tmp_path)
@@ -99,14 +99,14 @@ def test_no_spelling_of_an_address_avoids_the_check(tmp_path, monkeypatch, spell
 
 
 @pytest.mark.parametrize("address", ["ht\ttp://h", "http://h\n.org", "http://h\0"])
-def test_an_address_with_control_characters_is_refused(address):
+def test_an_address_with_control_characters_is_rejected(address):
     with pytest.raises(ValueError, match="control characters"):
         normalize_address(address)
 
 
 @pytest.mark.parametrize("variable", ["MLFLOW_TRACKING_URI", "DAGSHUB_CLIENT_HOST", "CRYPTOML_EXCHANGE_URL"])
 @pytest.mark.parametrize("address", ["http://[::1", "https://ada:k3y@[::1", "http://h]"])
-def test_a_damaged_address_is_a_wrong_setting(tmp_path, monkeypatch, variable, address):
+def test_a_malformed_address_raises_a_config_error(tmp_path, monkeypatch, variable, address):
     set_up(tmp_path, monkeypatch, dotenv=f"{variable}={address}\n", environ="")
     with pytest.raises(ConfigError, match=variable) as caught:
         load_settings(cwd=tmp_path)
@@ -116,7 +116,7 @@ def test_a_damaged_address_is_a_wrong_setting(tmp_path, monkeypatch, variable, a
     assert "k3y" not in str(refused.value)
 
 
-def test_mlflows_own_file_of_credentials_is_a_secret_of_the_user(tmp_path, monkeypatch):
+def test_the_mlflow_credentials_file_is_a_secret_of_the_environment(tmp_path, monkeypatch):
     set_up(tmp_path, monkeypatch, dotenv=URI, environ="")
     assert load_settings(cwd=tmp_path).mlflow_credentials() is None
     file = Path("~/.mlflow/credentials").expanduser()
@@ -128,14 +128,14 @@ def test_mlflows_own_file_of_credentials_is_a_secret_of_the_user(tmp_path, monke
     assert load_settings(cwd=tmp_path).mlflow_credentials() is None
 
 
-def test_a_project_named_by_the_environment_is_no_more_trusted(tmp_path, monkeypatch):
+def test_a_project_folder_named_by_the_environment_is_not_trusted(tmp_path, monkeypatch):
     (tmp_path / "clone").mkdir()
     set_up(tmp_path / "clone", monkeypatch, dotenv=HOST, environ=f"{TOKEN}CRYPTOML_PROJECT_DIR={tmp_path}/clone\n")
     with pytest.raises(AccessError):
         load_settings().dagshub_secret()
 
 
-def test_a_clone_cannot_declare_trust(tmp_path):
+def test_dotenv_cannot_name_trusted_hosts(tmp_path):
     (tmp_path / ".env").write_text("CRYPTOML_TRUSTED_HOSTS=127.0.0.1:9\n")
     with pytest.raises(ConfigError, match="counts in the environment only"):
         load_settings(cwd=tmp_path)
@@ -152,18 +152,18 @@ def test_a_clone_cannot_declare_trust(tmp_path):
         "https://evil.example/?x=${HTTPS_PROXY}",
     ],
 )
-def test_a_clone_cannot_copy_a_secret_of_the_environment_into_an_address(tmp_path, monkeypatch, address):
+def test_dotenv_cannot_copy_a_secret_of_the_environment_into_an_address(tmp_path, monkeypatch, address):
     monkeypatch.setenv("HTTPS_PROXY", "http://ada:k3y@proxy.example")
     for name in ("DAGSHUB_TOKEN", "dagshub_token_backup", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD"):
         monkeypatch.setenv(name, "k3y")
     for setting in ("MLFLOW_TRACKING_URI", "DAGSHUB_CLIENT_HOST", "CRYPTOML_ARTIFACT_ROOT", "CRYPTOML_EXCHANGE_URL"):
         (tmp_path / ".env").write_text(f"{setting}={address}\n")
-        with pytest.raises(ConfigError, match=f"{setting} in .env: the variable") as caught:
+        with pytest.raises(ConfigError, match=f"{setting} in .env: the environment variable") as caught:
             load_settings(cwd=tmp_path)
         assert "k3y" not in str(caught.value)
 
 
-def test_a_secret_is_expanded_in_an_address_of_its_own_place(tmp_path, monkeypatch):
+def test_a_secret_is_expanded_in_an_address_of_its_own_source(tmp_path, monkeypatch):
     address = "postgresql://u:${PGPASSWORD}@db.example/mlflow"
     (tmp_path / ".env").write_text(f"PGPASSWORD=own\nMLFLOW_TRACKING_URI={address}\n")
     monkeypatch.setenv("PGPASSWORD", "k3y")
@@ -177,18 +177,18 @@ def test_a_secret_is_expanded_in_an_address_of_its_own_place(tmp_path, monkeypat
 def test_dotenv_cannot_change_an_address_of_the_environment(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("HUB=evil.example\n")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://$HUB")
-    with pytest.raises(ConfigError, match="the variable HUB in it is not set"):
+    with pytest.raises(ConfigError, match="the variable HUB is not set"):
         load_settings(cwd=tmp_path)
 
 
-def test_an_address_in_dotenv_that_is_overridden_need_not_expand(tmp_path, monkeypatch):
+def test_an_overridden_address_in_dotenv_need_not_be_expandable(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("MLFLOW_TRACKING_URI=https://x/${DAGSHUB_TOKEN}\n")
     monkeypatch.setenv("DAGSHUB_TOKEN", "k3y")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
     assert load_settings(cwd=tmp_path).mlflow_uri() == f"sqlite:///{tmp_path}/mlflow.db"
 
 
-def test_the_expanded_host_decides_who_gets_a_secret(tmp_path, monkeypatch):
+def test_the_host_check_uses_the_expanded_address(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "k3y")
     monkeypatch.setenv("USER", "evil")
     (tmp_path / ".env").write_text("MLFLOW_TRACKING_URI=https://$USER.example\n")
@@ -215,7 +215,7 @@ def test_the_expanded_host_decides_who_gets_a_secret(tmp_path, monkeypatch):
         ("", ""),
     ],
 )
-def test_a_host_that_libraries_could_read_differently_is_none(address, key):
+def test_an_address_that_libraries_may_parse_differently_has_no_host_key(address, key):
     assert host_key(address) == key
 
 
@@ -234,13 +234,13 @@ DVC = "[core]\n    remote = dagshub\n['remote \"dagshub\"']\n    url = {url}\n"
         ("../elsewhere", False),
     ],
 )
-def test_a_clone_of_dagshub_is_known_by_its_git_remote(tmp_path, url, found):
+def test_a_clone_from_dagshub_is_detected_by_its_git_remote(tmp_path, url, found):
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "config").write_text(GIT.format(url=url))
     assert dagshub_remote(tmp_path, EVIL) == ("git remote origin" if found else None)
 
 
-def test_a_linked_worktree_and_a_sub_folder_know_it_too(tmp_path):
+def test_a_linked_worktree_and_a_subfolder_are_detected_too(tmp_path):
     git = tmp_path / "main" / ".git"
     (git / "worktrees" / "w").mkdir(parents=True)
     (git / "config").write_text(GIT.format(url=f"{EVIL}/ada/coins.git"))
@@ -257,7 +257,7 @@ def test_a_linked_worktree_and_a_sub_folder_know_it_too(tmp_path):
         DVC.format(url="s3://dvc") + "    endpointurl = https://dagshub.com/a/b.s3\n",
     ],
 )
-def test_a_clone_of_dagshub_is_known_by_its_dvc_remote(tmp_path, config):
+def test_a_clone_from_dagshub_is_detected_by_its_dvc_remote(tmp_path, config):
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc" / "config").write_text(config)
     assert dagshub_remote(tmp_path, EVIL) == "DVC remote dagshub"
@@ -270,7 +270,7 @@ def clone_of(folder: Path) -> None:
     (folder / ".dvc" / "config").write_text(DVC.format(url="https://dagshub.com/ada/coins.dvc"))
 
 
-def test_an_unconnected_clone_makes_no_local_store(tmp_path, monkeypatch):
+def test_a_clone_without_set_up_creates_no_local_store(tmp_path, monkeypatch):
     clone_of(tmp_path)
     with pytest.raises(AccessError, match="DVC remote dagshub refers to DagsHub") as caught:
         load_settings(cwd=tmp_path).check_connected()
@@ -284,20 +284,20 @@ def test_an_unconnected_clone_makes_no_local_store(tmp_path, monkeypatch):
     load_settings(cwd=tmp_path).check_connected()
 
 
-def test_a_store_that_is_there_stays_in_use(tmp_path):
+def test_an_existing_store_remains_in_use(tmp_path):
     clone_of(tmp_path)
     (tmp_path / "mlflow.db").touch()
     load_settings(cwd=tmp_path).check_connected()
 
 
 @pytest.mark.parametrize("dotenv", ["DAGSHUB_REPO=ada/coins\n", "DAGSHUB_USERNAME=ada\n"])
-def test_half_a_set_up_makes_no_local_store(tmp_path, dotenv):
+def test_an_incomplete_set_up_creates_no_local_store(tmp_path, dotenv):
     (tmp_path / ".env").write_text(dotenv)
     with pytest.raises(AccessError, match="not complete"):
         load_settings(cwd=tmp_path).check_connected()
 
 
-def test_a_user_name_in_the_environment_does_not_stop_local_projects(tmp_path, monkeypatch):
+def test_a_user_name_in_the_environment_does_not_prevent_a_local_store(tmp_path, monkeypatch):
     monkeypatch.setenv("DAGSHUB_USERNAME", "ada")
     monkeypatch.setenv("DAGSHUB_TOKEN", "k3y")
     load_settings(cwd=tmp_path).check_connected()
@@ -305,8 +305,8 @@ def test_a_user_name_in_the_environment_does_not_stop_local_projects(tmp_path, m
 
 @pytest.mark.parametrize("name", ["MLFLOW_TRACKING_URI", "DAGSHUB_CLIENT_HOST"])
 @pytest.mark.parametrize("address", ["http://[bad", "https://ada:pa55@host:port/"])
-def test_a_malformed_address_is_an_error_of_the_settings(name, address, tmp_path, monkeypatch):
+def test_a_malformed_address_in_the_environment_raises_a_config_error(name, address, tmp_path, monkeypatch):
     monkeypatch.setenv(name, address)
-    with pytest.raises(ConfigError, match=f"{name}.*not an address") as caught:
+    with pytest.raises(ConfigError, match=f"{name}.*invalid address") as caught:
         load_settings(cwd=tmp_path)
     assert "pa55" not in str(caught.value)

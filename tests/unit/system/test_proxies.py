@@ -1,4 +1,4 @@
-"""The proxy of an address, as messages show it."""
+"""Proxies from the environment, and the messages that name them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ from cryptoml.system.proxies import bypass_hint, check_addresses, check_socks, p
         ("http://ada:secret@proxy.example.org:port", "http://proxy.example.org:port"),
     ],
 )
-def test_a_proxy_is_shown_without_its_password(named: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_shown_without_user_name_and_password(
+    named: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("https_proxy", named)
     monkeypatch.setenv("no_proxy", "internal.example.org")
     assert proxy_of("https://dagshub.com/api") == shown
     assert proxy_of("https://internal.example.org/") is None
 
 
-def test_the_hint_keeps_exempt_hosts_and_uses_the_variable_that_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hint_keeps_bypassed_hosts_and_uses_the_effective_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
@@ -44,19 +46,19 @@ def test_the_hint_keeps_exempt_hosts_and_uses_the_variable_that_counts(monkeypat
 
 
 @pytest.mark.parametrize("proxy", ["127.0.0.1:31x8", "http://ada:s3cret@proxy.example.org:99999", "http://", ":3128"])
-def test_an_address_that_is_no_proxy_is_named_by_its_variable(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_proxy_address_is_reported_with_its_variable(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", proxy)
-    with pytest.raises(ConfigError, match=r"^HTTPS_PROXY=.* not the address of a proxy") as caught:
+    with pytest.raises(ConfigError, match=r"^HTTPS_PROXY=.* invalid proxy address") as caught:
         check_addresses()
     assert "s3cret" not in str(caught.value)
     monkeypatch.setenv("https_proxy", "ada:s3cret@proxy.example.org:3128")
     check_addresses()
 
 
-def test_a_socks_proxy_without_its_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socks_proxy_without_its_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("all_proxy", "socks5://ada:s3cret@127.0.0.1:1080")
     monkeypatch.setattr("cryptoml.system.proxies.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="ALL_PROXY: names a SOCKS proxy") as caught:
+    with pytest.raises(ConfigError, match="ALL_PROXY: a SOCKS proxy needs") as caught:
         check_socks()
     assert caught.value.hint == "pip install 'httpx[socks]'"
     assert "s3cret" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""A signal that arrives where Python swallows exceptions ends the command all the same."""
+"""A signal ends the command even if it arrives where Python suppresses exceptions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ except StoppedError as stopped:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("weak", [False, True], ids=["finalizer", "weak reference"])
-def test_a_signal_inside_a_finalizer_still_ends_the_process(weak: bool) -> None:
+def test_a_signal_inside_a_finalizer_ends_the_process(weak: bool) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(weak=weak)], capture_output=True, text=True, timeout=60, check=False
     )
