@@ -1,1 +1,1 @@
-"""Finds out what is wrong with a set-up and says the command that fixes it."""
+"""Diagnoses the set-up: checks that report problems, each with the command that fixes it."""

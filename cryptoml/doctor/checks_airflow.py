@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import Finding, check, error, ok, warning
 
-# What the guard around each task calls.
+# Programs that the wrapper of each task calls.
 TOOLS = ("setpriv", "timeout", "flock")
 
 
@@ -27,8 +27,8 @@ def airflow(context: Context) -> Iterator[Finding]:
     for path in files:
         try:
             ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-        except (SyntaxError, UnicodeDecodeError) as fault:
-            yield error(f"{path.relative_to(context.folder)} does not parse: {fault}", "correct the file")
+        except (SyntaxError, UnicodeDecodeError) as failure:
+            yield error(f"{path.relative_to(context.folder)} does not parse: {failure}", "correct the file")
     dags = sum("DAG(" in path.read_text(encoding="utf-8", errors="replace") for path in files)
     if installed is None:
         yield ok(f"DAGs here: {dags}; Airflow is not installed")
@@ -36,14 +36,14 @@ def airflow(context: Context) -> Iterator[Finding]:
     missing = [name for name in TOOLS if shutil.which(name) is None]
     if files and missing:
         yield error(
-            f"the tasks of the DAGs need {', '.join(missing)}, not found on the PATH",
+            f"the tasks of the DAGs need {', '.join(missing)}, which are not on the PATH",
             "install util-linux and coreutils; the DAGs run on Linux",
         )
     home = Path(context.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser()
-    looked_at = Path(os.environ.get("AIRFLOW__CORE__DAGS_FOLDER", home / "dags"))
-    if files and looked_at.resolve() != folder.resolve() and not (looked_at / files[0].name).exists():
+    dags_folder = Path(os.environ.get("AIRFLOW__CORE__DAGS_FOLDER", home / "dags"))
+    if files and dags_folder.resolve() != folder.resolve() and not (dags_folder / files[0].name).exists():
         yield warning(
-            f"Airflow loads DAGs from {looked_at}, but those of the project are in {folder}",
+            f"Airflow loads DAGs from {dags_folder}, but those of the project are in {folder}",
             f"set AIRFLOW__CORE__DAGS_FOLDER={folder} for Airflow, or [core] dags_folder in airflow.cfg",
         )
     if shutil.which("cryptoml") is None:

@@ -23,7 +23,7 @@ LOGIN_ATTEMPTS = 4
 
 
 def uses_dagshub(context: Context) -> bool:
-    """Whether the project uses DagsHub."""
+    """Return whether the project uses DagsHub."""
     if context.settings is None:
         return False
     remote = context.dvc_remote
@@ -41,33 +41,36 @@ def uses_dagshub(context: Context) -> bool:
 def same_repository(context: Context) -> Iterator[Finding]:
     """Environment, .env, git and DVC name the same DagsHub repository."""
     host = context.config.dagshub_host
-    seen: dict[str, str] = {}
+    slugs: dict[str, str] = {}
     if context.config.dagshub_repo and (context.config.dagshub_username or "/" in context.config.dagshub_repo):
-        seen["DAGSHUB_REPO"] = context.config.dagshub_slug()
+        slugs["DAGSHUB_REPO"] = context.config.dagshub_slug()
     if context.config.tracking_uri:
-        _note(
-            seen, f"MLFLOW_TRACKING_URI ({context.origin_of('MLFLOW_TRACKING_URI')})", context.config.tracking_uri, host
+        _add_slug(
+            slugs,
+            f"MLFLOW_TRACKING_URI ({context.origin_of('MLFLOW_TRACKING_URI')})",
+            context.config.tracking_uri,
+            host,
         )
     for name, url in context.git_urls.items():
-        _note(seen, f"git remote {name}", url, host)
+        _add_slug(slugs, f"git remote {name}", url, host)
     if context.dvc_remote is not None:
-        _note(seen, f"DVC remote {context.dvc_remote.name}", context.dvc_remote.url, host)
-    if len({slug.lower() for slug in seen.values()}) > 1:
-        words = ", ".join(f"{place}: {slug}" for place, slug in seen.items())
+        _add_slug(slugs, f"DVC remote {context.dvc_remote.name}", context.dvc_remote.url, host)
+    if len({slug.lower() for slug in slugs.values()}) > 1:
+        listed = ", ".join(f"{source}: {slug}" for source, slug in slugs.items())
         yield error(
-            f"they name different repositories: {words}",
+            f"different repositories are configured: {listed}",
             "choose one: cryptoml setup-remotes --repo owner/name --force; remove stale variables",
         )
     else:
-        yield ok(f"all name {next(iter(seen.values()))}" if seen else "DagsHub is not used")
+        yield ok(f"all name {next(iter(slugs.values()))}" if slugs else "DagsHub is not used")
 
 
-def _note(seen: dict[str, str], place: str, url: str, host: str) -> None:
+def _add_slug(slugs: dict[str, str], source: str, url: str, host: str) -> None:
     for ending in (".mlflow", ".dvc", ".s3"):
         url = url.removesuffix(ending)
     slug = git_remote.slug_at(url, host)
     if slug:
-        seen[place] = slug
+        slugs[source] = slug
 
 
 @check("credentials", needs=("settings",))
@@ -76,29 +79,29 @@ def credentials(context: Context) -> Iterator[Finding]:
     from cryptoml.remotes.dagshub import check_token_form
 
     user, password = (context.value_of(f"MLFLOW_TRACKING_{name}") for name in ("USERNAME", "PASSWORD"))
-    found = False
+    healthy = True
     if context.config.dagshub_token is not None:
         check_token_form(context.config.dagshub_token.get_secret_value())
     if user == "token":
-        found = True
+        healthy = False
         yield error(
-            'MLFLOW_TRACKING_USERNAME is the word "token": DagsHub answers 401',
+            'MLFLOW_TRACKING_USERNAME is "token", which DagsHub rejects (401)',
             "set it to your DagsHub user name: cryptoml setup-remotes",
         )
     if bool(user) != bool(password) and context.config.store_is_dagshub():
-        found = True
-        there, lacks = ("USERNAME", "PASSWORD") if user else ("PASSWORD", "USERNAME")
+        healthy = False
+        given, missing = ("USERNAME", "PASSWORD") if user else ("PASSWORD", "USERNAME")
         yield (warning if context.config.dagshub_token else error)(
-            f"MLFLOW_TRACKING_{there} is set but MLFLOW_TRACKING_{lacks} is not: MLflow's client then sends neither",
+            f"MLFLOW_TRACKING_{given} is set but MLFLOW_TRACKING_{missing} is not, so MLflow's client sends neither",
             "set both: cryptoml setup-remotes",
         )
     if uses_dagshub(context) and context.config.dagshub_token is None and not context.environ.get("DAGSHUB_USER_TOKEN"):
-        found = True
+        healthy = False
         yield warning(
-            "there is no DAGSHUB_TOKEN: scripts that call dagshub.init open a browser and wait for ever",
+            "DAGSHUB_TOKEN is not set: scripts that call dagshub.init open a browser and wait indefinitely",
             "put DAGSHUB_TOKEN into .env: cryptoml setup-remotes",
         )
-    if not found:
+    if healthy:
         yield ok("complete" if user or context.config.dagshub_token else "not set, and not needed")
 
 
@@ -110,29 +113,29 @@ def network(context: Context) -> Iterator[Finding]:
         addresses.add(context.config.dagshub_host)
     if context.dvc_remote is not None and context.dvc_remote.is_http:
         addresses.add(context.dvc_remote.url)
-    places = sorted({_place(one) for one in addresses if one.startswith(("http://", "https://"))})
-    if not places:
+    servers = sorted({_server(url) for url in addresses if url.startswith(("http://", "https://"))})
+    if not servers:
         yield ok("no server in use")
-    for scheme, host, port in places:
+    for scheme, host, port in servers:
         url = f"{scheme}://{host}:{port}"
         proxy = proxy_of(url)
         yield (
             _connection(scheme, host, port, context.timeout_s)
             if proxy is None
-            else _by_proxy(url, proxy, context.timeout_s)
+            else _through_proxy(url, proxy, context.timeout_s)
         )
 
 
-def _by_proxy(url: str, proxy: str, timeout_s: float) -> Finding:
-    """Test that the proxy forwards a request for `url`; any response of the server is sufficient."""
+def _through_proxy(url: str, proxy: str, timeout_s: float) -> Finding:
+    """Test whether the proxy forwards a request for `url`; any response of the server is sufficient."""
     try:
-        answer = ask("HEAD", url, timeout_s=timeout_s)
-    except CryptomlError as fault:
-        return error(fault.fact.rstrip("."), fault.hint)
-    return ok(f"{url.partition('//')[2]}: reachable through the proxy {proxy} (status {answer.status})")
+        response = ask("HEAD", url, timeout_s=timeout_s)
+    except CryptomlError as failure:
+        return error(failure.fact.rstrip("."), failure.hint)
+    return ok(f"{url.partition('//')[2]}: reachable through the proxy {proxy} (status {response.status})")
 
 
-def _place(url: str) -> tuple[str, str, int]:
+def _server(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
@@ -150,15 +153,18 @@ def _connection(scheme: str, host: str, port: int, timeout_s: float) -> Finding:
         within(timeout_s + 1.0, connect)
     except socket.gaierror:
         return error(f"{host}: unknown host (DNS)", "check the name and your network")
-    except ssl.SSLError as fault:
+    except ssl.SSLError as failure:
         return error(
-            f"{host}: its certificate is not trusted: {fault.reason}", "name your authority's file in SSL_CERT_FILE"
+            f"{host}: its certificate is not trusted: {failure.reason}",
+            "set SSL_CERT_FILE to the certificate file of your authority",
         )
     except TimeoutError:
         return error(f"{host}:{port}: no connection within {timeout_s:g} s", "check firewall and proxy (HTTPS_PROXY)")
-    except OSError as fault:
-        return error(f"{host}:{port}: {(fault.strerror or str(fault)).lower()}", "check address, firewall and proxy")
-    return ok(f"{host}:{port} answers in {1000 * (time.monotonic() - began):.0f} ms")
+    except OSError as failure:
+        return error(
+            f"{host}:{port}: {(failure.strerror or str(failure)).lower()}", "check address, firewall and proxy"
+        )
+    return ok(f"{host}:{port} responds in {1000 * (time.monotonic() - began):.0f} ms")
 
 
 @check("dagshub-token", needs=("credentials",), network=True)
@@ -168,9 +174,12 @@ def dagshub_token(context: Context) -> Iterator[Finding]:
         yield ok("DagsHub is not used")
         return
     name = context.hub.login()
-    yield ok(f"it belongs to {name}")
+    yield ok(f"valid; it belongs to {name}")
     if context.config.dagshub_username and context.config.dagshub_username.lower() != name.lower():
-        yield warning(f"DAGSHUB_USERNAME is {context.config.dagshub_username}", f"set it to {name}")
+        yield warning(
+            f"DAGSHUB_USERNAME is {context.config.dagshub_username}, but the token belongs to {name}",
+            f"set DAGSHUB_USERNAME={name}",
+        )
 
 
 @check("dagshub-repository", needs=("dagshub-token",), network=True)
@@ -188,10 +197,12 @@ def dagshub_repository(context: Context) -> Iterator[Finding]:
         )
     elif not found.may_push:
         yield error(
-            f"{slug}: read-only for this token; pushes and runs fail with 403", "ask its owner for write permission"
+            f"{slug}: read-only for this token, so pushes and runs fail with 403", "ask its owner for write permission"
         )
     else:
-        yield ok(f"{slug} ({'private' if found.private else 'public: everybody sees data and runs'}), you may write")
+        yield ok(
+            f"{slug} ({'private' if found.private else 'public: data and runs are visible to everyone'}), writable"
+        )
 
 
 @check("dagshub-steady", needs=("dagshub-token",), network=True)
@@ -200,17 +211,17 @@ def dagshub_steady(context: Context) -> Iterator[Finding]:
     if not uses_dagshub(context):
         yield ok("DagsHub is not used")
         return
-    bad: Counter[str] = Counter()
+    failures: Counter[str] = Counter()
     for _ in range(LOGIN_ATTEMPTS):
         try:
             context.hub.login()
-        except CryptomlError as fault:
-            bad[fault.fact.rpartition("(")[2].rstrip(").") or "no answer"] += 1
-    if bad:
-        words = ", ".join(f"{count} x {what}" for what, count in bad.items())
+        except CryptomlError as failure:
+            failures[failure.fact.rpartition("(")[2].rstrip(").") or "no response"] += 1
+    if failures:
+        counts = ", ".join(f"{count} x {reason}" for reason, count in failures.items())
         yield warning(
-            f"some of {LOGIN_ATTEMPTS} requests failed: {words}",
-            "wait some minutes; runs are safe in the journal, cryptoml sync delivers them",
+            f"some of {LOGIN_ATTEMPTS} requests failed: {counts}",
+            "wait a few minutes, then run cryptoml sync; runs are kept in the journal until then",
         )
     else:
         yield ok(f"{LOGIN_ATTEMPTS} of {LOGIN_ATTEMPTS} requests succeeded")
@@ -224,11 +235,10 @@ def clock(context: Context) -> Iterator[Finding]:
         return
     skew = context.hub.clock_skew_s()
     if skew is not None and abs(skew) > SKEW_S:
-        way = "behind" if skew > 0 else "ahead of"
+        direction = "behind" if skew > 0 else "ahead of"
         yield warning(
-            f"this machine's clock is {abs(skew):,.0f} s {way} the server's; tokens and run times may be wrong",
+            f"this machine's clock is {abs(skew):,.0f} s {direction} the server's; tokens and run times may be wrong",
             "set the clock: timedatectl set-ntp true",
         )
     else:
-        near = f"within {SKEW_S:g} s of the server's"
-        yield ok(near if skew is not None else "the server does not send its time")
+        yield ok(f"within {SKEW_S:g} s of the server's" if skew is not None else "the server does not send its time")

@@ -1,4 +1,4 @@
-"""Checks of the data: there, readable, fresh, the same as pinned, and pushed."""
+"""Checks of the data: present, readable, recent, identical to the pinned version, and pushed."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from cryptoml.remotes.dvc.project import DvcRemote
 from cryptoml.system.plurals import counted
 
 STALE_INTERVALS = 48
-# Larger files take too long to read here.
+# Larger files, and files after this number, take too long to check.
 MOST_BYTES, MOST_PINS = 50_000_000, 200
 
 
 @check("data")
 def data(context: Context) -> Iterator[Finding]:
-    """There is a data file to train on, and it can be read."""
+    """A data file for training exists and is readable."""
     try:
         path = find_data(context.folder)
-    except UsageError as fault:
-        yield warning(fault.fact.rstrip("."), "cryptoml pull-data, or cryptoml sample-data -o data/raw/sim.csv")
+    except UsageError as failure:
+        yield warning(failure.fact.rstrip("."), "cryptoml pull-data, or cryptoml sample-data -o data/raw/sim.csv")
         return
     if path.stat().st_size > MOST_BYTES:
-        yield ok(f"{path.relative_to(context.folder)} is there; too large to be read here")
+        yield ok(f"{path.relative_to(context.folder)} exists; too large to be checked")
         return
     yield from _read(context, path)
 
@@ -43,30 +43,30 @@ def _read(context: Context, path: Path) -> Iterator[Finding]:
 
     try:
         candles = read_processed(path) if is_processed(path) else read_candles(path)
-    except CryptomlError as fault:
-        yield error(fault.fact.rstrip("."), fault.hint)
+    except CryptomlError as failure:
+        yield error(failure.fact.rstrip("."), failure.hint)
         return
     name, last = path.relative_to(context.folder), candles.frame.index[-1]
-    size, of = f"{len(candles.frame):,}", f"{candles.interval.label}, {candles.symbol}"
-    yield ok(f"{name}: {size} candles of {of}, until {last:%Y-%m-%d %H:%M}")
+    market = f"{candles.symbol} {candles.interval.label}"
+    yield ok(f"{name}: {len(candles.frame):,} candles of {market}, until {last:%Y-%m-%d %H:%M} UTC")
     age = (pd.Timestamp.now(tz="UTC") - last).total_seconds() / candles.interval.seconds
     if age > STALE_INTERVALS:
         yield warning(
-            f"{name}: the newest candle is {age:,.0f} intervals old: good for training, too old to forecast from",
-            "cryptoml extract-data gets newer ones",
+            f"{name}: the latest candle is {age:,.0f} intervals old: sufficient for training, too old for a forecast",
+            "cryptoml extract-data",
         )
 
 
 @check("data-versions")
 def data_versions(context: Context) -> Iterator[Finding]:
-    """Pinned data files are here with the bytes that are pinned."""
+    """Pinned data files exist and are unchanged."""
     pinned = [pin for pin in pins_at(context.folder) if pin.md5 and pin.cached]
     if not pinned:
         yield ok("no data file is pinned by DVC")
         return
     cache = cache_of(context.folder)
     lists = [pin for pin in pinned if pin.is_folder and not cache.has(pin)]
-    pins = [one for pin in pinned if pin not in lists for one in cache.files_of(pin)][:MOST_PINS]
+    pins = [file for pin in pinned if pin not in lists for file in cache.files_of(pin)][:MOST_PINS]
     absent = [pin for pin in [*pins, *lists] if not (context.folder / pin.path).is_file()]
     changed = [
         pin
@@ -93,7 +93,7 @@ def data_versions(context: Context) -> Iterator[Finding]:
 
 
 def _added(folder: Path, pinned: list[Pin], files: list[Pin]) -> list[Path]:
-    """Files in pinned folders that are in no version."""
+    """Return the files in pinned folders that are not part of a version; empty if there are too many to check."""
     if len(files) >= MOST_PINS:
         return []
     known = {pin.path for pin in files}
@@ -104,16 +104,18 @@ def _added(folder: Path, pinned: list[Pin], files: list[Pin]) -> list[Path]:
 
 @check("data-pushed", needs=("dvc-access", "data-versions"), network=True)
 def data_pushed(context: Context) -> Iterator[Finding]:
-    """Pinned data files are on the remote, where others can get them."""
+    """Pinned data files are on the remote."""
     pins = [pin for pin in pins_at(context.folder) if pin.not_on_remote is None]
     if not pins:
-        yield ok("nothing is pinned")
+        yield ok("no data file is pinned by DVC")
         return
     for pin in pins[:5]:
         try:
             dvc_probe.probe(context.folder, _remote_of(context, pin), pin, timeout_s=context.timeout_s)
-        except DataError as fault:
-            yield error(f'{fault.fact.rstrip(".")}; dvc pull would only say "is your cache up to date?"', fault.hint)
+        except DataError as failure:
+            yield error(
+                f'{failure.fact.rstrip(".")}; dvc pull would only report "is your cache up to date?"', failure.hint
+            )
             return
     yield ok(f"the remote has {'all' if len(pins) <= 5 else 'the first 5 of'} {counted(len(pins), 'pinned file')}")
 

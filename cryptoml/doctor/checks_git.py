@@ -13,7 +13,7 @@ from cryptoml.remotes.dvc import probe as dvc_probe
 from cryptoml.remotes.dvc import project as dvc_project
 
 SETUP = "cryptoml setup-remotes"
-# Where a token is most often committed; their whole history is searched.
+# Files in which tokens are committed most often; their complete history is searched.
 SUSPECTS = (".env", ".env.bak", ".dvc/config", ".dvc/config.local")
 
 
@@ -33,13 +33,13 @@ def git_repository(context: Context) -> Iterator[Finding]:
 @check("committed-secrets", needs=("git",))
 def committed_secrets(context: Context) -> Iterator[Finding]:
     """No token is committed or part of a remote's URL."""
-    found = False
+    is_clean = True
     if git.ask(context.folder, "ls-files", "--error-unmatch", ".env") is not None:
-        found = True
+        is_clean = False
         yield error(".env is tracked by git; the next push would publish its token", "git rm --cached .env")
     for name, url in context.git_urls.items():
         if git_remote.without_credentials(url) != url:
-            found = True
+            is_clean = False
             plain = git_remote.without_credentials(url)
             yield error(
                 f"the URL of git remote {name} contains a user name or a token",
@@ -49,24 +49,24 @@ def committed_secrets(context: Context) -> Iterator[Finding]:
     config = context.folder / ".dvc" / "config"
     if config.is_file():
         text = config.read_text(encoding="utf-8", errors="replace")
-        if "password" in text or "secret_access_key" in text or any(one in text for one in context.secrets):
-            found = True
+        if "password" in text or "secret_access_key" in text or any(secret in text for secret in context.secrets):
+            is_clean = False
             yield error(
-                ".dvc/config, which is committed, holds a password",
+                ".dvc/config, which is committed, contains a password",
                 f"remove the line, {SETUP}, and create a new token: the old one is in git's history",
             )
     if context.secrets:
         tracked = git_remote.tracked_files_with(context.folder, context.secrets)
         past = git_remote.history_holds(context.folder, context.secrets, SUSPECTS)
         if tracked:
-            found = True
+            is_clean = False
             yield error(f"tracked files contain a token: {', '.join(tracked[:5])}", "remove it, and create a new token")
         elif past:
-            found = True
+            is_clean = False
             yield error(
                 "an earlier commit contains a token", "revoke it and create a new one; pushed history cannot be changed"
             )
-    if not found:
+    if is_clean:
         yield ok("no token in git")
 
 
@@ -80,9 +80,9 @@ def git_credentials(context: Context) -> Iterator[Finding]:
         return
     try:
         branches = git_remote.look(context.folder, names[0], timeout_s=2 * context.timeout_s)
-        yield ok(f"git reads {names[0]} ({branches} branches)")
-    except CryptomlError as fault:
-        yield error(fault.fact.rstrip("."), fault.hint)
+        yield ok(f"remote {names[0]} is readable; branches: {branches}")
+    except CryptomlError as failure:
+        yield error(failure.fact.rstrip("."), failure.hint)
 
 
 @check("dvc")
@@ -110,7 +110,7 @@ def dvc_credentials(context: Context) -> Iterator[Finding]:
         yield ok(f"user {remote.user}, password *** in .dvc/config.local")
     elif context.settings and dvc_probe.with_credentials(remote, context.settings).credentials:
         yield warning(
-            "they are not in .dvc/config.local: cryptoml uses DAGSHUB_TOKEN instead, plain dvc gets 401",
+            "not in .dvc/config.local: cryptoml uses DAGSHUB_TOKEN instead, but dvc itself fails with 401",
             SETUP,
             lambda: _write_dvc_secret(context, remote),
         )
@@ -132,7 +132,7 @@ def dvc_access(context: Context) -> Iterator[Finding]:
         dvc_probe.check_access(remote, timeout_s=context.timeout_s)
     else:
         dvc_probe.check_writable(context.folder, remote)
-    yield ok(f"{remote.url} answers" if remote.is_http else f"{remote.url}")
+    yield ok(f"{remote.url} responds" if remote.is_http else f"{remote.url} is writable")
 
 
 def _write_dvc_secret(context: Context, remote: dvc_project.DvcRemote) -> None:

@@ -16,7 +16,7 @@ from cryptoml.doctor.findings import Finding, check, error, ok, warning
 from cryptoml.settings import known_variables
 from cryptoml.system.environment import is_writable
 
-# Distribution and what is imported from it; finding a module does not import it.
+# Distribution and module; find_spec does not import the module.
 PACKAGES = {
     "mlflow": "mlflow", "dagshub": "dagshub", "dvc": "dvc", "dvc-http": "dvc_http", "scikit-learn": "sklearn",
     "xgboost": "xgboost", "pandas": "pandas", "matplotlib": "matplotlib", "fg-data-profiling": "data_profiling",
@@ -48,8 +48,8 @@ def packages(context: Context) -> Iterator[Finding]:
 def settings(context: Context) -> Iterator[Finding]:
     """The settings are valid; shows their sources, with secrets masked."""
     if context.settings is None:
-        fault = context.settings_error
-        yield error(fault.fact if fault else "invalid", fault.hint if fault else "")
+        failure = context.settings_error
+        yield error(failure.fact if failure else "invalid", failure.hint if failure else "")
         return
     shown = []
     for name in known_variables():
@@ -90,18 +90,18 @@ def unknown_variables(context: Context) -> Iterator[Finding]:
 @check("secrets")
 def secrets(context: Context) -> Iterator[Finding]:
     """Files with secrets are private."""
-    found = False
+    has_files = False
     for name in (".env", ".env.bak", ".dvc/config.local"):
         path = context.folder / name
         if not path.is_file():
             continue
-        found = True
+        has_files = True
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             yield warning(f"{name} is readable by others (mode {mode:04o})", f"chmod 600 {name}", _closer(path))
         else:
             yield ok(f"{name} is private (mode {mode:04o})")
-    if not found:
+    if not has_files:
         yield ok("no such files")
 
 

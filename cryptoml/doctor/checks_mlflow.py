@@ -1,4 +1,4 @@
-"""Checks of the tracking store: its address, that it answers and takes runs and files, and what it refuses."""
+"""Checks of the tracking store: address, access, writing of runs and files, and unsupported endpoints."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ STORAGE_FULL_MARKS = ("(507)", "(413)", "storage", "no room", "quota")
 
 
 def is_remote(context: Context) -> bool:
-    """Whether the store is behind a network."""
+    """Return whether the store is accessed over a network."""
     return context.settings is not None and not context.settings.mlflow_uri().startswith("sqlite:")
 
 
 @check("mlflow-address", needs=("settings",))
 def mlflow_address(context: Context) -> Iterator[Finding]:
-    """The address of the store has the right form."""
+    """The URI of the tracking store is valid."""
     uri = context.config.mlflow_uri()
     if context.config.store_is_dagshub() and not uri.rstrip("/").endswith(".mlflow"):
         yield error(
-            f"{uri} does not end in .mlflow: DagsHub answers with a web page, or with 404",
+            f"{uri} does not end in .mlflow, so DagsHub returns a web page or 404",
             f"correct MLFLOW_TRACKING_URI ({context.origin_of('MLFLOW_TRACKING_URI')}): "
             f"{uri.rstrip('/').removesuffix('.git')}.mlflow",
         )
@@ -47,17 +47,17 @@ def mlflow_address(context: Context) -> Iterator[Finding]:
 
 @check("mlflow", needs=("mlflow-address", "credentials"), network=is_remote)
 def mlflow(context: Context) -> Iterator[Finding]:
-    """The store answers and lets us in; the experiment in use is not deleted."""
+    """The tracking store is accessible, and the experiment is not deleted."""
     try:
         store = context.store()
-    except UnavailableError as fault:
+    except UnavailableError as failure:
         if not is_remote(context):
-            yield warning(fault.fact.rstrip("."), fault.hint)
+            yield warning(failure.fact.rstrip("."), failure.hint)
             yield skipped("its content was not checked")
             return
         yield error(
-            f"{fault.fact.rstrip('.')} (a plain mlflow call would hang for 4 minutes; cryptoml keeps runs and goes on)",
-            fault.hint,
+            f"{failure.fact.rstrip('.')} (cryptoml keeps runs in the journal; plain MLflow would retry for 4 minutes)",
+            failure.hint,
         )
         return
     name = context.config.experiment_name
@@ -66,7 +66,7 @@ def mlflow(context: Context) -> Iterator[Finding]:
         deleted = deleted_experiment(store.uri, name)
         yield error(deleted.fact.rstrip("."), deleted.hint, lambda: _restore(store, found))
         return
-    yield ok(f"open; experiment {name} {'is there' if found else 'is made by the first training'}")
+    yield ok(f"accessible; experiment {name} {'exists' if found else 'will be created by the first training'}")
     yield from moved_project(store)
 
 
@@ -82,43 +82,47 @@ def _restore(store: Store, experiment: Experiment) -> None:
 
 @check("mlflow-write", needs=("mlflow",), network=is_remote)
 def mlflow_write(context: Context) -> Iterator[Finding]:
-    """A run, a metric and a file can be written and read back."""
+    """A run, a metric and a file can be written and read."""
     from cryptoml.tracking.round_trip import prove
 
     try:
         done = prove(context.store(), size=ROUND_TRIP_BYTES)
-    except CryptomlError as fault:
-        if isinstance(fault, UnavailableError) and any(sign in fault.fact.lower() for sign in STORAGE_FULL_MARKS):
+    except CryptomlError as failure:
+        if isinstance(failure, UnavailableError) and any(mark in failure.fact.lower() for mark in STORAGE_FULL_MARKS):
             yield error(
-                f"the storage is full: {fault.fact.rstrip('.')}", "free or buy room; deleting runs does not free it"
+                f"the storage is full: {failure.fact.rstrip('.')}",
+                "free or buy storage; deleting runs does not free any",
             )
-        elif isinstance(fault, AccessError) and "403" in fault.fact:
+        elif isinstance(failure, AccessError) and "403" in failure.fact:
             yield error(
-                f"runs are refused: {fault.fact.rstrip('.')}", "a token with write permission, or ask the owner"
+                f"runs are rejected: {failure.fact.rstrip('.')}",
+                "use a token with write permission, or ask the owner for it",
             )
-        elif isinstance(fault, UnavailableError) and not is_remote(context):
-            yield warning(fault.fact.rstrip("."), fault.hint)
+        elif isinstance(failure, UnavailableError) and not is_remote(context):
+            yield warning(failure.fact.rstrip("."), failure.hint)
         else:
-            yield error(fault.fact.rstrip("."), fault.hint)
+            yield error(failure.fact.rstrip("."), failure.hint)
         return
-    yield ok(f"a run and a file; up {done.upload_mb_s:.1f}, down {done.download_mb_s:.1f} MB/s")
+    yield ok(
+        f"wrote and read a run and a file; upload {done.upload_mb_s:.1f} MB/s, download {done.download_mb_s:.1f} MB/s"
+    )
 
 
 @check("mlflow-registry", needs=("mlflow",), network=is_remote)
 def mlflow_registry(context: Context) -> Iterator[Finding]:
-    """The model registry answers."""
+    """The model registry is accessible."""
     store = context.store()
-    with store_in_words(store.uri, "ask the model registry"):
+    with store_in_words(store.uri, "read the model registry"):
         names = [model.name for model in store.client.search_registered_models(max_results=5)]
-    yield ok(f"it answers; models: {', '.join(names) or 'none yet'}")
+    yield ok(f"accessible; models: {', '.join(names) or 'none'}")
 
 
 @check("mlflow-server", needs=("mlflow",), network=is_remote)
 def mlflow_server(context: Context) -> Iterator[Finding]:
-    """Which version the server is, and which functions of newer clients it refuses."""
+    """Version of the server, and endpoints of newer clients that it lacks."""
     store = context.store()
     if not store.is_remote:
-        yield ok("a database, no server: nothing is refused")
+        yield ok("no server in use")
         return
     version = _ask(context, "GET", "/version")
     shown = version.text.strip()[:20] if version.status == 200 and "<" not in version.text else "unknown"
@@ -126,14 +130,14 @@ def mlflow_server(context: Context) -> Iterator[Finding]:
     answer = _ask(context, "POST", "/api/2.0/mlflow/logged-models/search", {"experiment_ids": ["0"], "max_results": 1})
     if answer.status == 404 and "error_code" not in answer.text:
         yield warning(
-            'it lacks logged-models: mlflow.<flavor>.log_model fails with "unsupported endpoint"',
-            "cryptoml stores models another way; in your own scripts: save_model + log_artifacts",
+            'no logged-models endpoint, so mlflow.<flavor>.log_model fails with "unsupported endpoint"',
+            "cryptoml does not need it; in your own scripts use save_model and log_artifacts",
         )
     yield from _model_id(context)
 
 
 def _model_id(context: Context) -> Iterator[Finding]:
-    """A metric with a model_id, for a run that does not exist: who refuses the field does so before looking."""
+    """Send a metric with a model_id for a run that does not exist; the error shows whether the field is supported."""
     body: dict[str, object] = {
         "run_id": "0" * 32,
         "metrics": [{"key": "check", "value": 0.0, "timestamp": 0, "step": 0, "model_id": "m-" + "0" * 32}],
@@ -143,8 +147,8 @@ def _model_id(context: Context) -> Iterator[Finding]:
     answer = _ask(context, "POST", "/api/2.0/mlflow/runs/log-batch", body)
     if answer.status == 400 and "RESOURCE_DOES_NOT_EXIST" not in answer.text and "not found" not in answer.text.lower():
         yield warning(
-            "it refuses metrics that carry a model_id (400 BAD_REQUEST), as they do after log_model",
-            "cryptoml sends none; in your own scripts log metrics before log_model",
+            "metrics with a model_id, which MLflow sends after log_model, are rejected (400 BAD_REQUEST)",
+            "cryptoml sends no model_id; in your own scripts log metrics before log_model",
         )
 
 
@@ -160,23 +164,23 @@ def _ask(context: Context, method: str, path: str, body: dict[str, object] | Non
 
 @check("journal", needs=("settings",))
 def journal(context: Context) -> Iterator[Finding]:
-    """No run waits in the journal."""
+    """All runs in the journal are delivered."""
     from cryptoml.tracking.tracker import journal_of
 
     waiting = journal_of(context.config).pending()
     if waiting:
         yield warning(f"{counted(len(waiting), 'run')} waiting to be delivered", "cryptoml sync")
     else:
-        yield ok("nothing waits")
+        yield ok("all runs are delivered")
 
 
 @check("command")
 def command(context: Context) -> Iterator[Finding]:
-    """`cryptoml` can be called by name."""
+    """The command cryptoml is on the PATH."""
     found = shutil.which("cryptoml")
     if found is None:
         yield warning(
-            "cryptoml is not on the PATH: a scheduler would not find it",
+            "cryptoml is not on the PATH, so a scheduler would not find it",
             f"add {Path(sys.executable).parent} to the PATH",
         )
     else:

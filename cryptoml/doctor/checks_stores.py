@@ -20,29 +20,29 @@ def mlflow_artifacts(context: Context) -> Iterator[Finding]:
         return
     try:
         store.experiment_id(name)
-    except CryptomlError as fault:
-        yield error(fault.fact.rstrip("."), fault.hint)
+    except CryptomlError as failure:
+        yield error(failure.fact.rstrip("."), failure.hint)
         return
     shown = store.roots.current(location) if store.roots else location
     yield ok(f"experiment {name} stores them in {shown}")
 
 
 def is_elsewhere(context: Context) -> bool:
-    """Whether the store or its artifacts may be on another machine."""
+    """Return whether the store or its artifacts may be on another machine."""
     if context.settings is None:
         return False
     return not context.settings.mlflow_uri().startswith("sqlite:") or "://" in (context.settings.artifact_root or "")
 
 
 def moved_project(store: Store) -> Iterator[Finding]:
-    """Warn if the database contains the former folder of the project."""
+    """Warn if the database contains a former folder of the project."""
     if store.roots is None or not store.roots.former:
         return
     former = ", ".join(map(str, store.roots.former))
     yield warning(
         f"the project was moved or copied from {former}, and its database contains that folder; files are read from "
         f"{store.roots.folder}, and nothing is written to {former}",
-        "cryptoml doctor --fix rewrites the locations; the next cryptoml train, promote or ui does so as well",
+        "cryptoml doctor --fix rewrites the locations; the next cryptoml train, promote or ui also does",
         _rewriter(store),
     )
 

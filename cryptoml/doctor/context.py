@@ -1,4 +1,4 @@
-"""What the checks look at: the project, its settings and where each comes from. Read once, secrets known."""
+"""The context of the checks: the project, its settings with their sources, and its secrets; read once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECRET_NAMES = re.compile(r"TOKEN|PASSWORD|SECRET|ACCESS_KEY|CREDENTIAL", re.IGN
 
 @dataclass
 class Context:
-    """settings is None where they cannot be read; `settings_error` then says why."""
+    """The project to check. settings: None if invalid; settings_error is the reason."""
 
     folder: Path
     environ: Mapping[str, str]
@@ -37,7 +37,7 @@ class Context:
 
     @cached_property
     def git_urls(self) -> Mapping[str, str]:
-        """git's remotes; none where there is no repository."""
+        """URLs of the git remotes by name; empty without a repository."""
         try:
             return git_remote.remote_urls(self.folder) if git_remote.is_repository(self.folder) else {}
         except CryptomlError:
@@ -45,7 +45,7 @@ class Context:
 
     @cached_property
     def dvc_remote(self) -> dvc_project.DvcRemote | None:
-        """DVC's default remote, or None."""
+        """The default DVC remote; None without one."""
         try:
             return dvc_project.default_remote(self.folder)
         except CryptomlError:
@@ -53,23 +53,23 @@ class Context:
 
     @property
     def config(self) -> Settings:
-        """The settings, for checks that need them."""
+        """The settings; only for checks that need the check "settings"."""
         assert self.settings is not None
         return self.settings
 
     @cached_property
     def hub(self) -> DagsHub:
-        """DagsHub's API with the settings' token; raises CryptomlError without one."""
+        """A DagsHub client with the token of the settings; raises AccessError without a token."""
         from cryptoml.errors import AccessError
         from cryptoml.remotes.dagshub import DagsHub
 
         token = self.config.dagshub_secret()
         if token is None:
-            raise AccessError("no DagsHub token is known.", hint="put DAGSHUB_TOKEN into .env: cryptoml setup-remotes")
+            raise AccessError("DAGSHUB_TOKEN is not set.", hint="put it into .env: cryptoml setup-remotes")
         return DagsHub(self.config.dagshub_host, token, timeout_s=self.timeout_s)
 
     def store(self) -> Store:
-        """The tracking store, opened once."""
+        """Return the tracking store, opened on first use."""
         if self._store is None:
             from cryptoml.tracking.store.project_store import INSPECT, open_project_store
 
@@ -80,42 +80,42 @@ class Context:
         return self._store
 
     def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         if self._store is not None:
             self._store.close()
 
     @cached_property
     def secrets(self) -> frozenset[str]:
-        """Every secret of the project that this process can see."""
-        found: set[str] = set()
+        """All secrets in the environment, `.env`, the DVC config and git URLs, for masking."""
+        values: set[str] = set()
         for source in (self.environ, self.dotenv):
-            found |= {text for name, text in source.items() if text and SECRET_NAMES.search(name)}
+            values |= {text for name, text in source.items() if text and SECRET_NAMES.search(name)}
         if self.dvc_remote is not None and self.dvc_remote.password:
-            found.add(self.dvc_remote.password)
+            values.add(self.dvc_remote.password)
         for url in self.git_urls.values():
-            inside = re.match(r"\w+://([^/@]+)@", url)
-            found |= set(inside[1].split(":")) if inside else set()
-        return frozenset(text for text in found if len(text) > 3)
+            login = re.match(r"\w+://([^/@]+)@", url)
+            values |= set(login[1].split(":")) if login else set()
+        return frozenset(value for value in values if len(value) > 3)
 
     def mask(self, text: str) -> str:
-        """`text` without any of the secrets."""
+        """Return `text` with all secrets masked."""
         for secret in sorted(self.secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
         return git_remote.without_secrets(text)
 
     def origin_of(self, name: str) -> str:
-        """Where the value of a variable comes from."""
+        """Return the source of a variable's value: environment, .env or default."""
         if name in self.environ:
             return "environment"
         return ".env" if self.dotenv.get(name) else "default"
 
     def value_of(self, name: str) -> str | None:
-        """The variable as it counts: the environment before .env."""
+        """Return the value of a variable; the environment takes precedence over .env."""
         return self.environ.get(name) or self.dotenv.get(name)
 
 
 def read_context(*, cwd: Path | None = None, timeout_s: float = 5.0) -> Context:
-    """Look at the project; settings that cannot be read are a finding, not an end."""
+    """Read the project; invalid settings are stored as `settings_error`, not raised."""
     settings: Settings | None = None
     failure: CryptomlError | None = None
     try:

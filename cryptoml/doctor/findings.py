@@ -1,4 +1,4 @@
-"""What a check finds, and the register of checks."""
+"""Findings of checks, and CHECKS, the registry of checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Status = Literal["ok", "warning", "error", "skipped"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence about the set-up. hint: the command or the step that fixes it. fix: does so safely."""
+    """A finding of a check. hint: the command or step that fixes it. fix: a safe automatic fix, for `--fix`."""
 
     status: Status
     text: str
@@ -28,7 +28,7 @@ CheckFunction = Callable[["Context"], Iterable[Finding]]
 
 @dataclass(frozen=True)
 class CheckSpec:
-    """A check: what it needs to have gone well before, and whether (or when) it asks the network."""
+    """A check. needs: checks that must pass before. network: whether it uses the network, or a function that tells."""
 
     name: str
     doc: str
@@ -37,7 +37,7 @@ class CheckSpec:
     network: bool | Callable[[Context], bool] = False
 
     def asks_network(self, context: Context) -> bool:
-        """Whether it does so in this project."""
+        """Return whether the check uses the network in this project."""
         return self.network if isinstance(self.network, bool) else self.network(context)
 
 
@@ -47,7 +47,7 @@ CHECKS: dict[str, CheckSpec] = {}
 def check(
     name: str, *, needs: tuple[str, ...] = (), network: bool | Callable[[Context], bool] = False
 ) -> Callable[[CheckFunction], CheckFunction]:
-    """Register a check under `name`; its docstring's first line is what `doctor --list` says."""
+    """Register a check under `name`; `doctor --list` shows the first line of its docstring."""
 
     def register(function: CheckFunction) -> CheckFunction:
         doc = (function.__doc__ or "").strip().splitlines()[0]
@@ -58,25 +58,25 @@ def check(
 
 
 def ok(text: str) -> Finding:
-    """All is well."""
+    """Return a finding that the check passed."""
     return Finding("ok", text)
 
 
 def warning(text: str, hint: str = "", fix: Callable[[], object] | None = None) -> Finding:
-    """Works, but will bite."""
+    """Return a finding that works now but may fail later."""
     return Finding("warning", text, hint, fix)
 
 
 def error(text: str, hint: str = "", fix: Callable[[], object] | None = None) -> Finding:
-    """Does not work."""
+    """Return a finding that must be fixed."""
     return Finding("error", text, hint, fix)
 
 
 def skipped(text: str) -> Finding:
-    """Not looked at; neither are the checks that need it."""
+    """Return a finding that the check was skipped; checks that need it are skipped, too."""
     return Finding("skipped", text)
 
 
 def named(finding: Finding, check_name: str, mask: Callable[[str], str]) -> Finding:
-    """The finding with its check's name and without secrets."""
+    """Return the finding with the name of its check, and with secrets masked."""
     return replace(finding, check=check_name, text=mask(finding.text), hint=mask(finding.hint))

@@ -1,4 +1,4 @@
-"""Imports what the checks need before their clocks start: on a busy machine imports alone outlast a check's limit."""
+"""Imports the libraries of the checks before their time limits start: on a busy machine imports may exceed them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DATA = ("pandas", "pyarrow.csv", "pyarrow.parquet", "cryptoml.data.candles", "cr
 
 
 def preload(context: Context, checks: Collection[str]) -> None:
-    """Import the libraries of the named checks in this project; what cannot be imported is the check's finding."""
+    """Import the libraries of the named checks in this project; import errors are left to the checks to report."""
     from cryptoml.tracking.store.quiet import import_mlflow
 
     for name in dict.fromkeys(_libraries(context, checks)):
@@ -25,7 +25,7 @@ def preload(context: Context, checks: Collection[str]) -> None:
             if name.startswith("mlflow."):
                 import_mlflow()
             import_module(name)
-        except Exception:  # noqa: BLE001 - a broken library raises anything; its check reports it
+        except Exception:  # noqa: BLE001 - a broken library may raise any exception; its check reports it
             continue
 
 

@@ -1,4 +1,4 @@
-"""Runs checks in their order: side by side where they may, none longer than the deadline, a crash stops no other."""
+"""Runs the checks in parallel, in the order of their dependencies and with a deadline; an exception stops no other."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from cryptoml.errors import CryptomlError, UsageError
 
 DEADLINE_S = 13.0
 SLOW_S = 60.0
-# A machine is busy when work of SAMPLE_S of computing takes BUSY_FACTOR times as long.
+# The machine counts as busy if SAMPLE_S of CPU time takes more than BUSY_FACTOR times as long.
 SAMPLE_S, BUSY_FACTOR = 0.1, 1.5
-# The order in which people read them. Importing the modules has registered their checks.
+# In the order of the report. Importing a module registers its checks.
 MODULES = (checks_local, checks_git, checks_data, checks_dagshub, checks_mlflow, checks_stores, checks_airflow)
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All findings in the order of the checks; fixed: what --fix did, in sentences."""
+    """All findings in the order of the checks. fixed: the problems that `--fix` fixed."""
 
     findings: tuple[Finding, ...]
     seconds: float
@@ -46,9 +46,9 @@ class Diagnosis:
 
 
 def all_checks() -> list[CheckSpec]:
-    """Every check, in order."""
-    places = {module.__name__: place for place, module in enumerate(MODULES)}
-    return sorted(CHECKS.values(), key=lambda spec: places.get(spec.run.__module__, len(places)))
+    """Return all checks in the order of the report."""
+    order = {module.__name__: position for position, module in enumerate(MODULES)}
+    return sorted(CHECKS.values(), key=lambda spec: order.get(spec.run.__module__, len(order)))
 
 
 def diagnose(
@@ -59,9 +59,9 @@ def diagnose(
     fix: bool = False,
     on_event: events.OnEvent = events.ignore,
 ) -> Diagnosis:
-    """Run the named checks with what they need, or all. With `fix`, fix what is safe and check again."""
-    wanted = _chosen(names)
-    findings, seconds = _run(context, wanted, offline=offline, on_event=on_event)
+    """Run all checks, or the named ones with those they need; with `fix`, apply the fixes and run them again."""
+    specs = _selected(names)
+    findings, seconds = _run(context, specs, offline=offline, on_event=on_event)
     fixed: list[str] = []
     if fix:
         for finding in findings:
@@ -76,20 +76,20 @@ def diagnose(
 
             context.close()
             context = read_context(cwd=context.folder, timeout_s=context.timeout_s)
-            findings, again = _run(context, wanted, offline=offline, on_event=on_event)
+            findings, again = _run(context, specs, offline=offline, on_event=on_event)
             seconds += again
     context.close()
-    asked = tuple(one for one in findings if not names or one.check in names)
-    return Diagnosis(asked, seconds, tuple(fixed))
+    selected = tuple(finding for finding in findings if not names or finding.check in names)
+    return Diagnosis(selected, seconds, tuple(fixed))
 
 
-def _chosen(names: Sequence[str]) -> list[CheckSpec]:
-    """The named checks and all that they need, in the register's order."""
+def _selected(names: Sequence[str]) -> list[CheckSpec]:
+    """Return the named checks and those that they need, in the order of the report."""
     for name in names:
         if name not in CHECKS:
             near = get_close_matches(name, CHECKS, n=1)
             raise UsageError(
-                f"{name}: there is no such check.",
+                f"unknown check {name!r}.",
                 hint=f"did you mean {near[0]}?" if near else "cryptoml doctor --list",
             )
     needed: set[str] = set()
@@ -105,10 +105,10 @@ def _chosen(names: Sequence[str]) -> list[CheckSpec]:
 def _run(
     context: Context, specs: Sequence[CheckSpec], *, offline: bool, on_event: events.OnEvent
 ) -> tuple[tuple[Finding, ...], float]:
-    """Each check in a thread of its own, which waits for those it needs; the findings, and the seconds without imports.
+    """Run each check in its own thread after those it needs; return the findings and the seconds without imports.
 
-    A check that asks the network has DEADLINE_S; one that works on this machine, or any while the machine is busy,
-    has SLOW_S and is then reported as slow, which is no error.
+    A check that uses the network has DEADLINE_S. A local check, or any check while the machine is busy, has SLOW_S and
+    is then reported as slow, which is a warning.
     """
     asks = {spec.name: spec.asks_network(context) and not offline for spec in specs}
     preload(context, {spec.name for spec in specs if not offline or not spec.asks_network(context)})
@@ -119,9 +119,9 @@ def _run(
     def work(spec: CheckSpec) -> None:
         for name in spec.needs:
             done[name].wait(max(0.0, began + SLOW_S - time.monotonic()))
-        broken = [name for name in spec.needs if not _went_well(found.get(name))]
-        if broken:
-            result = [Finding("skipped", f"needs {broken[0]}, which did not pass")]
+        failed = [name for name in spec.needs if not _passed(found.get(name))]
+        if failed:
+            result = [Finding("skipped", f"needs {failed[0]}, which did not pass")]
         elif offline and spec.asks_network(context):
             result = [Finding("skipped", "skipped by --offline")]
         else:
@@ -131,14 +131,14 @@ def _run(
         on_event(events.StepAdvanced("doctor", spec.name))
 
     on_event(events.StepStarted("doctor", len(specs)))
-    # Daemons: a look-up that hangs must not keep the process from ending.
+    # Daemon threads, so that a hanging DNS lookup cannot keep the process from exiting.
     for spec in specs:
         threading.Thread(target=work, args=(spec,), name=f"check-{spec.name}", daemon=True).start()
     local = [spec for spec in specs if not asks[spec.name]]
     network = [spec for spec in specs if asks[spec.name]]
     _wait(done, local, began + DEADLINE_S)
     _wait(done, network, began + DEADLINE_S)
-    if not all(one.is_set() for one in done.values()) and (_at_work(done, local) or is_busy()):
+    if not all(event.is_set() for event in done.values()) and (_running(done, local) or is_busy()):
         _wait(done, specs, began + SLOW_S)
     seconds = time.monotonic() - began
     on_event(events.StepFinished("doctor", seconds))
@@ -157,30 +157,30 @@ def _wait(done: Mapping[str, threading.Event], specs: Sequence[CheckSpec], until
         done[spec.name].wait(max(0.0, until - time.monotonic()))
 
 
-def _at_work(done: Mapping[str, threading.Event], specs: Sequence[CheckSpec]) -> bool:
-    """Whether one of the checks has begun and is not done."""
+def _running(done: Mapping[str, threading.Event], specs: Sequence[CheckSpec]) -> bool:
+    """Return whether one of the checks has started and not finished."""
     return any(not done[spec.name].is_set() and all(done[name].is_set() for name in spec.needs) for spec in specs)
 
 
 def _late(asks_network: bool, waits_for: str | None, seconds: float) -> Finding:
-    """The finding for a check that is not done: silence is the network's fault, slowness this machine's."""
+    """Return the finding for an unfinished check: an error for a network timeout, a warning for a slow machine."""
     if waits_for is not None:
         return Finding("skipped", f"needs {waits_for}, which has not finished")
-    hint = "try again; cryptoml doctor NAME looks at one thing"
+    hint = "try again; cryptoml doctor NAME runs a single check"
     if asks_network and seconds < SLOW_S:
-        return Finding("error", f"no answer within {seconds:.0f} s", hint)
-    return Finding("warning", f"slow: not done within {seconds:.0f} s, as this machine is busy", hint)
+        return Finding("error", f"no response within {seconds:.0f} s", hint)
+    return Finding("warning", f"not finished within {seconds:.0f} s, because this machine is busy", hint)
 
 
 def is_busy() -> bool:
-    """Whether this thread gets much less of a core than it could use."""
+    """Measure whether this thread gets much less CPU time than it could use."""
     began, used = time.monotonic(), time.thread_time()
     while time.thread_time() - used < SAMPLE_S:
         pass
     return time.monotonic() - began > BUSY_FACTOR * SAMPLE_S
 
 
-def _went_well(findings: list[Finding] | None) -> bool:
+def _passed(findings: list[Finding] | None) -> bool:
     return findings is not None and not any(one.status in ("error", "skipped") for one in findings)
 
 
@@ -189,5 +189,7 @@ def _guarded(context: Context, spec: CheckSpec) -> list[Finding]:
         return list(spec.run(context))
     except CryptomlError as error:
         return [Finding("error", error.fact, error.hint)]
-    except Exception as error:  # noqa: BLE001 - one check's fault must not stop the others
-        return [Finding("error", f"the check itself failed: {type(error).__name__}: {error}", "report this")]
+    except Exception as error:  # noqa: BLE001 - an exception in a check must not stop the others
+        return [
+            Finding("error", f"unexpected error in the check: {type(error).__name__}: {error}", "report it as a bug")
+        ]
