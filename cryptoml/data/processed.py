@@ -55,7 +55,7 @@ def write_processed(
 
 
 def is_processed(path: Path) -> bool:
-    """Whether `path` was written by `write_processed`; False for files that are not Parquet."""
+    """Return whether `path` was written by `write_processed`; False for files that are not Parquet."""
     return path.suffix.lower() in (".parquet", ".pq") and _about(path) is not None
 
 

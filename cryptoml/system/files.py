@@ -105,7 +105,7 @@ def replacing(path: Path, *, part: Path | None = None) -> Iterator[Path]:
 
 
 def temporary_files(path: Path) -> list[Path]:
-    """Return what processes have begun to write for `path` and, where they were killed, will never finish."""
+    """Return the temporary files of `replacing` for `path`, of running processes and of killed ones."""
     return sorted(path.parent.glob(f".{glob.escape(path.name)}.*.part"))
 
 

@@ -1,8 +1,8 @@
-"""Ending on SIGTERM, SIGINT, SIGHUP and the like: within seconds, whatever is going on, with 128 + the signal's number.
+"""Stops a command within seconds of SIGTERM, SIGINT, SIGHUP and similar signals, with exit code 128 + signal number.
 
-A command runs in a child process; its parent does nothing but pass signals on and count the seconds. The child gets
-StoppedError and cleans up on its way out. Where it cannot (native code may hold Python's lock for a whole fit, and
-no handler or thread of its own runs then), the parent ends it.
+The command runs in a child process. The parent only forwards signals and enforces the time limit. In the child, the
+signal raises StoppedError, and the command cleans up. If native code holds the GIL, for example during a fit, no
+handler can run in the child; the parent then kills it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cryptoml.errors import StoppedError
 LIMIT_S = 3.5
 RAISE_AGAIN_S = 0.02
 STOPPED = "stopped by a signal."
-# Ctrl-C, `kill`, a closed terminal, Ctrl-\, and what cluster schedulers send before a time limit.
+# Sent by Ctrl-C, `kill`, a closed terminal, Ctrl-\, and by cluster schedulers before a time limit.
 SIGNALS = tuple(
     getattr(signal, name)
     for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU")
@@ -33,17 +33,17 @@ _received: int | None = None
 
 
 def command_pid() -> int:
-    """The process to signal when this command is to end: the parent where there is one."""
+    """Return the process to signal to stop this command: the parent, if there is one."""
     return _command_pid or os.getpid()
 
 
 def is_stopped() -> bool:
-    """Return whether a signal has asked this process to end."""
+    """Return whether this process has received a signal to stop."""
     return _received is not None
 
 
 def raise_if_stopped() -> None:
-    """Raise StoppedError after a signal. Native code may have replaced the first one, by an ImportError for example."""
+    """Raise StoppedError again after a signal: native code may have replaced it, for example with an ImportError."""
     if _received is not None:
         raise StoppedError(_received)
 
@@ -54,50 +54,50 @@ def run_stoppable(
     on_signal: Callable[[int, int], None],
     on_killed: Callable[[int, str], str],
 ) -> NoReturn:
-    """Run `work`, which ends the process itself, and end with its exit code; before any thread is started.
+    """Run `work` in a child process and exit with its exit code; call it before any thread is started.
 
-    `on_signal(child's pid, signal number)` is called in the parent while the child cleans up, for what must be
-    done should it not come to that. `on_killed(exit code, message)` returns what the parent writes to standard output
-    for a child that was killed before it could write anything itself.
+    work: exits the process itself. on_signal(child's pid, signal number): called in the parent while the child cleans
+    up, in case it is killed before it has finished. on_killed(exit code, message): returns what the parent writes to
+    standard output for a child that was killed.
     """
     if not hasattr(os, "fork"):
-        _listen()
+        _install_handlers()
         work()
     global _command_pid
     _command_pid = os.getpid()
-    # A signal between the fork and the handlers must wait for them.
+    # Block signals until the handlers are installed.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     worker = os.fork()
     if worker == 0:
-        _end_with(_command_pid)
-        _listen()
+        _exit_with_parent(_command_pid)
+        _install_handlers()
         work()
     _supervise(worker, on_signal, on_killed)
 
 
-def _listen() -> None:
-    for number in _wanted():
+def _install_handlers() -> None:
+    for number in _handled_signals():
         signal.signal(number, _raise)
-    sys.unraisablehook = _raise_again
+    sys.unraisablehook = _raise_later
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
-def _wanted() -> list[signal.Signals]:
-    # A shell starts background jobs with SIGINT ignored, nohup ignores SIGHUP; both mean: leave this process alone.
-    return [one for one in SIGNALS if one == signal.SIGTERM or signal.getsignal(one) is not signal.SIG_IGN]
+def _handled_signals() -> list[signal.Signals]:
+    # Ignored signals stay ignored: shells ignore SIGINT for background jobs, and nohup ignores SIGHUP.
+    return [number for number in SIGNALS if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def _raise(number: int, frame: FrameType | None) -> NoReturn:
     global _received
     _received = number
-    # A second signal must not interrupt the cleaning that the first one began.
-    for one in SIGNALS:
-        signal.signal(one, signal.SIG_IGN)
+    # A second signal must not interrupt the cleanup.
+    for other in SIGNALS:
+        signal.signal(other, signal.SIG_IGN)
     raise StoppedError(number)
 
 
-def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """Python swallows what is raised inside a finalizer or a weak reference's callback: raise it once more, later."""
+def _raise_later(unraisable: sys.UnraisableHookArgs) -> None:
+    """Raise StoppedError again if Python suppressed it in a finalizer or in the callback of a weak reference."""
     error = unraisable.exc_value
     if not isinstance(error, StoppedError):
         sys.__unraisablehook__(unraisable)
@@ -106,13 +106,13 @@ def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         raise StoppedError(error.exit_code - 128)
 
-    # Not at once: this hook swallows exceptions, too.
+    # Raise it from a timer, because exceptions in this hook are suppressed, too.
     signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, RAISE_AGAIN_S)
 
 
-def _end_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies, so that `kill -9` of a command leaves nothing behind."""
+def _exit_with_parent(parent: int) -> None:
+    """Let the kernel kill this process when its parent exits, so that `kill -9` of a command ends both processes."""
     if sys.platform == "linux":
         import ctypes
 
@@ -122,17 +122,17 @@ def _end_with(parent: int) -> None:
 
 
 def _supervise(worker: int, on_signal: Callable[[int, int], None], on_killed: Callable[[int, str], str]) -> NoReturn:
-    asked = 0
-    # Threads that were there before the fork (an agent's, say) live on in this process; they get no word in.
-    out, talk = os.dup(1), os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    received = 0
+    # Threads from before the fork, such as those of a monitoring agent, keep running here; silence their output.
+    stdout, stderr = os.dup(1), os.dup(2)
+    devnull = os.open(os.devnull, os.O_WRONLY)
     for number in (1, 2):
-        os.dup2(nowhere, number)
+        os.dup2(devnull, number)
 
     def forward(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if not asked:
-            asked = number
+        nonlocal received
+        if not received:
+            received = number
             signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
             os.kill(worker, number)
             with suppress(Exception):
@@ -142,20 +142,20 @@ def _supervise(worker: int, on_signal: Callable[[int, int], None], on_killed: Ca
         os.kill(worker, signal.SIGKILL)
 
     signal.signal(signal.SIGALRM, kill)
-    for one in _wanted():
-        signal.signal(one, forward)
+    for number in _handled_signals():
+        signal.signal(number, forward)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    # Collected only when no handler can run any more, or one could signal another process of the same number.
+    # Reap the child only after the handlers are removed: they might signal a new process with the same id.
     os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT)
     signal.setitimer(signal.ITIMER_REAL, 0)
-    for one in _wanted():
-        signal.signal(one, signal.SIG_IGN)
+    for number in _handled_signals():
+        signal.signal(number, signal.SIG_IGN)
     code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
     if code < 0:
-        hint = ". The memory may have run out." if code == -signal.SIGKILL else "."
-        message = STOPPED if asked else f"ended by signal {-code}{hint}"
-        code = 128 + (asked or -code)
-        for descriptor, text in ((talk, f"cryptoml: {message}\n"), (out, on_killed(code, message))):
+        cause = ". The memory may have run out." if code == -signal.SIGKILL else "."
+        message = STOPPED if received else f"ended by signal {-code}{cause}"
+        code = 128 + (received or -code)
+        for descriptor, text in ((stderr, f"cryptoml: {message}\n"), (stdout, on_killed(code, message))):
             with suppress(OSError):
                 os.write(descriptor, text.encode())
     os._exit(code)

@@ -94,7 +94,7 @@ def _step(digits: Floats) -> Floats:
 
 
 def _rounded_copy(a: Floats, b: Floats, step: Floats) -> Mask:
-    """Whether two rows can be one candle in two precisions, allowing for a shifted open and its effects."""
+    """Return whether two rows can be one candle in two precisions, allowing for a shifted open and its effects."""
     import numpy as np
 
     apart = np.abs(a - b)
@@ -110,7 +110,7 @@ def _rounded_copy(a: Floats, b: Floats, step: Floats) -> Mask:
 
 
 def _inside(part: Floats, whole: Floats, step: Floats) -> Mask:
-    """Whether `part` can be the incomplete form of `whole`."""
+    """Return whether `part` can be the incomplete form of `whole`."""
     import numpy as np
 
     found: Mask = (

@@ -56,7 +56,7 @@ def name_key(name: object) -> str:
 
 
 def is_header(cells: Sequence[str]) -> bool:
-    """Whether the cells of a line contain names for all four prices."""
+    """Return whether the cells of a line contain names for all four prices."""
     keys = {name_key(cell) for cell in cells}
     return all(keys & set(_NAMES[role]) for role in PRICES)
 

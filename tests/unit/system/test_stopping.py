@@ -12,7 +12,7 @@ import gc, os, signal, time, weakref
 from cryptoml.system import stopping
 from cryptoml.errors import StoppedError
 
-stopping._listen()
+stopping._install_handlers()
 
 class Finalized:
     def __del__(self):
