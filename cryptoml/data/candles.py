@@ -29,10 +29,10 @@ __all__ = ["Break", "Candles", "Finding", "QualityReport", "read_candles", "writ
 
 @dataclass(frozen=True)
 class Candles:
-    """Checked candles of one market.
+    """Validated candles of one market.
 
     frame: index `timestamp` (open time, UTC, ascending, unique, on one phase of the grid), columns open, high,
-    low, close, volume, float64, no NaN. Only candles that were in the file; gaps are gaps.
+    low, close, volume, float64, no NaN. Gaps are not filled.
     """
 
     frame: pd.DataFrame
@@ -54,10 +54,9 @@ def read_candles(
 ) -> Candles:
     """Read candles from CSV, CSV.gz, Parquet, Feather or JSON and validate them.
 
-    symbol: the market, and of a file with several the one to read. columns: the file's columns in order, or a
-    mapping from our names to the file's. timezone: the zone (IANA name) of dates that carry none, by default UTC.
-    now: the time against which the last candle is unfinished (the clock's, when not given). Raises DataError with
-    file, line and hint.
+    symbol: the market; selects one if the file contains several. columns: the file's columns in order, or a mapping
+    from role to the file's column. timezone: zone (IANA name) of dates without one, by default UTC. now: time at which
+    the last candle must be complete, by default the current time. Raises DataError with file, line and hint.
     """
     import pandas as pd
 
@@ -73,13 +72,13 @@ def read_candles(
     step = _clean(rows, interval, has_volume="volume" in table.frame, now=now)
     kept = rows.frame
     index = pd.DatetimeIndex(kept["time"].to_numpy().view("datetime64[ns]"), tz="UTC", name="timestamp")
-    clean = pd.DataFrame({one: kept[one].to_numpy() for one in (*PRICES, "volume")}, index=index, copy=False)
+    clean = pd.DataFrame({name: kept[name].to_numpy() for name in (*PRICES, "volume")}, index=index, copy=False)
     report = _report(str(path), market, step, read, clean, tuple(rows.findings), max_no_trade_candles)
     return Candles(clean, market, step, report)
 
 
 def _rows(table: Table, source: str, *, timezone: str | None, on_bad_rows: OnBadRows) -> repair.Rows:
-    """The rows of a table with their times and numbers, and what reading them changed."""
+    """Convert a table to rows with times and numbers, with a finding for each repair."""
     import numpy as np
     import pandas as pd
 
@@ -93,15 +92,15 @@ def _rows(table: Table, source: str, *, timezone: str | None, on_bad_rows: OnBad
     rows = repair.Rows(source, frame, table.where, on_bad_rows)
     for kind, mask in opened.repaired.items():
         rows.note(kind, "repaired", mask)
-    for text in (*table.notes, *opened.notes):
-        rows.findings.append(Finding(text, "noted", len(frame)))
+    for note in (*table.notes, *opened.notes):
+        rows.findings.append(Finding(note, "noted", len(frame)))
     if not has_volume:
         rows.findings.append(Finding("no volume column, 0 used", "noted", len(frame)))
     return rows
 
 
 def _clean(rows: repair.Rows, interval: str | None, *, has_volume: bool, now: pd.Timestamp | None) -> Interval:
-    """Drop what is no candle, one step after the other; the candle interval."""
+    """Drop invalid rows step by step, and return the candle interval."""
     import pandas as pd
 
     from cryptoml.data.cleaning.duplicates import merge_duplicates
@@ -158,18 +157,18 @@ def _numbers(source: str, table: Table, name: str) -> NDArray[np.float64]:
     if column.dtype == np.float64:
         return np.asarray(column, dtype=np.float64)
     numbers = np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
-    text = np.isnan(numbers) & (column.notna() & ~column.isin(NULLS)).to_numpy(dtype=bool)
-    if text.any():
-        places = np.flatnonzero(text)
-        shown = "; ".join(f"{table.where(int(row))}: {str(column.iloc[int(row)])[:40]!r}" for row in places[:5])
+    is_text = np.isnan(numbers) & (column.notna() & ~column.isin(NULLS)).to_numpy(dtype=bool)
+    if is_text.any():
+        positions = np.flatnonzero(is_text)
+        examples = "; ".join(f"{table.where(int(row))}: {str(column.iloc[int(row)])[:40]!r}" for row in positions[:5])
         raise DataError(
-            f"{source}, column {name}: {len(places):,} x not a number: {shown}.",
+            f"{source}, column {name}: {len(positions):,} x not a number: {examples}.",
             hint="correct them in the file",
         )
     return numbers
 
 
-def _interval(rows: repair.Rows, asked: str | None) -> Interval:
+def _interval(rows: repair.Rows, requested: str | None) -> Interval:
     """Derive the interval: the most common step on whose grid the candles are, or `asked` if the steps allow it."""
     import numpy as np
 
@@ -179,44 +178,44 @@ def _interval(rows: repair.Rows, asked: str | None) -> Interval:
         raise DataError(f"{rows.source}: the candle interval cannot be derived.", hint="--set data.interval=1h")
     # In an illiquid market two steps may be more common than one; then most candles are off the grid of two.
     times = rows.frame["time"].to_numpy(dtype=np.int64)
-    likely = [int(values[at]) for at in np.argsort(-counts, kind="stable")[:5]]
-    fitting = (step for step in likely if repair.off_grid(times, step).mean() <= repair.OFF_GRID_AT_MOST)
-    common = interval_from_seconds(next(fitting, likely[0]))
-    if asked is None:
+    candidates = [int(values[at]) for at in np.argsort(-counts, kind="stable")[:5]]
+    fitting = (step for step in candidates if repair.off_grid(times, step).mean() <= repair.MAX_OFF_GRID_SHARE)
+    common = interval_from_seconds(next(fitting, candidates[0]))
+    if requested is None:
         return common
-    wanted = parse_interval(asked)
-    if wanted.seconds > common.seconds or wanted.seconds not in values:
+    interval = parse_interval(requested)
+    if interval.seconds > common.seconds or interval.seconds not in values:
         raise DataError(
-            f"{rows.source}: its candles are {common.label} apart, not {wanted.label}.",
+            f"{rows.source}: its candles are {common.label} apart, not {interval.label}.",
             hint=f"leave the interval out, or --set data.interval={common.label}",
         )
-    return wanted
+    return interval
 
 
-def _market(table: Table, path: Path, asked: str | None) -> tuple[str, NDArray[np.bool_] | None]:
+def _market(table: Table, path: Path, requested: str | None) -> tuple[str, NDArray[np.bool_] | None]:
     """Determine the symbol, and which rows belong to another one (None if there are none)."""
-    wanted = normalize_symbol(asked) if asked else None
+    symbol = normalize_symbol(requested) if requested else None
     if "symbol" not in table.frame:
-        return wanted or symbol_from_file_name(path.name), None
+        return symbol or symbol_from_file_name(path.name), None
     column = table.frame["symbol"]
-    plain = {text: normalize_symbol(str(text)) for text in column.dropna().unique()}
+    plain = {name: normalize_symbol(str(name)) for name in column.dropna().unique()}
     names = sorted(set(plain.values()) - {""})
     if not names:
-        return wanted or symbol_from_file_name(path.name), None
-    if wanted is None and len(names) > 1:
+        return symbol or symbol_from_file_name(path.name), None
+    if symbol is None and len(names) > 1:
         raise DataError(
             f"{path}: contains {len(names)} symbols ({', '.join(names[:5])}).",
             hint=f"choose one, --set data.symbol={names[0]}",
         )
-    if wanted is not None and wanted not in names:
+    if symbol is not None and symbol not in names:
         raise DataError(
-            f"{path}: contains {', '.join(names[:5])}, not {wanted}.",
+            f"{path}: contains {', '.join(names[:5])}, not {symbol}.",
             hint=f"--set data.symbol={names[0]}, or another file",
         )
     if len(names) == 1:
         return names[0], None
-    assert wanted is not None
-    return wanted, (column.map(plain) != wanted).to_numpy(dtype=bool)
+    assert symbol is not None
+    return symbol, (column.map(plain) != symbol).to_numpy(dtype=bool)
 
 
 def _report(

@@ -23,20 +23,20 @@ def to_grid(frame: pd.DataFrame, interval: Interval, *, max_no_trade_candles: in
     index = frame.index
     per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[index.unit]  # type: ignore[attr-defined]
     ticks = index.astype("int64").to_numpy()
-    place = (ticks - ticks[0]) // (interval.seconds * per_second)
-    length = int(place[-1]) + 1
+    position = (ticks - ticks[0]) // (interval.seconds * per_second)
+    length = int(position[-1]) + 1
     columns = {name: np.full(length, np.nan) for name in ("open", "high", "low", "close", "volume")}
     for name, values in columns.items():
-        values[place] = frame[name].to_numpy(dtype=np.float64)
+        values[position] = frame[name].to_numpy(dtype=np.float64)
     no_trade = np.zeros(length, dtype=bool)
     if length > len(frame):
-        gaps = np.diff(place) - 1
+        gaps = np.diff(position) - 1
         short = (gaps > 0) & (gaps <= max_no_trade_candles)
         sizes = gaps[short]
         if sizes.size:
             offsets = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-            filled = np.repeat(place[:-1][short], sizes) + 1 + offsets
-            carried = np.repeat(columns["close"][place[:-1][short]], sizes)
+            filled = np.repeat(position[:-1][short], sizes) + 1 + offsets
+            carried = np.repeat(columns["close"][position[:-1][short]], sizes)
             for name in ("open", "high", "low", "close"):
                 columns[name][filled] = carried
             columns["volume"][filled] = 0.0

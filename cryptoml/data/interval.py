@@ -16,7 +16,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 @dataclass(frozen=True)
 class Interval:
-    """A candle's length; `label` is the short form with the largest unit that divides it."""
+    """A candle interval; `label` is the short form with the largest unit that divides it, such as 4h."""
 
     label: str
     seconds: int
@@ -31,10 +31,10 @@ class Interval:
 
 def parse_interval(text: str) -> Interval:
     """Parse an interval such as 1h, 15m or 1D; raises UsageError."""
-    found = re.fullmatch(r"\s*(\d+)\s*([smhdwSHDW])\s*", text)
-    if not found or int(found[1]) == 0:
+    match = re.fullmatch(r"\s*(\d+)\s*([smhdwSHDW])\s*", text)
+    if not match or int(match[1]) == 0:
         raise UsageError(f"{text!r} is not an interval.", hint="write it like 1m, 15m, 1h, 4h or 1d")
-    return interval_from_seconds(int(found[1]) * _UNITS[found[2].lower()])
+    return interval_from_seconds(int(match[1]) * _UNITS[match[2].lower()])
 
 
 def interval_from_seconds(seconds: int) -> Interval:
@@ -46,7 +46,7 @@ def interval_from_seconds(seconds: int) -> Interval:
 
 
 def default_max_no_trade(interval: Interval) -> int:
-    """The longest gap, in candles, that is treated as "no trade": 30 for intervals below an hour, else 0.
+    """Return the longest gap, in candles, that is treated as "no trade": 30 for intervals below an hour, else 0.
 
     Exchanges omit minutes without a trade; an hour without one is an outage.
     """

@@ -69,12 +69,12 @@ def read_processed(path: Path, *, symbol: str | None = None, interval: str | Non
     about = _about(path)
     if about is None:
         raise DataError(f"{path}: is not a processed data set.", hint="create one with cryptoml transform-data")
-    wanted = ["timestamp", *CANDLE_COLUMNS]
+    columns = ["timestamp", *CANDLE_COLUMNS]
     again = "create it again with cryptoml transform-data"
     try:
-        table = pq.read_table(path, columns=wanted, partitioning=None, page_checksum_verification=True)
+        table = pq.read_table(path, columns=columns, partitioning=None, page_checksum_verification=True)
         candles = Candles(
-            frame=table.select(wanted).to_pandas().set_index("timestamp"),
+            frame=table.select(columns).to_pandas().set_index("timestamp"),
             symbol=about["symbol"],
             interval=parse_interval(about["interval"]),
             report=QualityReport.from_dict(about["quality"]),

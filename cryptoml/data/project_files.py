@@ -1,4 +1,4 @@
-"""The candle files of a project: which one is used by default, and reading it as the config says."""
+"""The candle files of a project: the default file, and reading a file with the options of the config."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOT_CANDLES = (".truth.", ".quality.")
 
 
 def read_any(path: Path, config: Config) -> Candles:
-    """Candles from a raw or a processed file."""
+    """Read candles from a raw or a processed file."""
     from cryptoml.data.candles import read_candles
     from cryptoml.data.processed import is_processed, read_processed
     from cryptoml.data.reading.tables import require_file
@@ -36,9 +36,9 @@ def read_any(path: Path, config: Config) -> Candles:
 
 
 def find_data(project: Path) -> Path:
-    """The data file to train on when none is named: the newest processed one, else the newest raw one.
+    """Return the default data file: the latest processed file, else the latest raw one.
 
-    Raises UsageError when there is nothing.
+    Raises UsageError if there is none.
     """
     for folder in (project / "data" / "processed", project / "data" / "raw", project / "data"):
         if folder.is_dir():
@@ -53,6 +53,6 @@ def find_data(project: Path) -> Path:
             if files:
                 return max(files, key=lambda file: (file.stat().st_mtime, file.name))
     raise UsageError(
-        f"{project / 'data'}: there is no data file to train on.",
-        hint="name one with --data, or make one with cryptoml sample-data -o data/raw/sim.csv",
+        f"{project / 'data'}: no data file found.",
+        hint="name one with --data, or create one with cryptoml sample-data -o data/raw/sim.csv",
     )

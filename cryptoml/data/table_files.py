@@ -49,9 +49,9 @@ def write_csv(table: pd.DataFrame, path: Path, *, gzipped: bool, index: bool) ->
     with (
         path.open("wb") as file,
         gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed,
-        io.TextIOWrapper(packed, encoding="utf-8", newline="") as text,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="") as lines,
     ):
-        table.to_csv(text, index=index, date_format=_TIME)
+        table.to_csv(lines, index=index, date_format=_TIME)
 
 
 def escape_formula(value: object) -> object:
@@ -68,10 +68,10 @@ def _defused(table: pd.DataFrame) -> pd.DataFrame:
 
     texts = [not (is_numeric_dtype(kind) or is_datetime64_any_dtype(kind)) for kind in table.dtypes]
     columns = [
-        table.iloc[:, place].astype(object).map(escape_formula) if is_text else table.iloc[:, place]
-        for place, is_text in enumerate(texts)
+        table.iloc[:, position].astype(object).map(escape_formula) if is_text else table.iloc[:, position]
+        for position, is_text in enumerate(texts)
     ]
 
-    found = pd.concat(columns, axis=1) if columns else table.copy()
-    found.columns = pd.Index([escape_formula(name) for name in table.columns])
-    return found
+    escaped = pd.concat(columns, axis=1) if columns else table.copy()
+    escaped.columns = pd.Index([escape_formula(name) for name in table.columns])
+    return escaped

@@ -157,10 +157,10 @@ def _error_of(failed: Sequence[Failed], of: int) -> CryptomlError | None:
 
 def output_files(output: Path, symbols: Sequence[str], interval: str) -> list[Path]:
     """A file for each symbol: `output` itself when it names one, else {SYMBOL}_{interval}.csv in that folder."""
-    from cryptoml.data.exchange.raw_file import FORMS
+    from cryptoml.data.exchange.raw_file import ENDINGS
     from cryptoml.data.symbols import normalize_symbol
 
-    if output.name.endswith(FORMS) and not output.is_dir():
+    if output.name.endswith(ENDINGS) and not output.is_dir():
         if len(symbols) > 1:
             raise UsageError(f"{output}: one file cannot hold {len(symbols)} symbols.", hint="name a folder with -o")
         return [output]
@@ -228,7 +228,7 @@ def _tell_how_it_goes_on(
     """Say what the file makes of --since: it is only continued at its end."""
     extent = filling.extent
     assert extent is not None
-    if extent.torn:
+    if extent.truncated:
         on_event(events.Warned(f"{filling.path}: the last line was cut short; it is fetched again"))
     on_event(events.Info(f"{filling.path}: goes on after {format_utc(extent.last_ms)}"))
     if not request.since_is_asked or span.since_ms >= extent.first_ms:

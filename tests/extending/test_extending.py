@@ -154,7 +154,7 @@ def test_a_file_format_is_a_file_and_an_entry(copy):
     for file in source.parent.glob("sim.*"):
         file.unlink()
     found = copy.run("doctor", "data", "--json")
-    assert f"SIM_1h.blocks: {len(rows):,} candles of 1h" in found.out
+    assert f"SIM_1h.blocks: {len(rows):,} candles of SIM 1h" in found.out
     trained = copy.run("train", *SHORT_TRAINING)
     assert trained.code == 0, trained.err
     assert "SIM_1h.blocks" in trained.err

@@ -272,7 +272,7 @@ def test_a_proxy_that_is_away_is_named_with_the_way_past_it(standin, tmp_path, m
         ({"symbols": ("BTC/USDX",)}, "BTC/USDT"),
         ({"symbols": ("BTC/USDX", "nothing")}, "BTC/USDT"),
         ({"symbols": ("nothing",)}, "write it like BTC/USDT"),
-        ({"symbols": ("LUNA/USDT",)}, "it may be delisted: leave out --symbol LUNA/USDT"),
+        ({"symbols": ("LUNA/USDT",)}, "it may be delisted: remove --symbol LUNA/USDT"),
         ({"interval": "45m"}, "30m or 1h"),
         ({"interval": "hourly"}, "write it like 1m"),
         ({"since": "yesteryear"}, "2019-01-01"),
@@ -338,7 +338,7 @@ def test_a_read_only_file_is_only_read_where_nothing_is_new(standin, tmp_path):
     )
     done = subprocess.run([*ordinary, sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "torn=False" in done.stdout
+    assert "truncated=False" in done.stdout
 
 
 def test_a_gzip_file_grows_as_well(standin, tmp_path):

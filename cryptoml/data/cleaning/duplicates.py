@@ -51,16 +51,16 @@ def merge_duplicates(rows: Rows) -> None:
         # Pairs of neighbours; three rows with the same time are compared in pairs.
         second = np.flatnonzero(same & ~np.r_[False, same[:-1]])
         first = second - 1
-        loser, kind = _compare(frame, first, second)
+        dropped, kind = _compare(frame, first, second)
         if (kind == 0).any():
             raise _contradiction(rows, first[kind == 0], second[kind == 0])
-        lost = np.where(loser == 0, first, second)
-        rounded, unfinished = np.zeros(len(frame), dtype=bool), np.zeros(len(frame), dtype=bool)
-        rounded[lost[kind == 1]] = True
-        unfinished[lost[kind == 2]] = True
+        losing_rows = np.where(dropped == 0, first, second)
+        rounded, incomplete = np.zeros(len(frame), dtype=bool), np.zeros(len(frame), dtype=bool)
+        rounded[losing_rows[kind == 1]] = True
+        incomplete[losing_rows[kind == 2]] = True
         rows.note("rounded duplicate of another row", "dropped", rounded)
-        rows.note("incomplete duplicate of another row", "dropped", unfinished)
-        rows.frame = frame[~(rounded | unfinished)]
+        rows.note("incomplete duplicate of another row", "dropped", incomplete)
+        rows.frame = frame[~(rounded | incomplete)]
 
 
 def _compare(
@@ -73,64 +73,64 @@ def _compare(
     digits = np.stack([_decimals(left), _decimals(right)])
     total = digits.sum(axis=2)
     step = _step(digits)
-    agree = _rounded_copy(left, right, step) & (total[0] != total[1])
-    inside = _inside(left, right, step), _inside(right, left, step)
+    agree = _is_rounded_duplicate(left, right, step) & (total[0] != total[1])
+    inside = _is_incomplete_form(left, right, step), _is_incomplete_form(right, left, step)
     kind = np.where(agree, 1, np.where(inside[0] | inside[1], 2, 0))
-    loser = np.where(kind == 2, np.where(inside[0], 0, 1), np.where(total[0] < total[1], 0, 1))
-    return loser, kind
+    dropped = np.where(kind == 2, np.where(inside[0], 0, 1), np.where(total[0] < total[1], 0, 1))
+    return dropped, kind
 
 
 def _step(digits: Floats) -> Floats:
-    """One unit in the last place of the coarser form, per value and pair, plus a tolerance for binary fractions.
+    """Return one unit in the last place of the coarser form, per value and pair, plus a tolerance for binary fractions.
 
     The prices of a row are assumed to be written with as many decimals as the longest of them.
     """
     import numpy as np
 
-    places = np.broadcast_to(digits[:, :, :4].max(axis=2, keepdims=True), digits[:, :, :4].shape)
-    places = np.concatenate([places, digits[:, :, 4:]], axis=2).min(axis=0)
-    step: Floats = 1.01 * 10.0**-places
+    decimals = np.broadcast_to(digits[:, :, :4].max(axis=2, keepdims=True), digits[:, :, :4].shape)
+    decimals = np.concatenate([decimals, digits[:, :, 4:]], axis=2).min(axis=0)
+    step: Floats = 1.01 * 10.0**-decimals
     return step
 
 
-def _rounded_copy(a: Floats, b: Floats, step: Floats) -> Mask:
+def _is_rounded_duplicate(a: Floats, b: Floats, step: Floats) -> Mask:
     """Return whether two rows can be one candle in two precisions, allowing for a shifted open and its effects."""
     import numpy as np
 
     apart = np.abs(a - b)
     shift = apart[:, 0]
-    found: Mask = (
+    is_duplicate: Mask = (
         (shift <= np.maximum(step[:, 0], OPEN_SHARE * np.abs(b[:, 0])))
         & (apart[:, 1] <= step[:, 1] + shift)
         & (apart[:, 2] <= step[:, 2] + shift)
         & (apart[:, 3] <= step[:, 3])
         & (apart[:, 4] <= np.maximum(step[:, 4], VOLUME_SHARE * np.abs(b[:, 4])))
     )
-    return found
+    return is_duplicate
 
 
-def _inside(part: Floats, whole: Floats, step: Floats) -> Mask:
+def _is_incomplete_form(part: Floats, whole: Floats, step: Floats) -> Mask:
     """Return whether `part` can be the incomplete form of `whole`."""
     import numpy as np
 
-    found: Mask = (
+    is_inside: Mask = (
         (np.abs(part[:, 0] - whole[:, 0]) <= step[:, 0])
         & (part[:, 1] <= whole[:, 1] + step[:, 1])
         & (part[:, 2] >= whole[:, 2] - step[:, 2])
         & (part[:, 4] < whole[:, 4])
     )
-    return found
+    return is_inside
 
 
 def _decimals(values: Floats) -> Floats:
-    """Number of decimals (0 to 10) with which each value is written."""
+    """Return the number of decimals (0 to 10) with which each value is written."""
     import numpy as np
 
-    found = np.full(values.shape, 10.0)
-    for places in range(9, -1, -1):
-        exact = np.abs(np.round(values, places) - values) <= 1e-12 * np.maximum(np.abs(values), 1e-3)
-        found[exact] = places
-    return found
+    decimals = np.full(values.shape, 10.0)
+    for count in range(9, -1, -1):
+        exact = np.abs(np.round(values, count) - values) <= 1e-12 * np.maximum(np.abs(values), 1e-3)
+        decimals[exact] = count
+    return decimals
 
 
 def _contradiction(rows: Rows, first: NDArray[np.intp], second: NDArray[np.intp]) -> DataError:
@@ -138,20 +138,20 @@ def _contradiction(rows: Rows, first: NDArray[np.intp], second: NDArray[np.intp]
     import numpy as np
     import pandas as pd
 
-    shown = []
-    for one, other in list(zip(first, second, strict=True))[:EXAMPLES]:
-        pair = rows.frame.iloc[[int(one), int(other)]].sort_values("row")
+    examples = []
+    for pair_rows in list(zip(first, second, strict=True))[:EXAMPLES]:
+        pair = rows.frame.iloc[[int(row) for row in pair_rows]].sort_values("row")
         values = pair[list(VALUES)].to_numpy(dtype=np.float64)
         worst = int(np.argmax(np.abs(values[0, :4] / values[1, :4] - 1)))
         if values[0, worst] == values[1, worst]:
             worst = len(VALUES) - 1
         time = pd.Timestamp(int(pair["time"].iloc[1]))
-        early, late = (rows.where(int(row)) for row in pair["row"])
-        shown.append(
-            f"{late}: {time:%Y-%m-%d %H:%M} UTC, column {VALUES[worst]} {values[1, worst]:.10g} "
-            f"({early} has {values[0, worst]:.10g})"
+        earlier, later = (rows.where(int(row)) for row in pair["row"])
+        examples.append(
+            f"{later}: {time:%Y-%m-%d %H:%M} UTC, column {VALUES[worst]} {values[1, worst]:.10g} "
+            f"({earlier} has {values[0, worst]:.10g})"
         )
     return DataError(
-        f"{rows.source}: {len(first):,} x two contradictory candles for the same time: {'; '.join(shown)}.",
-        hint="keep one of each pair in the file",
+        f"{rows.source}: {len(first):,} x two contradictory candles for the same time: {'; '.join(examples)}.",
+        hint="keep one row of each pair",
     )

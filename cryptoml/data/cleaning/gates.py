@@ -40,32 +40,32 @@ def check_quality(report: QualityReport, limits: QualitySection, *, age_interval
     Missing candles are a share of the expected ones; duplicates and price spikes are shares of all rows read.
     """
     missing = report.missing_candles - report.no_trade_candles
-    due = report.candles + missing
+    expected = report.candles + missing
     duplicates, spikes = _count(report, DUPLICATES), _count(report, SPIKES)
-    answers = [
-        _share("missing", missing, due, limits, "max_missing_share", "candles are missing"),
+    results = [
+        _share("missing", missing, expected, limits, "max_missing_share", "candles are missing"),
         _share("duplicates", duplicates, report.rows_read, limits, "max_duplicate_share", "rows are duplicates"),
         _share("spikes", spikes, report.rows_read, limits, "max_spike_share", "rows are price spikes"),
     ]
     if limits.max_age_intervals is not None and age_intervals is not None:
-        most = limits.max_age_intervals
+        limit = limits.max_age_intervals
         fact = (
             f"the latest candle ({report.end} UTC) ended {age_intervals:,.1f} candles ago, "
-            f"the limit is {most:,} (quality.max_age_intervals)"
+            f"the limit is {limit:,} (quality.max_age_intervals)"
         )
-        answers.append(GateResult("age", age_intervals, most, fact))
-    return answers
+        results.append(GateResult("age", age_intervals, limit, fact))
+    return results
 
 
 def age_in_intervals(newest_open: pd.Timestamp, interval: pd.Timedelta, *, now: pd.Timestamp) -> float:
-    """Time since the end of the latest candle, in candles; 0 if it has not ended."""
+    """Return the time since the end of the latest candle, in candles; 0 if it has not ended."""
     return max(float((now - newest_open - interval) / interval), 0.0)
 
 
-def _share(gate: str, count: int, of: int, limits: QualitySection, key: str, what: str) -> GateResult:
-    value, most = count / of if of else 0.0, getattr(limits, key)
-    fact = f"{count:,} of {of:,} {what} ({100 * value:.3g}%), the limit is {100 * most:g}% (quality.{key})"
-    return GateResult(gate, value, most, fact)
+def _share(gate: str, count: int, total: int, limits: QualitySection, key: str, description: str) -> GateResult:
+    value, limit = count / total if total else 0.0, getattr(limits, key)
+    fact = f"{count:,} of {total:,} {description} ({100 * value:.3g}%), the limit is {100 * limit:g}% (quality.{key})"
+    return GateResult(gate, value, limit, fact)
 
 
 def _count(report: QualityReport, kinds: tuple[str, ...]) -> int:

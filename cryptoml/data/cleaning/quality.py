@@ -52,8 +52,10 @@ class QualityReport:
     def from_dict(cls, stored: Mapping[str, Any]) -> QualityReport:
         """Restore the report from `to_dict`."""
         plain = dict(stored)
-        plain["breaks"] = tuple(Break(**one) for one in stored["breaks"])
-        plain["findings"] = tuple(Finding(**{**one, "examples": tuple(one["examples"])}) for one in stored["findings"])
+        plain["breaks"] = tuple(Break(**item) for item in stored["breaks"])
+        plain["findings"] = tuple(
+            Finding(**{**item, "examples": tuple(item["examples"])}) for item in stored["findings"]
+        )
         return cls(**plain)
 
     def summary(self) -> list[str]:

@@ -23,15 +23,15 @@ OnBadRows = Literal["drop", "fail"]
 NANOSECONDS = 10**9
 
 # With a larger share of empty hours the market is illiquid; otherwise an empty hour is an outage.
-THIN_MARKET = 0.05
+ILLIQUID_SHARE = 0.05
 # With a larger share of rows off the grid, the interval is wrong.
-OFF_GRID_AT_MOST = 0.2
+MAX_OFF_GRID_SHARE = 0.2
 # This many equal steps in a row are not gaps: that part of the file has another candle interval.
 EQUAL_STEPS = 24
 # With this many missing candles per existing one, some times must be wrong.
-MISSING_AT_MOST = 20
+MAX_MISSING_PER_CANDLE = 20
 # With a larger share of such rows, the columns are misinterpreted.
-TORN_AT_MOST = 0.2
+MAX_INCONSISTENT_SHARE = 0.2
 # A last candle with less than this share of the lowest volume of the previous day is incomplete: the file was written
 # before the candle ended.
 UNFINISHED_VOLUME = 0.5
@@ -54,10 +54,10 @@ class Rows:
         if not mask.any():
             return
         count, examples = int(mask.sum()), self._examples(mask)
-        for at, one in enumerate(self.findings):
-            if (one.kind, one.action) == (kind, action):
-                examples = (one.examples + examples)[:EXAMPLES]
-                self.findings[at] = replace(one, count=one.count + count, examples=examples)
+        for index, finding in enumerate(self.findings):
+            if (finding.kind, finding.action) == (kind, action):
+                examples = (finding.examples + examples)[:EXAMPLES]
+                self.findings[index] = replace(finding, count=finding.count + count, examples=examples)
                 return
         self.findings.append(Finding(kind, action, count, examples))
 
@@ -70,9 +70,9 @@ class Rows:
     def drop_or_fail(self, kind: str, mask: Mask, *, column: str | Names | None = None) -> None:
         """Drop the rows, or raise DataError, by policy. column: the wrong column, of all rows or per row."""
         if mask.any() and self.on_bad_rows == "fail":
-            shown = "; ".join(self._examples(mask, column))
+            examples = "; ".join(self._examples(mask, column))
             raise DataError(
-                f"{self.source}: {int(mask.sum()):,} x {kind}: {shown}.",
+                f"{self.source}: {int(mask.sum()):,} x {kind}: {examples}.",
                 hint="drop them with --set data.on_bad_rows=drop",
             )
         self.drop(kind, mask)
@@ -81,10 +81,12 @@ class Rows:
         """Raise DataError if fewer than `least` rows remain."""
         if len(self.frame) >= least:
             return
-        left = "no valid rows" if self.frame.empty else f"only {len(self.frame)} valid row"
-        dropped = ", ".join(f"{one.count:,} x {one.kind}" for one in self.findings if one.action == "dropped")
+        remaining = "no valid rows" if self.frame.empty else f"only {len(self.frame)} valid row"
+        dropped = ", ".join(
+            f"{finding.count:,} x {finding.kind}" for finding in self.findings if finding.action == "dropped"
+        )
         raise DataError(
-            f"{self.source}: {left}" + (f" (dropped: {dropped})." if dropped else "."),
+            f"{self.source}: {remaining}" + (f" (dropped: {dropped})." if dropped else "."),
             hint="check the file; at least two candles are needed",
         )
 
@@ -92,16 +94,18 @@ class Rows:
         import numpy as np
         import pandas as pd
 
-        shown = []
-        for at in np.flatnonzero(mask)[:EXAMPLES]:
-            one = self.frame.iloc[int(at)]
-            time = pd.Timestamp(int(self.frame["time"].iloc[int(at)]))
-            text = f"{self.where(int(one['row']))}: " + ("no time" if pd.isna(time) else f"{time:%Y-%m-%d %H:%M} UTC")
+        examples = []
+        for position in np.flatnonzero(mask)[:EXAMPLES]:
+            row = self.frame.iloc[int(position)]
+            time = pd.Timestamp(int(self.frame["time"].iloc[int(position)]))
+            example = f"{self.where(int(row['row']))}: " + (
+                "no time" if pd.isna(time) else f"{time:%Y-%m-%d %H:%M} UTC"
+            )
             if column is not None:
-                name = column if isinstance(column, str) else str(column[int(at)])
-                text += f", {name} {one[name]:g}"
-            shown.append(text)
-        return tuple(shown)
+                name = column if isinstance(column, str) else str(column[int(position)])
+                example += f", {name} {row[name]:g}"
+            examples.append(example)
+        return tuple(examples)
 
 
 def drop_invalid_prices(rows: Rows, *, has_volume: bool) -> None:
@@ -109,24 +113,24 @@ def drop_invalid_prices(rows: Rows, *, has_volume: bool) -> None:
     import numpy as np
 
     names = np.asarray(PRICES)
-    absent = ~np.isfinite(rows.frame[list(PRICES)].to_numpy(dtype=np.float64))
-    rows.drop_or_fail("row without a price", np.any(absent, axis=1), column=names[absent.argmax(axis=1)])
-    low = rows.frame[list(PRICES)].to_numpy(dtype=np.float64) <= 0
-    rows.drop_or_fail("price of zero or below", np.any(low, axis=1), column=names[low.argmax(axis=1)])
+    missing = ~np.isfinite(rows.frame[list(PRICES)].to_numpy(dtype=np.float64))
+    rows.drop_or_fail("row without a price", np.any(missing, axis=1), column=names[missing.argmax(axis=1)])
+    not_positive = rows.frame[list(PRICES)].to_numpy(dtype=np.float64) <= 0
+    rows.drop_or_fail("price of zero or below", np.any(not_positive, axis=1), column=names[not_positive.argmax(axis=1)])
     if has_volume:
         volume = rows.frame["volume"].to_numpy(dtype=np.float64)
         rows.drop_or_fail("volume missing or below zero", ~np.isfinite(volume) | (volume < 0), column="volume")
     o, h, lowest, c = (rows.frame[name].to_numpy(dtype=np.float64) for name in PRICES)
-    slack = 1e-9 * np.abs(h)
-    over = h + slack < np.maximum(o, c)
-    torn: Mask = over | (lowest - slack > np.minimum(o, c))
-    if torn.sum() > TORN_AT_MOST * len(torn):
+    tolerance = 1e-9 * np.abs(h)
+    over = h + tolerance < np.maximum(o, c)
+    inconsistent: Mask = over | (lowest - tolerance > np.minimum(o, c))
+    if inconsistent.sum() > MAX_INCONSISTENT_SHARE * len(inconsistent):
         raise DataError(
-            f"{rows.source}: in {int(torn.sum()):,} of {len(torn):,} rows high and low do not enclose open and close: "
-            "the columns seem to be in another order.",
+            f"{rows.source}: in {int(inconsistent.sum()):,} of {len(inconsistent):,} rows high and low do not enclose "
+            "open and close: the columns seem to be in another order.",
             hint=COLUMNS_HINT,
         )
-    rows.drop_or_fail("high and low do not enclose open and close", torn, column=np.where(over, "high", "low"))
+    rows.drop_or_fail("high and low do not enclose open and close", inconsistent, column=np.where(over, "high", "low"))
 
 
 def require_one_interval(rows: Rows, interval_seconds: int) -> None:
@@ -141,13 +145,13 @@ def require_one_interval(rows: Rows, interval_seconds: int) -> None:
     other = np.where(steps[starts] != interval_seconds * NANOSECONDS, lengths, 0)
     if other.max() < EQUAL_STEPS:
         return
-    at = int(starts[other.argmax()])
+    start = int(starts[other.argmax()])
     label, apart = (
-        interval_from_seconds(seconds).label for seconds in (interval_seconds, int(steps[at]) // NANOSECONDS)
+        interval_from_seconds(seconds).label for seconds in (interval_seconds, int(steps[start]) // NANOSECONDS)
     )
     raise DataError(
         f"{rows.source}: contains candles of {label} and of {apart}, such as the {int(other.max()) + 1:,} from "
-        f"{rows.where(int(rows.frame['row'].iloc[at]))} ({pd.Timestamp(int(times[at])):%Y-%m-%d %H:%M} UTC) on.",
+        f"{rows.where(int(rows.frame['row'].iloc[start]))} ({pd.Timestamp(int(times[start])):%Y-%m-%d %H:%M} UTC) on.",
         hint="split the file, or resample it to one interval",
     )
 
@@ -158,8 +162,8 @@ def require_dense_times(rows: Rows, interval_seconds: int) -> None:
     import pandas as pd
 
     times = rows.frame["time"].to_numpy(dtype=np.int64)
-    due = int(times[-1] - times[0]) // (interval_seconds * NANOSECONDS) + 1
-    if due <= MISSING_AT_MOST * len(times):
+    expected = int(times[-1] - times[0]) // (interval_seconds * NANOSECONDS) + 1
+    if expected <= MAX_MISSING_PER_CANDLE * len(times):
         return
     gap = int(np.argmax(np.diff(times)))
     sides = " and ".join(
@@ -167,14 +171,14 @@ def require_dense_times(rows: Rows, interval_seconds: int) -> None:
         for at in (gap, gap + 1)
     )
     raise DataError(
-        f"{rows.source}: {len(times):,} candles, but {due:,} of {interval_from_seconds(interval_seconds).label} are "
-        f"expected; the longest gap is between {sides}.",
+        f"{rows.source}: {len(times):,} candles, but {expected:,} of {interval_from_seconds(interval_seconds).label} "
+        f"are expected; the longest gap is between {sides}.",
         hint="correct the times that are far from the others",
     )
 
 
 def off_grid(times: NDArray[np.int64], interval_seconds: int) -> Mask:
-    """Which times are not on the most common phase."""
+    """Return a mask of the times that are not on the most common phase."""
     import numpy as np
 
     phase = times % (interval_seconds * NANOSECONDS)
@@ -188,7 +192,7 @@ def drop_off_grid(rows: Rows, interval_seconds: int) -> None:
     import numpy as np
 
     off = off_grid(rows.frame["time"].to_numpy(dtype=np.int64), interval_seconds)
-    if off.mean() > OFF_GRID_AT_MOST:
+    if off.mean() > MAX_OFF_GRID_SHARE:
         raise DataError(
             f"{rows.source}: {int(off.sum()):,} of {len(off):,} candles are not on a regular grid of "
             f"{interval_from_seconds(interval_seconds).label}.",
@@ -210,7 +214,7 @@ def drop_flat_candles(rows: Rows, interval_seconds: int) -> None:
     flat = np.asarray((volume == 0) & (h == low) & (o == c))
     if not (volume > 0).any():
         return
-    if default_max_no_trade(interval_from_seconds(interval_seconds)) == 0 and flat.mean() > THIN_MARKET:
+    if default_max_no_trade(interval_from_seconds(interval_seconds)) == 0 and flat.mean() > ILLIQUID_SHARE:
         rows.note("flat candle of volume 0, kept because many candles have no trades", "noted", flat)
     else:
         rows.drop_or_fail("flat candle of volume 0", flat, column="volume")

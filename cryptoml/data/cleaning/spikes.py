@@ -28,23 +28,23 @@ def drop_spikes(rows: Rows) -> None:
 
     At the ends of the file, which have neighbours on one side only, the twelve outermost candles are used instead.
     """
-    found = spikes(rows.frame)
-    if found is not None:
-        rows.drop_or_fail("price spike", found, column=_worst(rows.frame))
+    mask = spikes(rows.frame)
+    if mask is not None:
+        rows.drop_or_fail("price spike", mask, column=_worst(rows.frame))
 
 
 def spikes(frame: pd.DataFrame) -> Mask | None:
-    """Which candles are price spikes; None if the file is too short."""
+    """Return a mask of the candles that are price spikes; None if the file is too short."""
     import numpy as np
 
     if len(frame) < 4 * SPIKE_NEIGHBOURS:
         return None
     o, h, low, c = (np.log(frame[name].to_numpy(dtype=np.float64)) for name in ("open", "high", "low", "close"))
     middle = (o + c) / 2
-    usual = _block_median(h - low)
-    reach = np.maximum(SPIKE_LOG, SPIKE_RANGES * usual)
+    typical_range = _block_median(h - low)
+    reach = np.maximum(SPIKE_LOG, SPIKE_RANGES * typical_range)
     edge = SPIKE_NEIGHBOURS
-    found = np.zeros(len(frame), dtype=bool)
+    is_spike = np.zeros(len(frame), dtype=bool)
     # Compare only candles that stand out from both direct neighbours with all six.
     before, after = middle[:-2], middle[2:]
     out = (h[1:-1] > np.minimum(before, after) + SPIKE_LOG) | (low[1:-1] < np.maximum(before, after) - SPIKE_LOG)
@@ -55,18 +55,18 @@ def spikes(frame: pd.DataFrame) -> Mask | None:
         around = np.sort(middle[suspects[:, None] + shifts], axis=1)
         # The second lowest and highest of six, so that an adjacent spike has no effect.
         below, above, limit = around[:, 1], around[:, -2], reach[suspects]
-        found[suspects] = (h[suspects] > above + limit) | (low[suspects] < below - limit)
+        is_spike[suspects] = (h[suspects] > above + limit) | (low[suspects] < below - limit)
     ends = np.r_[:edge, len(frame) - edge : len(frame)]
     for at, near in ((ends[:edge], slice(None, 4 * edge)), (ends[edge:], slice(-4 * edge, None))):
-        found[at] = (h[at] > np.median(h[near]) + reach[at]) | (low[at] < np.median(low[near]) - reach[at])
-    if found.any():
+        is_spike[at] = (h[at] > np.median(h[near]) + reach[at]) | (low[at] < np.median(low[near]) - reach[at])
+    if is_spike.any():
         volume = frame["volume"].to_numpy(dtype=np.float64)
-        found &= volume <= SPIKE_VOLUME * np.maximum(_block_median(volume), 1e-12)
-    return found
+        is_spike &= volume <= SPIKE_VOLUME * np.maximum(_block_median(volume), 1e-12)
+    return is_spike
 
 
 def _worst(frame: pd.DataFrame) -> NDArray[np.str_]:
-    """The price column, high or low, with the larger distance from the middle of each candle."""
+    """Return, per candle, the column (high or low) with the larger distance from the middle of open and close."""
     import numpy as np
 
     middle = np.sqrt(frame["open"].to_numpy() * frame["close"].to_numpy())
@@ -75,7 +75,7 @@ def _worst(frame: pd.DataFrame) -> NDArray[np.str_]:
 
 
 def _block_median(values: Floats, width: int = 25) -> Floats:
-    """The median of each block of `width` values, repeated for each value: fast and robust.
+    """Return the median of each block of `width` values, repeated for each value: fast and robust.
 
     The remainder at the end gets the median of the last `width` values.
     """

@@ -42,7 +42,7 @@ class ExtractionFile:
     path: Path
     symbol: str
     extent: Extent | None
-    waiting: list[Candle] = field(default_factory=list)
+    pending: list[Candle] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     added: int = 0
     first_ms: int | None = None
@@ -51,7 +51,7 @@ class ExtractionFile:
 
     def take(self, page: Page) -> None:
         """Add a page, and save if the last save is long enough ago."""
-        self.waiting += page.candles
+        self.pending += page.candles
         self.gaps += page.gaps
         if time.monotonic() - self.saved_at > SAVE_EVERY_S:
             self.save()
@@ -60,16 +60,16 @@ class ExtractionFile:
         """Write pending candles."""
         from cryptoml.data.exchange.raw_file import append_candles
 
-        append_candles(self.path, self.waiting, symbol=self.symbol)
-        if self.waiting:
-            self.added += len(self.waiting)
-            self.first_ms = self.first_ms or self.waiting[0][0]
-            self.last_ms = self.waiting[-1][0]
-            self.waiting = []
+        append_candles(self.path, self.pending, symbol=self.symbol)
+        if self.pending:
+            self.added += len(self.pending)
+            self.first_ms = self.first_ms or self.pending[0][0]
+            self.last_ms = self.pending[-1][0]
+            self.pending = []
         self.saved_at = time.monotonic()
 
     def result(self) -> ExtractionResult:
-        """What is in the file now."""
+        """Return the current content of the file."""
         first, last = (self.extent.first_ms, self.extent.last_ms) if self.extent else (self.first_ms, self.last_ms)
         longest = sorted(self.gaps, key=lambda gap: -gap.candles)[:GAPS_SHOWN]
         return ExtractionResult(
@@ -87,12 +87,12 @@ class ExtractionFile:
 
 @contextmanager
 def extraction_lock(path: Path) -> Iterator[None]:
-    """Hold the right to extract to this file; raises UnavailableError while another extraction does."""
+    """Hold the lock for extractions to this file; raises UnavailableError if another extraction holds it."""
     from cryptoml.system.files import locked, translate_os_errors
 
     def busy() -> UnavailableError:
         return UnavailableError(
-            f"{path}: another extraction is writing this file.", hint="try again when it has finished"
+            f"{path}: another extraction is writing this file.", hint="try again after it has finished"
         )
 
     with translate_os_errors(path):

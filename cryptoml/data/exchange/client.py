@@ -32,43 +32,43 @@ class Exchange:
     on_event: events.OnEvent
 
     def now_ms(self) -> int:
-        """The clock of the exchange if it offers one: with a fast local clock, open candles would count as complete."""
+        """Return the clock of the exchange, if available: a fast local clock would make open candles seem complete."""
         if not self.client.has.get("fetchTime"):
             return int(time.time() * 1000)
         return int(with_retries(self.client, self.client.fetch_time, on_event=self.on_event))
 
     def symbol(self, text: str) -> str:
-        """The market that BTC/USDT, btc-usdt or BTCUSDT names; raises UsageError with the nearest names."""
+        """Resolve BTC/USDT, btc-usdt or BTCUSDT to a market; raises UsageError with the nearest names."""
         with_retries(self.client, self.client.load_markets, on_event=self.on_event)
         names: dict[str, str] = {
             normalize_symbol(name): name for name, market in self.client.markets.items() if market.get("spot")
         }
-        wanted = normalize_symbol(text)
-        if wanted not in names:
-            near = [names[key] for key in get_close_matches(wanted, names, n=3)]
-            other = f"it may be delisted: leave out --symbol {text}" if "/" in text else "write it like BTC/USDT"
+        symbol = normalize_symbol(text)
+        if symbol not in names:
+            nearest = [names[key] for key in get_close_matches(symbol, names, n=3)]
+            fallback = f"it may be delisted: remove --symbol {text}" if "/" in text else "write it like BTC/USDT"
             raise UsageError(
                 f"{self.key} has no market {text!r}.",
-                hint=f"did you mean {' or '.join(near)}?" if near else other,
+                hint=f"did you mean {' or '.join(nearest)}?" if nearest else fallback,
             )
-        return names[wanted]
+        return names[symbol]
 
     def timeframe(self, text: str) -> Timeframe:
-        """The interval, if the exchange has candles of it; raises UsageError with those it has."""
-        wanted = parse_interval(text)
+        """Resolve an interval of the exchange; raises UsageError with the available ones."""
+        requested = parse_interval(text)
         # Months differ in length.
-        known = {name: parse_interval(name) for name in self.client.timeframes if not name.endswith("M")}
-        for name, interval in known.items():
-            if interval == wanted:
+        intervals = {name: parse_interval(name) for name in self.client.timeframes if not name.endswith("M")}
+        for name, interval in intervals.items():
+            if interval == requested:
                 return Timeframe(name, interval)
-        near = sorted(known, key=lambda name: abs(known[name].seconds - wanted.seconds))[:2]
+        nearest = sorted(intervals, key=lambda name: abs(intervals[name].seconds - requested.seconds))[:2]
         raise UsageError(
-            f"{self.key} has no candles of {wanted.label}.",
-            hint=f"did you mean {' or '.join(near)}? It has {', '.join(known)}",
+            f"{self.key} has no candles of {requested.label}.",
+            hint=f"did you mean {' or '.join(nearest)}? It has {', '.join(intervals)}",
         )
 
     def page(self, symbol: str, timeframe: Timeframe, *, since_ms: int) -> list[Candle]:
-        """The next candles from `since_ms` on, oldest first; the last one may still be open."""
+        """Return the next candles from `since_ms` on, oldest first; the last one may be incomplete."""
         rows = with_retries(
             self.client,
             lambda: self._fetch(symbol, timeframe, since=since_ms, limit=self.page_candles),
@@ -77,7 +77,7 @@ class Exchange:
         return [row for row in rows if row[0] >= since_ms]
 
     def newest_ms(self, symbol: str, timeframe: Timeframe) -> int | None:
-        """Open time of the market's newest candle; None when it has none at all."""
+        """Return the open time of the latest candle (ms, UTC); None if the market has no candles."""
         rows = with_retries(
             self.client, lambda: self._fetch(symbol, timeframe, since=None, limit=2), on_event=self.on_event
         )
@@ -85,14 +85,14 @@ class Exchange:
 
     def _fetch(self, symbol: str, timeframe: Timeframe, *, since: int | None, limit: int) -> list[Candle]:
         rows = self.client.fetch_ohlcv(symbol, timeframe.name, since=since, limit=limit)
-        found = {int(time_ms): tuple(map(float, values[:5])) for time_ms, *values in rows if None not in values[:5]}
-        return [(time_ms, *found[time_ms]) for time_ms in sorted(found)]  # type: ignore[misc]
+        candles = {int(time_ms): tuple(map(float, values[:5])) for time_ms, *values in rows if None not in values[:5]}
+        return [(time_ms, *candles[time_ms]) for time_ms in sorted(candles)]  # type: ignore[misc]
 
 
 def ccxt_source(key: str, doc: str, *, page_candles: int, options: Mapping[str, Any] | None = None) -> SourceSpec:
     """Describe an exchange by its name in ccxt.
 
-    page_candles: the most candles in one answer. options: for ccxt's client.
+    page_candles: the maximum number of candles per page. options: for ccxt's client.
     """
 
     def open_exchange(*, url: str | None, on_event: events.OnEvent) -> Exchange:
@@ -102,22 +102,22 @@ def ccxt_source(key: str, doc: str, *, page_candles: int, options: Mapping[str, 
             {
                 "enableRateLimit": True,
                 "enableLastJsonResponse": True,
-                # Otherwise the client ignores HTTPS_PROXY and the like.
+                # Without it the client ignores proxies in the environment (HTTPS_PROXY).
                 "requests_trust_env": True,
                 "timeout": int(TIMEOUT_S * 1000),
                 "options": dict(options or {}),
             }
         )
         if url:
-            client.urls["api"] = _moved(client.urls["api"], url)
+            client.urls["api"] = _with_host(client.urls["api"], url)
         return Exchange(key, page_candles, client, on_event)
 
     return SourceSpec(key, doc, open_exchange)
 
 
-def _moved(addresses: Any, url: str) -> Any:
+def _with_host(addresses: Any, url: str) -> Any:
     """Replace the host in all URLs of an exchange, which are strings or nested dicts."""
     if isinstance(addresses, dict):
-        return {name: _moved(one, url) for name, one in addresses.items()}
+        return {name: _with_host(address, url) for name, address in addresses.items()}
     target = urlsplit(url)
     return urlunsplit((target.scheme, target.netloc, *urlsplit(addresses)[2:]))

@@ -25,7 +25,7 @@ class Page:
 
 
 def pages(
-    exchange: Source,
+    source: Source,
     symbol: str,
     timeframe: Timeframe,
     *,
@@ -34,29 +34,29 @@ def pages(
     until_ms: int | None,
     now_ms: int,
 ) -> Iterator[Page]:
-    """Candles that open from `since_ms` to before `until_ms` and have ended by `now_ms`.
+    """Yield the candles that open from `since_ms` to before `until_ms` and are complete at `now_ms`.
 
-    last_ms: open time of the candle before them, when there is one; a gap after it counts. Empty
-    pages are skipped while the market has later candles.
+    last_ms: open time of the previous candle, if any; the gap after it is reported. Empty pages are skipped if the
+    market has later candles.
     """
     length = timeframe.milliseconds
     cursor, newest = since_ms, None
     last_open = now_ms - length if until_ms is None else min(until_ms - 1, now_ms - length)
     while cursor <= last_open:
-        answered = exchange.page(symbol, timeframe, since_ms=cursor)
-        candles = tuple(one for one in answered if one[0] <= last_open)
+        response = source.page(symbol, timeframe, since_ms=cursor)
+        candles = tuple(candle for candle in response if candle[0] <= last_open)
         if candles:
             yield Page(candles, tuple(_gaps(last_ms, candles, length)))
             last_ms = candles[-1][0]
             cursor = last_ms + length
-        if len(candles) < len(answered):
+        if len(candles) < len(response):
             return
-        if not answered:
+        if not response:
             if newest is None:
-                newest = exchange.newest_ms(symbol, timeframe) or 0
+                newest = source.newest_ms(symbol, timeframe) or 0
             if newest < cursor:
                 return
-            cursor += exchange.page_candles * length
+            cursor += source.page_candles * length
 
 
 def _gaps(last_ms: int | None, candles: tuple[Candle, ...], length: int) -> Iterator[Gap]:

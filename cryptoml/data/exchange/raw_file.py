@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("open", "high", "low", "close", "volume", "symbol")
 HEADER = ",".join(("timestamp", *COLUMNS))
-FORMS = (".csv", ".csv.gz")
+ENDINGS = (".csv", ".csv.gz")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Extent:
 
     first_ms: int
     last_ms: int
-    torn: bool
+    truncated: bool
 
 
 def read_extent(path: Path, *, symbol: str, timeframe: Timeframe) -> Extent | None:
@@ -48,27 +48,27 @@ def read_extent(path: Path, *, symbol: str, timeframe: Timeframe) -> Extent | No
     if _is_new(path):
         return None
     if _head(path)[:1] != [HEADER]:
-        raise _foreign(path, "it was not written by extract-data")
-    torn = _torn_at(path) is not None
-    if torn:
-        _drop_torn_line(path)
+        raise _not_extendable(path, "it was not written by extract-data")
+    is_truncated = _truncated_at(path) is not None
+    if is_truncated:
+        _drop_truncated_line(path)
     if len(_head(path)) < 2:
         return None
     table = read_table(path)
     markets = sorted({normalize_symbol(str(name)) for name in table.frame["symbol"].unique()})
     if markets != [normalize_symbol(symbol)]:
-        raise _foreign(path, f"it contains {', '.join(markets)}, not {normalize_symbol(symbol)}")
+        raise _not_extendable(path, f"it contains {', '.join(markets)}, not {normalize_symbol(symbol)}")
     times = open_times(str(path), table).times
     milliseconds = np.asarray(times, dtype=np.int64) // 1_000_000
     steps = np.diff(milliseconds)
     if (steps <= 0).any():
         at = int(np.flatnonzero(steps <= 0)[0]) + 1
-        raise _foreign(path, f"{table.where(at)}: {pd.Timestamp(times[at])} is not after the line before it")
+        raise _not_extendable(path, f"{table.where(at)}: {pd.Timestamp(times[at])} is not after the line before it")
     if steps.size and (steps % timeframe.milliseconds).any():
-        raise _foreign(path, f"its candles are not {timeframe.name} apart")
+        raise _not_extendable(path, f"its candles are not {timeframe.name} apart")
     if steps.size > 1 and int(steps.min()) != timeframe.milliseconds:
-        raise _foreign(path, f"its candles are {steps.min() // 60_000:,} minutes apart, not {timeframe.name}")
-    return Extent(int(milliseconds[0]), int(milliseconds[-1]), torn)
+        raise _not_extendable(path, f"its candles are {steps.min() // 60_000:,} minutes apart, not {timeframe.name}")
+    return Extent(int(milliseconds[0]), int(milliseconds[-1]), is_truncated)
 
 
 def append_candles(path: Path, candles: Sequence[Candle], *, symbol: str) -> None:
@@ -81,8 +81,8 @@ def append_candles(path: Path, candles: Sequence[Candle], *, symbol: str) -> Non
     if _is_new(path):
         write_candles(_frame(candles, symbol), path)
         return
-    text = _frame(candles, symbol).to_csv(header=False, date_format="%Y-%m-%dT%H:%M:%SZ", lineterminator="\n")
-    data = text.encode()
+    lines = _frame(candles, symbol).to_csv(header=False, date_format="%Y-%m-%dT%H:%M:%SZ", lineterminator="\n")
+    data = lines.encode()
     with _replacing(path) as part:
         shutil.copyfile(path, part)
         with part.open("ab") as file:
@@ -93,8 +93,8 @@ def append_candles(path: Path, candles: Sequence[Candle], *, symbol: str) -> Non
 def _frame(candles: Sequence[Candle], symbol: str) -> pd.DataFrame:
     import pandas as pd
 
-    index = pd.to_datetime([one[0] for one in candles], unit="ms", utc=True).rename("timestamp")
-    frame = pd.DataFrame([one[1:] for one in candles], columns=list(COLUMNS[:5]), index=index)
+    index = pd.to_datetime([candle[0] for candle in candles], unit="ms", utc=True).rename("timestamp")
+    frame = pd.DataFrame([candle[1:] for candle in candles], columns=list(COLUMNS[:5]), index=index)
     return frame.assign(symbol=normalize_symbol(symbol))
 
 
@@ -103,16 +103,16 @@ def _is_new(path: Path) -> bool:
 
 
 def _head(path: Path) -> list[str]:
-    """The first two lines."""
+    """Return the first two lines, without empty ones."""
     try:
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
             return [line for line in (file.readline().strip(), file.readline().strip()) if line]
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise _foreign(path, "it cannot be read") from error
+        raise _not_extendable(path, "it cannot be read") from error
 
 
-def _torn_at(path: Path) -> int | None:
-    """Offset of a last line without a line end, as after a crash of another program; None if there is none."""
+def _truncated_at(path: Path) -> int | None:
+    """Return the offset of a truncated last line (no line end), as after a crash; None if there is none."""
     if path.suffix == ".gz" or not path.is_file() or path.stat().st_size == 0:
         return None
     with path.open("rb") as file:
@@ -122,9 +122,9 @@ def _torn_at(path: Path) -> int | None:
     return None if tail.endswith(b"\n") or b"\n" not in tail else start + tail.rindex(b"\n") + 1
 
 
-def _drop_torn_line(path: Path) -> None:
+def _drop_truncated_line(path: Path) -> None:
     """Remove the truncated last line from the file."""
-    end = _torn_at(path)
+    end = _truncated_at(path)
     with _replacing(path) as part:
         shutil.copyfile(path, part)
         os.truncate(part, end or 0)
@@ -133,7 +133,7 @@ def _drop_torn_line(path: Path) -> None:
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     try:
-        # Always the same name, so that the next call overwrites what kill -9 left; there is one writer at a time.
+        # A fixed name, so that the next call overwrites the file of a killed process. There is only one writer.
         with replacing(path, part=path.with_name(f".{path.name}.partial")) as part:
             yield part
     except OSError as error:
@@ -142,5 +142,5 @@ def _replacing(path: Path) -> Iterator[Path]:
         ) from error
 
 
-def _foreign(path: Path, fact: str) -> DataError:
+def _not_extendable(path: Path, fact: str) -> DataError:
     return DataError(f"{path}: candles cannot be added to this file: {fact}.", hint="name another file with -o")

@@ -20,7 +20,7 @@ FIRST_PAUSE_S = 1.0
 # Binance bans for two minutes at first and later for up to three days: only short bans are waited for.
 LONGEST_PAUSE_S = 180.0
 DEFAULT_PAUSE_S = {429: 10.0, 418: 120.0}
-# The statuses of an exchange that serves no one from this country.
+# Statuses of exchanges that do not serve the country of the client.
 NOT_SERVED = (403, 451)
 
 Answer = TypeVar("Answer")
@@ -44,12 +44,12 @@ def with_retries(client: Exchange, request: Callable[[], Answer], *, on_event: e
     def is_temporary(error: BaseException) -> bool:
         if not isinstance(error, errors.NetworkError) or _status(error) in NOT_SERVED:
             return False
-        asked_s = _asked_pause(client, error)
-        return asked_s is None or asked_s <= LONGEST_PAUSE_S
+        required_s = _required_pause_s(client, error)
+        return required_s is None or required_s <= LONGEST_PAUSE_S
 
     def pause_s(state: RetryCallState) -> float:
-        asked_s = _asked_pause(client, _raised(state))
-        return FIRST_PAUSE_S * 2 ** (state.attempt_number - 1) if asked_s is None else asked_s
+        required_s = _required_pause_s(client, _raised(state))
+        return FIRST_PAUSE_S * 2 ** (state.attempt_number - 1) if required_s is None else required_s
 
     def report(state: RetryCallState) -> None:
         pause, number = state.upcoming_sleep, state.attempt_number + 1
@@ -69,7 +69,7 @@ def with_retries(client: Exchange, request: Callable[[], Answer], *, on_event: e
         raise _given_up(client, error) from error
     except errors.BaseError as error:
         raise UnavailableError(
-            f"{client.id}: refused a request: {_first_line(error)}.", hint="try again later"
+            f"{client.id}: rejected a request: {_first_line(error)}.", hint="try again later"
         ) from error
     except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
         # The client parses responses without checks, and reads a proxy's HTML page as "no candles".
@@ -86,37 +86,37 @@ def _raised(state: RetryCallState) -> BaseException:
     return error
 
 
-def _asked_pause(client: Exchange, error: BaseException) -> float | None:
-    """The pause that the exchange asks for, in seconds; None when it asks for none."""
+def _required_pause_s(client: Exchange, error: BaseException) -> float | None:
+    """Return the pause that the exchange requires, in seconds; None if it requires none."""
     status = _status(error)
     if status not in DEFAULT_PAUSE_S:
         return None
     headers = client.last_response_headers or {}
-    text = str(headers.get("Retry-After", "")).strip()
+    retry_after = str(headers.get("Retry-After", "")).strip()
     try:
-        return max(float(text), 1.0)
+        return max(float(retry_after), 1.0)
     except ValueError:
         pass
     try:
-        return max((parsedate_to_datetime(text) - datetime.now(tz=UTC)).total_seconds(), 1.0)
+        return max((parsedate_to_datetime(retry_after) - datetime.now(tz=UTC)).total_seconds(), 1.0)
     except (ValueError, TypeError):
         return DEFAULT_PAUSE_S[status]
 
 
 def _given_up(client: Exchange, error: Exception) -> CryptomlError:
-    fault, asked_s = _fault(client, error), _asked_pause(client, error)
-    if asked_s is not None and asked_s > LONGEST_PAUSE_S:
+    fault, pause_s = _fault(client, error), _required_pause_s(client, error)
+    if pause_s is not None and pause_s > LONGEST_PAUSE_S:
         return UnavailableError(
-            f"{client.id}: {fault} and requires a pause of {asked_s:,.0f} s.",
+            f"{client.id}: {fault} and requires a pause of {pause_s:,.0f} s.",
             hint="run the same command again after that time; it resumes",
         )
     if _status(error) in NOT_SERVED:
         return AccessError(f"{client.id}: {fault}: it does not serve this location.", hint="choose another --exchange")
     cause = error.__cause__ or error.__context__
     if _status(error) is None and isinstance(cause, Exception):
-        known = connection_error(str(client.last_request_url or ""), cause, f"no connection, {TRIES} times")
-        if known is not None:
-            return known
+        proxy_error = connection_error(str(client.last_request_url or ""), cause, f"no connection, {TRIES} times")
+        if proxy_error is not None:
+            return proxy_error
     return UnavailableError(
         f"{client.id}: {fault}, {TRIES} times.",
         hint="run the same command again later; it resumes",
@@ -129,16 +129,16 @@ def _fault(client: Exchange, error: BaseException) -> str:
     status = _status(error)
     if status is not None:
         return {429: "too many requests (429)", 418: "banned for too many requests (418)"}.get(
-            status, f"answered {status}"
+            status, f"status {status}"
         )
     if isinstance(error, errors.RequestTimeout):
-        return f"no answer within {client.timeout / 1000:g} s"
+        return f"no response within {client.timeout / 1000:g} s"
     proxy = proxy_of(str(client.last_request_url or ""))
     return f"no connection through the proxy {proxy}" if proxy else "no connection, or it was interrupted"
 
 
 def _status(error: BaseException) -> int | None:
-    """The HTTP status of a client error, which is only in the exception that caused it."""
+    """Return the HTTP status of a client error, from the exception that caused it; None without one."""
     response: Any = getattr(error.__cause__ or error.__context__, "response", None)
     return None if response is None else int(response.status_code)
 

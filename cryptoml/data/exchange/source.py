@@ -1,4 +1,4 @@
-"""What a data source is: something that lists markets and returns their candles a page at a time."""
+"""The interface of data sources, which list markets and return their candles page by page."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ Candle = tuple[int, float, float, float, float, float]
 
 @dataclass(frozen=True)
 class Timeframe:
-    """An interval under the name that the source uses for it."""
+    """A candle interval, with its name at the source."""
 
     name: str
     interval: Interval
 
     @property
     def milliseconds(self) -> int:
-        """The candle's length."""
+        """Length of a candle in milliseconds."""
         return self.interval.seconds * 1000
 
 
 class Source(Protocol):
-    """An open connection to a source of candles. Its methods raise UnavailableError when it does not answer."""
+    """An open connection to a source of candles. Its methods raise UnavailableError if it does not respond."""
 
     @property
     def page_candles(self) -> int:
-        """The most candles in one page."""
+        """Maximum number of candles per page."""
 
     def now_ms(self) -> int:
-        """The source's clock (ms since 1970, UTC)."""
+        """Return the clock of the source (ms since 1970, UTC)."""
 
     def symbol(self, text: str) -> str:
-        """The source's name of the market that BTC/USDT, btc-usdt or BTCUSDT names; raises UsageError."""
+        """Resolve BTC/USDT, btc-usdt or BTCUSDT to the source's name of the market; raises UsageError."""
 
     def timeframe(self, text: str) -> Timeframe:
-        """The interval under the source's name for it; raises UsageError if it has no candles of it."""
+        """Resolve an interval to the source's name for it; raises UsageError if the source does not offer it."""
 
     def page(self, symbol: str, timeframe: Timeframe, *, since_ms: int) -> list[Candle]:
-        """The first candles that open at or after `since_ms`, oldest first; the last one may still be open."""
+        """Return the first candles that open at or after `since_ms`, oldest first; the last one may be incomplete."""
 
     def newest_ms(self, symbol: str, timeframe: Timeframe) -> int | None:
-        """Open time of the newest candle; None if the market has none."""
+        """Return the open time of the latest candle (ms, UTC); None if the market has no candles."""
 
 
 class OpenSource(Protocol):
     """Open a connection without a request. url: another host for all addresses of the source."""
 
     def __call__(self, *, url: str | None, on_event: events.OnEvent) -> Source:
-        """The connection."""
+        """Return the connection."""
 
 
 @dataclass(frozen=True)

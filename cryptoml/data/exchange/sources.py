@@ -1,4 +1,4 @@
-"""SOURCES: where candles can be fetched, without a key. A new one is an entry, with a file here if ccxt lacks it."""
+"""SOURCES: public sources of candles, without an API key. To add one, add an entry (and a file, if not in ccxt)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cryptoml.data.exchange.client import ccxt_source
 from cryptoml.data.exchange.source import SourceSpec
 from cryptoml.errors import UsageError
 
-# Markets of futures have lists of their own, which would be fetched as well.
+# Do not fetch the separate market lists of futures.
 _SPOT_ONLY = {"fetchMarkets": {"types": ["spot"]}}
 
 SOURCES: dict[str, SourceSpec] = {
@@ -24,10 +24,11 @@ SOURCES: dict[str, SourceSpec] = {
 
 def find_source(name: str) -> SourceSpec:
     """Look up a source by name, in any case; raises UsageError with the nearest name."""
-    wanted = name.strip().lower()
-    if wanted not in SOURCES:
-        near = get_close_matches(wanted, SOURCES, n=1)
+    key = name.strip().lower()
+    if key not in SOURCES:
+        nearest = get_close_matches(key, SOURCES, n=1)
         raise UsageError(
-            f"There is no exchange {name!r}.", hint=f"use {near[0]}" if near else f"choose from {', '.join(SOURCES)}"
+            f"unknown exchange {name!r}.",
+            hint=f"use {nearest[0]}" if nearest else f"choose from {', '.join(SOURCES)}",
         )
-    return SOURCES[wanted]
+    return SOURCES[key]

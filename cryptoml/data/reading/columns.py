@@ -36,7 +36,7 @@ _UNNAMED = ("", "unnamed0", "index", "level0")
 _VOLUME = re.compile(r"v|vol|volume\w*|vol(ccy|ume)?quote|\w*volume|amount|turnover|quotevol")
 _NOT_VOLUME = re.compile(r"taker|buy|sell|change|average|avg|mean|tick|count")
 _QUOTES = ("usdt", "usdc", "busd", "usd", "eur", "gbp", "jpy", "quote", "currency", "to", "turnover")
-# Volume in base currency times the price is the volume in quote currency; the price inside a candle moves.
+# Base volume times the price is the quote volume, up to this tolerance, because the price varies within a candle.
 _SAME_VOLUME_LOG = 0.1
 
 
@@ -165,22 +165,22 @@ def _time_kind(column: pd.Series[Any], *, clock: bool) -> Literal["epoch", "date
 
     if pd.api.types.is_datetime64_any_dtype(column):
         return "date"
-    known = column.dropna()
+    values = column.dropna()
     if not pd.api.types.is_numeric_dtype(column):
-        text = known.head(2000).astype(str).str.strip()
+        text = values.head(2000).astype(str).str.strip()
         if not text.str.fullmatch(r"\d+(\.\d+)?([eE]\+?\d+)?").all():
             if text.str.fullmatch(r"\d{1,2}((:\d{2}){1,2}(\.\d+)?([ -]?[AaPp][Mm])?|[ -]?[AaPp][Mm])").all():
                 return "clock" if clock else None
             return "date"
-        known = pd.to_numeric(text, errors="coerce").dropna()
-    if known.empty:
+        values = pd.to_numeric(text, errors="coerce").dropna()
+    if values.empty:
         return None
-    middle = float(known.median())
-    if middle >= 1e8:
+    median = float(values.median())
+    if median >= 1e8:
         return "epoch"
-    if 19_000_101 <= middle <= 21_001_231:
+    if 19_000_101 <= median <= 21_001_231:
         return "date"
-    return "clock" if clock and float(known.min()) >= 0 and float(known.max()) < 240_000 else None
+    return "clock" if clock and float(values.min()) >= 0 and float(values.max()) < 240_000 else None
 
 
 def _distinct(column: pd.Series[Any]) -> int:
@@ -219,7 +219,7 @@ def _is_quote(name: str) -> bool:
 
 
 def _misfit(base: NDArray[np.float64], quote: NDArray[np.float64], price: NDArray[np.float64]) -> float:
-    """Median absolute log difference between `quote` and `base` times the price."""
+    """Return the median absolute log difference between `quote` and `base` times the price."""
     import numpy as np
 
     traded = (base > 0) & (quote > 0) & (price > 0)

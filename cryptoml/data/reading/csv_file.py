@@ -40,11 +40,11 @@ def read_csv(path: Path, data: bytes, columns: Columns) -> Table:
     if not bytes(body[:HEAD_BYTES]).strip():
         raise DataError(f"{path}: has a header but no rows.", hint="get the file again")
     rows = _parsed(path, body, skipped, names, delimiter, relevant_columns(names, mapping))
-    place: NDArray[np.int64] | int = skipped + 1
+    lines_of_rows: NDArray[np.int64] | int = skipped + 1
     if any(data.find(blank, start) >= 0 for blank in (b"\n\n", b"\n\r\n", b"\r\r")):
-        place = _filled_lines(body, skipped)
+        lines_of_rows = _filled_lines(body, skipped)
     roles = assign_roles(str(path), rows.to_pandas(), mapping, names)
-    return Table(roles.frame, roles.notes, place)
+    return Table(roles.frame, roles.notes, lines_of_rows)
 
 
 def _parsed(
@@ -92,7 +92,7 @@ def _ragged(path: Path, body: memoryview, skipped: int, width: int, delimiter: s
 
 
 def _filled_lines(body: memoryview, skipped: int) -> NDArray[np.int64]:
-    """The line number of each row, if there are blank lines between them."""
+    """Return the line number of each row; for files with blank lines."""
     import numpy as np
 
     filled = [number for number, line in enumerate(bytes(body).splitlines(), skipped + 1) if line]

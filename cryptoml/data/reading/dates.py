@@ -1,4 +1,4 @@
-"""Dates written as text, read into UTC by their shape; what comes first, day, month or year, the file settles."""
+"""Parses dates in text to UTC by their format; the order of day, month and year is derived from the file."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     Times = NDArray[np.int64]
 
 NOT_A_TIME = -(2**63)
-_WRITE = "write them as 2024-01-31 13:00, in UTC"
-# Digits stand as 9 in a shape; letters (capitals) and signs stand for themselves.
+_FORMAT_HINT = "write them as 2024-01-31 13:00, in UTC"
+# In a shape, 9 stands for any digit; upper-case letters and other characters stand for themselves.
 _DATE = (
     r"(?P<year>9{4})(?P<s1>[-/.])(?P<month>9{1,2})(?P=s1)(?P<day>9{1,2})|(?P<packed_date>9{8})"
     r"|(?P<one>9{1,2})(?P<s2>[-/.])(?P<two>9{1,2})(?P=s2)(?P<last_year>9{4}|99)"
@@ -48,10 +48,10 @@ def read_dates(
     epochs: Callable[[pd.Series[str]], Times],
     near: Times | None = None,
 ) -> tuple[Times, NDArray[np.bool_]]:
-    """Nanoseconds since 1970 (NOT_A_TIME where the text is empty), and which dates have neither zone nor offset.
+    """Return nanoseconds since 1970 (NOT_A_TIME for empty text), and a mask of dates without a zone or offset.
 
-    A date with an offset comes in UTC, one without as if it were UTC. near: times known from another column,
-    however rough; they tell day from month. Raises DataError where a date cannot be read, or can be read in two ways.
+    Dates without an offset are read as UTC. near: approximate times from another column, used to distinguish day and
+    month. Raises DataError for invalid and for ambiguous dates.
     """
     import numpy as np
     import pandas as pd
@@ -59,62 +59,62 @@ def read_dates(
     import pyarrow.compute as pc
 
     given = pa.array(text.fillna("").to_numpy(dtype=object), type=pa.string())
-    plain = _translated(pc.utf8_trim_whitespace(given), _CAPITALS)
-    coded = _translated(plain, _DIGITS).dictionary_encode()
+    plain = _translate(pc.utf8_trim_whitespace(given), _CAPITALS)
+    coded = _translate(plain, _DIGITS).dictionary_encode()
     codes = coded.indices.to_numpy(zero_copy_only=False)
     readings = {order: np.full(len(text), NOT_A_TIME, dtype=np.int64) for order in _ORDERS}
-    open_order = np.zeros(len(text), dtype=bool)
+    ambiguous = np.zeros(len(text), dtype=bool)
     naive = np.zeros(len(text), dtype=bool)
     for code, shape in enumerate(coded.dictionary.to_pylist()):
         rows = np.flatnonzero(codes == code)
         part = plain if len(rows) == len(plain) else plain.take(pa.array(rows))
         form = _SHAPE.fullmatch(shape)
         if _EPOCH.fullmatch(shape):
-            found = dict.fromkeys(_ORDERS, epochs(part.to_pandas()))
+            by_order = dict.fromkeys(_ORDERS, epochs(part.to_pandas()))
         elif form is not None:
-            found = _fixed_width(part, form)
-            open_order[rows] = form["last_year"] is not None
+            by_order = _fixed_width(part, form)
+            ambiguous[rows] = form["last_year"] is not None
         elif _MONTHS.search(shape):
             try:
                 with warnings.catch_warnings():
-                    # A time zone that is not known would be left out, and the time taken for UTC.
+                    # pandas warns about an unknown time zone, ignores it and reads the time as UTC: raise instead.
                     warnings.simplefilter("error", FutureWarning)
                     parsed = pd.to_datetime(part.to_pandas(), format="mixed", utc=True, errors="coerce")
             except FutureWarning:
                 continue
-            found = dict.fromkeys(_ORDERS, parsed.to_numpy(dtype="datetime64[ns]").astype(np.int64))
+            by_order = dict.fromkeys(_ORDERS, parsed.to_numpy(dtype="datetime64[ns]").astype(np.int64))
         else:
             continue
         naive[rows] = not (_EPOCH.fullmatch(shape) or _ZONE_AT_END.search(shape))
-        for order, times in found.items():
+        for order, times in by_order.items():
             readings[order][rows] = times
     filled = pc.not_equal(plain, "").to_numpy(zero_copy_only=False)
     unread = filled & np.logical_and.reduce([times == NOT_A_TIME for times in readings.values()])
     if unread.any():
         bad = np.flatnonzero(unread)
-        shown = ", ".join(f"{where(int(row))}: {str(text.iloc[int(row)]).strip()[:40]!r}" for row in bad[:5])
-        raise DataError(f"{source}: {len(bad):,} x not a time: {shown}.", hint=_WRITE)
-    if not open_order.any():
+        examples = ", ".join(f"{where(int(row))}: {str(text.iloc[int(row)]).strip()[:40]!r}" for row in bad[:5])
+        raise DataError(f"{source}: {len(bad):,} x not a time: {examples}.", hint=_FORMAT_HINT)
+    if not ambiguous.any():
         return readings[_ORDERS[0]], naive & filled
-    whole = {order: times for order, times in readings.items() if (times[filled] != NOT_A_TIME).all()}
-    return _settle(source, whole, str(text[open_order].iloc[0]), filled, near), naive & filled
+    complete = {order: times for order, times in readings.items() if (times[filled] != NOT_A_TIME).all()}
+    return _choose_order(source, complete, str(text[ambiguous].iloc[0]), filled, near), naive & filled
 
 
-def _translated(text: pa.Array, table: bytes) -> pa.Array:
-    """Every text with its ASCII characters exchanged, all in one go."""
+def _translate(text: pa.Array, table: bytes) -> pa.Array:
+    """Translate the ASCII characters of all strings in one operation."""
     import pyarrow as pa
 
-    _, places, characters = text.buffers()
+    _, offsets, characters = text.buffers()
     if characters is None:
         return text
-    changed = pa.py_buffer(characters.to_pybytes().translate(table))
-    return pa.StringArray.from_buffers(len(text), places, changed, offset=text.offset)
+    translated = pa.py_buffer(characters.to_pybytes().translate(table))
+    return pa.StringArray.from_buffers(len(text), offsets, translated, offset=text.offset)
 
 
 def _fixed_width(text: pa.Array, form: re.Match[str]) -> dict[str, Times]:
-    """Dates of one shape, read by their places, in each order that the shape allows.
+    """Parse dates of one shape by character position, in every order that the shape allows.
 
-    They differ where the year comes last, or where all three have two digits; such a year is of this century.
+    There are several orders if the year is last, or if all three numbers have two digits; such a year is 20xx.
     """
     import numpy as np
 
@@ -127,74 +127,79 @@ def _fixed_width(text: pa.Array, form: re.Match[str]) -> dict[str, Times]:
             value = value * 10 + (chars[:, column] - 48)
         return value
 
-    given = {name for name, found in form.groupdict().items() if found}
+    groups = {name for name, span in form.groupdict().items() if span}
     zero = np.zeros(len(text), dtype=np.int64)
-    hour, minute, second = (number(name) if name in given else zero for name in ("hour", "minute", "second"))
-    if "packed_clock" in given:
+    hour, minute, second = (number(name) if name in groups else zero for name in ("hour", "minute", "second"))
+    if "packed_clock" in groups:
         hour, minute = number("packed_clock", 0, 2), number("packed_clock", 2, 4)
         second = number("packed_clock", 4) if len(form["packed_clock"]) == 6 else zero
-    sound = (hour < 24) & (minute < 60) & (second < 60)
-    if "half" in given:
-        sound &= (hour >= 1) & (hour <= 12)
+    valid = (hour < 24) & (minute < 60) & (second < 60)
+    if "half" in groups:
+        valid &= (hour >= 1) & (hour <= 12)
         hour = hour % 12 + 12 * (chars[:, form.start("half")] == ord("P"))
     clock = ((hour * 60 + minute) * 60 + second) * _SECOND
-    if "part" in given:
+    if "part" in groups:
         clock = clock + number("part") * 10 ** (9 - len(form["part"]))
-    if "sign" in given:
+    if "sign" in groups:
         ahead = np.where(chars[:, form.start("sign")] == ord("+"), 60, -60)
         clock = clock - (number("off_hour") * 60 + number("off_minute")) * ahead * _SECOND
-    if "last_year" in given:
-        one, two, year = number("one"), number("two"), number("last_year")
+    if "last_year" in groups:
+        first_number, second_number, year = number("one"), number("two"), number("last_year")
         short = len(form["last_year"]) == 2
-        orders = {"day first": (year + 2000 * short, two, one), "month first": (year + 2000 * short, one, two)}
+        orders = {
+            "day first": (year + 2000 * short, second_number, first_number),
+            "month first": (year + 2000 * short, first_number, second_number),
+        }
         if short:
-            orders["year first"] = (one + 2000, two, year)
-        return {order: _assembled(*numbers, clock, sound) for order, numbers in orders.items()}
-    if "packed_date" in given:
+            orders["year first"] = (first_number + 2000, second_number, year)
+        return {order: _to_nanoseconds(*numbers, clock, valid) for order, numbers in orders.items()}
+    if "packed_date" in groups:
         year, month, day = number("packed_date", 0, 4), number("packed_date", 4, 6), number("packed_date", 6)
     else:
         year, month, day = number("year"), number("month"), number("day")
-    return dict.fromkeys(_ORDERS, _assembled(year, month, day, clock, sound))
+    return dict.fromkeys(_ORDERS, _to_nanoseconds(year, month, day, clock, valid))
 
 
-def _assembled(year: Times, month: Times, day: Times, clock: Times, sound: NDArray[np.bool_]) -> Times:
-    """Nanoseconds since 1970; NOT_A_TIME where there is no such day."""
+def _to_nanoseconds(year: Times, month: Times, day: Times, clock: Times, valid: NDArray[np.bool_]) -> Times:
+    """Return nanoseconds since 1970; NOT_A_TIME for invalid dates."""
     import numpy as np
 
     months = (year - 1970) * 12 + month - 1
     first = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
     length = (months + 1).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) - first
-    sound = sound & (month >= 1) & (month <= 12) & (day >= 1) & (day <= length) & (year >= 1900) & (year <= 2200)
-    times: Times = np.where(sound, (np.where(sound, first, 0) + day - 1) * 86_400 * _SECOND + clock, NOT_A_TIME)
+    valid = valid & (month >= 1) & (month <= 12) & (day >= 1) & (day <= length) & (year >= 1900) & (year <= 2200)
+    times: Times = np.where(valid, (np.where(valid, first, 0) + day - 1) * 86_400 * _SECOND + clock, NOT_A_TIME)
     return times
 
 
-def _settle(source: str, whole: dict[str, Times], example: str, filled: NDArray[np.bool_], near: Times | None) -> Times:
-    """The only order that reads every date; of several the one closest to `near`, then the most regular one."""
+def _choose_order(
+    source: str, readings: dict[str, Times], example: str, filled: NDArray[np.bool_], near: Times | None
+) -> Times:
+    """Choose the order that parses every date: of several, the closest to `near`, then the most regular one."""
     import numpy as np
 
-    if not whole:
-        raise DataError(f"{source}: some dates have the day first and others the month.", hint=_WRITE)
-    if near is not None and (known := filled & (near != NOT_A_TIME)).any():
-        whole = _best(whole, lambda times: (-float(np.median(np.abs(times[known] - near[known]))), 0))
-    whole = _best(whole, lambda times: _regularity(times[filled]))
-    order, *others = whole
-    if all(np.array_equal(whole[order], whole[other]) for other in others):
-        return whole[order]
+    if not readings:
+        raise DataError(f"{source}: some dates are day first, others month first.", hint=_FORMAT_HINT)
+    if near is not None and (comparable := filled & (near != NOT_A_TIME)).any():
+        readings = _best(readings, lambda times: (-float(np.median(np.abs(times[comparable] - near[comparable]))), 0))
+    readings = _best(readings, lambda times: _regularity(times[filled]))
+    order, *others = readings
+    if all(np.array_equal(readings[order], readings[other]) for other in others):
+        return readings[order]
     raise DataError(
-        f"{source}: the dates can be read {' and '.join(whole)} ({example}); the file does not settle it.",
+        f"{source}: ambiguous dates, {' or '.join(readings)} ({example}).",
         hint="write them as 2024-01-31",
     )
 
 
-def _best(whole: dict[str, Times], score: Callable[[Times], tuple[float, int]]) -> dict[str, Times]:
-    """The readings that share the highest score."""
-    scores = {order: score(times) for order, times in whole.items()}
-    return {order: whole[order] for order in whole if scores[order] == max(scores.values())}
+def _best(readings: dict[str, Times], score: Callable[[Times], tuple[float, int]]) -> dict[str, Times]:
+    """Return the readings with the highest score."""
+    scores = {order: score(times) for order, times in readings.items()}
+    return {order: readings[order] for order in readings if scores[order] == max(scores.values())}
 
 
 def _regularity(times: Times) -> tuple[float, int]:
-    """The share of steps, in order of time, that equal the most common one; then how short the whole span is."""
+    """Return the share of time steps equal to the most common one, and the negative time span."""
     import numpy as np
 
     steps = np.diff(np.unique(times))

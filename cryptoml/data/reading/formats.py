@@ -1,4 +1,4 @@
-"""FORMATS: every file format that candles are read from. A new one is a file here and an entry."""
+"""FORMATS: all file formats of candles. To add one, add a file to this folder and an entry here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FormatSpec:
 
     endings: of the files that commands look for when no file is named. starts: first bytes that identify the format,
     after leading white space. by_ending: whether a file without any of the `starts` is identified by its ending.
-    read: path, its bytes (decompressed, UTF-16 converted to UTF-8) and the columns given by the user to a table.
+    read: returns the table for a path, its bytes (decompressed, UTF-16 converted to UTF-8) and the given columns.
     """
 
     name: str
@@ -46,6 +46,6 @@ def format_by_start(data: bytes) -> FormatSpec | None:
 
 
 def format_by_ending(path: Path) -> FormatSpec:
-    """Identify a format by the ending of a file; CSV if no format claims it."""
+    """Identify a format by the ending of a file; CSV if there is none."""
     name = path.name.lower()
     return next((spec for spec in FORMATS if spec.by_ending and name.endswith(spec.endings)), CSV)

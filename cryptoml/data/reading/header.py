@@ -26,43 +26,43 @@ def find_header(
     columns: the file's columns in order, or a mapping from our names to the file's. Raises DataError if no line
     names the prices and `columns` does not either.
     """
-    given = None if not columns or isinstance(columns, Mapping) else list(columns)
+    given_names = None if not columns or isinstance(columns, Mapping) else list(columns)
     mapped = set(columns.values()) if isinstance(columns, Mapping) else set()
-    found = _named_line(lines, mapped)
-    if found is not None:
-        start, names, delimiter = found
+    header = _named_line(lines, mapped)
+    if header is not None:
+        start, names, delimiter = header
     else:
         delimiter = max(_DELIMITERS, key=lambda mark: max(line.count(mark) for line in lines[:_TITLE_LINES]))
-        start = next((place for place, line in enumerate(lines) if line), 0)
+        start = next((number for number, line in enumerate(lines) if line), 0)
         names = _cells(lines[start], delimiter)
-        if given is not None and not any(_is_number(cell) for cell in names):
+        if given_names is not None and not any(_is_number(cell) for cell in names):
             start += 1
-        elif given is None and len(names) in (12, 16) and names[0].isdigit():
+        elif given_names is None and len(names) in (12, 16) and names[0].isdigit():
             names = list(EXCHANGE_DUMP[: len(names)])
-        elif given is None:
-            shown = ", ".join(names[:8])
+        elif given_names is None:
+            first_cells = ", ".join(names[:8])[:120]
             raise DataError(
-                f"{path}: not candles: no columns for open, high, low and close; the first line has {shown[:120]}.",
+                f"{path}: not candles: no columns for open, high, low and close; the first line has {first_cells}.",
                 hint=COLUMNS_HINT,
             )
-    if given is not None:
-        require_width(path, given, len(names))
-        names = given
+    if given_names is not None:
+        require_width(path, given_names, len(names))
+        names = given_names
     return start, [name if name not in names[:at] else f"{name}.{at + 1}" for at, name in enumerate(names)], delimiter
 
 
 def _named_line(lines: list[str], mapped: set[str]) -> tuple[int, list[str], str] | None:
-    """The number of lines including the header, its names and the delimiter; None if no line names the prices."""
-    for place, line in enumerate(lines[:_TITLE_LINES]):
+    """Return the number of lines up to the header, the names and the delimiter; None if no line names the prices."""
+    for number, line in enumerate(lines[:_TITLE_LINES]):
         for delimiter in _DELIMITERS:
             cells = _cells(line, delimiter)
             if not is_header(cells) and not (mapped and mapped <= set(cells)):
                 continue
             # yfinance writes two more lines: the symbol, and the name of the time column.
-            below = [_cells(other, delimiter)[0] for other in lines[place + 1 : place + 3]]
-            if cells[0] == "Price" and below in (["Ticker", "Date"], ["Ticker", "Datetime"]):
-                return place + 3, [below[1], *cells[1:]], delimiter
-            return place + 1, cells, delimiter
+            following = [_cells(other, delimiter)[0] for other in lines[number + 1 : number + 3]]
+            if cells[0] == "Price" and following in (["Ticker", "Date"], ["Ticker", "Datetime"]):
+                return number + 3, [following[1], *cells[1:]], delimiter
+            return number + 1, cells, delimiter
     return None
 
 

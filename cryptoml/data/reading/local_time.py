@@ -47,7 +47,7 @@ class ZoneEvidence:
         return bool(self.doubled)
 
     def sentence(self) -> str:
-        """The finding as a sentence."""
+        """Return the evidence as a sentence."""
         what = [
             f"{' and '.join(f'{one:%Y-%m-%d %H:%M}' for one in times[:2])} {word}"
             for times, word in ((self.doubled, "occurs twice"), (self.skipped, "is missing"))
@@ -68,15 +68,16 @@ def to_utc(source: str, naive: Times, zone: str, where: Callable[[int], str]) ->
     local = pd.DatetimeIndex(naive.view("datetime64[ns]"))
     descending = len(naive) > 1 and naive[-1] < naive[0]
     first = pd.Series(naive).groupby(naive).cumcount(ascending=not descending).to_numpy() == 0
-    found = local.tz_localize(zone, ambiguous=first, nonexistent="NaT")
-    missing = np.flatnonzero(np.asarray(found.isna()))
+    localized = local.tz_localize(zone, ambiguous=first, nonexistent="NaT")
+    missing = np.flatnonzero(np.asarray(localized.isna()))
     if len(missing):
-        at = int(missing[0])
+        position = int(missing[0])
         raise DataError(
-            f"{source}, {where(at)}: {local[at]:%Y-%m-%d %H:%M} does not exist in {zone}: clocks skip that hour.",
+            f"{source}, {where(position)}: {local[position]:%Y-%m-%d %H:%M} does not exist in {zone}, "
+            "whose clocks skip that hour.",
             hint="name the zone of the file, or remove data.timezone if the times are UTC",
         )
-    times: Times = found.tz_convert("UTC").to_numpy(dtype="datetime64[ns]").astype(np.int64)
+    times: Times = localized.tz_convert("UTC").to_numpy(dtype="datetime64[ns]").astype(np.int64)
     return times
 
 
@@ -90,11 +91,11 @@ def detect_zone(naive: Times) -> ZoneEvidence | None:
     times, counts = np.unique(naive, return_counts=True)
     if len(times) < 48 or np.median(np.diff(times)) > _HOUR:
         return None
-    found = [one for zone in ZONES if (one := _likeness(zone, times, counts)) is not None]
-    return max(found, key=lambda one: (len(one.doubled), len(one.skipped)), default=None)
+    evidence = [item for zone in ZONES if (item := _evidence(zone, times, counts)) is not None]
+    return max(evidence, key=lambda item: (len(item.doubled), len(item.skipped)), default=None)
 
 
-def _likeness(zone: str, times: Times, counts: Times) -> ZoneEvidence | None:
+def _evidence(zone: str, times: Times, counts: Times) -> ZoneEvidence | None:
     import numpy as np
 
     doubled, skipped = [], []
@@ -116,13 +117,13 @@ def _likeness(zone: str, times: Times, counts: Times) -> ZoneEvidence | None:
 
 
 def _changes(zone: str, first: int, last: int) -> list[tuple[int, bool]]:
-    """Starts (nanoseconds, local) of the hours that the zone's clocks skip (True) or repeat (False)."""
+    """Return the starts (nanoseconds, local) of the hours that the zone's clocks skip (True) or repeat (False)."""
     clock = ZoneInfo(zone)
 
     def offset(time: datetime) -> timedelta:
         return time.astimezone(clock).utcoffset() or timedelta()
 
-    found = []
+    changes = []
     day = datetime.fromtimestamp(first / _SECOND, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     while day.timestamp() * _SECOND < last:
         following = day + timedelta(days=1)
@@ -130,6 +131,6 @@ def _changes(zone: str, first: int, last: int) -> list[tuple[int, bool]]:
         if before != after:
             change = next(at for hour in range(1, 25) if offset(at := day + timedelta(hours=hour)) != before)
             local = change + min(before, after)
-            found.append((int(local.timestamp()) * _SECOND, after > before))
+            changes.append((int(local.timestamp()) * _SECOND, after > before))
         day = following
-    return found
+    return changes

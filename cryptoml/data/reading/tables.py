@@ -30,18 +30,18 @@ def read_table(path: Path, columns: Columns = None) -> Table:
     data = _bytes(path)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         data = data.decode("utf-16", errors="replace").encode()
-    found = format_by_start(data)
-    if found is None:
+    file_format = format_by_start(data)
+    if file_format is None:
         for start, (fact, hint) in _OTHER_FILES.items():
             if data.startswith(start):
                 raise DataError(f"{path}: {fact}.", hint=hint)
         if not data[:HEAD_BYTES].strip() and not data.strip():
             raise DataError(f"{path}: is empty.", hint="get the file again")
-        found = format_by_ending(path)
-        if found is CSV and b"\x00" in data[:4096]:
+        file_format = format_by_ending(path)
+        if file_format is CSV and b"\x00" in data[:4096]:
             names = ", ".join(spec.name for spec in FORMATS)
             raise DataError(f"{path}: is not a text file.", hint=f"use one of these formats: {names}")
-    return found.read(path, data, columns)
+    return file_format.read(path, data, columns)
 
 
 def require_file(path: Path) -> None:

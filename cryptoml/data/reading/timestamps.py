@@ -62,14 +62,14 @@ def open_times(source: str, table: Table, *, timezone: str | None = None) -> Ope
         return OpenTimes(epoch)
     both = known & (date != NOT_A_TIME)
     whole_days = bool((date[both] % _DAY == 0).all()) and bool((epoch[both] % _DAY != 0).any())
-    if whole_days and not _ruined(epoch, date, both).any():
+    if whole_days and not _rounded_by_spreadsheet(epoch, date, both).any():
         # The date column has no time of day, so only days can be compared.
         apart = both & _days_apart(epoch, date)
         return OpenTimes(np.where(known, epoch, date), _where("date disagrees with the epoch, epoch used", apart))
-    ruined = _ruined(epoch, date, both)
-    repaired = _where("epoch rounded by a spreadsheet, date used", ruined)
-    repaired |= _where("date disagrees with the epoch, epoch used", both & ~ruined & (epoch != date))
-    return OpenTimes(np.where(ruined | ~known, date, epoch), repaired)
+    rounded = _rounded_by_spreadsheet(epoch, date, both)
+    repaired = _where("epoch rounded by a spreadsheet, date used", rounded)
+    repaired |= _where("date disagrees with the epoch, epoch used", both & ~rounded & (epoch != date))
+    return OpenTimes(np.where(rounded | ~known, date, epoch), repaired)
 
 
 def _where(kind: str, mask: Mask) -> dict[str, Mask]:
@@ -77,8 +77,8 @@ def _where(kind: str, mask: Mask) -> dict[str, Mask]:
 
 
 def _days_apart(epoch: Times, date: Times) -> Mask:
-    found: Mask = (epoch // _DAY) != (date // _DAY)
-    return found
+    differ: Mask = (epoch // _DAY) != (date // _DAY)
+    return differ
 
 
 def _epoch(column: pd.Series[Any]) -> Times:
@@ -87,22 +87,22 @@ def _epoch(column: pd.Series[Any]) -> Times:
     import pandas as pd
 
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
-    known = (numbers > 0) & (numbers < _LATEST_EPOCH)
-    numbers = np.where(known, numbers, 0.0)
+    valid = (numbers > 0) & (numbers < _LATEST_EPOCH)
+    numbers = np.where(valid, numbers, 0.0)
     scale = np.select([numbers < 1e11, numbers < 1e14, numbers < 1e17], [1e9, 1e6, 1e3], 1.0)
     # Microseconds are exact in a double; nanoseconds are not.
-    times: Times = np.where(known, np.round(numbers * scale / 1000).astype(np.int64) * 1000, NOT_A_TIME)
+    times: Times = np.where(valid, np.round(numbers * scale / 1000).astype(np.int64) * 1000, NOT_A_TIME)
     return times
 
 
 def _round_to(epoch: Times, digits: int) -> Mask:
-    """Which epochs are multiples of 10**digits milliseconds."""
-    found: Mask = epoch % (10**digits * 1_000_000) == 0
-    return found
+    """Return a mask of the epochs that are multiples of 10**digits milliseconds."""
+    is_round: Mask = epoch % (10**digits * 1_000_000) == 0
+    return is_round
 
 
-def _ruined(epoch: Times, date: Times, both: Mask) -> Mask:
-    """Which epochs a spreadsheet rounded to a few digits (1.63875E+12): round numbers close to their date.
+def _rounded_by_spreadsheet(epoch: Times, date: Times, both: Mask) -> Mask:
+    """Return a mask of the epochs that a spreadsheet rounded (1.63875E+12): round numbers close to their date.
 
     A round number alone is no evidence. In addition, several dates must share an epoch, or most epochs of the file must
     be round.
@@ -111,7 +111,7 @@ def _ruined(epoch: Times, date: Times, both: Mask) -> Mask:
     import pandas as pd
 
     distance = np.abs(np.where(both, epoch, 0) - np.where(both, date, 0))
-    found = np.zeros(len(epoch), dtype=bool)
+    is_rounded = np.zeros(len(epoch), dtype=bool)
     for digits in (7, 8, 9, 10):
         unit = 10**digits * 1_000_000
         rounded = both & _round_to(epoch, digits)
@@ -121,10 +121,10 @@ def _ruined(epoch: Times, date: Times, both: Mask) -> Mask:
         if not near.any():
             continue
         pairs = pd.DataFrame({"epoch": epoch[rounded], "date": date[rounded]}).drop_duplicates()
-        together = pairs["epoch"].duplicated().any()
-        if rounded.sum() > 0.5 * both.sum() or (together and digits == 7):
-            found |= near
-    return found
+        coincide = pairs["epoch"].duplicated().any()
+        if rounded.sum() > 0.5 * both.sum() or (coincide and digits == 7):
+            is_rounded |= near
+    return is_rounded
 
 
 def _dates(source: str, table: Table, *, near: Times | None, timezone: str | None) -> OpenTimes:
@@ -158,17 +158,19 @@ def _in_utc(
     from cryptoml.data.reading.local_time import detect_zone, to_utc
 
     if timezone is not None:
-        places = np.flatnonzero(naive)
+        positions = np.flatnonzero(naive)
         times = times.copy()
-        times[places] = to_utc(source, times[places], timezone, lambda at: table.where(int(places[at])))
+        times[positions] = to_utc(
+            source, times[positions], timezone, lambda position: table.where(int(positions[position]))
+        )
         return OpenTimes(times)
-    found = detect_zone(times[naive]) if near is None and naive.any() else None
-    if found is None:
+    evidence = detect_zone(times[naive]) if near is None and naive.any() else None
+    if evidence is None:
         return OpenTimes(times)
-    hint = f"--set data.timezone={found.zone}"
-    if found.is_certain:
-        raise DataError(f"{source}: {found.sentence()}.", hint=f"add {hint}, or the zone where the file was written")
-    return OpenTimes(times, notes=(f"{found.sentence()}; read as UTC unless {hint} is given",))
+    hint = f"--set data.timezone={evidence.zone}"
+    if evidence.is_certain:
+        raise DataError(f"{source}: {evidence.sentence()}.", hint=f"add {hint}, or the zone where the file was written")
+    return OpenTimes(times, notes=(f"{evidence.sentence()}; read as UTC unless {hint} is given",))
 
 
 def _clock_text(clock: pd.Series[Any]) -> pd.Series[str]:

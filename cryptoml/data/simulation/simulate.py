@@ -119,13 +119,13 @@ def _count(years: float | None, candles: int | None, step: Interval) -> int:
         raise UsageError(
             "The length of the simulation is missing or ambiguous.", hint="use either --years or --candles"
         )
-    wanted = candles if candles is not None else (years or 0.0) * process.YEAR_S / step.seconds
-    if not 2 <= wanted <= MOST_CANDLES or wanted * step.seconds > MOST_YEARS * process.YEAR_S * 1.001:
+    count = candles if candles is not None else (years or 0.0) * process.YEAR_S / step.seconds
+    if not 2 <= count <= MOST_CANDLES or count * step.seconds > MOST_YEARS * process.YEAR_S * 1.001:
         raise UsageError(
-            f"{wanted:,.0f} candles of {step.label} cannot be simulated.",
+            f"{count:,.0f} candles of {step.label} cannot be simulated.",
             hint=f"use 2 to {MOST_CANDLES:,} candles and at most {MOST_YEARS} years",
         )
-    return round(wanted)
+    return round(count)
 
 
 def _check(symbol: str, signal: float, seed: int, price: float) -> None:

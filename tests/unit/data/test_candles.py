@@ -130,7 +130,7 @@ def test_an_ambiguous_date_is_rejected(tmp_path):
     lines = ["date,open,high,low,close,volume"]
     lines += [f"06-12-2021 0{hour}:00,10,11,9,10,1" for hour in range(8)]
     path = write(tmp_path / "x.csv", "\n".join(lines))
-    with pytest.raises(DataError, match="day first and month first"):
+    with pytest.raises(DataError, match="day first or month first"):
         read_candles(path)
 
 

@@ -115,9 +115,9 @@ def test_regular_steps_determine_the_order_of_day_month_and_year(read, form, day
 @pytest.mark.parametrize(
     ("form", "words"),
     [
-        ("%d-%m-%y %H:%M", r"day first and month first and year first \(06-12-21 00:00\)"),
-        ("%d-%m-%Y %H:%M", r"day first and month first \(06-12-2021 00:00\)"),
-        ("%y-%m-%d %H:%M", r"day first and year first \(21-12-06 00:00\)"),
+        ("%d-%m-%y %H:%M", r"day first or month first or year first \(06-12-21 00:00\)"),
+        ("%d-%m-%Y %H:%M", r"day first or month first \(06-12-2021 00:00\)"),
+        ("%y-%m-%d %H:%M", r"day first or year first \(21-12-06 00:00\)"),
     ],
 )
 def test_a_single_day_is_ambiguous(read, form, words):
@@ -137,7 +137,7 @@ def test_even_a_rounded_epoch_determines_the_order(read):
 def test_both_orders_in_one_file_are_rejected(read):
     frame = market("2021-03-15", 20)
     mixed = [f"{t:%d/%m/%Y %H:%M}" if at % 2 else f"{t:%m/%d/%Y %H:%M}" for at, t in enumerate(frame.index)]
-    with pytest.raises(DataError, match="some dates have the day first and others the month"):
+    with pytest.raises(DataError, match="some dates are day first, others month first"):
         read(text_of(frame, mixed))
 
 
