@@ -1,7 +1,4 @@
-"""What a workflow tells its caller while it works; the command line decides how to show it.
-
-Nothing below `cli/` prints. A workflow takes `on_event` and calls it with one of these.
-"""
+"""Progress events of workflows, passed to their `on_event` callback; only the command line prints them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +6,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Event:
-    """Base of all events."""
+    """Base class of all events."""
 
 
 @dataclass(frozen=True)
 class Info(Event):
-    """Something worth a line."""
+    """A message for the user."""
 
     text: str
 
@@ -28,7 +25,7 @@ class Warned(Event):
 
 @dataclass(frozen=True)
 class StepStarted(Event):
-    """A step with a known or unknown (None) number of parts begins."""
+    """A step has started. total: its number of parts; None if unknown."""
 
     step: str
     total: int | None = None
@@ -36,7 +33,7 @@ class StepStarted(Event):
 
 @dataclass(frozen=True)
 class StepAdvanced(Event):
-    """One more part of `step` is done; `detail` says which."""
+    """Parts of `step` are finished. detail: description of the part."""
 
     step: str
     detail: str = ""
@@ -45,7 +42,7 @@ class StepAdvanced(Event):
 
 @dataclass(frozen=True)
 class StepFinished(Event):
-    """`step` is over."""
+    """`step` has finished."""
 
     step: str
     seconds: float
@@ -55,4 +52,4 @@ OnEvent = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """The listener for callers that want no news."""
+    """Discard an event: the default callback."""
