@@ -28,7 +28,7 @@ CheckFunction = Callable[["Context"], Iterable[Finding]]
 
 @dataclass(frozen=True)
 class CheckSpec:
-    """A check. needs: checks that must pass before. network: whether it uses the network, or a function that tells."""
+    """A check. needs: checks that must pass before. network: whether it uses the network, or a predicate."""
 
     name: str
     doc: str
