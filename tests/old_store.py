@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptoml.registry.transitions import Move, opened
+from cryptoml.registry.transitions import Move, open_registry
 from cryptoml.registry.versions import register_version
 from cryptoml.tracking.journal.deliver import deliver
 from cryptoml.tracking.journal.journal import Journal
@@ -46,7 +46,7 @@ def make_old_store(folder: Path, name: str) -> OldStore:
             register_version(
                 store, run_id=run_id, model_name=old.model, description=f"of {run_id}", tags={"verdict": "ties"}
             )
-        with opened(store, old.model, old.mirror) as registry:
+        with open_registry(store, old.model, old.mirror) as registry:
             for version, stage in (("1", "staging"), ("1", "production"), ("2", "staging"), ("3", "staging")):
                 registry.move(Move(version, stage, f"v{version} to {stage}", "Ada"))  # type: ignore[arg-type]
             registry.move(Move("3", "production", "better", "Ada", metrics={"skill": 0.01}))

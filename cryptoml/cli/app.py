@@ -96,9 +96,9 @@ def main() -> NoReturn:
 def _note_signal(worker: int, signal_number: int) -> None:
     """Should the process not get to end its runs, they are to count as KILLED."""
     from cryptoml.settings import load_settings
-    from cryptoml.tracking.tracker import journal_of
+    from cryptoml.tracking.tracker import project_journal
 
-    journal_of(load_settings()).mark_stopped(worker, signal_number)
+    project_journal(load_settings()).mark_stopped(worker, signal_number)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -14,9 +14,9 @@ from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import Finding, check, error, ok, warning
 from cryptoml.errors import CryptomlError
 from cryptoml.remotes import git_remote
-from cryptoml.remotes.http import ask
+from cryptoml.remotes.http import send_request
 from cryptoml.system.proxies import proxy_of
-from cryptoml.tracking.store.server_probe import within
+from cryptoml.tracking.store.server_probe import run_with_timeout
 
 SKEW_S = 60.0
 LOGIN_ATTEMPTS = 4
@@ -129,7 +129,7 @@ def network(context: Context) -> Iterator[Finding]:
 def _through_proxy(url: str, proxy: str, timeout_s: float) -> Finding:
     """Test whether the proxy forwards a request for `url`; any response of the server is sufficient."""
     try:
-        response = ask("HEAD", url, timeout_s=timeout_s)
+        response = send_request("HEAD", url, timeout_s=timeout_s)
     except CryptomlError as failure:
         return error(failure.fact.rstrip("."), failure.hint)
     return ok(f"{url.partition('//')[2]}: reachable through the proxy {proxy} (status {response.status})")
@@ -150,7 +150,7 @@ def _connection(scheme: str, host: str, port: int, timeout_s: float) -> Finding:
 
     began = time.monotonic()
     try:
-        within(timeout_s + 1.0, connect)
+        run_with_timeout(timeout_s + 1.0, connect)
     except socket.gaierror:
         return error(f"{host}: unknown host (DNS)", "check the name and your network")
     except ssl.SSLError as failure:

@@ -11,7 +11,7 @@ from cryptoml.doctor.findings import Finding, check, error, ok, warning
 from cryptoml.errors import CryptomlError, DataError, UsageError
 from cryptoml.remotes.dvc import probe as dvc_probe
 from cryptoml.remotes.dvc import project as dvc_project
-from cryptoml.remotes.dvc.cache import cache_of, matches
+from cryptoml.remotes.dvc.cache import matches, open_cache
 from cryptoml.remotes.dvc.pins import Pin, pins_at
 from cryptoml.remotes.dvc.project import DvcRemote
 from cryptoml.system.plurals import counted
@@ -64,9 +64,9 @@ def data_versions(context: Context) -> Iterator[Finding]:
     if not pinned:
         yield ok("no data file is pinned by DVC")
         return
-    cache = cache_of(context.folder)
+    cache = open_cache(context.folder)
     lists = [pin for pin in pinned if pin.is_folder and not cache.has(pin)]
-    pins = [file for pin in pinned if pin not in lists for file in cache.files_of(pin)][:MOST_PINS]
+    pins = [file for pin in pinned if pin not in lists for file in cache.expand(pin)][:MOST_PINS]
     absent = [pin for pin in [*pins, *lists] if not (context.folder / pin.path).is_file()]
     changed = [
         pin

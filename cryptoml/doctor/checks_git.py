@@ -23,10 +23,10 @@ def git_repository(context: Context) -> Iterator[Finding]:
     if not git_remote.is_repository(context.folder):
         yield warning(f"{context.folder} is not a git repository, so data versions have no revision", "git init")
         return
-    branch = git.ask(context.folder, "symbolic-ref", "--short", "HEAD") or "no branch"
+    branch = git.output(context.folder, "symbolic-ref", "--short", "HEAD") or "no branch"
     remotes = ", ".join(f"{name} {git_remote.without_secrets(url)}" for name, url in context.git_urls.items())
     yield ok(f"branch {branch}, remotes: {remotes or 'none'}")
-    if git.ask(context.folder, "var", "GIT_AUTHOR_IDENT") is None:
+    if git.output(context.folder, "var", "GIT_AUTHOR_IDENT") is None:
         yield warning("git's user.name or user.email is not set", git_commit.IDENTITY_HINT)
 
 
@@ -34,7 +34,7 @@ def git_repository(context: Context) -> Iterator[Finding]:
 def committed_secrets(context: Context) -> Iterator[Finding]:
     """No token is committed or part of a remote's URL."""
     is_clean = True
-    if git.ask(context.folder, "ls-files", "--error-unmatch", ".env") is not None:
+    if git.output(context.folder, "ls-files", "--error-unmatch", ".env") is not None:
         is_clean = False
         yield error(".env is tracked by git; the next push would publish its token", "git rm --cached .env")
     for name, url in context.git_urls.items():
@@ -79,7 +79,7 @@ def git_credentials(context: Context) -> Iterator[Finding]:
         yield ok("no git remote on DagsHub")
         return
     try:
-        branches = git_remote.look(context.folder, names[0], timeout_s=2 * context.timeout_s)
+        branches = git_remote.count_branches(context.folder, names[0], timeout_s=2 * context.timeout_s)
         yield ok(f"remote {names[0]} is readable; branches: {branches}")
     except CryptomlError as failure:
         yield error(failure.fact.rstrip("."), failure.hint)

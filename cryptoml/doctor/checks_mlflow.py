@@ -12,9 +12,9 @@ from cryptoml.doctor.checks_stores import moved_project
 from cryptoml.doctor.context import Context
 from cryptoml.doctor.findings import Finding, check, error, ok, skipped, warning
 from cryptoml.errors import AccessError, CryptomlError, UnavailableError
-from cryptoml.remotes.http import Answer, ask
+from cryptoml.remotes.http import Response, send_request
 from cryptoml.system.plurals import counted
-from cryptoml.tracking.store.errors import masked, store_in_words
+from cryptoml.tracking.store.errors import masked, translate_store_errors
 from cryptoml.tracking.store.preflight import deleted_experiment
 
 if TYPE_CHECKING:
@@ -71,22 +71,22 @@ def mlflow(context: Context) -> Iterator[Finding]:
 
 
 def _experiment(store: Store, name: str) -> Experiment | None:
-    with store_in_words(store.uri, f"look up the experiment {name}"):
+    with translate_store_errors(store.uri, f"look up the experiment {name}"):
         return store.client.get_experiment_by_name(name)
 
 
 def _restore(store: Store, experiment: Experiment) -> None:
-    with store_in_words(store.uri, f"restore the experiment {experiment.name}"):
+    with translate_store_errors(store.uri, f"restore the experiment {experiment.name}"):
         store.client.restore_experiment(experiment.experiment_id)
 
 
 @check("mlflow-write", needs=("mlflow",), network=is_remote)
 def mlflow_write(context: Context) -> Iterator[Finding]:
     """A run, a metric and a file can be written and read."""
-    from cryptoml.tracking.round_trip import prove
+    from cryptoml.tracking.round_trip import check_round_trip
 
     try:
-        done = prove(context.store(), size=ROUND_TRIP_BYTES)
+        done = check_round_trip(context.store(), size=ROUND_TRIP_BYTES)
     except CryptomlError as failure:
         if isinstance(failure, UnavailableError) and any(mark in failure.fact.lower() for mark in STORAGE_FULL_MARKS):
             yield error(
@@ -112,7 +112,7 @@ def mlflow_write(context: Context) -> Iterator[Finding]:
 def mlflow_registry(context: Context) -> Iterator[Finding]:
     """The model registry is accessible."""
     store = context.store()
-    with store_in_words(store.uri, "read the model registry"):
+    with translate_store_errors(store.uri, "read the model registry"):
         names = [model.name for model in store.client.search_registered_models(max_results=5)]
     yield ok(f"accessible; models: {', '.join(names) or 'none'}")
 
@@ -152,8 +152,8 @@ def _model_id(context: Context) -> Iterator[Finding]:
         )
 
 
-def _ask(context: Context, method: str, path: str, body: dict[str, object] | None = None) -> Answer:
-    return ask(
+def _ask(context: Context, method: str, path: str, body: dict[str, object] | None = None) -> Response:
+    return send_request(
         method,
         f"{context.config.mlflow_uri().rstrip('/')}{path}",
         basic=context.config.mlflow_credentials(),
@@ -165,9 +165,9 @@ def _ask(context: Context, method: str, path: str, body: dict[str, object] | Non
 @check("journal", needs=("settings",))
 def journal(context: Context) -> Iterator[Finding]:
     """All runs in the journal are delivered."""
-    from cryptoml.tracking.tracker import journal_of
+    from cryptoml.tracking.tracker import project_journal
 
-    waiting = journal_of(context.config).pending()
+    waiting = project_journal(context.config).pending()
     if waiting:
         yield warning(f"{counted(len(waiting), 'run')} waiting to be delivered", "cryptoml sync")
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cryptoml.config.schema import Config
 from cryptoml.errors import CheckFailedError, CryptomlError, DataError, UnavailableError
-from cryptoml.registry.version_models import load, of_version
+from cryptoml.registry.version_models import load, ref_of_version
 from cryptoml.registry.versions import production_version
 from cryptoml.settings import Settings
 from cryptoml.tracking.store.store import Store
@@ -41,7 +41,7 @@ def compare_with_champion(
     if version is None or version.version == itself:
         return Comparison(None, None)
     try:
-        champion = load(store, settings, of_version(version))
+        champion = load(store, settings, ref_of_version(version))
     except CryptomlError as error:
         return Comparison(version.version, None, f"v{version.version} in production cannot be loaded: {error.fact}")
     if (champion.symbol, champion.pipeline.interval, champion.horizon) != (
@@ -54,7 +54,7 @@ def compare_with_champion(
             f"{champion.horizon} ahead; this one {candidate.symbol} {candidate.pipeline.interval}, "
             f"{candidate.horizon} ahead: they are not compared",
         )
-    found = duel(candidate, champion, grid_of(candles, candidate), least=least, level=level)
+    found = duel(candidate, champion, grid_for(candles, candidate), least=least, level=level)
     note = ""
     if not found.decided:
         note = (
@@ -83,7 +83,7 @@ def duel_for_gate(
     return ChampionDuel(str(found.champion), duel.candidate.rmse, duel.champion.rmse, duel.p_value), ""
 
 
-def grid_of(candles: Candles, forecaster: Forecaster, part: pd.DataFrame | None = None) -> pd.DataFrame:
+def grid_for(candles: Candles, forecaster: Forecaster, part: pd.DataFrame | None = None) -> pd.DataFrame:
     """The candles, or a part of them, on their grid, as the model's features want them."""
     from cryptoml.data.grid import to_grid
 
@@ -91,7 +91,7 @@ def grid_of(candles: Candles, forecaster: Forecaster, part: pd.DataFrame | None 
     return to_grid(frame, candles.interval, max_no_trade_candles=forecaster.max_no_trade_candles)
 
 
-def check_fit(candles: Candles, forecaster: Forecaster, label: str) -> None:
+def check_candles(candles: Candles, forecaster: Forecaster, label: str) -> None:
     """Raise CheckFailedError for candles of another market or interval, DataError for too few of them."""
     unknown = "UNKNOWN"
     if candles.symbol != forecaster.symbol and unknown not in (candles.symbol, forecaster.symbol):

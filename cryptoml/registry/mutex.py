@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from cryptoml.errors import UnavailableError
 from cryptoml.system.environment import private_folder
 from cryptoml.system.files import locked
-from cryptoml.tracking.store.errors import exists_already, is_missing, masked, store_in_words
+from cryptoml.tracking.store.errors import exists_already, is_missing, masked, translate_store_errors
+from cryptoml.tracking.store.lost_responses import send_once
 from cryptoml.tracking.store.store import Store
-from cryptoml.tracking.store.unclear_answers import once
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
@@ -31,7 +31,7 @@ _POLL_S = 0.2
 
 
 @contextmanager
-def exclusive(store: Store, model_name: str, *, wait_s: float = WAIT_S, stale_s: float = STALE_S) -> Iterator[None]:
+def registry_lock(store: Store, model_name: str, *, wait_s: float = WAIT_S, stale_s: float = STALE_S) -> Iterator[None]:
     """Hold the right to move versions of a model; raises UnavailableError when another has it for too long."""
     with locked(_lock_file(store.uri, model_name), timeout_s=wait_s):
         if not store.is_remote:
@@ -99,9 +99,9 @@ class _Lock:
             # The name of an empty answer is an empty text.
             return bool(made.name)
 
-        with store_in_words(self.store.uri, "take the registry's lock"):
+        with translate_store_errors(self.store.uri, "take the registry's lock"):
             try:
-                return once(self.store, create, ours, valid=bool)
+                return send_once(self.store, create, ours, valid=bool)
             except MlflowException as error:
                 if not exists_already(error):
                     raise
@@ -110,7 +110,7 @@ class _Lock:
     def _read(self) -> RegisteredModel | None:
         from mlflow.exceptions import MlflowException
 
-        with store_in_words(self.store.uri, "read the registry's lock"):
+        with translate_store_errors(self.store.uri, "read the registry's lock"):
             try:
                 return self.store.client.get_registered_model(self.name)
             except MlflowException as error:
@@ -130,9 +130,9 @@ class _Lock:
             model = self._read()
             return True if model is None or (model.description or "") != owner else None
 
-        with store_in_words(self.store.uri, "release the registry's lock"):
+        with translate_store_errors(self.store.uri, "release the registry's lock"):
             try:
-                once(self.store, delete, deleted)
+                send_once(self.store, delete, deleted)
             except MlflowException as error:
                 if not is_missing(error):
                     raise

@@ -38,7 +38,7 @@ def parse_version(text: str) -> str:
     return str(int(number))
 
 
-def path(now: Stage, target: Stage) -> tuple[Stage, ...]:
+def transition_path(now: Stage, target: Stage) -> tuple[Stage, ...]:
     """The steps from `now` to `target`; none when it is there already.
 
     To production the way is always through staging. Raises CheckFailedError for a way that is not allowed.

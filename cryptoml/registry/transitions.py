@@ -16,14 +16,14 @@ from cryptoml.errors import UnavailableError, UsageError
 from cryptoml.evaluation.figures import only_finite
 from cryptoml.registry import ledger as ledgers
 from cryptoml.registry.ledger import Entry, Ledger
-from cryptoml.registry.mutex import exclusive
+from cryptoml.registry.mutex import registry_lock
 from cryptoml.registry.stages import Stage
 from cryptoml.registry.version_search import STAGE_TAG
 from cryptoml.registry.versions import Version, list_versions
-from cryptoml.tracking.store.errors import is_missing, masked, store_in_words
-from cryptoml.tracking.store.quiet import stages_in_silence
+from cryptoml.tracking.store.errors import is_missing, masked, translate_store_errors
+from cryptoml.tracking.store.lost_responses import send_once, send_until_clear
+from cryptoml.tracking.store.quiet import ignore_stage_warnings
 from cryptoml.tracking.store.store import Store
-from cryptoml.tracking.store.unclear_answers import once, repeat
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
@@ -85,7 +85,7 @@ class Registry:
             displaced = (here, "archived" if move.to_stage == "production" else "none")
         entry = self._entry(move, displaced)
         self._write(entry)
-        self._perform(entry)
+        self._apply(entry)
         return entry
 
     def refuse(self, move: Move) -> Entry:
@@ -98,7 +98,7 @@ class Registry:
         """Do what is left of a transition that a crash cut short."""
         pending = self.ledger.pending
         if pending is not None:
-            self._perform(pending)
+            self._apply(pending)
         return pending
 
     def _entry(self, move: Move, displaced: tuple[str, str] | None) -> Entry:
@@ -121,17 +121,17 @@ class Registry:
         )
 
     def _write(self, entry: Entry) -> None:
-        with store_in_words(self.store.uri, "write the ledger"):
+        with translate_store_errors(self.store.uri, "write the ledger"):
             self._set_tag(ledgers.tag_name(entry.number), entry.to_json())
         self.ledger = Ledger((*self.ledger.entries, entry), self.ledger.done, self.ledger.faults)
         ledgers.write_mirror(self.mirror, self.ledger.entries)
 
-    def _perform(self, entry: Entry) -> None:
+    def _apply(self, entry: Entry) -> None:
         """Every step can be done twice. The alias is first: it moves production in one go."""
         client, name = self.store.client, self.model_name
-        with store_in_words(self.store.uri, f"move version {entry.version} to {entry.to_stage}"):
+        with translate_store_errors(self.store.uri, f"move version {entry.version} to {entry.to_stage}"):
             if entry.to_stage in ALIASED:
-                self._do(
+                self._change(
                     lambda: client.set_registered_model_alias(name, entry.to_stage, entry.version),
                     lambda model: str(dict(model.aliases).get(entry.to_stage)) == entry.version,
                 )
@@ -141,8 +141,8 @@ class Registry:
                     self._delete_alias(alias)
                     self.aliases.pop(alias)
             if entry.displaced is not None:
-                self._show(entry.displaced[0], cast("Stage", entry.displaced[1]), entry)
-            self._show(entry.version, cast("Stage", entry.to_stage), entry)
+                self._update_display(entry.displaced[0], cast("Stage", entry.displaced[1]), entry)
+            self._update_display(entry.version, cast("Stage", entry.to_stage), entry)
             self._confirm(entry)
             self._set_tag(ledgers.DONE_TAG, str(entry.number))
         self.ledger = Ledger(self.ledger.entries, entry.number, self.ledger.faults)
@@ -163,34 +163,34 @@ class Registry:
             )
 
     def _set_tag(self, tag: str, text: str) -> None:
-        self._do(
+        self._change(
             lambda: self.store.client.set_registered_model_tag(self.model_name, tag, text),
             lambda model: dict(model.tags).get(tag) == text,
         )
 
     def _delete_alias(self, alias: str) -> None:
-        self._do(
+        self._change(
             lambda: self.store.client.delete_registered_model_alias(self.model_name, alias),
             lambda model: alias not in dict(model.aliases),
         )
 
-    def _do(self, change: Callable[[], None], is_done: Callable[[RegisteredModel], bool]) -> None:
+    def _change(self, change: Callable[[], None], is_done: Callable[[RegisteredModel], bool]) -> None:
         """Change the registered model; after a lost answer, see whether the change was made before repeating it."""
 
         def send() -> bool:
             change()
             return True
 
-        once(self.store, send, lambda: is_done(_model(self.store, self.model_name)) or None)
+        send_once(self.store, send, lambda: is_done(_model(self.store, self.model_name)) or None)
 
-    def _show(self, version: str, stage: Stage, entry: Entry) -> None:
+    def _update_display(self, version: str, stage: Stage, entry: Entry) -> None:
         """What pages show: tags, and the stage field where the server still has it."""
         if version not in self.versions:
             return
         set_tag = partial(self.store.client.set_model_version_tag, self.model_name, version)
-        repeat(self.store, partial(set_tag, STAGE_TAG, stage))
+        send_until_clear(self.store, partial(set_tag, STAGE_TAG, stage))
         said = {"from": entry.from_stage, "to": stage, "reason": entry.reason, "who": entry.who, "when": entry.time}
-        repeat(self.store, partial(set_tag, TRANSITION_TAG, json.dumps(said)))
+        send_until_clear(self.store, partial(set_tag, TRANSITION_TAG, json.dumps(said)))
         set_stage_field(self.store, self.model_name, version, stage)
 
 
@@ -199,9 +199,9 @@ def set_stage_field(store: Store, model_name: str, version: str, stage: str) -> 
     from mlflow.exceptions import MlflowException
 
     try:
-        with stages_in_silence():
+        with ignore_stage_warnings():
             move = partial(store.client.transition_model_version_stage, model_name, version, stage.capitalize())
-            repeat(store, move)
+            send_until_clear(store, move)
     except MlflowException as error:
         # Servers without stages answer 404 or 501.
         if error.get_http_status_code() not in (404, 405, 501) and "unsupported" not in str(error):
@@ -212,16 +212,16 @@ def set_stage_field(store: Store, model_name: str, version: str, stage: str) -> 
 
 
 @contextmanager
-def opened(store: Store, model_name: str, mirror: Path) -> Iterator[Registry]:
+def open_registry(store: Store, model_name: str, mirror: Path) -> Iterator[Registry]:
     """The model, held alone, with a transition that was cut short already finished."""
     _model(store, model_name)
-    with exclusive(store, model_name):
+    with registry_lock(store, model_name):
         registry = Registry(store, model_name, mirror)
         registry.finish_pending()
         yield registry
 
 
-def history(store: Store, model_name: str, mirror: Path) -> tuple[Ledger, tuple[str, ...]]:
+def check_history(store: Store, model_name: str, mirror: Path) -> tuple[Ledger, tuple[str, ...]]:
     """The ledger, and everything that does not agree with it, in sentences. Changes nothing."""
     registry = Registry(store, model_name, mirror)
     ledger = registry.ledger
@@ -244,7 +244,7 @@ def history(store: Store, model_name: str, mirror: Path) -> tuple[Ledger, tuple[
 def _model(store: Store, model_name: str) -> RegisteredModel:
     from mlflow.exceptions import MlflowException
 
-    with store_in_words(store.uri, f"read the model {model_name}"):
+    with translate_store_errors(store.uri, f"read the model {model_name}"):
         try:
             return store.client.get_registered_model(model_name)
         except MlflowException as error:

@@ -13,7 +13,7 @@ from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
 from cryptoml.registry.versions import MODEL_PATH, Version, get_version, list_versions, version_at
 from cryptoml.settings import Settings
 from cryptoml.tracking.runs import RunView, find_run, get_run
-from cryptoml.tracking.store.errors import store_in_words
+from cryptoml.tracking.store.errors import translate_store_errors
 from cryptoml.tracking.store.store import Store
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ OTHER_VERSION = "ask who may write to the store, and use another version: crypto
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ModelRef:
     """A model that is meant: the run it belongs to, its version where it has one, and the digest of its files.
 
     Without a digest, the one in the run's tags counts; runs of earlier releases have none.
@@ -35,7 +35,7 @@ class Chosen:
     model_sha256: str = ""
 
 
-def choose(store: Store, model_name: str, experiment: str, text: str) -> Chosen:
+def resolve_model(store: Store, model_name: str, experiment: str, text: str) -> ModelRef:
     """What `production`, `staging`, `v3`, `3`, a run's id or its name means; raises UsageError for anything else."""
     plain = text.strip()
     if plain.lower() in ("production", "staging"):
@@ -48,24 +48,24 @@ def choose(store: Store, model_name: str, experiment: str, text: str) -> Chosen:
                 if known
                 else "train and register one first: cryptoml train",
             )
-        return of_version(found)
+        return ref_of_version(found)
     number = plain.lower().removeprefix("v")
     if number.isdecimal() and len(number) < 10:
-        return of_version(get_version(store, model_name, number))
-    return of_run(find_run(store, experiment, plain))
+        return ref_of_version(get_version(store, model_name, number))
+    return ref_of_run(find_run(store, experiment, plain))
 
 
-def of_version(version: Version) -> Chosen:
+def ref_of_version(version: Version) -> ModelRef:
     """The model of a version, with the digest that the version carries."""
-    return Chosen(version.run_id, f"v{version.version}", version.version, version.tags.get(MODEL_SHA256, ""))
+    return ModelRef(version.run_id, f"v{version.version}", version.version, version.tags.get(MODEL_SHA256, ""))
 
 
-def of_run(run: RunView) -> Chosen:
+def ref_of_run(run: RunView) -> ModelRef:
     """The model of a run, with the digest in the run's tags."""
-    return Chosen(run.run_id, run.name, model_sha256=run.tags.get(MODEL_SHA256, ""))
+    return ModelRef(run.run_id, run.name, model_sha256=run.tags.get(MODEL_SHA256, ""))
 
 
-def load(store: Store, settings: Settings, chosen: Chosen) -> Forecaster:
+def load(store: Store, settings: Settings, chosen: ModelRef) -> Forecaster:
     """The forecaster of a run; it is fetched once and kept below .cryptoml/, and its digest is compared each time.
 
     Raises CheckFailedError where the run has no model, AccessError for files that are not those of the version or
@@ -73,15 +73,15 @@ def load(store: Store, settings: Settings, chosen: Chosen) -> Forecaster:
     """
     from cryptoml.models.forecaster import load_forecaster
 
-    return load_forecaster(_verified(store, settings, chosen) / "data" / "forecaster")
+    return load_forecaster(_verified_folder(store, settings, chosen) / "data" / "forecaster")
 
 
-def fetched_digest(store: Store, settings: Settings, chosen: Chosen) -> str:
+def fetched_digest(store: Store, settings: Settings, chosen: ModelRef) -> str:
     """The digest of the run's model as the store has it now, or as the run's tag says; raises as `load` does."""
-    return model_digest(_verified(store, settings, chosen))
+    return model_digest(_verified_folder(store, settings, chosen))
 
 
-def _verified(store: Store, settings: Settings, chosen: Chosen) -> Path:
+def _verified_folder(store: Store, settings: Settings, chosen: ModelRef) -> Path:
     """The folder with the model's files, which have the expected digest. A damaged copy is fetched again."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,128}", chosen.run_id):
         raise AccessError(f"{chosen.label}: its run has the impossible id {chosen.run_id[:50]!r}.", hint=OTHER_VERSION)
@@ -100,27 +100,27 @@ def _is_intact(folder: Path, expected: str) -> bool:
         return False
 
 
-def _fetch(store: Store, chosen: Chosen, folder: Path, expected: str) -> None:
+def _fetch(store: Store, chosen: ModelRef, folder: Path, expected: str) -> None:
     import tempfile
 
     from mlflow.exceptions import MlflowException
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as text:
-        with store_in_words(store.uri, f"fetch the model of {chosen.label}"):
+        with translate_store_errors(store.uri, f"fetch the model of {chosen.label}"):
             try:
                 got = store.download(chosen.run_id, MODEL_PATH, Path(text))
             except MlflowException as error:
                 if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INTERNAL_ERROR"):
                     raise
-                raise _no_model(chosen) from error
+                raise _no_model_error(chosen) from error
         if not (got / "MLmodel").is_file():
-            raise _no_model(chosen)
+            raise _no_model_error(chosen)
         found = model_digest(got)
         if expected and found != expected:
             raise AccessError(
                 f"{chosen.label}: the files of its model were changed after training: their SHA-256 is "
-                f"{found[:12]}..., recorded is {_head(expected)}.",
+                f"{found[:12]}..., recorded is {_digest_prefix(expected)}.",
                 hint=OTHER_VERSION,
             )
         if folder.is_symlink():
@@ -129,11 +129,11 @@ def _fetch(store: Store, chosen: Chosen, folder: Path, expected: str) -> None:
         got.rename(folder)
 
 
-def _head(digest: str) -> str:
+def _digest_prefix(digest: str) -> str:
     return f"{digest[:12]}..." if re.fullmatch(r"[0-9a-f]{64}", digest) else "no digest at all"
 
 
-def _no_model(chosen: Chosen) -> CheckFailedError:
+def _no_model_error(chosen: ModelRef) -> CheckFailedError:
     return CheckFailedError(
         f"{chosen.label}: its run has no model that can be loaded.", hint="choose another: cryptoml compare shows runs"
     )

@@ -49,7 +49,7 @@ def versions_of_run(store: Store, model_name: str, run_id: str, artifact_path: s
     return sorted(found, key=lambda one: int(one.version))
 
 
-def keep_one(store: Store, model_name: str, versions: list[ModelVersion]) -> ModelVersion | None:
+def remove_duplicate_versions(store: Store, model_name: str, versions: list[ModelVersion]) -> ModelVersion | None:
     """Of a run's versions, keep the lowest with an alias, or else the lowest; delete what a lost answer left beside it.
 
     Versions that have an alias, were ever moved to a stage, or were registered by other means are not deleted.

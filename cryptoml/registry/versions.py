@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from cryptoml.errors import CheckFailedError, UnavailableError, UsageError
 from cryptoml.registry.version_search import (
     aliases_of,
-    keep_one,
     model_or_none,
     quoted,
+    remove_duplicate_versions,
     search_versions,
     versions_of_run,
 )
 from cryptoml.tracking.journal.records import Registration
-from cryptoml.tracking.store.errors import exists_already, is_missing, masked, store_in_words
-from cryptoml.tracking.store.unclear_answers import once
+from cryptoml.tracking.store.errors import exists_already, is_missing, masked, translate_store_errors
+from cryptoml.tracking.store.lost_responses import send_once
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -81,13 +81,15 @@ def register_version(
     Raises CheckFailedError when the run did not finish or has no model, UsageError when there is no such run.
     """
     source = f"runs:/{run_id}/{artifact_path}"
-    with store_in_words(store.uri, f"register run {run_id}"):
-        make_model(store, model_name)
-        earlier = keep_one(store, model_name, versions_of_run(store, model_name, run_id, artifact_path))
+    with translate_store_errors(store.uri, f"register run {run_id}"):
+        ensure_model(store, model_name)
+        earlier = remove_duplicate_versions(
+            store, model_name, versions_of_run(store, model_name, run_id, artifact_path)
+        )
         if earlier:
-            return _complete(store, earlier)
+            return _reload(store, earlier)
         _check_run(store, run_id, artifact_path)
-        made = once(
+        made = send_once(
             store,
             lambda: store.client.create_model_version(
                 model_name,
@@ -97,20 +99,25 @@ def register_version(
                 description=description or None,
                 await_creation_for=0,
             ),
-            lambda: keep_one(store, model_name, versions_of_run(store, model_name, run_id, artifact_path)),
+            lambda: remove_duplicate_versions(
+                store, model_name, versions_of_run(store, model_name, run_id, artifact_path)
+            ),
             valid=lambda version: bool(version.version),
         )
         _wait_until_ready(store, made, ready_within_s)
         # Another process may have registered the same run at the same moment.
-        kept = keep_one(store, model_name, versions_of_run(store, model_name, run_id, artifact_path)) or made
-        return replace(_complete(store, kept), is_new=str(kept.version) == str(made.version))
+        kept = (
+            remove_duplicate_versions(store, model_name, versions_of_run(store, model_name, run_id, artifact_path))
+            or made
+        )
+        return replace(_reload(store, kept), is_new=str(kept.version) == str(made.version))
 
 
 def get_version(store: Store, model_name: str, version: str) -> Version:
     """One version; raises UsageError when there is none of that number."""
     from mlflow.exceptions import MlflowException
 
-    with store_in_words(store.uri, f"read version {version} of {model_name}"):
+    with translate_store_errors(store.uri, f"read version {version} of {model_name}"):
         try:
             return _view(store.client.get_model_version(model_name, version))
         except MlflowException as error:
@@ -125,7 +132,7 @@ def get_version(store: Store, model_name: str, version: str) -> Version:
 
 def version_of_run(store: Store, model_name: str, run_id: str) -> Version | None:
     """The version that the run's model is, or None."""
-    with store_in_words(store.uri, f"look up the versions of run {run_id}"):
+    with translate_store_errors(store.uri, f"look up the versions of run {run_id}"):
         found = versions_of_run(store, model_name, run_id, MODEL_PATH)
         return _view(found[0]) if found else None
 
@@ -133,7 +140,7 @@ def version_of_run(store: Store, model_name: str, run_id: str) -> Version | None
 def list_versions(store: Store, model_name: str) -> tuple[Version, ...]:
     """All versions of a model with their aliases, newest first; none when there is no such model."""
     found: list[Version] = []
-    with store_in_words(store.uri, f"list the versions of {model_name}"):
+    with translate_store_errors(store.uri, f"list the versions of {model_name}"):
         aliases = aliases_of(store, model_name)
         if aliases is None:
             return ()
@@ -145,7 +152,7 @@ def list_versions(store: Store, model_name: str) -> tuple[Version, ...]:
 
 def version_at(store: Store, model_name: str, alias: str) -> Version | None:
     """The version that the alias points to, or None."""
-    with store_in_words(store.uri, f"read the alias {alias} of {model_name}"):
+    with translate_store_errors(store.uri, f"read the alias {alias} of {model_name}"):
         number = (aliases_of(store, model_name) or {}).get(alias)
         return None if number is None else _view(store.client.get_model_version(model_name, str(number)))
 
@@ -155,14 +162,14 @@ def production_version(store: Store, model_name: str) -> Version | None:
     return version_at(store, model_name, PRODUCTION)
 
 
-def make_model(store: Store, model_name: str, *, description: str = "") -> None:
-    """Create the registered model unless it exists. Must be called inside `store_in_words`."""
+def ensure_model(store: Store, model_name: str, *, description: str = "") -> None:
+    """Create the registered model unless it exists. Must be called inside `translate_store_errors`."""
     from mlflow.exceptions import MlflowException
 
     if model_or_none(store, model_name) is not None:
         return
     try:
-        once(
+        send_once(
             store,
             lambda: store.client.create_registered_model(model_name, description=description or None),
             lambda: model_or_none(store, model_name),
@@ -212,7 +219,7 @@ def _wait_until_ready(store: Store, version: ModelVersion, within_s: float) -> N
         )
 
 
-def _complete(store: Store, entity: ModelVersion) -> Version:
+def _reload(store: Store, entity: ModelVersion) -> Version:
     # A search leaves the aliases out on some servers.
     return _view(store.client.get_model_version(entity.name, entity.version))
 

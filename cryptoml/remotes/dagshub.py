@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError, UsageError
-from cryptoml.remotes.http import Answer, ask
+from cryptoml.remotes.http import Response, send_request
 
 TIMEOUT_S = 10.0
-TOKEN_MEND = "make a new token in DagsHub's settings under Tokens, then: cryptoml setup-remotes"
+TOKEN_HINT = "make a new token in DagsHub's settings under Tokens, then: cryptoml setup-remotes"
 
 
 class TokenRefusedError(AccessError):
@@ -69,7 +69,7 @@ class DagsHub:
         """The user that the token belongs to; raises AccessError when DagsHub does not know it."""
         answer = self._ask("GET", "/api/v1/user")
         if answer.status == 401:
-            raise TokenRefusedError(f"{self.host}: the token is wrong or has expired (401).", hint=TOKEN_MEND)
+            raise TokenRefusedError(f"{self.host}: the token is wrong or has expired (401).", hint=TOKEN_HINT)
         document = self._document(answer, "check the token")
         name = document.get("username") or document.get("login")
         if not isinstance(name, str) or not name:
@@ -112,14 +112,14 @@ class DagsHub:
         except (TypeError, ValueError):
             return None
 
-    def _ask(self, method: str, path: str, json: dict[str, object] | None = None) -> Answer:
-        return ask(method, f"{self.host}{path}", token=self._token, timeout_s=self._timeout_s, json=json)
+    def _ask(self, method: str, path: str, json: dict[str, object] | None = None) -> Response:
+        return send_request(method, f"{self.host}{path}", token=self._token, timeout_s=self._timeout_s, json=json)
 
-    def _document(self, answer: Answer, doing: str) -> dict[str, Any]:
+    def _document(self, answer: Response, doing: str) -> dict[str, Any]:
         document = answer.json()
         if answer.status < 300 and isinstance(document, dict):
             return document
-        raise refusal(answer.status, f"{self.host}: could not {doing}")
+        raise dagshub_error(answer.status, f"{self.host}: could not {doing}")
 
     def _repository(self, slug: str, document: dict[str, Any]) -> Repository:
         allowed = document.get("permissions") or {}
@@ -132,10 +132,10 @@ class DagsHub:
         )
 
 
-def refusal(status: int, what: str) -> CryptomlError:
+def dagshub_error(status: int, what: str) -> CryptomlError:
     """The error for a status of DagsHub that is no success; `what` is the thing and what was tried."""
     if status == 401:
-        return AccessError(f"{what}: the token is wrong or has expired (401).", hint=TOKEN_MEND)
+        return AccessError(f"{what}: the token is wrong or has expired (401).", hint=TOKEN_HINT)
     if status == 403:
         return AccessError(
             f"{what}: the token may not do that (403).", hint="ask the repository's owner for write permission"

@@ -12,7 +12,7 @@ from cryptoml.system.dotenv_file import encoding_of
 from cryptoml.system.files import write_atomically
 
 
-def changed_text(text: str, values: Mapping[str, str]) -> str:
+def updated_text(text: str, values: Mapping[str, str]) -> str:
     """`text` with each variable set once: where it last stood, else at the end. Comments and order stay."""
     # dotenv.set_key writes one variable at a time, drops comments, keeps duplicates and an existing file's open mode.
     from dotenv.parser import parse_stream
@@ -46,7 +46,7 @@ def read_text(path: Path) -> str:
 def write_variables(path: Path, values: Mapping[str, str]) -> bool:
     """Set the variables in the file; whether that changed anything. What was there is kept once, as `.env.bak`."""
     old = read_text(path)
-    new = changed_text(old, values)
+    new = updated_text(old, values)
     try:
         if new == old and path.exists():
             path.chmod(0o600)

@@ -38,7 +38,7 @@ def environment() -> Mapping[str, str]:
     return {name: value for name, value in found.items() if value is not None} | FIXED
 
 
-def ask(folder: Path, *arguments: str) -> str | None:
+def output(folder: Path, *arguments: str) -> str | None:
     """Run git in `folder`; its output without the last line end, or None when it fails or is not there."""
     done = _call(folder, *arguments)
     return done.stdout.rstrip("\n") if done is not None and done.returncode == 0 else None
@@ -51,7 +51,7 @@ def ignores(folder: Path, path: str) -> bool:
     return done is not None and done.returncode == 0
 
 
-def problem(folder: Path) -> ConfigError | None:
+def ownership_error(folder: Path) -> ConfigError | None:
     """Why git refuses to read a repository that is there, or None: it reads it, or there is none."""
     done = _call(folder, "rev-parse", "--git-dir")
     if done is not None and done.returncode and "dubious ownership" in done.stderr:
@@ -66,32 +66,32 @@ def problem(folder: Path) -> ConfigError | None:
 
 def current_commit(folder: Path) -> str | None:
     """The full hash of HEAD, with "-dirty" when tracked files differ from it."""
-    commit = ask(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+    commit = output(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     if commit is None:
         return None
-    return f"{commit}-dirty" if ask(folder, "status", "--porcelain", "--untracked-files=no") else commit
+    return f"{commit}-dirty" if output(folder, "status", "--porcelain", "--untracked-files=no") else commit
 
 
 def commit_tag(folder: Path) -> str:
     """What a run's `git_commit` says: the hash, "none" without a commit, "unknown" where git refuses to tell."""
-    return current_commit(folder) or ("unknown" if problem(folder) else "none")
+    return current_commit(folder) or ("unknown" if ownership_error(folder) else "none")
 
 
 def commit_that_wrote(folder: Path, path: Path, text: str) -> str | None:
     """The full hash of the newest commit, on any branch, that put `text` into `path`; None when it is in none."""
     # HEAD is asked too: it may be on no branch.
     for start in ("--all", "HEAD"):
-        found = ask(folder, "log", start, "--format=%H", f"-S{text}", "--", str(path)) or ""
+        found = output(folder, "log", start, "--format=%H", f"-S{text}", "--", str(path)) or ""
         for commit in found.split():
             # The commit that took the text out is listed too.
-            if text in (ask(path.parent, "show", f"{commit}:./{path.name}") or ""):
+            if text in (output(path.parent, "show", f"{commit}:./{path.name}") or ""):
                 return commit
     return None
 
 
 def author_name(folder: Path) -> str:
     """git's user name, else the login name, else "unknown"."""
-    name = ask(folder, "config", "user.name")
+    name = output(folder, "config", "user.name")
     if name:
         return name
     try:

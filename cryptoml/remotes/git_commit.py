@@ -23,7 +23,7 @@ UNFINISHED = {
 
 def check_can_commit(folder: Path) -> str | None:
     """Raise ConfigError or UnavailableError where a commit would fail; a note where it would surprise."""
-    unsafe = git.problem(folder)
+    unsafe = git.ownership_error(folder)
     if unsafe is not None:
         raise unsafe
     if not git_remote.is_repository(folder):
@@ -35,10 +35,13 @@ def check_can_commit(folder: Path) -> str | None:
                 f"{folder}: a git {operation} is in progress; nothing was pushed or committed.",
                 hint=f"git {operation} --continue or --abort, or push without --commit",
             )
-    if git.ask(folder, "var", "GIT_AUTHOR_IDENT") is None or git.ask(folder, "var", "GIT_COMMITTER_IDENT") is None:
+    if (
+        git.output(folder, "var", "GIT_AUTHOR_IDENT") is None
+        or git.output(folder, "var", "GIT_COMMITTER_IDENT") is None
+    ):
         raise ConfigError(f"{folder}: git does not know your name or e-mail address for commits.", hint=IDENTITY_HINT)
     _wait_for_index(git_dir / "index.lock")
-    if git.ask(folder, "symbolic-ref", "--quiet", "HEAD") is None:
+    if git.output(folder, "symbolic-ref", "--quiet", "HEAD") is None:
         return "HEAD is detached: the commit is on no branch; keep it with git switch -c NAME"
     return None
 
@@ -47,12 +50,12 @@ def commit(folder: Path, names: Sequence[str], message: str) -> str | None:
     """Commit these files and nothing else; the commit's hash, or None when nothing had changed."""
     try:
         git_remote.run(folder, "add", "--", *names)
-        if git.ask(folder, "diff", "--cached", "--quiet", "--", *names) is not None:
+        if git.output(folder, "diff", "--cached", "--quiet", "--", *names) is not None:
             return None
         git_remote.run(folder, "commit", "--quiet", "-m", message, "--", *names)
     except CryptomlError as error:
         raise _commit_error(folder, error) from error
-    return git.ask(folder, "rev-parse", "HEAD")
+    return git.output(folder, "rev-parse", "HEAD")
 
 
 def _commit_error(folder: Path, error: CryptomlError) -> CryptomlError:
@@ -68,7 +71,7 @@ def _commit_error(folder: Path, error: CryptomlError) -> CryptomlError:
         return UnavailableError(
             f"{done}: {error.fact}", hint=f"wait for the other git process, or remove a stale index.lock; {again}"
         )
-    hooks = git.ask(folder, "rev-parse", "--git-path", "hooks")
+    hooks = git.output(folder, "rev-parse", "--git-path", "hooks")
     hook = _hook(folder / hooks) if hooks else None
     if hook is not None:
         return CheckFailedError(

@@ -86,7 +86,7 @@ def set_remote(folder: Path, name: str, url: str) -> None:
         run(folder, "remote", "add", name, url)
 
 
-def has_helper(folder: Path, url: str) -> bool:
+def has_credential_helper(folder: Path, url: str) -> bool:
     """Whether git has a credential helper for that address."""
     try:
         return bool(run(folder, "config", "--get-urlmatch", "credential.helper", url).strip())
@@ -94,7 +94,7 @@ def has_helper(folder: Path, url: str) -> bool:
         return False
 
 
-def use_file_helper(folder: Path, url: str) -> None:
+def use_credential_store(folder: Path, url: str) -> None:
     """Let git keep this host's credentials in its own file (~/.git-credentials, mode 0600), for this project only."""
     parts = urlsplit(url)
     run(folder, "config", f"credential.{parts.scheme}://{parts.netloc}.helper", "store")
@@ -120,7 +120,7 @@ def forget_credentials(folder: Path, url: str, token: str) -> None:
     run(folder, "credential", "reject", stdin=_description(url, token))
 
 
-def look(folder: Path, remote: str, *, timeout_s: float = TIMEOUT_S) -> int:
+def count_branches(folder: Path, remote: str, *, timeout_s: float = TIMEOUT_S) -> int:
     """Ask the remote for its branches, as `git ls-remote` does; how many there are."""
     return len(run(folder, "ls-remote", "--heads", remote, timeout_s=timeout_s).splitlines())
 

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from cryptoml.errors import AccessError, ConfigError, UnavailableError
 from cryptoml.system import proxies
-from cryptoml.tracking.store.server_probe import is_loopback, reason, within
+from cryptoml.tracking.store.server_probe import is_loopback, reason, run_with_timeout
 
 BODY_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What a server said: the status, the beginning of the body as text, and headers by small letters."""
 
     status: int
@@ -50,7 +50,7 @@ def check_secret_address(url: str) -> None:
         raise AccessError(f"{url}: a token does not go over a plain http connection.", hint="use https://")
 
 
-def ask(
+def send_request(
     method: str,
     url: str,
     *,
@@ -58,7 +58,7 @@ def ask(
     token: str | None = None,
     basic: tuple[str, str] | None = None,
     json: Mapping[str, object] | None = None,
-) -> Answer:
+) -> Response:
     """One request; any status is an answer. Raises UnavailableError, or ConfigError for an untrusted certificate.
 
     token goes as Bearer, basic as user and password; neither is in any message.
@@ -73,7 +73,7 @@ def ask(
     if token or basic:
         check_secret_address(url)
 
-    def send() -> Answer:
+    def send() -> Response:
         response = http_request(
             method,
             url,
@@ -82,10 +82,10 @@ def ask(
             timeout=timeout_s,
             follow_redirects=False,
         )
-        return Answer(response.status_code, response.text[:BODY_LIMIT], dict(response.headers.items()))
+        return Response(response.status_code, response.text[:BODY_LIMIT], dict(response.headers.items()))
 
     try:
-        answer = within(timeout_s + 1.0, send)
+        answer = run_with_timeout(timeout_s + 1.0, send)
     except (TimeoutError, httpx.TimeoutException):
         raise UnavailableError(
             f"{_host(url)} does not answer within {timeout_s:g} s.", hint="check the network, or try again later"

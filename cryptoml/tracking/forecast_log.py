@@ -34,7 +34,7 @@ create table if not exists forecasts (
 
 
 class ForecastLog:
-    """The log of one registered model. Made by `log_of`."""
+    """The log of one registered model. Made by `open_forecast_log`."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
@@ -70,7 +70,7 @@ class ForecastLog:
 
 
 @contextmanager
-def log_of(settings: Settings, model_name: str) -> Iterator[ForecastLog]:
+def open_forecast_log(settings: Settings, model_name: str) -> Iterator[ForecastLog]:
     """The log of a registered model, made when it is not there; other processes may write to it too."""
     path = settings.project_dir / ".cryptoml" / "forecasts" / f"{model_name}.db"
     with translate_os_errors(path):

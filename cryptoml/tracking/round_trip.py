@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptoml.errors import UnavailableError
-from cryptoml.tracking.store.errors import masked, store_in_words
+from cryptoml.tracking.store.errors import masked, translate_store_errors
 from cryptoml.tracking.store.store import Store
 
 EXPERIMENT = "cryptoml-connection-check"
@@ -17,7 +17,7 @@ METRIC, VALUE = "connection", 1.0
 
 
 @dataclass(frozen=True)
-class StoreProof:
+class RoundTripResult:
     """Speeds in megabytes (10^6 bytes) a second, of an artifact of `size` bytes; seconds of the whole proof."""
 
     size: int
@@ -26,7 +26,7 @@ class StoreProof:
     seconds: float
 
 
-def prove(store: Store, *, size: int = 64 * 1024) -> StoreProof:
+def check_round_trip(store: Store, *, size: int = 64 * 1024) -> RoundTripResult:
     """Write a run with a metric and an artifact, read both back, delete run and experiment.
 
     Raises what the store refuses, and UnavailableError where it gives back something else.
@@ -36,7 +36,10 @@ def prove(store: Store, *, size: int = 64 * 1024) -> StoreProof:
     identifier = _experiment(store)
     run_id: str | None = None
     try:
-        with store_in_words(store.uri, "write a test run"), tempfile.TemporaryDirectory(prefix="cryptoml-") as text:
+        with (
+            translate_store_errors(store.uri, "write a test run"),
+            tempfile.TemporaryDirectory(prefix="cryptoml-") as text,
+        ):
             run_id = client.create_run(identifier, run_name="connection-check").info.run_id
             client.log_metric(run_id, METRIC, VALUE)
             source = Path(text) / "check.bin"
@@ -56,12 +59,12 @@ def prove(store: Store, *, size: int = 64 * 1024) -> StoreProof:
             raise UnavailableError(f"{masked(store.uri)}: a test run does not come back as it was written.")
     finally:
         _delete(store, identifier, run_id)
-    return StoreProof(size, size / 1e6 / max(sent, 1e-6), size / 1e6 / max(came, 1e-6), time.monotonic() - began)
+    return RoundTripResult(size, size / 1e6 / max(sent, 1e-6), size / 1e6 / max(came, 1e-6), time.monotonic() - began)
 
 
 def _experiment(store: Store) -> str:
     """The experiment's id; a deleted one keeps its name for ever and is brought back."""
-    with store_in_words(store.uri, "make a test experiment"):
+    with translate_store_errors(store.uri, "make a test experiment"):
         found = store.client.get_experiment_by_name(EXPERIMENT)
         if found is not None and found.lifecycle_stage == "deleted":
             store.client.restore_experiment(found.experiment_id)
@@ -70,7 +73,7 @@ def _experiment(store: Store) -> str:
 
 
 def _delete(store: Store, identifier: str, run_id: str | None) -> None:
-    with store_in_words(store.uri, "delete the test run"):
+    with translate_store_errors(store.uri, "delete the test run"):
         if run_id is not None:
             store.client.delete_run(run_id)
         store.client.delete_experiment(identifier)

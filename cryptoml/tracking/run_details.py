@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.evaluation.comparison import RunDetails
-from cryptoml.tracking.store.errors import is_missing, store_in_words
+from cryptoml.tracking.store.errors import is_missing, translate_store_errors
 from cryptoml.tracking.store.store import Store
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def fetch_details(store: Store, run_id: str, name: str) -> RunDetails:
     """Fetch the artifacts of the run, called `name` in errors; what it lacks stays empty."""
     with (
         tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
-        store_in_words(store.uri, f"fetch the artifacts of {name}"),
+        translate_store_errors(store.uri, f"fetch the artifacts of {name}"),
     ):
         target = Path(folder)
         predictions = _fetch(store, run_id, "data/predictions.csv.gz", target)
@@ -42,7 +42,7 @@ def fetch_quality_report(store: Store, run_id: str, name: str) -> Mapping[str, A
     """The quality report of the run's candles, None where there is none; raises ValueError for a damaged file."""
     with (
         tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
-        store_in_words(store.uri, f"fetch the quality report of {name}"),
+        translate_store_errors(store.uri, f"fetch the quality report of {name}"),
     ):
         metadata = _document(store, run_id, METADATA, Path(folder)) or {}
         report: Mapping[str, Any] | None = metadata.get("quality_report")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cryptoml.errors import UsageError
 from cryptoml.tracking.run_names import highest_number
-from cryptoml.tracking.store.errors import is_missing, masked, store_in_words
+from cryptoml.tracking.store.errors import is_missing, masked, translate_store_errors
 from cryptoml.tracking.store.response_limits import all_pages
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def get_run(store: Store, run_id: str) -> RunView:
     """The run with that id; raises UsageError when there is none."""
     from mlflow.exceptions import MlflowException
 
-    with store_in_words(store.uri, f"read the run {run_id}"):
+    with translate_store_errors(store.uri, f"read the run {run_id}"):
         try:
             return _view(store.client.get_run(run_id))
         except MlflowException as error:
@@ -83,7 +83,7 @@ def search_runs(
     found: list[RunView] = []
     search = store.client.search_runs
     wanted = PAGE if limit is None else min(PAGE, limit)
-    with store_in_words(store.uri, "search runs"):
+    with translate_store_errors(store.uri, "search runs"):
         for page in all_pages(
             lambda token: search([identifier], query, max_results=wanted, order_by=list(order_by), page_token=token),
             store.uri,

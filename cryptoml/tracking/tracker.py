@@ -17,29 +17,29 @@ from cryptoml.tracking.journal.journal import Journal, JournalRun
 from cryptoml.tracking.store.errors import masked
 from cryptoml.tracking.store.project_store import (
     TRAIN,
-    check_project_place,
+    check_project_location,
     check_project_store,
     open_project_store,
-    question_timeout_s,
+    request_timeout_s,
 )
 
 if TYPE_CHECKING:
     from cryptoml.tracking.journal.deliver import Delivered, Register
-    from cryptoml.tracking.store.preflight import Place
+    from cryptoml.tracking.store.preflight import ArtifactLocation
     from cryptoml.tracking.store.store import Store
 
 # How long the first fit waits for the store's answer, counted from the question.
-CHECK_WAIT_S = 5.0
+CHECK_TIMEOUT_S = 5.0
 # How often the store is asked again during the fits.
-LOOK_EVERY_S = 15.0
+PROBE_INTERVAL_S = 15.0
 # A store that was away less than this ago is not asked again at the end.
-JUST_ASKED_S = 3.0
-GOES_ON = (
+RECENT_PROBE_S = 3.0
+TRAINING_CONTINUES = (
     "Training goes on; runs stay in the journal and are delivered when the store answers, now or with cryptoml sync."
 )
 
 
-def journal_of(settings: Settings) -> Journal:
+def project_journal(settings: Settings) -> Journal:
     """The journal of the project."""
     return Journal(settings.project_dir / ".cryptoml" / "journal")
 
@@ -48,8 +48,8 @@ class Tracker:
     """Checks and opens the store in the background and delivers runs to it, one after the other.
 
     What processes that died left in the journal goes first, while the first models are fitted. A store that is away
-    costs one warning; it is asked again every LOOK_EVERY_S and once more at the end. What could not be delivered
-    stays in the journal; `trouble` then says why. registrar(store) gives what registers a run's model.
+    costs one warning; it is asked again every PROBE_INTERVAL_S and once more at the end. What could not be delivered
+    stays in the journal; `delivery_error` then says why. registrar(store) gives what registers a run's model.
     """
 
     def __init__(self, settings: Settings, *, registrar: Callable[[Store], Register], on_event: events.OnEvent) -> None:
@@ -57,8 +57,8 @@ class Tracker:
         settings.check_connected()
         settings.mlflow_credentials()
         self.settings = settings
-        self.journal = journal_of(settings)
-        self.trouble: CryptomlError | None = None
+        self.journal = project_journal(settings)
+        self.delivery_error: CryptomlError | None = None
         self._registrar = registrar
         self._on_event = on_event
         self._uri = settings.mlflow_uri()
@@ -68,8 +68,8 @@ class Tracker:
             import requests  # noqa: F401
 
         self._store: Store | None = None
-        self._away: UnavailableError | None = None
-        self._away_since = 0.0
+        self._unavailable: UnavailableError | None = None
+        self._unavailable_since = 0.0
         self._refusal: CryptomlError | None = None
         self._warned = False
         self._waiting: dict[str, JournalRun] = {}
@@ -77,14 +77,14 @@ class Tracker:
         self._delivered: dict[str, Delivered] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._asked = threading.Event()
-        self._asked_at = 0.0
+        self._check_started = threading.Event()
+        self._check_started_at = 0.0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._place: Place | None = None
-        self._answered = self._pool.submit(self._ask)
-        self._checked = self._pool.submit(self._check_place)
-        self._opened = self._pool.submit(self._open)
-        self._tasks: list[Future[None]] = [self._opened, self._pool.submit(self._deliver_orphans)]
+        self._location: ArtifactLocation | None = None
+        self._store_check = self._pool.submit(self._check_store)
+        self._location_check = self._pool.submit(self._check_location)
+        self._store_open = self._pool.submit(self._open)
+        self._tasks: list[Future[None]] = [self._store_open, self._pool.submit(self._deliver_orphans)]
         threading.Thread(target=self._watch, name="store-watch", daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -104,20 +104,20 @@ class Tracker:
         What needs no server's answer is waited for: a file's state, a driver, the credentials of a bucket. A database
         is asked within time limits of its own.
         """
-        self._asked.wait()
-        limit_s = max(0.0, self._asked_at + CHECK_WAIT_S - time.monotonic()) if self._is_remote else None
+        self._check_started.wait()
+        limit_s = max(0.0, self._check_started_at + CHECK_TIMEOUT_S - time.monotonic()) if self._is_remote else None
         try:
-            self._answered.result(timeout=limit_s)
-            self._checked.result()
+            self._store_check.result(timeout=limit_s)
+            self._location_check.result()
         except NotDoneError:
-            self._warn(f"{masked(self._uri)}: no answer within {CHECK_WAIT_S:g} s.")
+            self._warn(f"{masked(self._uri)}: no answer within {CHECK_TIMEOUT_S:g} s.")
         if self._refusal is not None:
             raise self._refusal
 
     def store(self) -> Store | None:
         """The store, waited for; None when it is away or refuses."""
-        wait([self._opened])
-        return self._store if self._away is None else None
+        wait([self._store_open])
+        return self._store if self._unavailable is None else None
 
     def deliver(self, run: JournalRun) -> None:
         """Deliver a run, or what was added to it, when its turn comes."""
@@ -135,35 +135,35 @@ class Tracker:
     def finish(self) -> dict[str, Delivered]:
         """Wait for all deliveries, with a last try; run key -> what was delivered. The others stay in the journal."""
         self._ended.set()
-        self._tasks.append(self._pool.submit(self._try_last))
+        self._tasks.append(self._pool.submit(self._deliver_last))
         for task in self._tasks:
             # Only a bug is raised here.
             task.result()
         left = bool(self._waiting or self._refused_runs)
-        self.trouble = (self._refusal or self._away) if left else None
+        self.delivery_error = (self._refusal or self._unavailable) if left else None
         return dict(self._delivered)
 
     # In the store's thread
 
-    def _ask(self) -> None:
-        self._asked_at = time.monotonic()
-        self._asked.set()
+    def _check_store(self) -> None:
+        self._check_started_at = time.monotonic()
+        self._check_started.set()
         try:
-            self._place = check_project_store(self.settings, on_event=self._on_event)
+            self._location = check_project_store(self.settings, on_event=self._on_event)
         except UnavailableError as error:
-            self._lost(error)
+            self._on_unavailable(error)
 
-    def _check_place(self) -> None:
+    def _check_location(self) -> None:
         try:
-            if self._place is not None:
-                check_project_place(self.settings, self._place)
+            if self._location is not None:
+                check_project_location(self.settings, self._location)
         except UnavailableError as error:
             # The store itself answers: only the place of the artifacts is away.
-            self._on_event(events.Warned(f"{error.fact} {GOES_ON}"))
+            self._on_event(events.Warned(f"{error.fact} {TRAINING_CONTINUES}"))
 
     def _open(self) -> None:
         """Open the store unless the check has refused it: the training then ends, and no file is created for it."""
-        if self._answered.exception() is None and self._checked.exception() is None:
+        if self._store_check.exception() is None and self._location_check.exception() is None:
             self._connect()
 
     def _connect(self) -> None:
@@ -174,34 +174,34 @@ class Tracker:
             elif self._is_remote:
                 self._probe()
         except UnavailableError as error:
-            self._lost(error)
+            self._on_unavailable(error)
         except CryptomlError as error:
-            self._refused(error)
+            self._on_refused(error)
         else:
             if self._warned:
                 self._on_event(events.Info(f"{masked(self._uri)}: the tracking store answers again"))
-            self._away, self._warned = None, False
+            self._unavailable, self._warned = None, False
 
     def _probe(self) -> None:
         from cryptoml.tracking.store.server_probe import probe_http
 
         probe_http(
-            self._uri, timeout_s=question_timeout_s(self.settings), credentials=self.settings.mlflow_credentials()
+            self._uri, timeout_s=request_timeout_s(self.settings), credentials=self.settings.mlflow_credentials()
         )
 
-    def _look(self) -> None:
+    def _probe_during_fits(self) -> None:
         """During the fits: is a store that was away back, is one that was there away?"""
-        was_away = self._store is None or self._away is not None
-        if self._ended.is_set() or not (was_away or self._is_remote):
+        was_unavailable = self._store is None or self._unavailable is not None
+        if self._ended.is_set() or not (was_unavailable or self._is_remote):
             return
         self._connect()
-        if was_away and self._is_usable():
+        if was_unavailable and self._is_usable():
             self._deliver_orphans()
             self._deliver_waiting()
 
-    def _try_last(self) -> None:
+    def _deliver_last(self) -> None:
         """Deliver what waits; a store that is away is asked once more before."""
-        if self._waiting and not self._is_usable() and time.monotonic() - self._away_since > JUST_ASKED_S:
+        if self._waiting and not self._is_usable() and time.monotonic() - self._unavailable_since > RECENT_PROBE_S:
             self._connect()
         self._deliver_waiting()
 
@@ -218,10 +218,10 @@ class Tracker:
             except UnavailableError as error:
                 with self._lock:
                     self._waiting.setdefault(run.key, run)
-                self._lost(error)
+                self._on_unavailable(error)
             except CryptomlError as error:
                 self._refused_runs.add(run.key)
-                self._refused(error)
+                self._on_refused(error)
 
     def _deliver(self, run: JournalRun) -> Delivered:
         from cryptoml.tracking.journal.deliver import deliver
@@ -233,7 +233,7 @@ class Tracker:
     def _deliver_orphans(self) -> None:
         from cryptoml.tracking.journal.deliver import deliver_pending
 
-        if self._store is None or self._away is not None:
+        if self._store is None or self._unavailable is not None:
             return
         report = deliver_pending(
             self.journal, self._store, orphans_only=True, register=self._registrar(self._store), on_event=self._on_event
@@ -241,16 +241,16 @@ class Tracker:
         for run in report.delivered:
             self._on_event(events.Info(f"{run.run_name}, left by an earlier training, was delivered: {run.status}"))
         if isinstance(report.error, UnavailableError):
-            self._lost(report.error)
+            self._on_unavailable(report.error)
 
     def _is_usable(self) -> bool:
-        return self._store is not None and self._away is None
+        return self._store is not None and self._unavailable is None
 
-    def _lost(self, error: UnavailableError) -> None:
-        self._away, self._away_since = error, time.monotonic()
+    def _on_unavailable(self, error: UnavailableError) -> None:
+        self._unavailable, self._unavailable_since = error, time.monotonic()
         self._warn(error.fact)
 
-    def _refused(self, error: CryptomlError) -> None:
+    def _on_refused(self, error: CryptomlError) -> None:
         if self._refusal is None:
             self._refusal = error
             self._on_event(events.Warned(f"{error.fact} The runs stay in the journal."))
@@ -258,11 +258,11 @@ class Tracker:
     # In other threads
 
     def _watch(self) -> None:
-        """Have the store's thread look every LOOK_EVERY_S; a look that takes longer is waited for."""
-        while not self._ended.wait(LOOK_EVERY_S):
+        """Have the store's thread look every PROBE_INTERVAL_S; a look that takes longer is waited for."""
+        while not self._ended.wait(PROBE_INTERVAL_S):
             done = threading.Event()
             try:
-                look = self._pool.submit(self._look)
+                look = self._pool.submit(self._probe_during_fits)
             except RuntimeError:
                 # The pool was shut down at this very moment.
                 return
@@ -273,4 +273,4 @@ class Tracker:
     def _warn(self, fact: str) -> None:
         if not self._warned:
             self._warned = True
-            self._on_event(events.Warned(f"{fact} {GOES_ON}"))
+            self._on_event(events.Warned(f"{fact} {TRAINING_CONTINUES}"))

@@ -53,7 +53,7 @@ def compare(request: CompareRequest) -> RunComparison:
     with open_project_store(settings, READ) as store:
         found = _select(store, settings.experiment_name, request)
         if not found:
-            store.refuse_deleted(settings.experiment_name)
+            store.check_not_deleted(settings.experiment_name)
             raise UsageError(f"{settings.experiment_name}: no such runs.", hint="create some with cryptoml train")
         notes: list[str] = []
         newest_first = sorted(found, key=lambda run: -run.start_time_ms)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from cryptoml.config.schema import Config
 from cryptoml.data.project_files import find_data, read_any
 from cryptoml.errors import DataError, UsageError
-from cryptoml.registry.champion import check_fit, grid_of
-from cryptoml.registry.version_models import choose, load
+from cryptoml.registry.champion import check_candles, grid_for
+from cryptoml.registry.version_models import load, resolve_model
 from cryptoml.settings import Settings
-from cryptoml.tracking.forecast_log import log_of
+from cryptoml.tracking.forecast_log import open_forecast_log
 from cryptoml.tracking.runs import get_run
 from cryptoml.tracking.store.project_store import READ, open_project_store
 
@@ -90,10 +90,10 @@ def monitor(request: MonitorRequest) -> MonitorResult:
     """Score what `predict --log` kept; raises UsageError when it kept nothing, DataError when no outcome is known."""
     settings, config = request.settings, request.config
     with open_project_store(settings, READ) as store:
-        chosen = choose(store, config.registry.model_name, settings.experiment_name, request.model)
+        chosen = resolve_model(store, config.registry.model_name, settings.experiment_name, request.model)
         forecaster = load(store, settings, chosen)
         promised = get_run(store, chosen.run_id).metrics.get("skill", math.nan)
-    with log_of(settings, config.registry.model_name) as log:
+    with open_forecast_log(settings, config.registry.model_name) as log:
         logged = log.read(chosen.run_id)
     if logged.empty:
         raise UsageError(
@@ -101,8 +101,8 @@ def monitor(request: MonitorRequest) -> MonitorResult:
         )
     source = request.data or find_data(settings.project_dir)
     candles = read_any(source, config)
-    check_fit(candles, forecaster, chosen.label)
-    grid = grid_of(candles, forecaster)
+    check_candles(candles, forecaster, chosen.label)
+    grid = grid_for(candles, forecaster)
     known = _with_outcome(logged, grid["close"], candles.interval.timedelta)
     if known.empty:
         raise DataError(

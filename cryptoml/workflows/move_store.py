@@ -49,7 +49,7 @@ def move_store(request: MoveRequest, *, on_event: events.OnEvent = events.ignore
     either store from being opened.
     """
     from cryptoml.system.files import locked, translate_os_errors
-    from cryptoml.tracking.moving.ends import check_addresses, open_target, source_user
+    from cryptoml.tracking.moving.endpoints import check_addresses, open_target, source_user
     from cryptoml.tracking.moving.read_only import full_address, open_source
     from cryptoml.workflows.sync import sync
 
@@ -139,11 +139,11 @@ class _Move:
 
     def _copy_experiment_tags(self, experiments: Sequence[Experiment]) -> None:
         """Tags and notes of experiments, where the target has none of that name."""
-        from cryptoml.tracking.store.errors import store_in_words
+        from cryptoml.tracking.store.errors import translate_store_errors
 
         if self.request.dry_run:
             return
-        with store_in_words(self.target.uri, "copy the tags of experiments"):
+        with translate_store_errors(self.target.uri, "copy the tags of experiments"):
             for one in experiments:
                 there = self.target.client.get_experiment_by_name(one.name)
                 for key, text in one.tags.items() if there is not None else ():
@@ -181,13 +181,13 @@ class _Move:
 
     def _copy(self, model: ModelCopy) -> MovedModel:
         from cryptoml.registry.ledger import mirror_of
-        from cryptoml.registry.moving.state import bring_state
-        from cryptoml.registry.moving.versions import bring_versions
+        from cryptoml.registry.moving.state import copy_state
+        from cryptoml.registry.moving.versions import copy_versions
 
         fingerprint = self.source.fingerprint
-        numbers = bring_versions(self.target, model, self.mover.mapping, fingerprint=fingerprint)
+        numbers = copy_versions(self.target, model, self.mover.mapping, fingerprint=fingerprint)
         mirror = mirror_of(self.request.settings, model.name)
-        state = bring_state(self.target, model, numbers, fingerprint=fingerprint, mirror=mirror)
+        state = copy_state(self.target, model, numbers, fingerprint=fingerprint, mirror=mirror)
         added = {old: numbers.mapping[old] for old in numbers.added}
         return MovedModel(
             name=model.name,
@@ -202,9 +202,9 @@ class _Move:
 
     def _plan(self, model: ModelCopy) -> MovedModel:
         """What `_copy` would do, as far as it can be known: the numbers are given by the target."""
-        from cryptoml.registry.moving.versions import planned
+        from cryptoml.registry.moving.versions import plan_versions
 
-        numbers = planned(self.target, model, self.mover.mapping)
+        numbers = plan_versions(self.target, model, self.mover.mapping)
         new = [one.version for one in model.versions if one.version not in numbers.mapping]
         return MovedModel(
             name=model.name,

@@ -11,10 +11,10 @@ from cryptoml.config.schema import Config
 from cryptoml.data.project_files import find_data, read_any
 from cryptoml.errors import DataError, UsageError
 from cryptoml.models.prediction import Prediction
-from cryptoml.registry.champion import check_fit, grid_of
-from cryptoml.registry.version_models import choose, load
+from cryptoml.registry.champion import check_candles, grid_for
+from cryptoml.registry.version_models import load, resolve_model
 from cryptoml.settings import Settings
-from cryptoml.tracking.forecast_log import ForecastLog, log_of
+from cryptoml.tracking.forecast_log import ForecastLog, open_forecast_log
 from cryptoml.tracking.store.project_store import READ, open_project_store
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ def predict(request: PredictRequest) -> Prediction:
     if request.last < 1:
         raise UsageError(f"--last {request.last}: there is nothing to forecast.", hint="ask for 1 or more")
     with open_project_store(settings, READ) as store:
-        chosen = choose(store, config.registry.model_name, settings.experiment_name, request.model)
+        chosen = resolve_model(store, config.registry.model_name, settings.experiment_name, request.model)
         forecaster = load(store, settings, chosen)
     source = request.data or find_data(settings.project_dir)
     candles = read_any(source, config)
-    check_fit(candles, forecaster, chosen.label)
+    check_candles(candles, forecaster, chosen.label)
     if not request.stale_ok:
         check_age(candles, config.prediction.max_age_intervals, request.now or datetime.now(UTC))
     table = forecasts(forecaster, candles, last=request.last)
@@ -74,7 +74,7 @@ def predict(request: PredictRequest) -> Prediction:
     )
     if not request.log:
         return done
-    with log_of(settings, config.registry.model_name) as log:
+    with open_forecast_log(settings, config.registry.model_name) as log:
         return _logged(done, log)
 
 
@@ -86,7 +86,7 @@ def forecasts(forecaster: Forecaster, candles: Candles, *, last: int) -> pd.Data
     # Features of a row depend on the warm-up before it alone; gaps that are filled need more rows, never fewer.
     kept = candles.frame.iloc[-(last + forecaster.pipeline.warmup_candles - 1) :]
     asked = candles.frame.index[-last:]
-    grid = grid_of(candles, forecaster, kept)
+    grid = grid_for(candles, forecaster, kept)
     newest = len(grid) - int(grid.index.searchsorted(asked[0]))
     found = forecaster.forecast(grid, newest=newest)
     index, step = pd.DatetimeIndex(found.index), candles.interval.timedelta

@@ -9,9 +9,9 @@ from cryptoml import events
 from cryptoml.config.schema import Config
 from cryptoml.errors import CheckFailedError, UsageError
 from cryptoml.registry.ledger import Entry, mirror_of
-from cryptoml.registry.stages import Stage, parse_stage, parse_version, path
-from cryptoml.registry.transitions import Move, Registry, history, opened
-from cryptoml.registry.version_models import load, of_version
+from cryptoml.registry.stages import Stage, parse_stage, parse_version, transition_path
+from cryptoml.registry.transitions import Move, Registry, check_history, open_registry
+from cryptoml.registry.version_models import load, ref_of_version
 from cryptoml.registry.versions import get_version
 from cryptoml.remotes import git
 from cryptoml.settings import Settings
@@ -89,7 +89,7 @@ def promote(request: PromoteRequest, *, on_event: events.OnEvent = events.ignore
         )
         for _ in range(TRIES):
             validation = validator.validate(number, run) if target == "production" else NOT_NEEDED
-            with opened(store, name, mirror_of(settings, name)) as registry:
+            with open_registry(store, name, mirror_of(settings, name)) as registry:
                 champion = registry.aliases.get("production")
                 if target == "production" and champion not in (validation.champion, number) and not request.force:
                     continue
@@ -99,7 +99,7 @@ def promote(request: PromoteRequest, *, on_event: events.OnEvent = events.ignore
 
 def _move(registry: Registry, move: Move, run: RunView, validation: Validation, request: PromoteRequest) -> Promoted:
     now = registry.stage_of(move.version)
-    steps = path(now, move.to_stage)
+    steps = transition_path(now, move.to_stage)
     reasons = list(validation.reasons)
     if "staging" in steps and run.status != "FINISHED":
         reasons.append(f"its run {run.name} is {run.status}, not FINISHED")
@@ -127,7 +127,7 @@ def rollback(
     _check_reason(reason)
     with (
         open_project_store(settings, CHANGE, on_event=on_event) as store,
-        opened(store, name, mirror_of(settings, name)) as registry,
+        open_registry(store, name, mirror_of(settings, name)) as registry,
     ):
         current = registry.aliases.get("production")
         last = registry.ledger.before_production(current)
@@ -135,7 +135,7 @@ def rollback(
             missing = f"v{last} is no longer in the registry" if last else "no other version was ever in production"
             raise CheckFailedError(f"there is nothing to go back to: {missing}.", hint="cryptoml promote --history")
         found = registry.version(last)
-        load(store, settings, of_version(found))
+        load(store, settings, ref_of_version(found))
         run = get_run(store, found.run_id)
         before = registry.stage_of(last)
         entry = registry.move(
@@ -157,7 +157,7 @@ def read_history(settings: Settings, config: Config) -> tuple[tuple[Entry, ...],
     """Every transition, oldest first, and what does not agree with them."""
     name = config.registry.model_name
     with open_project_store(settings, READ) as store:
-        ledger, faults = history(store, name, mirror_of(settings, name))
+        ledger, faults = check_history(store, name, mirror_of(settings, name))
     return ledger.entries, faults
 
 

@@ -12,11 +12,18 @@ from cryptoml.remotes import git, git_remote
 from cryptoml.remotes.dvc import object_transfer
 from cryptoml.remotes.dvc import probe as dvc_probe
 from cryptoml.remotes.dvc import transfer as dvc_transfer
-from cryptoml.remotes.dvc.cache import Cache, cache_of, check_out, matches
+from cryptoml.remotes.dvc.cache import Cache, check_out, matches, open_cache
 from cryptoml.remotes.dvc.pins import Pin, hash_of, owner_of, pins_at
 from cryptoml.remotes.dvc.project import DvcRemote
-from cryptoml.remotes.dvc.requests import DataResult, Remotes, VersionedFile, inside, told, version_of
-from cryptoml.remotes.dvc.session import need_root
+from cryptoml.remotes.dvc.requests import (
+    DataResult,
+    Remotes,
+    VersionedFile,
+    relative_to_project,
+    version_of,
+    with_progress,
+)
+from cryptoml.remotes.dvc.session import require_root
 from cryptoml.settings import Settings
 from cryptoml.system.files import translate_os_errors
 from cryptoml.system.plurals import counted
@@ -49,16 +56,16 @@ def pull_data(
     be safe. An interrupted pull goes on where it stopped. Raises DataError, AccessError or UnavailableError.
     """
     folder, remotes = settings.project_dir, Remotes(settings)
-    need_root(folder)
+    require_root(folder)
     chosen = _chosen(folder, pins_at(folder, revision), paths, revision)
-    cache = cache_of(folder)
+    cache = open_cache(folder)
     skipped = [one.pin for one in chosen if _why_not(folder, one, cache)]
     wanted = [one for one in chosen if one.pin not in skipped]
     here = {pin.path: pin.md5 for pin in pins_at(folder)}
     if not force:
         _refuse_to_overwrite(folder, [one.pin for one in wanted if not one.pin.is_folder], here, cache)
     came = _fetch(folder, [one.pin for one in wanted], cache, remotes, on_event)
-    files = {one: [pin for pin in cache.files_of(one.pin) if one.takes(pin.path)] for one in wanted}
+    files = {one: [pin for pin in cache.expand(one.pin) if one.takes(pin.path)] for one in wanted}
     for one, found in files.items():
         lost = [name for name in one.names if not any(name == pin.path or name in pin.path.parents for pin in found)]
         if lost:
@@ -83,7 +90,7 @@ def pull_data(
     rows = [VersionedFile(str(pin.path), pin.md5 or "-", f"skipped: {pin.not_on_remote}") for pin in skipped]
     for one, found in files.items():
         rows += _rows(folder, one, found, changed)
-    return DataResult(remotes.shown(), tuple(sorted(rows, key=lambda row: row.path)), came, revision=revision)
+    return DataResult(remotes.addresses(), tuple(sorted(rows, key=lambda row: row.path)), came, revision=revision)
 
 
 def _chosen(folder: Path, pins: list[Pin], paths: Sequence[Path], revision: str | None) -> list[Choice]:
@@ -93,7 +100,7 @@ def _chosen(folder: Path, pins: list[Pin], paths: Sequence[Path], revision: str 
     found: dict[Path, Choice] = {} if paths else {pin.path: Choice(pin) for pin in pins}
     for path in paths:
         try:
-            place = inside(folder, path)
+            place = relative_to_project(folder, path)
         except UsageError:
             place = Path("..")
         data = place.with_name(place.name.removesuffix(".dvc"))
@@ -151,7 +158,7 @@ def _fetch_from(folder: Path, remote: DvcRemote, pins: Sequence[Pin], cache: Cac
         return object_transfer.fetch(folder, pins, remote, on_done=done)
 
     try:
-        return told("pull", len(pins), on_event, fetch)
+        return with_progress("pull", len(pins), on_event, fetch)
     except CryptomlError:
         for pin in pins:
             if not cache.has(pin):
@@ -174,7 +181,7 @@ def _refuse_to_overwrite(folder: Path, pins: Sequence[Pin], here: dict[Path, str
     """A file whose bytes are neither the wanted nor the pinned nor in the cache would be lost."""
     for pin in pins:
         path = folder / pin.path
-        if not path.is_file() or matches(folder, pin) or cache.holds_bytes_of(path, pin):
+        if not path.is_file() or matches(folder, pin) or cache.can_restore(path, pin):
             continue
         if here.get(pin.path) == hash_of(path, pin.hash_name):
             continue
@@ -192,7 +199,7 @@ def _clear(folder: Path, pin: Pin, files: Sequence[Pin], cache: Cache, on_event:
         name = path.relative_to(folder)
         if name in names or not path.is_file() or path.name.startswith("."):
             continue
-        if cache.holds_bytes_of(path, pin):
+        if cache.can_restore(path, pin):
             path.unlink()
         else:
             kept.append(name)
@@ -217,7 +224,7 @@ def _write_pins(folder: Path, pins: Sequence[Pin], revision: str, on_event: even
         path = folder / source
         if path.name == "dvc.yaml":
             lock = source.with_name("dvc.lock")
-            if git.ask(folder, "diff", "--quiet", revision, "--", str(source), str(lock)) is not None:
+            if git.output(folder, "diff", "--quiet", revision, "--", str(source), str(lock)) is not None:
                 continue
             on_event(
                 events.Warned(f"{lock} was left as it is: git checkout {revision} -- '{source}' '{lock}' restores it")

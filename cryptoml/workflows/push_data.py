@@ -13,10 +13,17 @@ from cryptoml.remotes import git_commit
 from cryptoml.remotes.dvc import object_transfer
 from cryptoml.remotes.dvc import probe as dvc_probe
 from cryptoml.remotes.dvc import transfer as dvc_transfer
-from cryptoml.remotes.dvc.cache import Cache, cache_of, matches
+from cryptoml.remotes.dvc.cache import Cache, matches, open_cache
 from cryptoml.remotes.dvc.pins import Pin, owner_of, pins_at
-from cryptoml.remotes.dvc.requests import DataResult, Remotes, VersionedFile, inside, told, version_of
-from cryptoml.remotes.dvc.session import need_root
+from cryptoml.remotes.dvc.requests import (
+    DataResult,
+    Remotes,
+    VersionedFile,
+    relative_to_project,
+    version_of,
+    with_progress,
+)
+from cryptoml.remotes.dvc.session import require_root
 from cryptoml.settings import Settings
 from cryptoml.system.plurals import counted
 
@@ -44,7 +51,7 @@ def push_data(
     paths: files or folders, by default everything below data/. Raises CryptomlError; what was added stays added.
     """
     folder, remotes = settings.project_dir, Remotes(settings)
-    need_root(folder)
+    require_root(folder)
     note = git_commit.check_can_commit(folder) if commit else None
     before = pins_at(folder)
     asked = _asked(folder, paths, before)
@@ -53,20 +60,25 @@ def push_data(
     for remote in remotes.grouped(owner or Pin(path, "") for path, owner in owners.items()):
         dvc_probe.check_writable(folder, remote)
     named = [owner for one in asked if one.by_name and (owner := owners[one.path]) and owner.path != one.path]
-    _fetch_lists(folder, named, cache_of(folder), remotes)
+    _fetch_lists(folder, named, open_cache(folder), remotes)
     old = _old_files(folder, before)
     targets = _targets(folder, asked, before)
     if targets:
         dvc_transfer.add(folder, [folder / path for path in targets])
-    pins, cache = _pins_of(folder, asked, on_event), cache_of(folder)
+    pins, cache = _pins_of(folder, asked, on_event), open_cache(folder)
     for pin in pins:
         _refuse_changed_output(folder, pin)
     stored = [pin for pin in pins if pin.not_on_remote is None]
     _fetch_lists(folder, stored, cache, remotes)
-    objects = [one for pin in stored for one in ([pin, *cache.files_of(pin)] if pin.is_folder else [pin])]
+    objects = [one for pin in stored for one in ([pin, *cache.expand(pin)] if pin.is_folder else [pin])]
     sent = 0
     for remote, some in remotes.grouped(objects).items():
-        sent += told("push", len(some), on_event, lambda done: object_transfer.send(folder, some, remote, on_done=done))  # noqa: B023 - called at once
+        sent += with_progress(
+            "push",
+            len(some),
+            on_event,
+            lambda done: object_transfer.send(folder, some, remote, on_done=done),  # noqa: B023 - called at once
+        )
     made = None
     if commit:
         if note:
@@ -77,14 +89,14 @@ def push_data(
     gone = [row.path for row in rows if row.state == "removed"]
     if gone:
         on_event(events.Warned(f"{counted(len(gone), 'file')} removed from a pinned folder, such as {gone[0]}"))
-    return DataResult(remotes.shown(), tuple(rows), sent, made)
+    return DataResult(remotes.addresses(), tuple(rows), sent, made)
 
 
 def _asked(folder: Path, paths: Sequence[Path], pins: list[Pin]) -> list[Asked]:
     """Single paths; a folder stands for the data files below it and for what is pinned there."""
     found: dict[Path, bool] = {}
     for path in paths or [folder / "data"]:
-        place = inside(folder, path)
+        place = relative_to_project(folder, path)
         pinned = [pin.path for pin in pins if pin.source == place]
         if pinned:
             found |= dict.fromkeys(pinned, True)
@@ -168,10 +180,10 @@ def _old_files(folder: Path, pins: list[Pin]) -> dict[Path, str]:
     """The md5 of each path that was pinned before, files of folders included where their list is here."""
     found = {pin.path: pin.md5 for pin in pins}
     folders = [pin for pin in pins if pin.is_folder]
-    cache = cache_of(folder) if folders else None
+    cache = open_cache(folder) if folders else None
     for pin in folders:
         if cache is not None and cache.has(pin):
-            found |= {one.path: one.md5 for one in cache.files_of(pin)}
+            found |= {one.path: one.md5 for one in cache.expand(pin)}
     return found
 
 
@@ -185,7 +197,7 @@ def _rows(folder: Path, pin: Pin, cache: Cache, asked: Sequence[Asked], old: dic
 
     if not pin.is_folder:
         return [row(pin)]
-    files = {one.path: one for one in cache.files_of(pin)}
+    files = {one.path: one for one in cache.expand(pin)}
     names = [one.path for one in asked if one.path in files]
     gone = sorted(path for path in old if pin.path in path.parents and path not in files)
     return [

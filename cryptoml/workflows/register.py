@@ -13,7 +13,7 @@ from cryptoml.errors import CheckFailedError, CryptomlError, UsageError
 from cryptoml.models.zoo import BASELINE
 from cryptoml.registry.champion import duel_for_gate
 from cryptoml.registry.model_digest import MODEL_SHA256
-from cryptoml.registry.version_models import Chosen, fetched_digest, load, of_run
+from cryptoml.registry.version_models import ModelRef, fetched_digest, load, ref_of_run
 from cryptoml.registry.versions import MODEL_PATH, Version, production_version, register_version, version_of_run
 from cryptoml.settings import Settings
 from cryptoml.tracking.run_details import fetch_quality_report
@@ -98,7 +98,7 @@ def register(request: RegisterRequest, *, on_event: events.OnEvent = events.igno
         decision = judge(cast("Word", run.tags["verdict"]), run.metrics, report, config, champion=champion)
         if not decision.passed and not request.force:
             raise GateRefusedError(run, decision)
-        digest = run.tags.get(MODEL_SHA256) or fetched_digest(store, settings, Chosen(run.run_id, run.name))
+        digest = run.tags.get(MODEL_SHA256) or fetched_digest(store, settings, ModelRef(run.run_id, run.name))
         run_tags = {**run.tags, MODEL_SHA256: digest}
         description, tags = version_texts(RunFacts(run.name, report.source, run.params, run.metrics, run_tags))
         gate = {"gate": "passed" if decision.passed else " ".join(("forced:", *decision.reasons))[:5000]}
@@ -177,7 +177,7 @@ def _champion(store: Store, request: RegisterRequest, run: RunView) -> tuple[Cha
         return None, ""
     try:
         data = request.data or find_data(settings.project_dir)
-        candidate = load(store, settings, of_run(run))
+        candidate = load(store, settings, ref_of_run(run))
         return duel_for_gate(store, settings, request.config, candidate, read_any(data, request.config))
     except CryptomlError as error:
         if request.data is not None:

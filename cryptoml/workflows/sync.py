@@ -47,9 +47,9 @@ def sync(settings: Settings, *, into: str | None = None, on_event: events.OnEven
     from cryptoml.tracking.journal.deliver import deliver_pending
     from cryptoml.tracking.store.errors import masked
     from cryptoml.tracking.store.project_store import DELIVER, has_outdated_database, open_project_store
-    from cryptoml.tracking.tracker import journal_of
+    from cryptoml.tracking.tracker import project_journal
 
-    journal = journal_of(settings)
+    journal = project_journal(settings)
     uri = masked(settings.mlflow_uri())
     if not journal.pending() and not has_outdated_database(settings):
         return SyncResult(uri, (), 0, None)

@@ -12,7 +12,7 @@ import pytest
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
 from cryptoml.tracking.journal.deliver import deliver_pending
 from cryptoml.tracking.journal.journal import Journal
-from cryptoml.tracking.round_trip import prove
+from cryptoml.tracking.round_trip import check_round_trip
 from cryptoml.tracking.store.artifacts.access import check_location
 from cryptoml.tracking.store.store import Store, open_store
 from tests.services import free_port, mlflow_server, s3_server
@@ -73,7 +73,7 @@ def test_a_server_that_does_not_proxy_is_refused_and_leaves_no_trace(
         left = deliver_pending(journal, store).left
         assert len(left) == 1
         with pytest.raises(ConfigError, match="does not proxy"):
-            prove(store)
+            check_round_trip(store)
     assert not root.exists()
 
 
@@ -90,7 +90,7 @@ def test_an_experiment_from_before_the_proxy_is_refused_too(unproxied: tuple[str
 def test_a_folder_that_is_shared_with_the_server_may_be_named(unproxied: tuple[str, Path], tmp_path: Path) -> None:
     address, root = unproxied
     with open_store(address, timeout_s=20, artifacts_root=root.as_uri()) as store:
-        prove(store)
+        check_round_trip(store)
     assert root.exists()
 
 
@@ -125,7 +125,7 @@ def test_a_place_that_cannot_be_used_is_told_with_what_to_do(
 @pytest.mark.usefixtures("with_bucket")
 def test_a_bucket_takes_artifacts_and_gives_them_back(tmp_path: Path) -> None:
     with local(tmp_path, {"cryptoml-connection-check": "s3://models/check"}) as store:
-        assert prove(store).size == 64 * 1024
+        assert check_round_trip(store).size == 64 * 1024
 
 
 @pytest.mark.usefixtures("with_bucket")

@@ -99,7 +99,7 @@ def test_a_repository_of_another_user_is_named_with_the_way_out(folder: Path) ->
     assert push_data(settings(folder), commit=True).commit
     for path in (folder, folder / ".git"):
         os.chown(path, 54321, 54321)
-    unsafe = git.problem(folder)
+    unsafe = git.ownership_error(folder)
     assert unsafe is not None
     assert "safe.directory" in unsafe.hint
     assert git.commit_tag(folder) == "unknown"

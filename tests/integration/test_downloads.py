@@ -14,7 +14,7 @@ import pytest
 
 from cryptoml.errors import AccessError, ConfigError, UnavailableError
 from cryptoml.tracking.store.artifacts import downloads
-from cryptoml.tracking.store.errors import store_in_words
+from cryptoml.tracking.store.errors import translate_store_errors
 from cryptoml.tracking.store.quiet import import_mlflow
 from cryptoml.tracking.store.store import Store
 
@@ -119,7 +119,7 @@ def test_an_unsafe_path_writes_nothing(name: str, is_dir: bool, liar: Liar, stor
     liar.listings["m"] = [entry("a", 1), entry(name, 1, is_dir=is_dir)]
     liar.files |= {"m/a": b"a", f"m/{name}": b"x", "x": b"x"}
     before = everything(tmp_path)
-    with store_in_words(store.uri, "fetch"), pytest.raises(AccessError, match="unsafe path") as caught:
+    with translate_store_errors(store.uri, "fetch"), pytest.raises(AccessError, match="unsafe path") as caught:
         store.download(RUN, "m", target)
     assert repr(name) in caught.value.fact
     with pytest.raises(AccessError, match="unsafe path"):
@@ -164,7 +164,7 @@ def test_a_redirect_is_no_file(liar: Liar, store: Store, tmp_path: Path, monkeyp
     monkeypatch.setenv("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")
     liar.listings["m"] = [entry("a", 2)]
     liar.moved.add("m/a")
-    with pytest.raises(ConfigError, match="redirects"), store_in_words(store.uri, "fetch"):
+    with pytest.raises(ConfigError, match="redirects"), translate_store_errors(store.uri, "fetch"):
         store.download(RUN, "m", tmp_path)
     assert everything(tmp_path) == set()
 

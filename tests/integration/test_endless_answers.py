@@ -16,7 +16,7 @@ import pytest
 from cryptoml.errors import UnavailableError
 from cryptoml.tracking.runs import get_run, search_runs
 from cryptoml.tracking.store import response_limits
-from cryptoml.tracking.store.errors import store_in_words
+from cryptoml.tracking.store.errors import translate_store_errors
 from cryptoml.tracking.store.store import Store, open_store
 
 RUN = "a" * 32
@@ -78,7 +78,7 @@ SLOW = [
 
 @pytest.mark.parametrize("answer", SLOW, ids=["body", "header", "chunk-size"])
 def test_an_answer_that_drips_is_given_up(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(response_limits, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(response_limits, "RESPONSE_TIMEOUT_S", 1.0)
     with (
         server({"/runs/get": answer}) as store,
         pytest.raises(UnavailableError, match=r"read the run.* does not answer"),
@@ -91,7 +91,7 @@ def test_an_answer_that_drips_is_given_up(answer: Answer, monkeypatch: pytest.Mo
 def test_a_model_that_drips_is_given_up(
     what: str, answer: Answer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(response_limits, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(response_limits, "RESPONSE_TIMEOUT_S", 1.0)
     listed = {"files": [{"path": "f", "is_dir": False, "file_size": 1000000}]}
     paths: dict[str, Answer] = {"/runs/get": lambda: whole({"run": {"info": INFO, "data": {}}})}
     paths["-artifacts/artifacts"] = answer if what == "list" else lambda: whole(listed)
@@ -99,14 +99,14 @@ def test_a_model_that_drips_is_given_up(
     with (
         server(paths) as store,
         pytest.raises(UnavailableError, match="could not fetch"),
-        store_in_words(store.uri, "fetch"),
+        translate_store_errors(store.uri, "fetch"),
     ):
         store.download(RUN, "model", tmp_path)
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_an_answer_is_read_up_to_a_limit(packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(response_limits, "MAX_ANSWER_BYTES", 2**20)
+    monkeypatch.setattr(response_limits, "MAX_RESPONSE_BYTES", 2**20)
     body = gzip.compress(b" " * 2**22) if packed else b" " * 2**22
     headers = b"Content-Encoding: gzip\r\n" if packed else b""
 

@@ -16,7 +16,7 @@ from cryptoml.remotes.dvc import object_transfer
 from cryptoml.remotes.dvc import project as dvc_project
 from cryptoml.remotes.dvc import transfer as dvc_transfer
 from cryptoml.remotes.dvc.pins import Pin, pins_at
-from cryptoml.remotes.http import ask
+from cryptoml.remotes.http import send_request
 from cryptoml.tracking.store.store import open_store
 from tests.conftest import Project
 from tests.recorder import Recorder
@@ -133,7 +133,7 @@ def test_the_source_of_a_copy_does_not_get_mlflows_own_credentials(clone: Projec
 
 def test_the_api_is_not_asked_elsewhere(second: Recorder) -> None:
     with Recorder(second.url) as first:
-        answer = ask("POST", f"{first.url}/api", timeout_s=10, token=SECRET, json={"body": "mine"})
+        answer = send_request("POST", f"{first.url}/api", timeout_s=10, token=SECRET, json={"body": "mine"})
         assert answer.status == 307
         assert len(first.requests) == 1
     assert second.requests == []
@@ -151,7 +151,7 @@ def test_git_goes_nowhere_else(second: Recorder, clone: Project) -> None:
     with Recorder(second.url) as first:
         git_remote.set_remote(clone.folder, "origin", f"{first.url}/ada/coins.git")
         with pytest.raises(AccessError, match="redirects to another address"):
-            git_remote.look(clone.folder, "origin")
+            git_remote.count_branches(clone.folder, "origin")
         assert first.requests
     assert second.requests == []
 
@@ -166,7 +166,7 @@ def test_dvc_sends_neither_password_nor_file_elsewhere(second: Recorder, clone: 
     with Recorder(second.url) as first:
         remote = _dvc_remote(clone, f"{first.url}/coins.dvc")
         with pytest.raises(AccessError, match="redirects to another host"):
-            dvc_transfer.prove(clone.folder, remote)
+            dvc_transfer.check_round_trip(clone.folder, remote)
         pin = Pin(Path("data.csv"), "0123456789abcdef0123456789abcdef")
         with pytest.raises(AccessError, match="redirects to another host"):
             object_transfer.fetch(clone.folder, [pin], remote, on_done=lambda count: None)

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 from cryptoml.registry.ledger import tag_name
-from cryptoml.registry.transitions import Move, history, opened
+from cryptoml.registry.transitions import Move, check_history, open_registry
 from cryptoml.tracking.store.store import open_store
 
 
@@ -16,11 +16,11 @@ def test_nan_stays_out_of_the_ledger(tmp_path: Path) -> None:
     with open_store(f"sqlite:///{tmp_path}/mlflow.db") as store:
         store.client.create_registered_model("coins")
         store.client.create_model_version("coins", source=(tmp_path / "model").as_uri())
-        with opened(store, "coins", mirror) as registry:
+        with open_registry(store, "coins", mirror) as registry:
             figures = {"skill": math.nan, "cv_rmse_mean": 1.5, "verdict": "ties"}
             registry.refuse(Move("1", "staging", "why", "ada", kind="refusal", metrics=figures))
         text = store.client.get_registered_model("coins").tags[tag_name(1)]
         assert json.loads(text)["metrics"] == {"cv_rmse_mean": 1.5, "verdict": "ties"}
-        ledger, faults = history(store, "coins", mirror)
+        ledger, faults = check_history(store, "coins", mirror)
     assert len(ledger.entries) == 1
     assert faults == ()

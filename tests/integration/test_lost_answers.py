@@ -13,15 +13,15 @@ from mlflow.exceptions import MlflowException
 
 from cryptoml.errors import ConfigError, CryptomlError, UnavailableError
 from cryptoml.registry import mutex
-from cryptoml.registry.moving.versions import ModelCopy, bring_versions
-from cryptoml.registry.transitions import Move, history, opened
+from cryptoml.registry.moving.versions import ModelCopy, copy_versions
+from cryptoml.registry.transitions import Move, check_history, open_registry
 from cryptoml.registry.version_search import STAGE_TAG
 from cryptoml.registry.versions import Version, list_versions, production_version, register_version, registrar
 from cryptoml.tracking.journal.deliver import deliver, deliver_pending
 from cryptoml.tracking.journal.duplicate_runs import DUPLICATE_TAG
 from cryptoml.tracking.journal.journal import Journal, JournalRun
 from cryptoml.tracking.runs import search_runs
-from cryptoml.tracking.store import unclear_answers
+from cryptoml.tracking.store import lost_responses
 from cryptoml.tracking.store.store import Store, open_store
 from tests.integration.lossy_proxy import Action, Lossy, Rule, answer, lossy_proxy
 from tests.standin.mlflow_backend import MlflowBackend
@@ -206,8 +206,8 @@ def test_whatever_answers_is_reported_in_words_and_the_next_delivery_completes_t
     where: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(unclear_answers, "PAUSES_S", (0.0,))
-    monkeypatch.setattr(unclear_answers, "REPEAT_PAUSES_S", (0.0,))
+    monkeypatch.setattr(lost_responses, "PAUSES_S", (0.0,))
+    monkeypatch.setattr(lost_responses, "REPEAT_PAUSES_S", (0.0,))
     monkeypatch.setattr("cryptoml.tracking.store.artifacts.uploads.RETRY_PAUSES_S", (0.0,))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0")
@@ -251,7 +251,7 @@ LOCK = "POST .*/registered-models/create"
 @pytest.mark.parametrize("action", ["lose", "gateway", "late", "twice"])
 def test_a_lost_answer_to_taking_the_lock_costs_no_wait(lossy: Lossy, store: Store, name: str, action: Action) -> None:
     lossy.rules.append(Rule(LOCK, action, last=1))
-    with mutex.exclusive(store, name, wait_s=60, stale_s=50):
+    with mutex.registry_lock(store, name, wait_s=60, stale_s=50):
         assert lossy.count(LOCK) <= 2
         assert lossy.count("registered-models/get") <= 4
     assert not store.client.search_registered_models(f"name = '{name}.lock'")
@@ -259,7 +259,7 @@ def test_a_lost_answer_to_taking_the_lock_costs_no_wait(lossy: Lossy, store: Sto
 
 def test_an_empty_answer_to_taking_the_lock_does_not_count_as_taken(lossy: Lossy, store: Store, name: str) -> None:
     lossy.rules.append(Rule(LOCK, "forge", last=1, raw=answer(body=b"{}")))
-    with mutex.exclusive(store, name):
+    with mutex.registry_lock(store, name):
         assert store.client.get_registered_model(f"{name}.lock").description
     assert not store.client.search_registered_models(f"name = '{name}.lock'")
 
@@ -270,7 +270,7 @@ def test_an_empty_answer_to_a_version_of_a_move_is_asked_about(
     run_id = deliver(record(journal, name, tmp_path).entry, store).run_id
     old = Version(name, "1", "old", "runs:/old/models/model", "none", (), "", {}, 1_000)
     lossy.rules.append(Rule(CREATES["versions"], "forge", last=1, raw=answer(body=b"{}")))
-    numbers = bring_versions(store, ModelCopy(name, "d", {}, {}, {}, (old,)), {"old": run_id}, fingerprint="f")
+    numbers = copy_versions(store, ModelCopy(name, "d", {}, {}, {}, (old,)), {"old": run_id}, fingerprint="f")
     assert (numbers.mapping, numbers.lost) == ({"1": "1"}, ())
     assert [(one.version, one.run_id) for one in list_versions(store, name)] == [("1", run_id)]
 
@@ -285,7 +285,7 @@ def test_a_lost_answer_to_releasing_the_lock_does_not_release_another_holders(
         store.client.create_registered_model(lock, description="another holder's")
         raise MlflowException("API request to the server failed with exception: connection reset")
 
-    with pytest.MonkeyPatch.context() as patch, mutex.exclusive(store, name):
+    with pytest.MonkeyPatch.context() as patch, mutex.registry_lock(store, name):
         patch.setattr(store.client, "delete_registered_model", delete)
     assert store.client.get_registered_model(f"{name}.lock").description == "another holder's"
     original(f"{name}.lock")
@@ -312,18 +312,18 @@ def test_a_transition_survives_a_lost_answer_to_each_step(
     mirror = tmp_path / "mirror.jsonl"
     with open_store(lossy.url, timeout_s=30) as store:
         deliver(record(journal, name, tmp_path).entry, store, register=registrar(store))
-        with opened(store, name, mirror) as registry:
+        with open_registry(store, name, mirror) as registry:
             registry.move(Move("1", "staging", "r", "me"))
         lossy.clear()
         rule = replace(STEPS[step])
         lossy.rules.append(rule)
-        with opened(store, name, mirror) as registry:
+        with open_registry(store, name, mirror) as registry:
             registry.move(Move("1", "production", "r", "me"))
         assert rule.hits
         lossy.clear()
         found = production_version(store, name)
         assert found is not None
         assert (found.version, found.aliases) == ("1", ("production",))
-        ledger, faults = history(store, name, mirror)
+        ledger, faults = check_history(store, name, mirror)
         assert faults == ()
         assert [entry.to_stage for entry in ledger.entries] == ["staging", "production"]

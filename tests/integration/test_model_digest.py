@@ -15,7 +15,7 @@ from cryptoml.config.schema import Config
 from cryptoml.errors import AccessError
 from cryptoml.models.forecaster import load_forecaster
 from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
-from cryptoml.registry.version_models import Chosen, load, of_version
+from cryptoml.registry.version_models import ModelRef, load, ref_of_version
 from cryptoml.registry.versions import get_version
 from cryptoml.tracking.store.project_store import open_project_store
 from cryptoml.tracking.store.store import Store
@@ -56,8 +56,8 @@ def restored(*folders: Path) -> Iterator[None]:
                 copy.rename(folder)
 
 
-def version_of(store: Store, config: Config) -> Chosen:
-    return of_version(get_version(store, config.registry.model_name, "1"))
+def version_of(store: Store, config: Config) -> ModelRef:
+    return ref_of_version(get_version(store, config.registry.model_name, "1"))
 
 
 def test_run_and_version_carry_the_digest_of_the_files(lab: Lab, config: Config, store: Store) -> None:
@@ -160,7 +160,7 @@ def test_a_model_stored_by_the_first_release_is_registered_promoted_and_forecast
 
 def test_a_run_id_that_is_a_path_is_refused(lab: Lab, store: Store) -> None:
     with pytest.raises(AccessError, match="impossible id"):
-        load(store, lab.settings, Chosen("../../x", "v1", "1"))
+        load(store, lab.settings, ModelRef("../../x", "v1", "1"))
 
 
 def test_predict_runs_no_code_of_a_replaced_model(lab: Lab, config: Config, store: Store, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from cryptoml.errors import AccessError, ConfigError, UnavailableError, UsageError
 from cryptoml.events import Event, StepAdvanced, StepStarted
-from cryptoml.registry.transitions import Move, history, opened
+from cryptoml.registry.transitions import Move, check_history, open_registry
 from cryptoml.registry.versions import list_versions, register_version
 from cryptoml.settings import SIGNERS, Settings
 from cryptoml.tracking.journal.duplicate_runs import DUPLICATE_TAG, RUN_KEY_TAG
@@ -77,7 +77,7 @@ def same_as_source(settings: Settings, old: OldStore, tmp_path: Path) -> None:
     with target_of(settings) as target:
         found = everything(target, old, tmp_path / "found")
         mirror = settings.project_dir / ".cryptoml" / "registry" / f"{old.model}.jsonl"
-        ledger, faults = history(target, old.model, mirror)
+        ledger, faults = check_history(target, old.model, mirror)
     assert set(found["runs"]) == NAMES
     assert found == expected
     assert (len(ledger.entries), faults) == (5, ())
@@ -161,7 +161,7 @@ def test_later_changes_in_the_target_are_not_undone(old: OldStore, new: Settings
     move(new, old)
     mirror = new.project_dir / ".cryptoml" / "registry" / f"{old.model}.jsonl"
     with target_of(new) as target:
-        with opened(target, old.model, mirror) as registry:
+        with open_registry(target, old.model, mirror) as registry:
             registry.move(Move("1", "staging", "again", "Bob"))
             registry.move(Move("1", "production", "again", "Bob"))
         run = next(run for run in target.client.search_runs([target.experiment_id("coins")])
@@ -171,7 +171,7 @@ def test_later_changes_in_the_target_are_not_undone(old: OldStore, new: Settings
     assert move(new, old).there == NOT_RUNNING
     with target_of(new) as target:
         assert registered(target, old.model) == before
-        ledger, faults = history(target, old.model, mirror)
+        ledger, faults = check_history(target, old.model, mirror)
         assert (len(ledger.entries), faults) == (7, ())
         names = [one.info.run_name for one in target.client.search_runs([target.experiment_id("coins")])]
         assert len(names) == NOT_RUNNING - 1
@@ -310,7 +310,7 @@ def test_a_target_with_versions_of_its_own_numbers_on_and_keeps_its_ledger(
             0
         ].info.run_id
         register_version(target, run_id=run_id, model_name=model)
-        with opened(target, model, mirror) as registry:
+        with open_registry(target, model, mirror) as registry:
             registry.move(Move("1", "staging", "mine", "Bob"))
             registry.move(Move("1", "production", "mine", "Bob"))
         result = move(new, old)
@@ -320,7 +320,7 @@ def test_a_target_with_versions_of_its_own_numbers_on_and_keeps_its_ledger(
         assert moved.ledger == "aside"
         assert moved.aliases == {"shadow": "2"}
         assert any("production stays at v1" in note for note in moved.notes)
-        ledger, faults = history(target, model, mirror)
+        ledger, faults = check_history(target, model, mirror)
         assert ([entry.who for entry in ledger.entries], faults) == (["Bob", "Bob"], ())
         tags = target.client.get_registered_model(model).tags
         aside = sorted(key for key in tags if key.startswith("cryptoml.moved-ledger."))

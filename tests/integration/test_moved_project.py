@@ -15,7 +15,7 @@ from cryptoml.registry.versions import list_versions, registrar
 from cryptoml.settings import load_settings
 from cryptoml.tracking.journal.deliver import deliver
 from cryptoml.tracking.journal.journal import Journal
-from cryptoml.tracking.round_trip import prove
+from cryptoml.tracking.round_trip import check_round_trip
 from cryptoml.tracking.store.artifacts.roots import RECORD_TABLE, ArtifactRoots, read_roots
 from cryptoml.tracking.store.project_store import check_project_store, open_project_store
 from cryptoml.tracking.store.store import Store, open_store
@@ -90,7 +90,7 @@ def test_after_a_move_old_versions_load_and_new_runs_stay_with_the_project(
         assert [version.version for version in list_versions(store, EXPERIMENT)] == ["2", "1"]
         # MLflow's own client, as its pages and other scripts use it, finds them as well.
         assert store.client.download_artifacts(first, "models/model", str(tmp_path / "a"))
-        prove(store)
+        check_round_trip(store)
     assert len(told) == 1
     assert str(old) in told[0]
     assert str(new) in told[0]

@@ -15,7 +15,7 @@ from cryptoml import events
 from cryptoml.errors import AccessError, ConfigError, CryptomlError
 from cryptoml.registry.versions import registrar
 from cryptoml.settings import load_settings
-from cryptoml.tracking.store.project_store import check_project_place, check_project_store
+from cryptoml.tracking.store.project_store import check_project_location, check_project_store
 from cryptoml.tracking.store.store import open_store
 from cryptoml.tracking.tracker import Tracker
 from tests.services import free_port, mlflow_server
@@ -60,12 +60,12 @@ def test_a_server_that_does_not_proxy_is_refused_and_keeps_no_experiment(
     place = check_project_store(settings)
     assert place is not None
     with pytest.raises(ConfigError, match="does not proxy artifacts"):
-        check_project_place(settings, place)
+        check_project_location(settings, place)
     with open_store(unproxied, timeout_s=20) as store:
         assert store.client.get_experiment_by_name(EXPERIMENT) is None
         identifier = store.client.create_experiment(EXPERIMENT)
         with pytest.raises(ConfigError, match="does not proxy artifacts"):
-            check_project_place(settings, check_project_store(settings) or place)
+            check_project_location(settings, check_project_store(settings) or place)
         # It was not created by the check, so it stays.
         assert store.client.get_experiment(identifier).lifecycle_stage == "active"
 
@@ -100,7 +100,7 @@ def test_the_place_of_an_experiment_in_a_file_is_checked_and_the_database_not_wr
     place = check_project_store(settings)
     assert place is not None
     with pytest.raises(AccessError, match="s3://team/x"):
-        check_project_place(settings, place)
+        check_project_location(settings, place)
     assert (tmp_path / "mlflow.db").read_bytes() == before
     with closing(sqlite3.connect(tmp_path / "songs.db")) as database, database:
         database.execute("CREATE TABLE songs (title TEXT)")

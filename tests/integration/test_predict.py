@@ -18,7 +18,7 @@ import pytest
 from cryptoml.config.schema import Config
 from cryptoml.errors import CheckFailedError, DataError, UnavailableError, UsageError
 from cryptoml.models.prediction import Prediction
-from cryptoml.tracking.forecast_log import log_of
+from cryptoml.tracking.forecast_log import open_forecast_log
 from cryptoml.tracking.store.project_store import open_project_store
 from cryptoml.workflows.monitor import MonitorRequest, MonitorResult, monitor
 from cryptoml.workflows.predict import PredictRequest, predict
@@ -139,7 +139,7 @@ def test_a_forecast_is_logged_once_whoever_says_it(lab: Lab, config: Config) -> 
     counts: list[int] = []
 
     def append() -> None:
-        with log_of(lab.settings, config.registry.model_name) as log:
+        with open_forecast_log(lab.settings, config.registry.model_name) as log:
             counts.append(log.append(made[0]))
 
     threads = [threading.Thread(target=append) for _ in range(4)]
@@ -148,7 +148,7 @@ def test_a_forecast_is_logged_once_whoever_says_it(lab: Lab, config: Config) -> 
     for thread in threads:
         thread.join()
     assert sorted(counts) == [0, 0, 0, 18]
-    with log_of(lab.settings, config.registry.model_name) as log:
+    with open_forecast_log(lab.settings, config.registry.model_name) as log:
         kept = log.read(lab.runs["ridge"])
     assert len(kept) == 30
     assert kept["forecast_price"].tolist() == made[0].table["forecast_price"].tolist()
@@ -199,7 +199,7 @@ def test_a_model_that_has_become_worse_than_persistence(lab: Lab, config: Config
     turned["forecast_price"] = turned["price_now"] * np.exp(turned["forecast_return"])
     for name, factor in (("lower_price", 0.9999), ("upper_price", 1.0001)):
         turned[name] = turned["forecast_price"] * factor
-    with log_of(lab.settings, config.registry.model_name) as log:
+    with open_forecast_log(lab.settings, config.registry.model_name) as log:
         log.append(replace(made, table=turned))
     found = score(lab, config)
     assert (found.word, found.exit_code) == ("worse", 6)
@@ -231,7 +231,10 @@ def test_features_that_have_drifted_are_named(lab: Lab, config: Config, tmp_path
 
 def test_a_forecast_made_in_time_is_not_late(lab: Lab, config: Config) -> None:
     made = ask(lab, config, last=40, log=True)
-    with log_of(lab.settings, config.registry.model_name) as log, closing(sqlite3.connect(log.path)) as connection:
+    with (
+        open_forecast_log(lab.settings, config.registry.model_name) as log,
+        closing(sqlite3.connect(log.path)) as connection,
+    ):
         # As if it had been said an hour before its outcome, each time but once.
         connection.execute("update forecasts set logged_at = candle where candle < ?", (_iso(made.table.index[-2]),))
         connection.commit()

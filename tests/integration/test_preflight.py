@@ -153,7 +153,7 @@ def at_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
     for name, text in hub.environ.items():
         monkeypatch.setenv(name, text)
     monkeypatch.chdir(hub.folder)
-    monkeypatch.setattr(tracker, "LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr(tracker, "PROBE_INTERVAL_S", 0.2)
     return hub
 
 
@@ -171,7 +171,7 @@ def test_a_server_that_dies_and_comes_back_during_the_fits_costs_one_warning_and
         state.set_mode("full")
         until(lambda: runs[1].key in work._delivered)
         assert set(work.finish()) == {run.key for run in runs}
-        assert work.trouble is None
+        assert work.delivery_error is None
     assert len(seen.texts(events.Warned)) == 1
     assert [text for text in seen.texts(events.Info) if "answers again" in text]
     assert work.journal.pending() == ()
@@ -198,7 +198,7 @@ def test_a_server_that_stays_away_leaves_the_runs_in_the_journal(at_hub: Hub) ->
         work.check()
         work.deliver(finished_run(work, "ridge_2024-11-27_001"))
         assert work.finish() == {}
-        assert isinstance(work.trouble, UnavailableError)
+        assert isinstance(work.delivery_error, UnavailableError)
     assert len(seen.texts(events.Warned)) == 1
     assert len(work.journal.pending()) == 1
 

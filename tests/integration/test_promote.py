@@ -21,7 +21,7 @@ from cryptoml.registry.ledger import tag_name
 from cryptoml.registry.transitions import Registry
 from cryptoml.registry.versions import get_version
 from cryptoml.tracking.store.project_store import open_project_store
-from cryptoml.tracking.store.quiet import stages_in_silence
+from cryptoml.tracking.store.quiet import ignore_stage_warnings
 from cryptoml.tracking.store.store import Store
 from cryptoml.workflows.promote import Promoted, PromoteRequest, promote, read_history, rollback
 from cryptoml.workflows.promotion.validation import Validator
@@ -230,11 +230,11 @@ def test_moves_by_other_means_and_altered_entries_are_told(lab: Lab, config: Con
     _, faults = read_history(lab.settings, config)
     assert any("production is v3, the ledger says v1" in fault for fault in faults)
     store.client.set_registered_model_alias(name, "production", "1")
-    with stages_in_silence():
+    with ignore_stage_warnings():
         store.client.transition_model_version_stage(name, "2", "Staging")
     _, faults = read_history(lab.settings, config)
     assert faults == ("v2 is in none, its stage field says staging: moved in the UI",)
-    with stages_in_silence():
+    with ignore_stage_warnings():
         store.client.transition_model_version_stage(name, "2", "None")
     assert read_history(lab.settings, config)[1] == ()
     tag = store.client.get_registered_model(name).tags[tag_name(1)]
@@ -352,7 +352,7 @@ def test_the_lock_of_a_registry_that_another_machine_left_is_seen_through(
     monkeypatch.setattr(Store, "is_remote", property(lambda self: True))
     name = config.registry.model_name
     store.client.create_registered_model(f"{name}.lock")
-    with mutex.exclusive(store, name, wait_s=10, stale_s=0.5):
+    with mutex.registry_lock(store, name, wait_s=10, stale_s=0.5):
         assert store.client.get_registered_model(f"{name}.lock")
     assert not store.client.search_registered_models(f"name = '{name}.lock'")
 
@@ -360,7 +360,7 @@ def test_the_lock_of_a_registry_that_another_machine_left_is_seen_through(
 def test_the_stage_field_is_not_the_truth(lab: Lab, config: Config, store: Store) -> None:
     registry = Registry(store, config.registry.model_name, lab.project.folder / "mirror.jsonl")
     assert registry.stage_of("1") == "none"
-    with stages_in_silence():
+    with ignore_stage_warnings():
         store.client.transition_model_version_stage(config.registry.model_name, "1", "Production")
     assert Registry(store, config.registry.model_name, lab.project.folder / "m").stage_of("1") == "none"
     assert transitions.ALIASED == ("staging", "production")

@@ -20,7 +20,7 @@ from cryptoml.registry.versions import (
 from cryptoml.tracking.journal.deliver import deliver
 from cryptoml.tracking.journal.journal import Journal
 from cryptoml.tracking.journal.records import Status
-from cryptoml.tracking.store.quiet import stages_in_silence
+from cryptoml.tracking.store.quiet import ignore_stage_warnings
 from cryptoml.tracking.store.store import Store, open_store
 
 
@@ -114,7 +114,7 @@ def test_aliases_are_the_truth_and_the_stage_is_read_too(store: Store, name: str
     assert production_version(store, name) is None
     store.client.set_registered_model_alias(name, "production", first.version)
     store.client.set_registered_model_alias(name, "staging", second.version)
-    with stages_in_silence():
+    with ignore_stage_warnings():
         store.client.transition_model_version_stage(name, first.version, "Production")
     current = production_version(store, name)
     assert current is not None

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cryptoml.registry import ledger as ledgers
-from cryptoml.registry.moving.versions import ModelCopy, Numbers
-from cryptoml.registry.mutex import exclusive
+from cryptoml.registry.moving.versions import ModelCopy, VersionMap
+from cryptoml.registry.mutex import registry_lock
 from cryptoml.registry.transitions import ALIASED, set_stage_field
 from cryptoml.registry.version_search import STAGE_TAG
 from cryptoml.tracking.moving.export import MOVED_FROM_TAG
-from cryptoml.tracking.store.errors import store_in_words
+from cryptoml.tracking.store.errors import translate_store_errors
 
 if TYPE_CHECKING:
     from cryptoml.tracking.store.store import Store
@@ -32,7 +32,7 @@ class State:
     notes: tuple[str, ...]
 
 
-def bring_state(store: Store, copy: ModelCopy, numbers: Numbers, *, fingerprint: str, mirror: Path) -> State:
+def copy_state(store: Store, copy: ModelCopy, numbers: VersionMap, *, fingerprint: str, mirror: Path) -> State:
     """Set stages, aliases, tags and ledger of the model, once: promotions made in the target later are not undone.
 
     mirror: the copy of the target's ledger on disk. The ledger is written unchanged where every number means the same
@@ -40,14 +40,14 @@ def bring_state(store: Store, copy: ModelCopy, numbers: Numbers, *, fingerprint:
     """
     if _is_settled(store, copy):
         return State((), "unchanged", 0, ())
-    with exclusive(store, copy.name):
+    with registry_lock(store, copy.name):
         work = _Work(store, copy, numbers, fingerprint, mirror)
-        with store_in_words(store.uri, f"bring stages and ledger of {copy.name}"):
+        with translate_store_errors(store.uri, f"bring stages and ledger of {copy.name}"):
             return work.bring()
 
 
 def _is_settled(store: Store, copy: ModelCopy) -> bool:
-    with store_in_words(store.uri, f"read the model {copy.name}"):
+    with translate_store_errors(store.uri, f"read the model {copy.name}"):
         return MOVED_FROM_TAG in store.client.get_registered_model(copy.name).tags
 
 
@@ -55,7 +55,7 @@ def _is_settled(store: Store, copy: ModelCopy) -> bool:
 class _Work:
     store: Store
     copy: ModelCopy
-    numbers: Numbers
+    numbers: VersionMap
     fingerprint: str
     mirror: Path
     notes: list[str] = field(default_factory=list)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from cryptoml.registry import ledger as ledgers
 from cryptoml.registry.ledger import Ledger
 from cryptoml.registry.version_search import model_or_none
-from cryptoml.registry.versions import MODEL_PATH, Version, list_versions, make_model
+from cryptoml.registry.versions import MODEL_PATH, Version, ensure_model, list_versions
 from cryptoml.tracking.moving.export import MOVED_FROM_TAG
-from cryptoml.tracking.store.errors import store_in_words
+from cryptoml.tracking.store.errors import translate_store_errors
+from cryptoml.tracking.store.lost_responses import send_once
 from cryptoml.tracking.store.response_limits import all_pages
-from cryptoml.tracking.store.unclear_answers import once
 
 if TYPE_CHECKING:
     from cryptoml.tracking.store.store import Store
@@ -42,7 +42,7 @@ class ModelCopy:
 
 
 @dataclass(frozen=True)
-class Numbers:
+class VersionMap:
     """What became of the versions of a model: number in the source -> number in the target.
 
     added: those made now, by their number in the source; lost: what could not be copied, in sentences.
@@ -57,7 +57,7 @@ class Numbers:
 
 def read_model(store: Store, name: str) -> ModelCopy:
     """Everything that the store knows of a registered model, versions in ascending order."""
-    with store_in_words(store.uri, f"read the model {name}"):
+    with translate_store_errors(store.uri, f"read the model {name}"):
         model = store.client.get_registered_model(name)
     tags = dict(model.tags)
     raw = {key: text for key, text in tags.items() if key.startswith(ledgers.TAG) or key == ledgers.DONE_TAG}
@@ -75,25 +75,25 @@ def model_names(store: Store) -> tuple[str, ...]:
     """The names of all registered models."""
     names: list[str] = []
     search = store.client.search_registered_models
-    with store_in_words(store.uri, "list the registered models"):
+    with translate_store_errors(store.uri, "list the registered models"):
         for page in all_pages(lambda token: search(max_results=100, page_token=token), store.uri):
             names += [model.name for model in page]
     return tuple(sorted(names))
 
 
-def planned(store: Store, copy: ModelCopy, runs: Mapping[str, str]) -> Numbers:
-    """What `bring_versions` would find in the target; changes nothing."""
+def plan_versions(store: Store, copy: ModelCopy, runs: Mapping[str, str]) -> VersionMap:
+    """What `copy_versions` would find in the target; changes nothing."""
     return _Versions(store, copy, runs, "").numbers()
 
 
-def bring_versions(store: Store, copy: ModelCopy, runs: Mapping[str, str], *, fingerprint: str) -> Numbers:
+def copy_versions(store: Store, copy: ModelCopy, runs: Mapping[str, str], *, fingerprint: str) -> VersionMap:
     """Register the versions that the target does not have yet; `runs` maps run ids of the source to the target's.
 
     Numbers are preserved while the target has no version of its own; a number that the source no longer has is used up
     by a version that is deleted again.
     """
-    with store_in_words(store.uri, f"make the model {copy.name}"):
-        make_model(store, copy.name, description=copy.description)
+    with translate_store_errors(store.uri, f"make the model {copy.name}"):
+        ensure_model(store, copy.name, description=copy.description)
     work = _Versions(store, copy, runs, fingerprint)
     work.bring()
     return work.numbers()
@@ -127,14 +127,14 @@ class _Versions:
         used = [int(one.version) for one in there] + _numbers_in(ledgers.read_ledger(tags))
         self.highest = max(used, default=0)
 
-    def numbers(self) -> Numbers:
+    def numbers(self) -> VersionMap:
         """What is known by now."""
         same = all(old == new for old, new in self.mapping.items())
-        return Numbers(dict(self.mapping), tuple(self.added), same and not self.foreign, tuple(self.lost))
+        return VersionMap(dict(self.mapping), tuple(self.added), same and not self.foreign, tuple(self.lost))
 
     def bring(self) -> None:
         """Make what is not there, in ascending order of numbers."""
-        with store_in_words(self.store.uri, f"register versions of {self.copy.name}"):
+        with translate_store_errors(self.store.uri, f"register versions of {self.copy.name}"):
             for old in self.copy.versions:
                 if old.version not in self.mapping:
                     self._bring(old)
@@ -172,7 +172,7 @@ class _Versions:
     ) -> int:
         """Create a version, once even where the answer is lost; its number. `same` recognises it in the target."""
         return int(
-            once(
+            send_once(
                 self.store,
                 lambda: str(
                     self.store.client.create_model_version(
@@ -232,7 +232,7 @@ def model_path(version: Version) -> str | None:
 
 def read_target(store: Store, name: str) -> Mapping[str, str] | None:
     """The tags of the model in the target; None when there is no such model."""
-    with store_in_words(store.uri, f"read the model {name}"):
+    with translate_store_errors(store.uri, f"read the model {name}"):
         model = model_or_none(store, name)
         return None if model is None else dict(model.tags)
 

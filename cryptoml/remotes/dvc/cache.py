@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptoml.errors import DataError
 from cryptoml.remotes.dvc.errors import dvc_os_error
 from cryptoml.remotes.dvc.pins import Pin, hash_of
-from cryptoml.remotes.dvc.session import opened
+from cryptoml.remotes.dvc.session import open_repo
 from cryptoml.system.files import replacing
 
 
@@ -30,7 +30,7 @@ class Cache:
         """Whether the object of the pin is here."""
         return bool(pin.md5) and self.place(pin).is_file()
 
-    def files_of(self, pin: Pin) -> list[Pin]:
+    def expand(self, pin: Pin) -> list[Pin]:
         """The single files that a pin stands for; a folder's list must be in the cache."""
         if not pin.is_folder:
             return [pin]
@@ -51,14 +51,14 @@ class Cache:
                 hint=f"cryptoml pull-data '{pin.path}'",
             ) from error
 
-    def holds_bytes_of(self, path: Path, pin: Pin) -> bool:
+    def can_restore(self, path: Path, pin: Pin) -> bool:
         """Whether the bytes of the file can be had again from the cache."""
         return self.has(replace(pin, md5=hash_of(path, pin.hash_name), path=path))
 
 
-def cache_of(folder: Path) -> Cache:
+def open_cache(folder: Path) -> Cache:
     """The cache of the project that holds `folder`."""
-    with opened(folder) as repo:
+    with open_repo(folder) as repo:
         return Cache(Path(repo.cache.local.path), Path(repo.cache.legacy.path))
 
 

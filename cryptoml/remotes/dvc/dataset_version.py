@@ -49,7 +49,7 @@ def dataset_version(path: Path) -> DatasetVersion:
 def version_text(md5: str, source: Path, recorded: str) -> str:
     """`<md5>@<revision>` of bytes that are pinned; `recorded`: the md5 that stands in the file `source`."""
     commit = git.commit_that_wrote(source.parent, source.resolve(), recorded)
-    if commit is None and git.problem(source.parent):
+    if commit is None and git.ownership_error(source.parent):
         return f"{md5}@unknown"
     return f"{md5}@{commit[:12] if commit else 'uncommitted'}"
 
@@ -68,13 +68,13 @@ def _beside(path: Path, md5: str) -> tuple[Path, str, str] | None:
 
 def _elsewhere(path: Path, md5: str) -> tuple[Path, str, str] | None:
     """The pin of the file in a pinned folder, a pipeline's output, a `.dvc` file of another folder or of DVC 2."""
-    from cryptoml.remotes.dvc.session import root_of
+    from cryptoml.remotes.dvc.session import find_root
 
     place = path.parent.resolve() / path.name
-    root = root_of(place.parent)
+    root = find_root(place.parent)
     if root is None or not _may_be_pinned(place, root, md5):
         return None
-    from cryptoml.remotes.dvc.cache import cache_of, matches
+    from cryptoml.remotes.dvc.cache import matches, open_cache
     from cryptoml.remotes.dvc.pins import owner_of, pins_at, source_file
 
     try:
@@ -82,8 +82,8 @@ def _elsewhere(path: Path, md5: str) -> tuple[Path, str, str] | None:
         owner = owner_of(place.relative_to(root), pins)
         if owner is None:
             return None
-        cache = cache_of(root)
-        files = cache.files_of(owner) if cache.has(owner) or not owner.is_folder else []
+        cache = open_cache(root)
+        files = cache.expand(owner) if cache.has(owner) or not owner.is_folder else []
         for pin in files:
             if root / pin.path == place and matches(root, pin):
                 return root / source_file(owner), pin.md5, owner.md5

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.errors import ConfigError, CryptomlError, UnavailableError
-from cryptoml.remotes.dagshub import refusal
+from cryptoml.remotes.dagshub import dagshub_error
 from cryptoml.remotes.dvc.errors import dvc_os_error, remote_error
 from cryptoml.remotes.dvc.pins import Pin
 from cryptoml.remotes.dvc.project import DvcRemote
 from cryptoml.remotes.dvc.redirects import same_host_only
-from cryptoml.remotes.dvc.session import opened
+from cryptoml.remotes.dvc.session import open_repo
 
 if TYPE_CHECKING:
     from dvc.data_cloud import Remote
@@ -33,11 +33,11 @@ class Session:
     far: Remote
     remote: DvcRemote
 
-    def near_odb(self, pin: Pin) -> Any:
+    def cache_odb(self, pin: Pin) -> Any:
         """The cache that holds objects of this kind of pin."""
         return self.repo.cache.legacy if pin.is_legacy else self.repo.cache.local
 
-    def far_odb(self, pin: Pin) -> Any:
+    def remote_odb(self, pin: Pin) -> Any:
         """The remote's store for objects of this kind of pin."""
         return self.far.legacy_odb if pin.is_legacy else self.far.odb
 
@@ -52,7 +52,7 @@ def session(folder: Path, remote: DvcRemote) -> Iterator[Session]:
     if remote.is_http and remote.credentials:
         user, password = remote.credentials
         config = {"remote": {remote.name: {"url": remote.url, "auth": "basic", "user": user, "password": password}}}
-    with opened(folder, config) as repo:
+    with open_repo(folder, config) as repo:
         try:
             far = repo.cloud.get_remote(remote.name)
             same_host_only(far.fs)
@@ -69,14 +69,14 @@ def session(folder: Path, remote: DvcRemote) -> Iterator[Session]:
         yield Session(repo, far, remote)
 
 
-def absent(at: Session, pins: Sequence[Pin]) -> list[Pin]:
+def missing_objects(at: Session, pins: Sequence[Pin]) -> list[Pin]:
     """Those whose object the remote lacks, or has with another size: one request for each."""
     unique = {(pin.md5, pin.is_legacy): pin for pin in pins}
-    paths = [at.far_odb(pin).oid_to_path(pin.md5) for pin in unique.values()]
+    paths = [at.remote_odb(pin).oid_to_path(pin.md5) for pin in unique.values()]
     sizes = _http_sizes(at, paths) if at.remote.is_http else _sizes(at, paths)
     lacking = set()
     for key, size in zip(unique, sizes, strict=True):
-        near = at.near_odb(unique[key]).oid_to_path(unique[key].md5)
+        near = at.cache_odb(unique[key]).oid_to_path(unique[key].md5)
         known = Path(near).stat().st_size if Path(near).is_file() else unique[key].size
         wrong = size is not None and known is not None and size >= 0 and size != known and not unique[key].is_folder
         if size is None or wrong:
@@ -91,8 +91,8 @@ def send(folder: Path, pins: Sequence[Pin], remote: DvcRemote, *, on_done: OnDon
     where it is away or full, or does not list an object afterwards.
     """
     with session(folder, remote) as at:
-        lacking = absent(at, pins)
-        lost = [pin for pin in lacking if not Path(at.near_odb(pin).oid_to_path(pin.md5)).is_file()]
+        lacking = missing_objects(at, pins)
+        lost = [pin for pin in lacking if not Path(at.cache_odb(pin).oid_to_path(pin.md5)).is_file()]
         if lost:
             raise UnavailableError(
                 f"{_named(lost)}: neither in the DVC cache here nor on remote {remote.name} ({remote.address}).",
@@ -101,7 +101,7 @@ def send(folder: Path, pins: Sequence[Pin], remote: DvcRemote, *, on_done: OnDon
         sent = 0
         for part in ([pin for pin in lacking if not pin.is_folder], [pin for pin in lacking if pin.is_folder]):
             sent += _copy(at, part, to_remote=True, on_done=on_done)
-        left = absent(at, lacking)
+        left = missing_objects(at, lacking)
     if left:
         raise UnavailableError(
             f"{_named(left)}: was sent, but remote {remote.name} ({remote.address}) does not list it.",
@@ -119,7 +119,7 @@ def fetch(folder: Path, pins: Sequence[Pin], remote: DvcRemote, *, on_done: OnDo
 def _copy(at: Session, pins: Sequence[Pin], *, to_remote: bool, on_done: OnDone) -> int:
     from fsspec.callbacks import Callback
 
-    class Told(Callback):  # type: ignore[misc]
+    class Progress(Callback):  # type: ignore[misc]
         def relative_update(self, inc: int = 1) -> None:
             super().relative_update(inc)
             on_done(inc)
@@ -131,7 +131,7 @@ def _copy(at: Session, pins: Sequence[Pin], *, to_remote: bool, on_done: OnDone)
         if not some:
             continue
         pin = next(iter(some.values()))
-        near, far = at.near_odb(pin), at.far_odb(pin)
+        near, far = at.cache_odb(pin), at.remote_odb(pin)
         source, target = (near, far) if to_remote else (far, near)
         failed: dict[str, BaseException] = {}
         try:
@@ -142,7 +142,7 @@ def _copy(at: Session, pins: Sequence[Pin], *, to_remote: bool, on_done: OnDone)
                 check_exists=False,
                 verify=not to_remote,
                 batch_size=JOBS,
-                callback=Told(),
+                callback=Progress(),
                 on_error=failed.__setitem__,
             )
         except CryptomlError:
@@ -175,7 +175,7 @@ def _copy_error(at: Session, faults: dict[Path, BaseException], doing: str) -> C
     path, first = next(iter(faults.items()))
     more = f" and {len(faults) - 1:,} more" if len(faults) > 1 else ""
     if status is not None:
-        return refusal(status, f"{path}{more}: DVC remote {remote.address}: could not {doing}")
+        return dagshub_error(status, f"{path}{more}: DVC remote {remote.address}: could not {doing}")
     in_cache = _cache_error(at, first)
     if in_cache is not None:
         return in_cache
@@ -187,12 +187,12 @@ def _copy_error(at: Session, faults: dict[Path, BaseException], doing: str) -> C
 
 def _sizes(at: Session, paths: list[str]) -> list[int | None]:
     """The size of each object, -1 where the remote does not tell it; None where it is missing."""
-    from cryptoml.tracking.store.server_probe import within
+    from cryptoml.tracking.store.server_probe import run_with_timeout
 
     found: list[int | None] = []
     patience_s = 60.0 + len(paths)
     try:
-        answers = within(patience_s, lambda: at.far.fs.info(paths, batch_size=JOBS, return_exceptions=True))
+        answers = run_with_timeout(patience_s, lambda: at.far.fs.info(paths, batch_size=JOBS, return_exceptions=True))
     except TimeoutError:
         raise UnavailableError(
             f"{at.remote.address}: no answer within {patience_s:g} s.", hint="check the network, or try again later"
@@ -233,7 +233,7 @@ def _http_sizes(at: Session, urls: list[str]) -> list[int | None]:
             raise remote_error(answer, url=at.remote.address, doing="list its files") from answer
         status, size = answer
         if status >= 300 and status != 404:
-            raise refusal(status, f"DVC remote {at.remote.address}: could not list its files")
+            raise dagshub_error(status, f"DVC remote {at.remote.address}: could not list its files")
         found.append(None if status == 404 else int(size) if size and size.isdigit() else -1)
     return found
 

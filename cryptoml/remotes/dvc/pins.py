@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cryptoml.errors import ConfigError, CryptomlError, UsageError
 from cryptoml.remotes import git, git_remote
 from cryptoml.remotes.dvc.md5 import md5_of
-from cryptoml.remotes.dvc.session import load_dvc, opened, root_of
+from cryptoml.remotes.dvc.session import find_root, load_dvc, open_repo
 
 if TYPE_CHECKING:
     from dvc.output import Output
@@ -70,13 +70,13 @@ def pins_at(folder: Path, revision: str | None = None) -> list[Pin]:
 
     Raises UsageError for an unknown revision, DataError for a damaged `.dvc` file.
     """
-    if root_of(folder) is None:
+    if find_root(folder) is None:
         return []
     if revision is None:
-        with opened(folder) as repo:
+        with open_repo(folder) as repo:
             return sorted(_pins_of(repo, folder), key=lambda pin: pin.path)
     commit = _commit_of(folder, revision)
-    with opened(folder) as repo:
+    with open_repo(folder) as repo:
         found: list[Pin] = []
         config = repo.config
         for _ in repo.brancher(revs=[commit], workspace=False):
@@ -107,7 +107,7 @@ def hash_of(path: Path, hash_name: str = MD5) -> str:
 
 
 def _commit_of(folder: Path, revision: str) -> str:
-    unsafe = git.problem(folder)
+    unsafe = git.ownership_error(folder)
     if unsafe is not None:
         raise unsafe
     if not git_remote.is_repository(folder):
@@ -123,7 +123,7 @@ def _commit_of(folder: Path, revision: str) -> str:
 
 
 def _pins_of(repo: Repo, folder: Path) -> Iterator[Pin]:
-    root, project = root_of(folder), folder.resolve()
+    root, project = find_root(folder), folder.resolve()
     assert root is not None
     for out in repo.index.outs:
         place, key = out.index_key

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from cryptoml.errors import AccessError, ConfigError, DataError
-from cryptoml.remotes.dagshub import refusal
-from cryptoml.remotes.dvc.object_transfer import absent, session
+from cryptoml.remotes.dagshub import dagshub_error
+from cryptoml.remotes.dvc.object_transfer import missing_objects, session
 from cryptoml.remotes.dvc.pins import Pin
 from cryptoml.remotes.dvc.project import DvcRemote, own_options
-from cryptoml.remotes.http import ask, check_secret_address
+from cryptoml.remotes.http import check_secret_address, send_request
 from cryptoml.settings import Settings
 from cryptoml.system.environment import is_writable
 from cryptoml.system.hosts import ENVIRONMENT, check_host
@@ -77,21 +77,21 @@ def probe(folder: Path, remote: DvcRemote, pin: Pin, *, timeout_s: float = TIMEO
         return
     if not remote.is_http:
         with session(folder, remote) as at:
-            if absent(at, [pin]):
+            if missing_objects(at, [pin]):
                 raise _never_pushed(remote, what)
         return
     status = status_of(remote, place, timeout_s=timeout_s)
     if status == 404:
         raise _never_pushed(remote, what)
     if status is not None and status >= 300:
-        raise refusal(status, f"{remote.address}: could not look for {what}")
+        raise dagshub_error(status, f"{remote.address}: could not look for {what}")
 
 
 def check_access(remote: DvcRemote, *, timeout_s: float = TIMEOUT_S) -> None:
     """Raise where an http remote refuses these credentials or is away; which files it has does not matter."""
     status = status_of(remote, f"files/md5/{NO_FILE[:2]}/{NO_FILE[2:]}", timeout_s=timeout_s)
     if status is not None and status >= 300 and status != 404:
-        raise refusal(status, f"{remote.address}: could not reach the DVC remote")
+        raise dagshub_error(status, f"{remote.address}: could not reach the DVC remote")
 
 
 def check_writable(folder: Path, remote: DvcRemote) -> None:
@@ -101,7 +101,7 @@ def check_writable(folder: Path, remote: DvcRemote) -> None:
     if not remote.is_folder:
         with session(folder, remote) as at:
             if not remote.is_http:
-                absent(at, [Pin(Path("a first request"), NO_FILE)])
+                missing_objects(at, [Pin(Path("a first request"), NO_FILE)])
         return
     place = Path(remote.url)
     there = next(one for one in (place, *place.parents) if one.exists())
@@ -127,11 +127,11 @@ def status_of(remote: DvcRemote, place: str, *, timeout_s: float) -> int | None:
         raise ConfigError(
             f"DVC remote {remote.name}: its address holds a user name or a password.", hint="cryptoml setup-remotes"
         )
-    return ask("HEAD", f"{remote.url}/{place}", basic=remote.credentials, timeout_s=timeout_s).status
+    return send_request("HEAD", f"{remote.url}/{place}", basic=remote.credentials, timeout_s=timeout_s).status
 
 
-PUSH_MEND = "who has the file runs: cryptoml push-data"
+PUSH_HINT = "who has the file runs: cryptoml push-data"
 
 
 def _never_pushed(remote: DvcRemote, what: str) -> DataError:
-    return DataError(f"{what}: was never pushed to DVC remote {remote.name} ({remote.address}).", hint=PUSH_MEND)
+    return DataError(f"{what}: was never pushed to DVC remote {remote.name} ({remote.address}).", hint=PUSH_HINT)

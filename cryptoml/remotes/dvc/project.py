@@ -11,7 +11,7 @@ from typing import Any
 
 from cryptoml.errors import ConfigError
 from cryptoml.remotes import git_remote
-from cryptoml.remotes.dvc.session import NO_ROOT_HINT, in_dvc_words, load_dvc, need_root, root_of
+from cryptoml.remotes.dvc.session import NO_ROOT_HINT, find_root, load_dvc, require_root, translate_dvc_errors
 
 LOCAL_REMOTE, LOCAL_STORE = "local", Path(".cryptoml/dvc")
 
@@ -52,7 +52,7 @@ class DvcRemote:
 
 def is_project(folder: Path) -> bool:
     """Whether `folder` is a DVC project or lies in one."""
-    return root_of(folder) is not None
+    return find_root(folder) is not None
 
 
 def init_project(folder: Path) -> bool:
@@ -62,7 +62,7 @@ def init_project(folder: Path) -> bool:
     load_dvc()
     from dvc.repo import Repo
 
-    with in_dvc_words(folder):
+    with translate_dvc_errors(folder):
         # In a folder below a git root, DVC wants to be told that this is meant.
         in_git_root = (folder / ".git").exists()
         Repo.init(str(folder), no_scm=not _inside_git(folder), subdir=_inside_git(folder) and not in_git_root).close()
@@ -71,7 +71,7 @@ def init_project(folder: Path) -> bool:
 
 def remotes(folder: Path) -> tuple[DvcRemote, ...]:
     """The project's remotes with their secrets, the default one first; raises ConfigError for a broken config."""
-    config = _config(need_root(folder))
+    config = _config(require_root(folder))
     default = (config.get("core") or {}).get("remote")
     found = [
         DvcRemote(
@@ -90,8 +90,8 @@ def own_options(folder: Path, name: str) -> tuple[Mapping[str, Any], Mapping[str
     """The remote's options in the configs of this machine and user, and those in the committed config."""
     from dvc.config import Config
 
-    root = need_root(folder)
-    with in_dvc_words(root):
+    root = require_root(folder)
+    with translate_dvc_errors(root):
         config = Config(dvc_dir=str(root / ".dvc"))
         levels = {level: (config.read(level).get("remote") or {}).get(name) or {} for level in Config.LEVELS}
     committed = levels.pop("repo", {})
@@ -102,8 +102,8 @@ def default_remote(folder: Path) -> DvcRemote:
     """The remote in use; raises ConfigError when there is none."""
     found = remotes(folder)
     if not found or not found[0].is_default:
-        config = need_root(folder) / ".dvc" / "config"
-        named = (_config(need_root(folder)).get("core") or {}).get("remote")
+        config = require_root(folder) / ".dvc" / "config"
+        named = (_config(require_root(folder)).get("core") or {}).get("remote")
         missing = f"the default remote {named!r} is not defined" if named else "names no default remote"
         missing += f" (remotes: {', '.join(one.name for one in found)})" if found else ""
         hint = f"dvc remote default {found[0].name}" if found else NO_ROOT_HINT
@@ -138,7 +138,7 @@ def set_remote(folder: Path, name: str, url: str) -> None:
 
 def set_secret(folder: Path, name: str, *, user: str, password: str) -> None:
     """Write user and password of an http remote into `.dvc/config.local`, mode 0600."""
-    path = need_root(folder) / ".dvc" / "config.local"
+    path = require_root(folder) / ".dvc" / "config.local"
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     path.chmod(0o600)
     with _edit(folder, "local") as config:
@@ -150,7 +150,7 @@ def _config(folder: Path) -> Mapping[str, Any]:
     load_dvc()
     from dvc.config import Config
 
-    with in_dvc_words(folder):
+    with translate_dvc_errors(folder):
         loaded: Mapping[str, Any] = Config(dvc_dir=str(folder / ".dvc"))
     return loaded
 
@@ -160,8 +160,8 @@ def _edit(folder: Path, level: str) -> Iterator[dict[str, Any]]:
     load_dvc()
     from dvc.config import Config
 
-    root = need_root(folder)
-    with in_dvc_words(root), Config(dvc_dir=str(root / ".dvc")).edit(level) as config:
+    root = require_root(folder)
+    with translate_dvc_errors(root), Config(dvc_dir=str(root / ".dvc")).edit(level) as config:
         yield config
 
 

@@ -74,7 +74,7 @@ class Remotes:
             groups.setdefault(self.of(pin), []).append(pin)
         return groups
 
-    def shown(self) -> str:
+    def addresses(self) -> str:
         """The addresses of the remotes that were used, else of the default one."""
         if not self._known:
             try:
@@ -84,7 +84,7 @@ class Remotes:
         return ", ".join(dict.fromkeys(one.address for one in self._known.values()))
 
 
-def inside(folder: Path, path: Path) -> Path:
+def relative_to_project(folder: Path, path: Path) -> Path:
     """`path` relative to the project. The last name is not followed: it may be a link into DVC's cache."""
     place = Path(os.path.normpath(Path.cwd() / path))
     place = place.parent.resolve() / place.name
@@ -98,7 +98,7 @@ def version_of(folder: Path, pin: Pin, owner: Pin) -> str:
     return version_text(pin.md5, folder / source_file(owner), owner.md5)
 
 
-def told(step: str, total: int, on_event: events.OnEvent, work: Callable[[Callable[[int], None]], int]) -> int:
+def with_progress(step: str, total: int, on_event: events.OnEvent, work: Callable[[Callable[[int], None]], int]) -> int:
     """Do the work and report its progress."""
     began = time.monotonic()
     on_event(events.StepStarted(step, total))

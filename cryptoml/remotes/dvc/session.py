@@ -27,7 +27,7 @@ LOGGERS = ("dvc", "dvc_data", "dvc_objects", "gcsfs", "adlfs", "azure", "google"
 SITE_CACHE = Path(".dvc/tmp/site-cache")
 
 
-def root_of(folder: Path) -> Path | None:
+def find_root(folder: Path) -> Path | None:
     """The DVC project that holds `folder`: it, or a folder above it in the same git repository."""
     place = folder.resolve()
     for candidate in (place, *place.parents):
@@ -38,22 +38,22 @@ def root_of(folder: Path) -> Path | None:
     return None
 
 
-def need_root(folder: Path) -> Path:
-    """`root_of(folder)`; raises ConfigError where there is none."""
-    root = root_of(folder)
+def require_root(folder: Path) -> Path:
+    """`find_root(folder)`; raises ConfigError where there is none."""
+    root = find_root(folder)
     if root is None:
         raise ConfigError(f"{folder}: is not a DVC project.", hint=NO_ROOT_HINT)
     return root
 
 
 @contextmanager
-def opened(folder: Path, config: Mapping[str, Any] | None = None) -> Iterator[Repo]:
+def open_repo(folder: Path, config: Mapping[str, Any] | None = None) -> Iterator[Repo]:
     """The DVC project of `folder`; `config` is merged over its configuration for this session."""
-    root = need_root(folder)
+    root = require_root(folder)
     load_dvc()
     from dvc.repo import Repo
 
-    with in_dvc_words(root), Repo(str(root), config=dict(config or {})) as repo:
+    with translate_dvc_errors(root), Repo(str(root), config=dict(config or {})) as repo:
         yield repo
 
 
@@ -65,7 +65,7 @@ def load_dvc() -> None:
 
 
 @contextmanager
-def in_dvc_words(folder: Path) -> Iterator[None]:
+def translate_dvc_errors(folder: Path) -> Iterator[None]:
     """Call DVC without its output; raises CryptomlError where it fails."""
     import sqlite3
 
@@ -95,7 +95,7 @@ def in_dvc_words(folder: Path) -> Iterator[None]:
         raise ConfigError(f"{folder / '.dvc'}: {first_line(error)}.", hint="correct .dvc/config.local") from error
     except (SCMError, GitError) as error:
         raise (
-            git.problem(folder)
+            git.ownership_error(folder)
             or _unsafe(str(error))
             or ConfigError(f"{folder}: git: {first_line(error)}.", hint="git status")
         ) from error
@@ -171,7 +171,7 @@ def _unsafe(text: str) -> ConfigError | None:
 
 def _dvc_error(folder: Path, error: Exception) -> Exception:
     text, reason = str(error), first_line(error)
-    unsafe = git.problem(folder) if "not owned by" in text or "dubious" in text else None
+    unsafe = git.ownership_error(folder) if "not owned by" in text or "dubious" in text else None
     unsafe = unsafe or _unsafe(text)
     if unsafe is not None:
         return unsafe

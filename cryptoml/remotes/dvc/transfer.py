@@ -7,26 +7,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cryptoml.errors import CryptomlError, UnavailableError
-from cryptoml.remotes.dagshub import refusal
+from cryptoml.remotes.dagshub import dagshub_error
 from cryptoml.remotes.dvc.errors import remote_error
 from cryptoml.remotes.dvc.object_transfer import session
 from cryptoml.remotes.dvc.pins import Pin
 from cryptoml.remotes.dvc.project import DvcRemote
-from cryptoml.remotes.dvc.session import opened
+from cryptoml.remotes.dvc.session import open_repo
 
 PROBE_TEXT = b"written by cryptoml setup-remotes to prove that this remote can be written and read\n"
 
 
 def add(folder: Path, paths: Sequence[Path]) -> None:
     """Put files and folders under DVC, or their new bytes: the cache has them, and `PATH.dvc` says which."""
-    with opened(folder) as repo:
+    with open_repo(folder) as repo:
         repo.add([str(path) for path in paths])
 
 
 def fetch_import(folder: Path, pin: Pin) -> None:
     """Fetch what `dvc import` or `dvc import-url` pinned from its source into the cache."""
     doing = f"fetch {pin.path}"
-    with opened(folder) as repo:
+    with open_repo(folder) as repo:
         try:
             repo.fetch(targets=[str(folder / pin.source)])
         except CryptomlError:
@@ -39,7 +39,7 @@ def fetch_import(folder: Path, pin: Pin) -> None:
             ) from error
 
 
-def prove(folder: Path, remote: DvcRemote) -> None:
+def check_round_trip(folder: Path, remote: DvcRemote) -> None:
     """Write a small object to the remote, read it back, and remove it from the cache; raises what went wrong."""
     import hashlib
 
@@ -58,7 +58,7 @@ def prove(folder: Path, remote: DvcRemote) -> None:
                 # DVC's file systems raise whatever their transport raises; over http it has a status.
                 status = getattr(error, "status", None)
                 if isinstance(status, int):
-                    raise refusal(status, f"{remote.address}: could not write a small file") from error
+                    raise dagshub_error(status, f"{remote.address}: could not write a small file") from error
                 raise remote_error(error, url=remote.address, doing="write a small file and read it back") from error
             if back.read_bytes() != PROBE_TEXT:
                 raise UnavailableError(f"{remote.address}: gives back other bytes than it was given.")

@@ -15,14 +15,14 @@ from cryptoml.tracking import run_names
 from cryptoml.tracking.journal.duplicate_runs import RUN_KEY_TAG, close_duplicates, runs_of_key
 from cryptoml.tracking.journal.entries import Delivery, JournalEntry
 from cryptoml.tracking.journal.journal import Journal
-from cryptoml.tracking.journal.process import is_gone
+from cryptoml.tracking.journal.process import has_exited
 from cryptoml.tracking.journal.records import Registration, RunRecord
 from cryptoml.tracking.journal.replay import Replay
 from cryptoml.tracking.runs import highest_run_number
 from cryptoml.tracking.store import limits
 from cryptoml.tracking.store.bucket_errors import OF_ONE_EXPERIMENT
-from cryptoml.tracking.store.errors import WrongServerError, foreign_answer, is_missing, store_in_words
-from cryptoml.tracking.store.unclear_answers import once
+from cryptoml.tracking.store.errors import WrongServerError, is_missing, not_mlflow_error, translate_store_errors
+from cryptoml.tracking.store.lost_responses import send_once
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -97,7 +97,7 @@ def deliver(
             _clear(entry)
             return _delivered(made.info.run_id, record, "DELETED", False, mark)
         status = status_of(entry, record)
-        with store_in_words(store.uri, f"deliver {record.run_name}"):
+        with translate_store_errors(store.uri, f"deliver {record.run_name}"):
             found = Replay(entry, store, record, on_event).write(made, status, settled=settled)
         if status != "RUNNING":
             _close_duplicates(store, made, found, record, on_event)
@@ -168,7 +168,7 @@ def status_of(entry: JournalEntry, record: RunRecord) -> str:
     """The status that the run has in the store: its end's, RUNNING, or what its process left it as."""
     if record.status:
         return record.status
-    if not is_gone(record.process, silent_s=entry.silent_s()):
+    if not has_exited(record.process, idle_s=entry.idle_s()):
         return "RUNNING"
     return "KILLED" if record.stop_signal is not None else "FAILED"
 
@@ -178,7 +178,7 @@ def _find(store: Store, record: RunRecord, here: Delivery | None) -> Run | None:
     from mlflow.exceptions import MlflowException
 
     if here and here.run_id:
-        with store_in_words(store.uri, f"look for {record.run_name}"):
+        with translate_store_errors(store.uri, f"look for {record.run_name}"):
             try:
                 run = store.client.get_run(here.run_id)
             except MlflowException as error:
@@ -186,10 +186,10 @@ def _find(store: Store, record: RunRecord, here: Delivery | None) -> Run | None:
                     raise
             else:
                 if run.info.run_id != here.run_id:
-                    raise foreign_answer(store.uri, f"look for {record.run_name}")
+                    raise not_mlflow_error(store.uri, f"look for {record.run_name}")
                 return run
     experiment = store.experiment_id(record.experiment)
-    with store_in_words(store.uri, f"look for {record.run_name}"):
+    with translate_store_errors(store.uri, f"look for {record.run_name}"):
         return _first(runs_of_key(store, experiment, record.run_key))
 
 
@@ -203,9 +203,9 @@ def _create(store: Store, record: RunRecord) -> Run:
     for ours, theirs in (("author", "mlflow.user"), ("git_commit", "mlflow.source.git.commit")):
         if record.tags.get(ours):
             tags[theirs] = record.tags[ours][: limits.TAG_LENGTH]
-    with store_in_words(store.uri, f"create {record.run_name}"):
+    with translate_store_errors(store.uri, f"create {record.run_name}"):
         name = _free_name(store, record, experiment)
-        return once(
+        return send_once(
             store,
             lambda: store.client.create_run(experiment, start_time=record.start_time_ms, tags=tags, run_name=name),
             lambda: _first(runs_of_key(store, experiment, record.run_key)),

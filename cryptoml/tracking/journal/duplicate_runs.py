@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cryptoml.errors import ConfigError
-from cryptoml.tracking.store.errors import foreign_answer, store_in_words
+from cryptoml.tracking.store.errors import not_mlflow_error, translate_store_errors
 from cryptoml.tracking.store.response_limits import all_pages
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def runs_of_key(store: Store, experiment_id: str, run_key: str) -> list[Run]:
     ):
         found += page
     if not all(run.info.run_id for run in found):
-        raise foreign_answer(store.uri, "search runs")
-    return sorted((run for run in found if DUPLICATE_TAG not in run.data.tags), key=keeping_order)
+        raise not_mlflow_error(store.uri, "search runs")
+    return sorted((run for run in found if DUPLICATE_TAG not in run.data.tags), key=keep_priority)
 
 
 def close_duplicates(store: Store, duplicates: Sequence[Run], *, kept_id: str) -> int:
@@ -46,7 +46,7 @@ def close_duplicates(store: Store, duplicates: Sequence[Run], *, kept_id: str) -
     """
     for run in duplicates:
         run_id = run.info.run_id
-        with suppress(ConfigError), store_in_words(store.uri, f"close the duplicate run {run_id}"):
+        with suppress(ConfigError), translate_store_errors(store.uri, f"close the duplicate run {run_id}"):
             store.client.set_tag(run_id, DUPLICATE_TAG, kept_id)
             if run.info.status == "RUNNING":
                 store.client.set_terminated(run_id, "KILLED")
@@ -54,7 +54,7 @@ def close_duplicates(store: Store, duplicates: Sequence[Run], *, kept_id: str) -
     return len(duplicates)
 
 
-def keeping_order(run: Run) -> tuple[bool, bool, bool, int, int, str]:
+def keep_priority(run: Run) -> tuple[bool, bool, bool, int, int, str]:
     """The sort key of runs with one run key: the run to keep is the first, marked duplicates are last."""
     size = len(run.data.params) + len(run.data.metrics)
     return (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptoml.system.files import temporary_files, translate_os_errors, write_atomically
-from cryptoml.tracking.journal.process import is_gone
+from cryptoml.tracking.journal.process import has_exited
 from cryptoml.tracking.journal.records import (
     MetricPoint,
     RunRecord,
@@ -104,7 +104,7 @@ class JournalEntry:
         found = self.delivery()
         return found is not None and found.run_id is not None and found.size >= self.path.stat().st_size
 
-    def silent_s(self) -> float:
+    def idle_s(self) -> float:
         """Seconds since the journal last grew."""
         return max(0.0, time.time() - self.path.stat().st_mtime)
 
@@ -115,11 +115,11 @@ class JournalEntry:
     def is_orphaned(self) -> bool:
         """Whether the run's process is gone, so that nobody else will deliver it."""
         record, _ = self.read()
-        return record is not None and is_gone(record.process, silent_s=self.silent_s())
+        return record is not None and has_exited(record.process, idle_s=self.idle_s())
 
     def is_ready(self) -> bool:
         """Whether the run has ended, or will never end because its process is gone."""
         record, _ = self.read()
         if record is None:
             return False
-        return record.status is not None or is_gone(record.process, silent_s=self.silent_s())
+        return record.status is not None or has_exited(record.process, idle_s=self.idle_s())

@@ -19,7 +19,7 @@ from typing import Any
 from cryptoml.system.files import replacing, sync_folder, translate_os_errors
 from cryptoml.tracking import run_names
 from cryptoml.tracking.journal.entries import JournalEntry
-from cryptoml.tracking.journal.process import this_process
+from cryptoml.tracking.journal.process import current_process
 from cryptoml.tracking.journal.records import SCHEMA, Status, encode, number_to_json
 
 _CHUNK = 1 << 20
@@ -57,7 +57,7 @@ class Journal:
             "run_name": run_name,
             "tags": {name: str(value) for name, value in (tags or {}).items()},
             "time_ms": _now_ms() if start_time_ms is None else start_time_ms,
-            "process": this_process().to_dict(),
+            "process": current_process().to_dict(),
         }
         run._append(start, durable=True)
         with translate_os_errors(entry.path):
@@ -75,7 +75,7 @@ class Journal:
 
     def mark_stopped(self, pid: int, signal_number: int) -> None:
         """Note in the open runs of a process of this host that a signal ended it: they count as KILLED, not FAILED."""
-        host = this_process().host
+        host = current_process().host
         for entry in self.entries():
             record = None if entry.is_delivered() else entry.read()[0]
             if record and record.status is None and (record.process.pid, record.process.host) == (pid, host):

@@ -9,11 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-SILENCE_S = 24 * 3600.0
+IDLE_LIMIT_S = 24 * 3600.0
 
 
 @dataclass(frozen=True)
-class ProcessMark:
+class ProcessIdentity:
     """What tells one process from every other: `started` tells a reused pid, `space` a container's own pids."""
 
     host: str
@@ -27,9 +27,9 @@ class ProcessMark:
         return asdict(self)
 
 
-def read_mark(document: dict[str, Any]) -> ProcessMark:
+def read_identity(document: dict[str, Any]) -> ProcessIdentity:
     """The mark that `to_dict` wrote; what is missing reads as unknown."""
-    return ProcessMark(
+    return ProcessIdentity(
         host=str(document.get("host", "")),
         boot=str(document.get("boot", "")),
         space=str(document.get("space", "")),
@@ -38,14 +38,14 @@ def read_mark(document: dict[str, Any]) -> ProcessMark:
     )
 
 
-def this_process() -> ProcessMark:
+def current_process() -> ProcessIdentity:
     """The mark of the process that asks."""
     host, boot, space = _machine()
-    return ProcessMark(host, boot, space, os.getpid(), _started(os.getpid()) or "")
+    return ProcessIdentity(host, boot, space, os.getpid(), _started(os.getpid()) or "")
 
 
-def is_gone(mark: ProcessMark, *, silent_s: float) -> bool:
-    """Whether the process is certainly over; `silent_s` is how long its journal has not grown.
+def has_exited(mark: ProcessIdentity, *, idle_s: float) -> bool:
+    """Whether the process is certainly over; `idle_s` is how long its journal has not grown.
 
     Same host, same boot, same pid numbering: the process table answers. Same machine after a reboot: gone.
     Same host name in another container, whose pids cannot be seen: gone after a day of silence.
@@ -58,7 +58,7 @@ def is_gone(mark: ProcessMark, *, silent_s: float) -> bool:
     machine_is_known = not host.endswith("/")
     if mark.boot != boot and machine_is_known:
         return True
-    return silent_s > SILENCE_S
+    return idle_s > IDLE_LIMIT_S
 
 
 @lru_cache(maxsize=1)

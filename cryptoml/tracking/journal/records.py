@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cryptoml.tracking.journal.process import ProcessMark, read_mark
+from cryptoml.tracking.journal.process import ProcessIdentity, read_identity
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 SCHEMA = 1
@@ -55,7 +55,7 @@ class RunRecord:
     experiment: str
     run_name: str
     start_time_ms: int
-    process: ProcessMark
+    process: ProcessIdentity
     params: Mapping[str, str]
     metrics: tuple[MetricPoint, ...]
     tags: Mapping[str, str]
@@ -125,7 +125,7 @@ def fold(records: Iterable[Mapping[str, Any]], damaged_lines: int = 0) -> RunRec
         experiment=start["experiment"],
         run_name=start["run_name"],
         start_time_ms=start["time_ms"],
-        process=read_mark(start["process"]),
+        process=read_identity(start["process"]),
         params=total.params,
         metrics=tuple(total.metrics),
         tags={**start["tags"], **total.tags},

@@ -19,7 +19,7 @@ from cryptoml.tracking.journal.records import MetricPoint, RunRecord, StagedArti
 from cryptoml.tracking.store import limits
 from cryptoml.tracking.store.errors import masked
 from cryptoml.tracking.store.limits import Batch
-from cryptoml.tracking.store.unclear_answers import once, repeat
+from cryptoml.tracking.store.lost_responses import send_once, send_until_clear
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -55,7 +55,7 @@ class Replay:
         if ended_ms is None:
             ended_ms = int(self.entry.path.stat().st_mtime * 1000)
         if status != "RUNNING" and (run.info.status, run.info.end_time) != (status, ended_ms):
-            repeat(self.store, lambda: self.store.client.set_terminated(run.info.run_id, status, ended_ms))
+            send_until_clear(self.store, lambda: self.store.client.set_terminated(run.info.run_id, status, ended_ms))
         if not self.store.is_remote:
             return ()
         runs = runs_of_key(self.store, run.info.experiment_id, self.record.run_key)
@@ -113,7 +113,7 @@ class Replay:
         from mlflow.exceptions import MlflowException
 
         if not batch.metrics:
-            repeat(self.store, lambda: self._log(run_id, batch))
+            send_until_clear(self.store, lambda: self._log(run_id, batch))
             return []
         numbers = [point for point in batch.metrics if not math.isnan(point.value)]
         try:
@@ -153,7 +153,7 @@ class Replay:
             )
             return None if len(left) else True
 
-        once(self.store, lambda: self._log(run_id, left), all_there)
+        send_once(self.store, lambda: self._log(run_id, left), all_there)
 
     def _stored(self, run: Run, keys: set[str]) -> set[tuple[Any, ...]]:
         return {

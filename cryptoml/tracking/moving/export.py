@@ -10,7 +10,7 @@ from cryptoml.system.files import translate_os_errors, write_atomically
 from cryptoml.tracking.journal.artifact_delivery import file_sha256
 from cryptoml.tracking.journal.duplicate_runs import RUN_KEY_TAG
 from cryptoml.tracking.journal.entries import JournalEntry
-from cryptoml.tracking.journal.process import this_process
+from cryptoml.tracking.journal.process import current_process
 from cryptoml.tracking.journal.records import SCHEMA, encode, number_to_json
 from cryptoml.tracking.moving.source import Source, SourceFile
 
@@ -98,7 +98,7 @@ def _records(source: Source, copy: RunCopy, points: Sequence[tuple[str, float, i
         "run_name": copy.name,
         "tags": _tags(source, copy),
         "time_ms": run.info.start_time or last_activity_ms(run, points),
-        "process": this_process().to_dict(),
+        "process": current_process().to_dict(),
     }
     yield {"kind": "params", "params": dict(run.data.params)}
     for first in range(0, len(points), METRICS_PER_LINE):

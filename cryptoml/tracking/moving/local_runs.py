@@ -21,8 +21,8 @@ def local_store_with_runs(settings: Settings) -> int | None:
     None when that file is the store in use, does not exist or cannot be read. Only the project's experiment counts.
     What was moved is known from the notes of `cryptoml sync --from` in this project, not from the store itself.
     """
-    from cryptoml.tracking.moving.arrivals import arrived_runs
     from cryptoml.tracking.moving.run_mover import notes_path
+    from cryptoml.tracking.moving.target_runs import arrived_runs
 
     path = settings.project_dir / "mlflow.db"
     uri = settings.mlflow_uri()

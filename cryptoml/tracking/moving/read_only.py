@@ -15,7 +15,7 @@ from cryptoml.system.hosts import normalize_address
 from cryptoml.tracking.moving.source import Source
 from cryptoml.tracking.store import sqlite_store
 from cryptoml.tracking.store.artifacts.access import ARTIFACTS_FOLDER
-from cryptoml.tracking.store.credentials import CREDENTIALS, User, as_user, put
+from cryptoml.tracking.store.credentials import CREDENTIALS, User, as_user, set_variables
 from cryptoml.tracking.store.errors import masked
 from cryptoml.tracking.store.server_probe import check_address
 from cryptoml.tracking.store.sqlite_file import PREFIX, database_path
@@ -80,7 +80,7 @@ def open_source(address: str, *, work_dir: Path, timeout_s: float, user: User | 
         yield Source(address, store, database=None, user=user)
     finally:
         store.close()
-        put(before)
+        set_variables(before)
 
 
 def open_copy(path: Path, copy: Path, timeout_s: float) -> Store:

@@ -13,12 +13,12 @@ from cryptoml.settings import Settings
 from cryptoml.tracking.journal.deliver import deliver
 from cryptoml.tracking.journal.duplicate_runs import RUN_KEY_TAG
 from cryptoml.tracking.journal.entries import Delivery, JournalEntry
-from cryptoml.tracking.journal.process import SILENCE_S
+from cryptoml.tracking.journal.process import IDLE_LIMIT_S
 from cryptoml.tracking.moving import export
-from cryptoml.tracking.moving.arrivals import Arrival, MoveNotes, arrivals
 from cryptoml.tracking.moving.results import MovedRun
-from cryptoml.tracking.store.errors import masked, store_in_words
-from cryptoml.tracking.tracker import journal_of
+from cryptoml.tracking.moving.target_runs import MoveNotes, TargetRun, target_runs
+from cryptoml.tracking.store.errors import masked, translate_store_errors
+from cryptoml.tracking.tracker import project_journal
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -46,12 +46,12 @@ class RunMover:
         self.skipped: list[str] = []
         self.without_artifacts: list[str] = []
         self.error: CryptomlError | None = None
-        self._journal = journal_of(settings)
+        self._journal = project_journal(settings)
         self._source = source
         self._target = target
         self._folder = work_dir / "runs"
         self._on_event = on_event
-        self._arrivals: dict[str, dict[str, Arrival]] = {}
+        self._target_runs: dict[str, dict[str, TargetRun]] = {}
         self._keys: set[str] = set()
 
     def copy(
@@ -60,7 +60,9 @@ class RunMover:
         """Copy each run, given with its experiment's name, and yield it; `with_model` are ids of versions' runs."""
         for experiment, run in _parents_first(runs):
             try:
-                done = self._one(experiment, run, has_model=run.info.run_id in with_model, dry=dry_run, now_ms=now_ms)
+                done = self._copy_run(
+                    experiment, run, has_model=run.info.run_id in with_model, dry=dry_run, now_ms=now_ms
+                )
             except (UnavailableError, AccessError) as error:
                 self.error = error
                 return
@@ -74,67 +76,67 @@ class RunMover:
             if done is not None:
                 yield done
 
-    def _one(self, experiment: str, run: Run, *, has_model: bool, dry: bool, now_ms: int) -> MovedRun | None:
+    def _copy_run(self, experiment: str, run: Run, *, has_model: bool, dry: bool, now_ms: int) -> MovedRun | None:
         old = run.info.run_id
-        key, arrival = self._identify(experiment, run)
+        key, existing = self._identify(experiment, run)
         if self._is_running(run, now_ms):
             return None
-        finished = arrival is not None and arrival.ended and old not in self.notes.in_progress
-        complete = arrival is not None and (arrival.deleted or (finished and not arrival.without_artifacts))
+        finished = existing is not None and existing.ended and old not in self.notes.in_progress
+        complete = existing is not None and (existing.deleted or (finished and not existing.without_artifacts))
         files = () if complete else self._files(run, has_model=has_model)
         if files is None:
-            self._tell_lost(run)
-        if arrival is not None and (complete or (finished and files is None)):
-            self.mapping[old] = arrival.run_id
+            self._warn_lost_artifacts(run)
+        if existing is not None and (complete or (finished and files is None)):
+            self.mapping[old] = existing.run_id
             self.there += 1
             if not dry:
-                self._inputs(run, arrival.run_id, has_inputs=arrival.has_inputs or arrival.deleted)
+                self._inputs(run, existing.run_id, has_inputs=existing.has_inputs or existing.deleted)
                 self.notes.finish(old)
             return None
         copy = export.RunCopy(run, key, experiment, self._parent(run), files)
         if dry:
-            self.mapping[old] = arrival.run_id if arrival else ""
+            self.mapping[old] = existing.run_id if existing else ""
             points = len(self._source.metric_points(run))
             amount = export.Exported(points, len(files or ()), sum(file.size for file in files or ()))
             return _moved(copy, "", copy.name, amount)
         try:
-            return self._deliver(copy, arrival)
+            return self._deliver(copy, existing)
         finally:
             # One run at a time lies on the disk.
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _deliver(self, copy: export.RunCopy, arrival: Arrival | None) -> MovedRun:
+    def _deliver(self, copy: export.RunCopy, existing: TargetRun | None) -> MovedRun:
         old = copy.run.info.run_id
         entry = JournalEntry(self._folder / f"{old}.jsonl")
         amount = export.export(self._source, copy, entry)
-        if arrival is not None:
-            entry.mark(Delivery(self._target.address, arrival.run_id, run_name=arrival.name))
+        if existing is not None:
+            entry.mark(Delivery(self._target.address, existing.run_id, run_name=existing.name))
         self.notes.begin(old)
         done = deliver(entry, self._target, on_event=self._on_event)
-        self._complete(copy, done.run_id, done.run_name, arrival)
+        self._complete(copy, done.run_id, done.run_name, existing)
         self.mapping[old] = done.run_id
         self.notes.finish(old)
         return _moved(copy, done.run_id, done.run_name, amount)
 
-    def _identify(self, experiment: str, run: Run) -> tuple[str, Arrival | None]:
+    def _identify(self, experiment: str, run: Run) -> tuple[str, TargetRun | None]:
         """The run's key, and the run of the target that has it."""
-        if experiment not in self._arrivals:
-            found = arrivals(self._target, experiment)
-            self._arrivals[experiment] = {one.key: one for one in reversed(found) if one.key}
+        if experiment not in self._target_runs:
+            found = target_runs(self._target, experiment)
+            self._target_runs[experiment] = {one.key: one for one in reversed(found) if one.key}
             if run.info.run_id in {one.run_id for one in found}:
                 raise UsageError(
                     f"{masked(self._source.address)}: this is the store in use; there is nothing to copy.",
                     hint="set MLFLOW_TRACKING_URI to the new store, or name the old one with --from",
                 )
         key = run.data.tags.get(RUN_KEY_TAG, run.info.run_id)
-        arrival = self._arrivals[experiment].get(key)
-        other = arrival is not None and arrival.origin not in ("", export.origin(self._source, run))
-        if key in self._keys or (other and not _same_run(arrival, self._source, run)):
+        existing = self._target_runs[experiment].get(key)
+        other = existing is not None and existing.origin not in ("", export.origin(self._source, run))
+        if key in self._keys or (other and not _same_run(existing, self._source, run)):
             # Another run has this key: a copy made by other means.
             key = run.info.run_id
-            arrival = self._arrivals[experiment].get(key)
+            existing = self._target_runs[experiment].get(key)
         self._keys.add(key)
-        return key, arrival
+        return key, existing
 
     def _is_running(self, run: Run, now_ms: int) -> bool:
         """Whether the run may still be written to; it is then left out."""
@@ -146,8 +148,8 @@ class RunMover:
         if known and not known[0].is_ready():
             self.skipped.append(f"{run.info.run_name} is still running; {again}")
             return True
-        silent_s = (now_ms - export.last_activity_ms(run, self._source.metric_points(run))) / 1000
-        if not known and silent_s < SILENCE_S:
+        idle_s = (now_ms - export.last_activity_ms(run, self._source.metric_points(run))) / 1000
+        if not known and idle_s < IDLE_LIMIT_S:
             self.skipped.append(f"{run.info.run_name} has no end and was active in the last 24 hours; {again}")
             return True
         return False
@@ -161,7 +163,7 @@ class RunMover:
         already_lost = export.WITHOUT_ARTIFACTS_TAG in tags
         return None if not files and (expected or already_lost) else files
 
-    def _tell_lost(self, run: Run) -> None:
+    def _warn_lost_artifacts(self, run: Run) -> None:
         self.without_artifacts.append(run.info.run_name or run.info.run_id)
         self._on_event(
             events.Warned(
@@ -172,14 +174,14 @@ class RunMover:
     def _parent(self, run: Run) -> str | None:
         return self.mapping.get(run.data.tags.get(export.PARENT_TAG, ""))
 
-    def _complete(self, copy: export.RunCopy, run_id: str, name: str, arrival: Arrival | None) -> None:
+    def _complete(self, copy: export.RunCopy, run_id: str, name: str, existing: TargetRun | None) -> None:
         """What a journal does not hold: data set inputs, and tags that depend on the target."""
-        self._inputs(copy.run, run_id, has_inputs=arrival is not None and arrival.has_inputs)
-        with store_in_words(self._target.uri, f"deliver {copy.name}"):
+        self._inputs(copy.run, run_id, has_inputs=existing is not None and existing.has_inputs)
+        with translate_store_errors(self._target.uri, f"deliver {copy.name}"):
             if name != copy.name:
                 self._target.client.set_tag(run_id, export.MOVED_NAME_TAG, copy.name)
                 self._on_event(events.Info(f"{copy.name} is called {name} here: another run has its name."))
-            if arrival is not None and arrival.without_artifacts and copy.files is not None:
+            if existing is not None and existing.without_artifacts and copy.files is not None:
                 self._target.client.delete_tag(run_id, export.WITHOUT_ARTIFACTS_TAG)
 
     def _inputs(self, run: Run, run_id: str, *, has_inputs: bool) -> None:
@@ -188,7 +190,7 @@ class RunMover:
         datasets = list(run.inputs.dataset_inputs) if run.inputs else []
         if not datasets or has_inputs:
             return
-        with store_in_words(self._target.uri, f"deliver the inputs of {run.info.run_name}"):
+        with translate_store_errors(self._target.uri, f"deliver the inputs of {run.info.run_name}"):
             try:
                 self._target.client.log_inputs(run_id, datasets)
             except MlflowException as error:
@@ -202,9 +204,9 @@ def notes_path(settings: Settings) -> Path:
     return settings.project_dir / ".cryptoml" / "moving" / "notes.json"
 
 
-def _same_run(arrival: Arrival | None, source: Source, run: Run) -> bool:
+def _same_run(existing: TargetRun | None, source: Source, run: Run) -> bool:
     """Whether the origins name one run; the same store may have been addressed in two ways."""
-    ids = [text.rpartition("/")[2] for text in (arrival.origin if arrival else "", export.origin(source, run))]
+    ids = [text.rpartition("/")[2] for text in (existing.origin if existing else "", export.origin(source, run))]
     return ids[0] == ids[1]
 
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from cryptoml.errors import DataError, UnavailableError
 from cryptoml.tracking.store.credentials import User, as_user, environment
-from cryptoml.tracking.store.errors import is_missing, masked, store_in_words
+from cryptoml.tracking.store.errors import is_missing, masked, translate_store_errors
 from cryptoml.tracking.store.response_limits import all_pages
 from cryptoml.tracking.store.store import UPLOAD_TIMEOUT_S, Store
 
@@ -49,7 +49,7 @@ class Source:
     @contextmanager
     def reading(self, doing: str) -> Iterator[Store]:
         """The store, for requests made within the block; `doing` completes "could not ..." in what is raised."""
-        with as_user(self._user), store_in_words(self.address, doing):
+        with as_user(self._user), translate_store_errors(self.address, doing):
             yield self._store
 
     def experiments(self) -> tuple[Experiment, ...]:

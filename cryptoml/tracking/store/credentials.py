@@ -34,21 +34,21 @@ def as_user(user: User | None) -> Iterator[None]:
 @contextmanager
 def environment(wanted: Mapping[str, str | None]) -> Iterator[None]:
     """Set variables for the block, None removes one; afterwards all are as before."""
-    before = replace(wanted)
+    before = swap_variables(wanted)
     try:
         yield
     finally:
-        put(before)
+        set_variables(before)
 
 
-def replace(values: Mapping[str, str | None]) -> dict[str, str | None]:
+def swap_variables(values: Mapping[str, str | None]) -> dict[str, str | None]:
     """Set variables as `put` does; returns what they were."""
     before = {name: os.environ.get(name) for name in values}
-    put(values)
+    set_variables(values)
     return before
 
 
-def put(values: Mapping[str, str | None]) -> None:
+def set_variables(values: Mapping[str, str | None]) -> None:
     """Set variables; None removes one."""
     for name, text in values.items():
         if text is None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
 from cryptoml.tracking.store import server_probe
-from cryptoml.tracking.store.errors import masked, store_in_words
+from cryptoml.tracking.store.errors import masked, translate_store_errors
 from cryptoml.tracking.store.quiet import import_mlflow
 from cryptoml.tracking.store.sqlite_store import known_revisions
 
@@ -40,12 +40,12 @@ def prepare(uri: str, *, timeout_s: float, artifacts_root: str | None) -> str:
     """
     url = _url(uri)
     family = url.get_backend_name()
-    _need_driver(url, family)
+    _check_driver(url, family)
     server_probe.probe_tcp(uri, timeout_s=timeout_s, default_port=PORTS[family])
     text = url.render_as_string(hide_password=False)
-    with _in_words(text), store_in_words(text, "open the database"):
+    with _translate_errors(text), translate_store_errors(text, "open the database"):
         try:
-            server_probe.within(
+            server_probe.run_with_timeout(
                 max(timeout_s, LOCK_WAIT_S), lambda: _check_schema(url, text, timeout_s, artifacts_root)
             )
         except TimeoutError:
@@ -90,7 +90,7 @@ def _has_driver(url: URL) -> bool:
     return True
 
 
-def _need_driver(url: URL, family: str) -> None:
+def _check_driver(url: URL, family: str) -> None:
     from sqlalchemy.exc import NoSuchModuleError
 
     try:
@@ -122,7 +122,7 @@ def _check_schema(url: URL, text: str, timeout_s: float, artifacts_root: str | N
         engine.dispose()
 
 
-def _look(connection: Connection) -> tuple[set[str], set[str]]:
+def _inspect(connection: Connection) -> tuple[set[str], set[str]]:
     """The names of all tables, and the revisions of the schema."""
     import sqlalchemy
 
@@ -137,13 +137,13 @@ def _look(connection: Connection) -> tuple[set[str], set[str]]:
 
 
 def _has_current_schema(connection: Connection) -> bool:
-    tables, revisions = _look(connection)
+    tables, revisions = _inspect(connection)
     return "experiments" in tables and revisions == {known_revisions()[0]}
 
 
 def _is_ready(connection: Connection, uri: str) -> bool:
     """Whether MLflow's tables are there and current; False for an empty database. Raises for all other states."""
-    tables, revisions = _look(connection)
+    tables, revisions = _inspect(connection)
     if not tables - {"alembic_version"} and not revisions:
         return False
     head, known = known_revisions()
@@ -200,17 +200,17 @@ def _create(uri: str, artifacts_root: str | None) -> None:
 
 
 @contextmanager
-def _in_words(uri: str) -> Iterator[None]:
+def _translate_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except CryptomlError as error:
-        raise _sharper(error, uri) from error.__cause__
+        raise _specific_error(error, uri) from error.__cause__
 
 
-def _sharper(error: CryptomlError, uri: str) -> CryptomlError:
+def _specific_error(error: CryptomlError, uri: str) -> CryptomlError:
     """The error with the cause that the database server's own words give away."""
-    said: Any = error.__cause__
-    text = " ".join(str(said or "").split())
+    cause: Any = error.__cause__
+    text = " ".join(str(cause or "").split())
     where = masked(uri)
     name = urlsplit(uri).path.strip("/")
     if re.search(

@@ -13,8 +13,8 @@ from cryptoml.errors import AccessError, ConfigError, CryptomlError, Unavailable
 from cryptoml.system.files import os_error
 from cryptoml.tracking.store.bucket_errors import foreign_errors, translated
 
-TOKEN_MEND = "check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (for DagsHub: DAGSHUB_TOKEN)"
-URI_MEND = "check MLFLOW_TRACKING_URI; DagsHub's ends in .mlflow: https://dagshub.com/<owner>/<repository>.mlflow"
+TOKEN_HINT = "check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (for DagsHub: DAGSHUB_TOKEN)"
+URI_HINT = "check MLFLOW_TRACKING_URI; DagsHub's ends in .mlflow: https://dagshub.com/<owner>/<repository>.mlflow"
 
 
 # Where exceptions about an answer's shape come from.
@@ -46,7 +46,7 @@ def masked(uri: str) -> str:
 
 
 @contextmanager
-def store_in_words(uri: str, doing: str) -> Iterator[None]:
+def translate_store_errors(uri: str, doing: str) -> Iterator[None]:
     """Run mlflow calls; `doing` completes "could not ..." in what is raised."""
     from google.protobuf.json_format import ParseError
     from mlflow.exceptions import MlflowException
@@ -59,7 +59,7 @@ def store_in_words(uri: str, doing: str) -> Iterator[None]:
     except CryptomlError:
         raise
     except ParseError as error:
-        raise foreign_answer(uri, doing) from error
+        raise not_mlflow_error(uri, doing) from error
     except JSONDecodeError as error:
         raise _not_json(error.doc, uri, doing) from error
     except MlflowException as error:
@@ -82,8 +82,8 @@ def store_in_words(uri: str, doing: str) -> Iterator[None]:
         raise _not_json(str(getattr(error, "doc", "")), uri, doing) from error
 
 
-def answer_errors() -> tuple[type[Exception], ...]:
-    """What a request can raise; `is_unclear` sorts them."""
+def response_errors() -> tuple[type[Exception], ...]:
+    """What a request can raise; `may_have_succeeded` sorts them."""
     from google.protobuf.json_format import ParseError
     from mlflow.exceptions import MlflowException
     from requests import RequestException
@@ -91,12 +91,12 @@ def answer_errors() -> tuple[type[Exception], ...]:
     return (MlflowException, RequestException, ParseError, WrongServerError, *_SHAPE_ERRORS)
 
 
-def foreign_answer(uri: str, doing: str) -> WrongServerError:
+def not_mlflow_error(uri: str, doing: str) -> WrongServerError:
     """The error for a success status whose body is not what an MLflow server sends."""
-    return WrongServerError(f"{masked(uri)}: could not {doing}: what answers there is no MLflow server.", hint=URI_MEND)
+    return WrongServerError(f"{masked(uri)}: could not {doing}: what answers there is no MLflow server.", hint=URI_HINT)
 
 
-def is_unclear(error: BaseException) -> bool:
+def may_have_succeeded(error: BaseException) -> bool:
     """Whether a failed request may have been carried out: a lost, late, damaged or foreign answer, or a 5xx."""
     from google.protobuf.json_format import ParseError
     from mlflow.exceptions import MlflowException
@@ -118,7 +118,7 @@ def http_error(status: int, text: str, uri: str, doing: str) -> CryptomlError:
     where = masked(uri)
     if status == 401:
         return AccessError(
-            f"{where}: could not {doing}: the server does not know these credentials (401).", hint=TOKEN_MEND
+            f"{where}: could not {doing}: the server does not know these credentials (401).", hint=TOKEN_HINT
         )
     if status == 403 and "host header" in text.lower():
         return ConfigError(
@@ -133,10 +133,10 @@ def http_error(status: int, text: str, uri: str, doing: str) -> CryptomlError:
     if status == 404 and "unsupported endpoint" in text:
         return ConfigError(f"{where}: could not {doing}: this server lacks that function.")
     if status == 404:
-        return ConfigError(f"{where}: could not {doing}: there is no MLflow server there (404).", hint=URI_MEND)
+        return ConfigError(f"{where}: could not {doing}: there is no MLflow server there (404).", hint=URI_HINT)
     if 300 <= status < 400:
         return WrongServerError(
-            f"{where}: could not {doing}: the server is somewhere else (it redirects).", hint=URI_MEND
+            f"{where}: could not {doing}: the server is somewhere else (it redirects).", hint=URI_HINT
         )
     if status in (413, 507):
         return UnavailableError(
@@ -184,7 +184,7 @@ def _mlflow_error(error: Any, uri: str, doing: str) -> CryptomlError:
 def _not_json(body: str, uri: str, doing: str) -> CryptomlError:
     """The error for a body that cannot be parsed: half of a JSON document, or a page of something else."""
     if not body.lstrip().startswith("{"):
-        return foreign_answer(uri, doing)
+        return not_mlflow_error(uri, doing)
     return UnavailableError(f"{masked(uri)}: could not {doing}: {_DAMAGED}.", hint="try again later: cryptoml sync")
 
 

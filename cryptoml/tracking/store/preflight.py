@@ -35,7 +35,7 @@ class Server:
 
     def ask(self, function: str, values: dict[str, str], *, doing: str, write: bool = False) -> tuple[int, str]:
         """One request; status and body. Raises UnavailableError or ConfigError when there is no answer."""
-        return server_probe.ask_mlflow(
+        return server_probe.request_mlflow(
             self.uri,
             function,
             values,
@@ -58,7 +58,7 @@ def deleted_experiment(uri: str, name: str) -> ConfigError:
 
 
 @dataclass(frozen=True)
-class Place:
+class ArtifactLocation:
     """Where an experiment keeps its artifacts. identifier: its id if this check created it on a server, else None."""
 
     experiment: str
@@ -74,12 +74,12 @@ def check_training_store(
     timeout_s: float,
     credentials: tuple[str, str] | None = None,
     artifacts_root: str | None = None,
-) -> Place:
+) -> ArtifactLocation:
     """Raise when runs of `experiment` could not be written to the file or the server at `uri`.
 
     ConfigError for a deleted experiment, AccessError for credentials that may not write, UnavailableError when the
     store does not answer. A missing experiment is created on a server, which proves the right to write. Returns where
-    artifacts go, which `check_place` checks.
+    artifacts go, which `check_artifact_location` checks.
     """
     if uri.startswith("sqlite:"):
         return _check_file(sqlite_file.database_path(uri), uri, experiment, artifacts_root)
@@ -90,10 +90,12 @@ def check_training_store(
     identifier = _try_writing(server, experiment, found)
     if identifier is not None:
         found = _find(server, experiment)
-    return Place(experiment, found.location if found else "", artifacts_root, identifier)
+    return ArtifactLocation(experiment, found.location if found else "", artifacts_root, identifier)
 
 
-def check_place(uri: str, place: Place, *, timeout_s: float, credentials: tuple[str, str] | None = None) -> None:
+def check_artifact_location(
+    uri: str, place: ArtifactLocation, *, timeout_s: float, credentials: tuple[str, str] | None = None
+) -> None:
     """Raise what `check_location` raises; an experiment that was created just now is then removed, its name is free."""
     if not place.location:
         return
@@ -111,16 +113,16 @@ def check_place(uri: str, place: Place, *, timeout_s: float, credentials: tuple[
         raise
 
 
-def _check_file(path: Path, uri: str, experiment: str, artifacts_root: str | None) -> Place:
+def _check_file(path: Path, uri: str, experiment: str, artifacts_root: str | None) -> ArtifactLocation:
     sqlite_store.check_existing(path, lock_wait_s=SQLITE_WAIT_S)
     found = sqlite_store.read_experiment(path, experiment, lock_wait_s=SQLITE_WAIT_S)
     root = artifacts_root or default_root(path)
     if found is None:
-        return Place(experiment, new_location(root, experiment, store_uri=uri), root)
+        return ArtifactLocation(experiment, new_location(root, experiment, store_uri=uri), root)
     _, stage, location = found
     if stage == "deleted":
         raise deleted_experiment(uri, experiment)
-    return Place(experiment, read_roots(path, lock_wait_s=SQLITE_WAIT_S).current(location), root)
+    return ArtifactLocation(experiment, read_roots(path, lock_wait_s=SQLITE_WAIT_S).current(location), root)
 
 
 def check_write_access(
@@ -162,7 +164,7 @@ def _find(server: Server, name: str) -> _Experiment | None:
     """The experiment, or None when there is none."""
     doing = f"look up the experiment {name}"
     status, text = server.ask("experiments/get-by-name", {"experiment_name": name}, doing=doing)
-    server_probe.judge(status, text, server.uri)
+    server_probe.check_response(status, text, server.uri)
     found = _document(text).get("experiment") if status == 200 else None
     if not isinstance(found, dict) or not found.get("experiment_id"):
         return None

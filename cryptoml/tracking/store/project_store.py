@@ -14,7 +14,7 @@ from cryptoml.errors import ConfigError, UnavailableError, UsageError
 from cryptoml.settings import Settings
 
 if TYPE_CHECKING:
-    from cryptoml.tracking.store.preflight import Place
+    from cryptoml.tracking.store.preflight import ArtifactLocation
     from cryptoml.tracking.store.store import Store
 
 # A server on this machine that starts, or computes beside a training, needs longer than the network does.
@@ -66,9 +66,9 @@ def open_project_store(
     this machine, where the server may be starting. A locked SQLite database is waited for up to `lock_wait_s`.
     """
     settings.check_connected()
-    _refuse_left_folder(settings)
+    _check_store_folder(settings)
     if not mode.creates:
-        _check_there(settings.mlflow_uri())
+        _check_exists(settings.mlflow_uri())
     store = _open_with_retries(settings, mode, retry_s, lock_wait_s, on_event)
     if mode.checks_rights:
         try:
@@ -113,7 +113,7 @@ def _open_with_retries(
     return retrying(
         open_store,
         uri,
-        timeout_s=question_timeout_s(settings),
+        timeout_s=request_timeout_s(settings),
         username=user,
         password=password,
         artifacts_root=_artifacts_root(settings),
@@ -124,7 +124,7 @@ def _open_with_retries(
     )
 
 
-def _check_there(uri: str) -> None:
+def _check_exists(uri: str) -> None:
     """Raise UsageError when the store is a SQLite file that is not there."""
     from cryptoml.tracking.store.sqlite_file import database_path
 
@@ -135,7 +135,7 @@ def _check_there(uri: str) -> None:
         )
 
 
-def _refuse_left_folder(settings: Settings) -> None:
+def _check_store_folder(settings: Settings) -> None:
     """Raise ConfigError where the folder of the store is gone and the project has a store: the project was moved."""
     from cryptoml.tracking.store.sqlite_file import database_path
 
@@ -156,16 +156,16 @@ def has_outdated_database(settings: Settings) -> bool:
     return uri.startswith("sqlite:") and is_outdated(database_path(uri))
 
 
-def check_project_store(settings: Settings, *, on_event: events.OnEvent = events.ignore) -> Place | None:
+def check_project_store(settings: Settings, *, on_event: events.OnEvent = events.ignore) -> ArtifactLocation | None:
     """Raise when runs of this training could not be written: experiment deleted, no right to write, no answer.
 
-    Returns the place of the artifacts, for `check_project_place`; None for a database, which is opened, and whose
+    Returns the place of the artifacts, for `check_project_location`; None for a database, which is opened, and whose
     driver, schema and place are checked here.
     """
     from cryptoml.tracking.store.preflight import check_training_store
 
     settings.check_connected()
-    _refuse_left_folder(settings)
+    _check_store_folder(settings)
     if is_database(settings):
         with open_project_store(settings, TRAIN, retry_s=0, on_event=on_event) as store:
             store.experiment_id(settings.experiment_name)
@@ -179,11 +179,11 @@ def check_project_store(settings: Settings, *, on_event: events.OnEvent = events
     )
 
 
-def check_project_place(settings: Settings, place: Place) -> None:
+def check_project_location(settings: Settings, place: ArtifactLocation) -> None:
     """Raise when artifacts could not be written to `place` from this machine: no proxying, driver or credentials."""
-    from cryptoml.tracking.store.preflight import check_place
+    from cryptoml.tracking.store.preflight import check_artifact_location
 
-    check_place(
+    check_artifact_location(
         settings.mlflow_uri(),
         place,
         timeout_s=settings.store_timeout_s,
@@ -211,12 +211,12 @@ def _check_write_access(settings: Settings) -> None:
         preflight.check_write_access(
             uri,
             settings.experiment_name,
-            timeout_s=question_timeout_s(settings),
+            timeout_s=request_timeout_s(settings),
             credentials=settings.mlflow_credentials(),
         )
 
 
-def question_timeout_s(settings: Settings) -> float:
+def request_timeout_s(settings: Settings) -> float:
     """How long one answer of the store in use is waited for."""
     loopback = _is_loopback(settings.mlflow_uri())
     return max(settings.store_timeout_s, LOOPBACK_TIMEOUT_S) if loopback else settings.store_timeout_s

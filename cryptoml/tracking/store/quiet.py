@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 # What these say at these levels is either news to nobody ("Updating database tables") or is raised as well.
-CHATTER = {
+NOISY_LOGGERS = {
     "mlflow.store.db.utils": logging.CRITICAL,
     "mlflow.pyfunc": logging.WARNING,
     "mlflow.tracking._tracking_service.client": logging.WARNING,
@@ -28,7 +28,7 @@ def import_mlflow() -> Any:
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     # Its bars would stand between our own lines.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    for name, level in CHATTER.items():
+    for name, level in NOISY_LOGGERS.items():
         logger = logging.getLogger(name)
         if logger.level == logging.NOTSET:
             logger.setLevel(level)
@@ -38,7 +38,7 @@ def import_mlflow() -> Any:
 
 
 @contextmanager
-def stages_in_silence() -> Iterator[None]:
+def ignore_stage_warnings() -> Iterator[None]:
     """Call the deprecated stage functions, which are kept beside the aliases on purpose, without the warning."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=STAGES_WARNING, category=FutureWarning)

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from cryptoml.errors import AccessError, ConfigError, UnavailableError
 from cryptoml.system import proxies
-from cryptoml.tracking.store.errors import URI_MEND, http_error, masked
+from cryptoml.tracking.store.errors import URI_HINT, http_error, masked
 
-DOING = "reach the tracking server"
+ACTION = "reach the tracking server"
 _BODY_LIMIT = 1024 * 1024
 SLICE_S = 0.2
 T = TypeVar("T")
@@ -28,7 +28,7 @@ def check_address(uri: str, *, with_credentials: bool) -> None:
     try:
         parts = urlsplit(uri)
     except ValueError:
-        raise ConfigError(f"{masked(uri)}: this is not an address.", hint=URI_MEND) from None
+        raise ConfigError(f"{masked(uri)}: this is not an address.", hint=URI_HINT) from None
     if "@" in parts.netloc:
         raise ConfigError(
             f"{masked(uri)}: the address holds a user name or password.",
@@ -39,7 +39,7 @@ def check_address(uri: str, *, with_credentials: bool) -> None:
     except ValueError:
         host = None
     if not host:
-        raise ConfigError(f"{uri}: this is not an address.", hint=URI_MEND)
+        raise ConfigError(f"{uri}: this is not an address.", hint=URI_HINT)
     if with_credentials and parts.scheme == "http" and not is_loopback(host):
         raise AccessError(
             f"{uri}: a token does not go over a plain http connection.", hint="use https:// in MLFLOW_TRACKING_URI"
@@ -56,17 +56,17 @@ def is_loopback(host: str) -> bool:
 
 def probe_http(uri: str, *, timeout_s: float, credentials: tuple[str, str] | None) -> None:
     """One small question to the MLflow server at `uri`; raises what is wrong, in words."""
-    status, text = ask_mlflow(
+    status, text = request_mlflow(
         uri,
         "experiments/get-by-name",
         {"experiment_name": "cryptoml-is-anybody-there"},
         timeout_s=timeout_s,
         credentials=credentials,
     )
-    judge(status, text, uri)
+    check_response(status, text, uri)
 
 
-def ask_mlflow(
+def request_mlflow(
     uri: str,
     function: str,
     values: Mapping[str, str],
@@ -74,7 +74,7 @@ def ask_mlflow(
     timeout_s: float,
     credentials: tuple[str, str] | None,
     write: bool = False,
-    doing: str = DOING,
+    doing: str = ACTION,
 ) -> tuple[int, str]:
     """One request to MLflow's REST API, sent once; gives the status and the body as text.
 
@@ -108,28 +108,28 @@ def ask_mlflow(
             return answer.status_code, answer.raw.read(_BODY_LIMIT, decode_content=True).decode(errors="replace")
 
     try:
-        return within(timeout_s + 1.0, ask)
+        return run_with_timeout(timeout_s + 1.0, ask)
     except TimeoutError:
-        raise _silent(uri, timeout_s, doing) from None
+        raise _timeout_error(uri, timeout_s, doing) from None
     except requests.exceptions.SSLError:
         raise ConfigError(
             f"{uri}: the server's certificate is not trusted.",
             hint="name your authority's file in MLFLOW_TRACKING_SERVER_CERT_PATH",
         ) from None
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
-        raise _silent(uri, timeout_s, doing) from None
+        raise _timeout_error(uri, timeout_s, doing) from None
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader):
-        raise ConfigError(f"{uri}: this address or its credentials cannot be sent.", hint=URI_MEND) from None
+        raise ConfigError(f"{uri}: this address or its credentials cannot be sent.", hint=URI_HINT) from None
     except requests.exceptions.RequestException as error:
         raise proxies.connection_error(uri, error, reason(error)) or UnavailableError(
             f"{uri}: could not {doing}: {reason(error)}.", hint="check the address and the network"
         ) from None
     except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
         # The body is read past requests: what breaks there is not one of its own exceptions.
-        raise _broken(uri, doing) from None
+        raise _damaged_error(uri, doing) from None
 
 
-def judge(status: int, text: str, uri: str) -> None:
+def check_response(status: int, text: str, uri: str) -> None:
     """Raise unless the answer to "get experiment by name" is one that an MLflow server gives."""
     try:
         document: Any = json.loads(text)
@@ -140,12 +140,12 @@ def judge(status: int, text: str, uri: str) -> None:
         return
     if status == 200 and document is None and not text.lstrip().startswith("<"):
         # A page of HTML means another kind of server; half a document, or bytes of no kind, a fault on the way.
-        raise _broken(uri, DOING)
+        raise _damaged_error(uri, ACTION)
     if status == 200:
-        raise ConfigError(f"{uri}: what answers there is no MLflow server.", hint=URI_MEND)
+        raise ConfigError(f"{uri}: what answers there is no MLflow server.", hint=URI_HINT)
     if status == 404 and spoken and document.get("error_code") == "RESOURCE_DOES_NOT_EXIST":
         return
-    raise proxies.status_error(uri, status) or http_error(status, text, uri, DOING)
+    raise proxies.status_error(uri, status) or http_error(status, text, uri, ACTION)
 
 
 def probe_tcp(uri: str, *, timeout_s: float, default_port: int) -> None:
@@ -153,9 +153,9 @@ def probe_tcp(uri: str, *, timeout_s: float, default_port: int) -> None:
     parts = urlsplit(uri)
     place = (parts.hostname or "localhost", parts.port or default_port)
     try:
-        within(timeout_s + 1.0, lambda: socket.create_connection(place, timeout=timeout_s).close())
+        run_with_timeout(timeout_s + 1.0, lambda: socket.create_connection(place, timeout=timeout_s).close())
     except TimeoutError:
-        raise _silent(uri, timeout_s) from None
+        raise _timeout_error(uri, timeout_s) from None
     except OSError as error:
         raise UnavailableError(
             f"{masked(uri)}: could not reach the database: {(error.strerror or str(error)).lower()}.",
@@ -163,7 +163,7 @@ def probe_tcp(uri: str, *, timeout_s: float, default_port: int) -> None:
         ) from None
 
 
-def within(seconds: float, work: Callable[[], T]) -> T:
+def run_with_timeout(seconds: float, work: Callable[[], T]) -> T:
     """The result of `work`, or TimeoutError: name look-ups and slow drips know no time limit of their own."""
     outcome: list[T] = []
     failure: list[BaseException] = []
@@ -189,14 +189,14 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     return outcome[0]
 
 
-def _broken(uri: str, doing: str) -> UnavailableError:
+def _damaged_error(uri: str, doing: str) -> UnavailableError:
     return UnavailableError(
         f"{masked(uri)}: could not {doing}: the answer is incomplete or damaged.",
         hint="check the server and what is between; try again later: cryptoml sync",
     )
 
 
-def _silent(uri: str, timeout_s: float, doing: str = DOING) -> UnavailableError:
+def _timeout_error(uri: str, timeout_s: float, doing: str = ACTION) -> UnavailableError:
     return UnavailableError(
         f"{masked(uri)}: could not {doing}: no answer within {timeout_s:g} s.",
         hint="check the server, or wait longer: CRYPTOML_STORE_TIMEOUT_S",

@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptoml import events
 from cryptoml.errors import UnavailableError
 from cryptoml.system.files import translate_os_errors
-from cryptoml.tracking.store.errors import store_in_words
+from cryptoml.tracking.store.errors import translate_store_errors
 from cryptoml.tracking.store.quiet import import_mlflow
 from cryptoml.tracking.store.sqlite_file import database_uri, sqlite_error
 
@@ -108,7 +108,7 @@ def _upgrade(copy: Path) -> None:
     import_mlflow()
     from mlflow.store.db.utils import _upgrade_db, create_sqlalchemy_engine
 
-    with store_in_words(database_uri(copy), "bring the database to the newest schema"):
+    with translate_store_errors(database_uri(copy), "bring the database to the newest schema"):
         engine = create_sqlalchemy_engine(database_uri(copy))
         try:
             _upgrade_db(engine)

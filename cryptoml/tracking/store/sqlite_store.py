@@ -12,7 +12,7 @@ from cryptoml import events
 from cryptoml.errors import AccessError, ConfigError, UnavailableError
 from cryptoml.system.environment import is_writable
 from cryptoml.system.files import locked, replacing, translate_os_errors
-from cryptoml.tracking.store.errors import store_in_words
+from cryptoml.tracking.store.errors import translate_store_errors
 from cryptoml.tracking.store.quiet import import_mlflow
 from cryptoml.tracking.store.sqlite_file import database_uri, sqlite_error
 from cryptoml.tracking.store.sqlite_migration import migrate_database
@@ -43,7 +43,7 @@ def prepare(
         path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         raise ConfigError(f"{path}: a folder stands where the database should be.", hint="move it away")
-    let_mlflow_wait(lock_wait_s)
+    set_lock_timeout(lock_wait_s)
     if _is_usable(path, lock_wait_s, migrate, on_event):
         return
     if not is_writable(path.parent):
@@ -80,10 +80,10 @@ def _is_usable(path: Path, lock_wait_s: float, migrate: bool, on_event: events.O
     if not path.exists() or path.stat().st_size == 0:
         return False
     _check_permission(path)
-    revision = _read_revision_patiently(path, lock_wait_s, migrate, on_event)
+    revision = _read_revision_reporting_locks(path, lock_wait_s, migrate, on_event)
     head, known = known_revisions()
     if revision not in known:
-        raise _newer(path, revision)
+        raise _newer_schema_error(path, revision)
     if revision != head and not migrate:
         raise ConfigError(
             f"{path}: an older MLflow wrote this database (schema {revision}, the installed MLflow needs {head}).",
@@ -97,14 +97,14 @@ def _check_permission(path: Path) -> None:
         raise AccessError(f"{path}: cannot be written.", hint="make the file writable for this user")
 
 
-def _newer(path: Path, revision: str) -> ConfigError:
+def _newer_schema_error(path: Path, revision: str) -> ConfigError:
     return ConfigError(
         f"{path}: a newer MLflow wrote this database (schema {revision}).",
         hint="update mlflow, or name another store in MLFLOW_TRACKING_URI",
     )
 
 
-def _read_revision_patiently(path: Path, lock_wait_s: float, for_writing: bool, on_event: events.OnEvent) -> str:
+def _read_revision_reporting_locks(path: Path, lock_wait_s: float, for_writing: bool, on_event: events.OnEvent) -> str:
     """Read the revision; a lock that lasts is reported before the rest of `lock_wait_s` is waited for."""
     quiet_s = min(LOCK_QUIET_S, lock_wait_s)
     try:
@@ -146,7 +146,7 @@ def check_existing(path: Path, *, lock_wait_s: float) -> None:
     revision = read_revision(path, lock_wait_s, for_writing=False)
     shipped = shipped_revisions()
     if shipped and revision not in shipped:
-        raise _newer(path, revision)
+        raise _newer_schema_error(path, revision)
 
 
 def shipped_revisions() -> frozenset[str]:
@@ -172,18 +172,18 @@ def read_experiment(path: Path, name: str, *, lock_wait_s: float) -> tuple[str, 
     return (str(row[0]), str(row[1]), str(row[2])) if row else None
 
 
-def let_mlflow_wait(seconds: float) -> None:
+def set_lock_timeout(seconds: float) -> None:
     """Have MLflow's own SQLite sessions wait `seconds` for a lock; MLflow fixes 20 s in each session."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
     global _lock_wait_ms
     _lock_wait_ms = int(seconds * 1000)
-    if not event.contains(Engine, "before_cursor_execute", _with_our_wait):
-        event.listen(Engine, "before_cursor_execute", _with_our_wait, retval=True)
+    if not event.contains(Engine, "before_cursor_execute", _with_lock_timeout):
+        event.listen(Engine, "before_cursor_execute", _with_lock_timeout, retval=True)
 
 
-def _with_our_wait(
+def _with_lock_timeout(
     connection: object, cursor: object, statement: str, parameters: Any, context: object, many: bool
 ) -> tuple[str, Any]:
     if statement.startswith("PRAGMA busy_timeout"):
@@ -207,6 +207,6 @@ def _let_mlflow_open(path: Path, artifacts_root: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     uri = database_uri(path)
-    with store_in_words(uri, "make the database"):
+    with translate_store_errors(uri, "make the database"):
         # Opening makes all tables, and the default experiment with its artifacts under our root.
         SqlAlchemyStore(uri, str(artifacts_root)).engine.dispose()

@@ -17,13 +17,13 @@ from cryptoml.tracking.store import database_store, server_probe, sqlite_file, s
 from cryptoml.tracking.store.addresses import unsupported
 from cryptoml.tracking.store.artifacts import access, downloads, roots
 from cryptoml.tracking.store.artifacts.roots import ArtifactRoots
-from cryptoml.tracking.store.credentials import CREDENTIALS, environment, put, replace
-from cryptoml.tracking.store.errors import exists_already, foreign_answer, masked, store_in_words
+from cryptoml.tracking.store.credentials import CREDENTIALS, environment, set_variables, swap_variables
+from cryptoml.tracking.store.errors import exists_already, masked, not_mlflow_error, translate_store_errors
+from cryptoml.tracking.store.lost_responses import send_once
 from cryptoml.tracking.store.preflight import deleted_experiment
 from cryptoml.tracking.store.quiet import import_mlflow
 from cryptoml.tracking.store.request_limits import RETRIES, limits_of
-from cryptoml.tracking.store.response_limits import limit_answers
-from cryptoml.tracking.store.unclear_answers import once
+from cryptoml.tracking.store.response_limits import limit_responses
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -65,7 +65,7 @@ class Store:
 
     def close(self) -> None:
         """Put the environment back as it was."""
-        put(self._saved)
+        set_variables(self._saved)
         self._saved.clear()
 
     def __enter__(self) -> Self:
@@ -96,7 +96,7 @@ class Store:
         found = self._find_experiment(name)
         return found[0] if found and found[1] != "deleted" else None
 
-    def refuse_deleted(self, name: str) -> None:
+    def check_not_deleted(self, name: str) -> None:
         """Raise ConfigError, with the command that restores it, where the experiment was deleted."""
         found = self._find_experiment(name)
         if found is not None and found[1] == "deleted":
@@ -119,17 +119,17 @@ class Store:
     def without_retries(self) -> Iterator[None]:
         """Let mlflow send each request once, whatever the answer."""
         with _retries_guard:
-            saved = replace({RETRIES: "0"})
+            saved = swap_variables({RETRIES: "0"})
             try:
                 yield
             finally:
                 # `close` in another thread may have put the environment back meanwhile.
                 if os.environ.get(RETRIES) == "0":
-                    put(saved)
+                    set_variables(saved)
 
     def list_files(self, run_id: str, folder: str) -> list[str]:
         """The paths of the run's files directly in the folder; raises AccessError for an unsafe path."""
-        with store_in_words(self.uri, f"list the files of run {run_id}"):
+        with translate_store_errors(self.uri, f"list the files of run {run_id}"):
             return [one.path for one in downloads.list_folder(self._repository_of(run_id), folder) if not one.is_dir]
 
     def download(self, run_id: str, path: str, target: Path) -> Path:
@@ -170,10 +170,10 @@ class Store:
         self._checked.add(current)
 
     def _find_experiment(self, name: str) -> tuple[str, str, str] | None:
-        with store_in_words(self.uri, f"look up the experiment {name}"):
+        with translate_store_errors(self.uri, f"look up the experiment {name}"):
             found = self.client.get_experiment_by_name(name)
             if found and not found.experiment_id:
-                raise foreign_answer(self.uri, f"look up the experiment {name}")
+                raise not_mlflow_error(self.uri, f"look up the experiment {name}")
         return (found.experiment_id, found.lifecycle_stage, found.artifact_location) if found else None
 
     def _new_location(self, name: str) -> str | None:
@@ -206,9 +206,9 @@ class Store:
         def create() -> tuple[str, str, str | None]:
             return self.client.create_experiment(name, artifact_location=location), "active", location
 
-        with store_in_words(self.uri, f"make the experiment {name}"):
+        with translate_store_errors(self.uri, f"make the experiment {name}"):
             try:
-                identifier, stage, place = once(
+                identifier, stage, place = send_once(
                     self, create, lambda: self._find_experiment(name), valid=lambda made: bool(made[0])
                 )
             except MlflowException as error:
@@ -267,13 +267,13 @@ def _store(
     uri: str, root: str | None, wanted: Mapping[str, str], timeout_s: float, roots: ArtifactRoots | None = None
 ) -> Store:
     mlflow = import_mlflow()
-    limit_answers()
-    saved = replace(wanted)
+    limit_responses()
+    saved = swap_variables(wanted)
     try:
-        with store_in_words(uri, "open the store"):
+        with translate_store_errors(uri, "open the store"):
             client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
     except BaseException:
-        put(saved)
+        set_variables(saved)
         raise
     return Store(client, uri, root, roots, timeout_s, saved)
 

@@ -12,10 +12,10 @@ from cryptoml.config.schema import Config
 from cryptoml.data.project_files import find_data, read_any
 from cryptoml.errors import CheckFailedError, DataError, UsageError
 from cryptoml.evaluation.figures import figure
-from cryptoml.registry.champion import Comparison, check_fit, compare_with_champion, grid_of
+from cryptoml.registry.champion import Comparison, check_candles, compare_with_champion, grid_for
 from cryptoml.registry.duel import Score
 from cryptoml.registry.model_digest import MODEL_SHA256
-from cryptoml.registry.version_models import load, of_version
+from cryptoml.registry.version_models import load, ref_of_version
 from cryptoml.registry.versions import get_version, production_version
 from cryptoml.settings import Settings
 from cryptoml.tracking.runs import RunView
@@ -54,7 +54,7 @@ class Validator:
         """Load the model of a version back from the store, score it, and compare it with the one in production."""
         name = self.config.registry.model_name
         try:
-            candidate = load(self.store, self.settings, of_version(get_version(self.store, name, version)))
+            candidate = load(self.store, self.settings, ref_of_version(get_version(self.store, name, version)))
             return self._score(version, run, candidate)
         except (CheckFailedError, DataError) as error:
             if self.force:
@@ -70,8 +70,8 @@ class Validator:
         from cryptoml.registry.duel import score, score_all, unseen_from
 
         source, candles = self._candles()
-        check_fit(candles, candidate, f"v{version}")
-        rows = score_all(candidate, grid_of(candles, candidate), since=unseen_from(candidate))
+        check_candles(candles, candidate, f"v{version}")
+        rows = score_all(candidate, grid_for(candles, candidate), since=unseen_from(candidate))
         level = self.config.training.significance_level
         own = score(candidate, rows, level=level)
         found = compare_with_champion(

@@ -60,7 +60,7 @@ def write_env(folder: Path, at: Addresses, login: Login, *, dry_run: bool) -> Pa
         values["DAGSHUB_CLIENT_HOST"] = at.host
     old = env_file.read_text(path)
     before = VARIABLES
-    if env_file.changed_text(old, values) != old:
+    if env_file.updated_text(old, values) != old:
         before = "there" if path.exists() else NOTHING
     if not dry_run:
         env_file.write_variables(path, values)

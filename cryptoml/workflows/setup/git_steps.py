@@ -48,12 +48,12 @@ def connect_git(
         git_remote.run(folder, "init", "--quiet")
     if before != at.git:
         git_remote.set_remote(folder, name, at.git)
-    if not git_remote.has_helper(folder, at.git):
-        git_remote.use_file_helper(folder, at.git)
+    if not git_remote.has_credential_helper(folder, at.git):
+        git_remote.use_credential_store(folder, at.git)
     if git_remote.stored_password(folder, at.git) != token:
         git_remote.store_credentials(folder, at.git, token)
         on_failure(lambda: git_remote.forget_credentials(folder, at.git, token))
-    branches = git_remote.look(folder, name)
+    branches = git_remote.count_branches(folder, name)
     return name, Part("git", after if before == at.git else shown, after, f"git ls-remote: {branches} branches")
 
 
@@ -77,7 +77,7 @@ def ignore_files(folder: Path, *, dry_run: bool) -> Part | None:
     """
     if not git_remote.is_repository(folder):
         return None
-    if git.ask(folder, "ls-files", "--error-unmatch", ".env") is not None:
+    if git.output(folder, "ls-files", "--error-unmatch", ".env") is not None:
         raise ConfigError(
             f"{folder / '.env'}: is tracked by git, and a token in it would be published.",
             hint="git rm --cached .env, then commit; make a new token if one was in it",
@@ -105,7 +105,7 @@ def push_branches(folder: Path, remote: str, branches: tuple[str, ...]) -> Part 
         return None
     pushed = []
     for branch in (current, *(one for one in branches if one != current)):
-        if git.ask(folder, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}") is None:
+        if git.output(folder, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}") is None:
             git_remote.run(folder, "branch", branch, current)
         git_remote.push(folder, remote, branch, branch, track=branch == current)
         pushed.append(branch)

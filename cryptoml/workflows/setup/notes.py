@@ -16,7 +16,7 @@ SHARED = (".dvc", ".dvcignore", ".gitignore")
 def uncommitted(folder: Path) -> Iterator[str]:
     """A clone knows the DVC remote and what to ignore only once they are committed."""
     shared = [name for name in SHARED if (folder / name).exists()]
-    if shared and git.ask(folder, "status", "--porcelain", "--", *shared):
+    if shared and git.output(folder, "status", "--porcelain", "--", *shared):
         yield f'commit these files so that clones get them: git add {" ".join(shared)} && git commit -m "Set up DVC"'
 
 

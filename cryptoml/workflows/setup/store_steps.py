@@ -42,7 +42,7 @@ def connect_dvc(
         dvc_probe.check_access(remote)
         return Part("dvc", shown, after, "it lets us read")
     try:
-        dvc_transfer.prove(folder, remote)
+        dvc_transfer.check_round_trip(folder, remote)
     except CryptomlError:
         # Its error, where there is one, is more precise.
         dvc_probe.check_access(remote)
@@ -52,7 +52,7 @@ def connect_dvc(
 
 def prove_mlflow(settings: Settings, request: SetupRequest, *, on_event: events.OnEvent) -> Part:
     """Write a run with an artifact to the store of `settings` and read it back, or only look with read_only."""
-    from cryptoml.tracking.round_trip import prove
+    from cryptoml.tracking.round_trip import check_round_trip
     from cryptoml.tracking.store.project_store import INSPECT, TRAIN, open_project_store
 
     before = git_remote.without_secrets(request.settings.mlflow_uri())
@@ -63,6 +63,6 @@ def prove_mlflow(settings: Settings, request: SetupRequest, *, on_event: events.
         if request.read_only:
             store.find_experiment_id(settings.experiment_name)
             return Part("mlflow", before, after, "experiments can be read")
-        done = prove(store)
+        done = check_round_trip(store)
     proof = f"a run and {done.size // 1024} KiB went there and back in {done.seconds:.1f} s"
     return Part("mlflow", before, after, proof)

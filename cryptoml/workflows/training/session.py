@@ -132,7 +132,7 @@ class TrainingSession:
             gate_warnings=self.gate_warnings,
             model_name=self.config.registry.model_name,
             registered=registered,
-            trouble=self.tracker.trouble,
+            trouble=self.tracker.delivery_error,
             seconds=seconds,
         )
 

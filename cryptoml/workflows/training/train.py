@@ -100,6 +100,6 @@ def choose_models(names: Sequence[str], params: Mapping[str, Mapping[str, object
 def _warn_of_unknown_commit(folder: Path, on_event: events.OnEvent) -> None:
     from cryptoml.remotes import git
 
-    unsafe = git.problem(folder)
+    unsafe = git.ownership_error(folder)
     if unsafe is not None:
         on_event(events.Warned(f"the runs' git_commit is unknown: {unsafe.fact} Run: {unsafe.hint}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cryptoml.errors import CheckFailedError, UsageError
-from cryptoml.registry.stages import STAGES, Stage, parse_stage, parse_version, path
+from cryptoml.registry.stages import STAGES, Stage, parse_stage, parse_version, transition_path
 
 WAYS: dict[tuple[Stage, Stage], tuple[Stage, ...]] = {
     ("none", "staging"): ("staging",),
@@ -25,12 +25,12 @@ WAYS: dict[tuple[Stage, Stage], tuple[Stage, ...]] = {
 @pytest.mark.parametrize("target", STAGES)
 def test_every_way_is_allowed_or_not(now: Stage, target: Stage) -> None:
     if now == target:
-        assert path(now, target) == ()
+        assert transition_path(now, target) == ()
     elif (now, target) in WAYS:
-        assert path(now, target) == WAYS[now, target]
+        assert transition_path(now, target) == WAYS[now, target]
     else:
         with pytest.raises(CheckFailedError, match=f"a version in {now} does not go to {target}"):
-            path(now, target)
+            transition_path(now, target)
 
 
 @pytest.mark.parametrize("text", ["production", "PRODUCTION", " Production "])

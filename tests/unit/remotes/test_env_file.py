@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cryptoml.errors import ConfigError
-from cryptoml.remotes.env_file import changed_text, read_text, write_variables
+from cryptoml.remotes.env_file import read_text, updated_text, write_variables
 
 
 @pytest.mark.parametrize(
@@ -27,14 +27,14 @@ from cryptoml.remotes.env_file import changed_text, read_text, write_variables
     ],
 )
 def test_only_the_variable_changes(old: str, new: str) -> None:
-    assert changed_text(old, {"A": "1"}) == new
+    assert updated_text(old, {"A": "1"}) == new
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), max_size=30))
 def test_a_value_is_read_back_as_it_was_written(value: str) -> None:
     import io
 
-    text = changed_text("OTHER=1\n", {"A": value})
+    text = updated_text("OTHER=1\n", {"A": value})
     assert dotenv_values(stream=io.StringIO(text), interpolate=False)["A"] == value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cryptoml.errors import AccessError, ConfigError, UnavailableError, UsageError
-from cryptoml.remotes.dagshub import check_slug, check_token_form, refusal
+from cryptoml.remotes.dagshub import check_slug, check_token_form, dagshub_error
 from cryptoml.remotes.git_remote import git_error, slug_at, without_credentials, without_secrets
 from cryptoml.remotes.http import check_secret_address
 
@@ -57,7 +57,7 @@ def test_what_git_says(text: str, kind: type[Exception], hint: str) -> None:
      (507, UnavailableError), (413, UnavailableError), (302, ConfigError)],
 )  # fmt: skip
 def test_what_a_status_means(status: int, kind: type[Exception]) -> None:
-    found = refusal(status, "h: could not look")
+    found = dagshub_error(status, "h: could not look")
     assert type(found) is kind
     assert str(status) in found.fact
 

@@ -25,7 +25,7 @@ from cryptoml.tracking.store.bucket_errors import (
     translated,
 )
 from cryptoml.tracking.store.errors import masked
-from cryptoml.tracking.store.server_probe import is_loopback, within
+from cryptoml.tracking.store.server_probe import is_loopback, run_with_timeout
 
 ARTIFACTS_FOLDER = "mlartifacts"
 PROXIED = ("mlflow-artifacts", "http", "https")
@@ -148,7 +148,7 @@ def _check_credentials(scheme: str, location: str, what: str, bucket: Bucket, ti
         return
     try:
         # Name look-ups and metadata services of a cloud know time limits of their own.
-        answer = within(max(10.0, timeout_s + 5.0), lambda: look(location, timeout_s))
+        answer = run_with_timeout(max(10.0, timeout_s + 5.0), lambda: look(location, timeout_s))
     except TimeoutError:
         raise ArtifactUnavailableError(
             f"{_shown(location)}: {what} there, and it does not answer.", hint=endpoint_hint(scheme)

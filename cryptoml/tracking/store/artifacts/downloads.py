@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from cryptoml.errors import AccessError, UnavailableError
 from cryptoml.tracking.store.errors import masked
-from cryptoml.tracking.store.response_limits import pieces
+from cryptoml.tracking.store.response_limits import read_chunks
 from cryptoml.tracking.store.server_probe import check_address
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _entries(repository: ArtifactRepository, folder: str) -> list[Listed]:
     asked = "/".join(part for part in (root.strip("/"), folder) if part)
     with _get(uri, _ENDPOINT, params={"path": asked}) as response:
         body = b""
-        for chunk in pieces(response):
+        for chunk in read_chunks(response):
             body += chunk
             if len(body) > MAX_LISTING_BYTES:
                 raise AccessError(
@@ -172,7 +172,7 @@ def _stream(repository: Any, path: str, local: Path, *, limit: int) -> None:
     """Write the answer to `local` until it ends, or is longer than `limit` bytes."""
     with _get(repository.artifact_uri, f"/{quote(path)}") as response, local.open("wb") as file:
         written = 0
-        for chunk in pieces(response):
+        for chunk in read_chunks(response):
             written += len(chunk)
             if written > limit:
                 local.unlink()
@@ -184,7 +184,7 @@ def _stream(repository: Any, path: str, local: Path, *, limit: int) -> None:
 
 
 def _get(uri: str, endpoint: str, **more: Any) -> Any:
-    """A GET with mlflow's credentials, limits and retries; raises what `store_in_words` translates.
+    """A GET with mlflow's credentials, limits and retries; raises what `translate_store_errors` translates.
 
     Raises AccessError where the server names an address that would get the credentials over plain http.
     """
@@ -199,7 +199,7 @@ def _get(uri: str, endpoint: str, **more: Any) -> Any:
     response = http_request(creds, endpoint, "GET", stream=True, **more)
     if 200 <= response.status_code < 300:
         return response
-    # No more of the body is read; `store_in_words` looks at its text.
+    # No more of the body is read; `translate_store_errors` looks at its text.
     response._content = response.raw.read(_ERROR_BYTES, decode_content=True)
     response.close()
     if response.status_code == 404 and b"unsupported endpoint" not in response.content:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote
 
 from cryptoml.errors import CryptomlError, UnavailableError
-from cryptoml.tracking.store.errors import foreign_answer, http_error, masked
+from cryptoml.tracking.store.errors import http_error, masked, not_mlflow_error
 from cryptoml.tracking.store.server_probe import check_address
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class HttpFiles:
             if not 200 <= status < 300:
                 return status, http_error(status, text, self.uri, doing)
             html = "html" in response.headers.get("Content-Type", "") or text.lstrip().startswith("<")
-            return status, foreign_answer(self.uri, doing) if html else None
+            return status, not_mlflow_error(self.uri, doing) if html else None
 
     def _unavailable(self, path: str, reason: str) -> UnavailableError:
         return UnavailableError(

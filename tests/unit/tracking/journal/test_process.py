@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from cryptoml.tracking.journal import process
-from cryptoml.tracking.journal.process import SILENCE_S, is_gone, read_mark, this_process
+from cryptoml.tracking.journal.process import IDLE_LIMIT_S, current_process, has_exited, read_identity
 
 
 @pytest.fixture
@@ -18,45 +18,45 @@ def known_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_this_process_is_not_gone() -> None:
-    assert not is_gone(this_process(), silent_s=10 * SILENCE_S)
+    assert not has_exited(current_process(), idle_s=10 * IDLE_LIMIT_S)
 
 
 def test_a_process_that_ended_is_gone() -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
-    assert is_gone(replace(this_process(), pid=child.pid), silent_s=0)
+    assert has_exited(replace(current_process(), pid=child.pid), idle_s=0)
 
 
 def test_another_process_with_the_same_pid_is_not_the_one() -> None:
-    assert is_gone(replace(this_process(), started="1"), silent_s=0)
+    assert has_exited(replace(current_process(), started="1"), idle_s=0)
 
 
 @pytest.mark.usefixtures("known_machine")
 def test_another_host_is_never_judged() -> None:
-    stranger = replace(this_process(), host="other/id", pid=2**22 + 1)
-    assert not is_gone(stranger, silent_s=100 * SILENCE_S)
+    stranger = replace(current_process(), host="other/id", pid=2**22 + 1)
+    assert not has_exited(stranger, idle_s=100 * IDLE_LIMIT_S)
 
 
 @pytest.mark.usefixtures("known_machine")
 def test_after_a_reboot_the_process_is_gone() -> None:
-    assert is_gone(replace(this_process(), boot="before"), silent_s=0)
+    assert has_exited(replace(current_process(), boot="before"), idle_s=0)
 
 
 @pytest.mark.usefixtures("known_machine")
 def test_in_another_container_only_a_day_of_silence_tells() -> None:
-    neighbour = replace(this_process(), space="other", pid=2**22 + 1)
-    assert not is_gone(neighbour, silent_s=SILENCE_S - 1)
-    assert is_gone(neighbour, silent_s=SILENCE_S + 1)
+    neighbour = replace(current_process(), space="other", pid=2**22 + 1)
+    assert not has_exited(neighbour, idle_s=IDLE_LIMIT_S - 1)
+    assert has_exited(neighbour, idle_s=IDLE_LIMIT_S + 1)
 
 
 def test_without_a_machine_id_a_reboot_is_not_certain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_machine", lambda: ("worker-0/", "boot", "space"))
-    mark = replace(this_process(), boot="other")
-    assert not is_gone(mark, silent_s=0)
-    assert is_gone(mark, silent_s=SILENCE_S + 1)
+    mark = replace(current_process(), boot="other")
+    assert not has_exited(mark, idle_s=0)
+    assert has_exited(mark, idle_s=IDLE_LIMIT_S + 1)
 
 
 def test_a_mark_survives_json_and_lacking_fields() -> None:
-    mark = this_process()
-    assert read_mark(mark.to_dict()) == mark
-    assert not is_gone(read_mark({}), silent_s=0)
+    mark = current_process()
+    assert read_identity(mark.to_dict()) == mark
+    assert not has_exited(read_identity({}), idle_s=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cryptoml.errors import UnavailableError
-from cryptoml.tracking.store.errors import store_in_words
+from cryptoml.tracking.store.errors import translate_store_errors
 
 URI = "postgresql://ada:s3cret@db.example.org/mlflow"
 
@@ -16,7 +16,7 @@ def test_the_reason_of_a_database_comes_without_the_link_to_the_documentation() 
     class ConnectionTimeout(Exception):
         """As psycopg raises it."""
 
-    with pytest.raises(UnavailableError) as caught, store_in_words(URI, "open the database"):
+    with pytest.raises(UnavailableError) as caught, translate_store_errors(URI, "open the database"):
         raise OperationalError("", {}, ConnectionTimeout("connection timeout expired"), code="e3q8")
     assert "connection timeout expired" in caught.value.fact
     assert "Background" not in caught.value.fact

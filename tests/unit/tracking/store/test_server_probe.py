@@ -17,7 +17,14 @@ import pytest
 
 from cryptoml.errors import AccessError, ConfigError, CryptomlError, UnavailableError
 from cryptoml.tracking.store.errors import masked
-from cryptoml.tracking.store.server_probe import check_address, is_loopback, judge, probe_http, probe_tcp, within
+from cryptoml.tracking.store.server_probe import (
+    check_address,
+    check_response,
+    is_loopback,
+    probe_http,
+    probe_tcp,
+    run_with_timeout,
+)
 
 ABSENT = json.dumps({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no experiment"})
 UNSUPPORTED = json.dumps({"error": "unsupported endpoint, please contact support@dagshub.com"})
@@ -132,12 +139,12 @@ def test_a_redirect_is_not_followed_with_the_token() -> None:
 )
 def test_each_answer_has_its_words(status: int, text: str, error: type[CryptomlError], words: str) -> None:
     with pytest.raises(error, match=words):
-        judge(status, text, "https://example.org/a/b.mlflow")
+        check_response(status, text, "https://example.org/a/b.mlflow")
 
 
 def test_what_an_mlflow_server_says_passes() -> None:
-    judge(404, ABSENT, "https://example.org")
-    judge(200, json.dumps({"experiment": {}}), "https://example.org")
+    check_response(404, ABSENT, "https://example.org")
+    check_response(200, json.dumps({"experiment": {}}), "https://example.org")
 
 
 def test_a_token_goes_over_https_or_to_loopback_only() -> None:
@@ -172,11 +179,11 @@ def test_loopback_is_this_machine_by_any_name() -> None:
 
 
 def test_within_hands_errors_over() -> None:
-    assert within(1, lambda: 5) == 5
+    assert run_with_timeout(1, lambda: 5) == 5
     with pytest.raises(KeyError):
-        within(1, lambda: {}["x"])
+        run_with_timeout(1, lambda: {}["x"])
     with pytest.raises(TimeoutError):
-        within(0.05, lambda: time.sleep(0.5))
+        run_with_timeout(0.05, lambda: time.sleep(0.5))
 
 
 HALF = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -230,7 +237,7 @@ def test_half_an_answer_means_that_the_server_is_away(reply: bytes) -> None:
 
 STOPPED = """
 import time
-from cryptoml.tracking.store.server_probe import within
+from cryptoml.tracking.store.server_probe import run_with_timeout
 
 def work():
     # By then the caller waits.
@@ -240,7 +247,7 @@ def work():
         time.sleep(0.05)
     return "done"
 
-print(within(4, work), flush=True)
+print(run_with_timeout(4, work), flush=True)
 """
 
 

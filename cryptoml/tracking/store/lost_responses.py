@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
-from cryptoml.tracking.store.errors import answer_errors, foreign_answer, is_unclear
+from cryptoml.tracking.store.errors import may_have_succeeded, not_mlflow_error, response_errors
 
 ATTEMPTS = 3
 # A gateway may answer 502 or 504 before the server behind it has finished.
@@ -31,14 +31,14 @@ class Requests(Protocol):
         """Requests within the block are sent once."""
 
 
-def once(
+def send_once(
     store: Requests, send: Callable[[], T], find: Callable[[], T | None], *, valid: Callable[[T], bool] = lambda _: True
 ) -> T:
     """The result of `send`, or what `find` sees in the store after an answer that leaves open what happened.
 
     `send` runs without the HTTP layer's own retries. It is repeated only after every look with `find` has found
     nothing. A result that is not `valid` (an empty answer, for example) counts as unclear. Must be called inside
-    `store_in_words`: the last error is raised untranslated.
+    `translate_store_errors`: the last error is raised untranslated.
     """
     if not store.is_remote:
         return send()
@@ -49,11 +49,11 @@ def once(
                 result = send()
             if valid(result):
                 return result
-            raise foreign_answer(store.uri, "use the answer")
-        except answer_errors() as error:
-            if not is_unclear(error):
+            raise not_mlflow_error(store.uri, "use the answer")
+        except response_errors() as error:
+            if not may_have_succeeded(error):
                 raise
-            found = _look(find)
+            found = _find_result(find)
             if found is not None:
                 return found
             if attempt == ATTEMPTS:
@@ -61,7 +61,7 @@ def once(
         attempt += 1
 
 
-def repeat(store: Requests, send: Callable[[], object]) -> None:
+def send_until_clear(store: Requests, send: Callable[[], object]) -> None:
     """Run `send`, which can be repeated without harm, again after an unclear answer."""
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_chain, wait_fixed
 
@@ -69,7 +69,7 @@ def repeat(store: Requests, send: Callable[[], object]) -> None:
         send()
         return
     retrying = Retrying(
-        retry=retry_if_exception(is_unclear),
+        retry=retry_if_exception(may_have_succeeded),
         wait=wait_chain(*map(wait_fixed, REPEAT_PAUSES_S)),
         stop=stop_after_attempt(len(REPEAT_PAUSES_S) + 1),
         reraise=True,
@@ -80,7 +80,7 @@ def repeat(store: Requests, send: Callable[[], object]) -> None:
             send()
 
 
-def _look(find: Callable[[], T | None]) -> T | None:
+def _find_result(find: Callable[[], T | None]) -> T | None:
     for pause_s in PAUSES_S:
         time.sleep(pause_s)
         found = find()

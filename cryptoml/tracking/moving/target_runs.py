@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml.system.files import translate_os_errors, write_atomically
-from cryptoml.tracking.journal.duplicate_runs import RUN_KEY_TAG, keeping_order
+from cryptoml.tracking.journal.duplicate_runs import RUN_KEY_TAG, keep_priority
 from cryptoml.tracking.moving.export import MOVED_FROM_TAG, WITHOUT_ARTIFACTS_TAG
 from cryptoml.tracking.moving.source import all_runs
-from cryptoml.tracking.store.errors import store_in_words
+from cryptoml.tracking.store.errors import translate_store_errors
 
 if TYPE_CHECKING:
     from cryptoml.tracking.store.store import Store
 
 
 @dataclass(frozen=True)
-class Arrival:
+class TargetRun:
     """A run of the target. origin: where it was moved from, empty for a run that was not moved."""
 
     run_id: str
@@ -32,7 +32,7 @@ class Arrival:
     has_inputs: bool
 
 
-def arrivals(store: Store, experiment: str) -> tuple[Arrival, ...]:
+def target_runs(store: Store, experiment: str) -> tuple[TargetRun, ...]:
     """The runs of an experiment of the target, deleted ones included; none when there is no such experiment.
 
     Of several with one key, the run that `deliver` keeps is the first.
@@ -40,9 +40,9 @@ def arrivals(store: Store, experiment: str) -> tuple[Arrival, ...]:
     identifier = store.find_experiment_id(experiment)
     if identifier is None:
         return ()
-    with store_in_words(store.uri, "search runs"):
+    with translate_store_errors(store.uri, "search runs"):
         return tuple(
-            Arrival(
+            TargetRun(
                 run_id=run.info.run_id,
                 name=run.info.run_name or "",
                 key=run.data.tags.get(RUN_KEY_TAG, ""),
@@ -52,7 +52,7 @@ def arrivals(store: Store, experiment: str) -> tuple[Arrival, ...]:
                 without_artifacts=WITHOUT_ARTIFACTS_TAG in run.data.tags,
                 has_inputs=bool(run.inputs and run.inputs.dataset_inputs),
             )
-            for run in sorted(all_runs(store, identifier, deleted=True), key=keeping_order)
+            for run in sorted(all_runs(store, identifier, deleted=True), key=keep_priority)
         )
 
 
