@@ -1,1 +1,1 @@
-"""Registered versions: the gate that lets a run in, and the stages it can have."""
+"""Model registry: the registration gate, versions, their stages and the promotion ledger."""

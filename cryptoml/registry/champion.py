@@ -1,4 +1,4 @@
-"""The candidate against the model in production, on candles that neither has seen."""
+"""Compare a candidate with the model in production on candles that neither was trained on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The duel with version `champion`; `note` says in a sentence why there was none, or that it decides nothing."""
+    """The duel with version `champion`; `note` is a sentence about why there is no duel or no decision."""
 
     champion: str | None
     duel: Duel | None
@@ -32,13 +32,16 @@ class Comparison:
 
 def compare_with_champion(
     store: Store, settings: Settings, model_name: str, candidate: Forecaster, candles: Candles, *, least: int,
-    level: float, itself: str | None = None,
+    level: float, candidate_version: str | None = None,
 ) -> Comparison:  # fmt: skip
-    """Score both on the newest of `candles`; a champion that is `itself` the candidate is none."""
+    """Score both on the latest candles. No duel if there is no champion or it is `candidate_version` itself.
+
+    least: the number of new candles needed for a decision.
+    """
     from cryptoml.registry.duel import duel
 
     version = production_version(store, model_name)
-    if version is None or version.version == itself:
+    if version is None or version.version == candidate_version:
         return Comparison(None, None)
     try:
         champion = load(store, settings, ref_of_version(version))
@@ -51,40 +54,40 @@ def compare_with_champion(
             version.version,
             None,
             f"v{version.version} in production forecasts {champion.symbol} {champion.pipeline.interval}, "
-            f"{champion.horizon} ahead; this one {candidate.symbol} {candidate.pipeline.interval}, "
-            f"{candidate.horizon} ahead: they are not compared",
+            f"{champion.horizon} ahead; the candidate forecasts {candidate.symbol} {candidate.pipeline.interval}, "
+            f"{candidate.horizon} ahead: not comparable",
         )
-    found = duel(candidate, champion, grid_for(candles, candidate), least=least, level=level)
+    result = duel(candidate, champion, grid_for(candles, candidate), least=least, level=level)
     note = ""
-    if not found.decided:
+    if not result.decided:
         note = (
-            f"only {found.candidate.candles} candles are new to both this model and v{version.version}; "
+            f"only {result.candidate.candles} candles are new to both the candidate and v{version.version}; "
             f"{least} are needed to compare them"
         )
-    return Comparison(version.version, found, note)
+    return Comparison(version.version, result, note)
 
 
 def duel_for_gate(
     store: Store, settings: Settings, config: Config, candidate: Forecaster, candles: Candles
 ) -> tuple[ChampionDuel | None, str]:
-    """The duel as the gate wants it, or None and why there was none that decides; a store that is away is no reason."""
+    """Return the gate's duel with the champion, or None and the reason; also if the store is unavailable."""
     from cryptoml.registry.gate import ChampionDuel
 
     try:
-        found = compare_with_champion(
+        comparison = compare_with_champion(
             store, settings, config.registry.model_name, candidate, candles,
             least=config.promotion.min_candles, level=config.training.significance_level,
         )  # fmt: skip
     except UnavailableError as error:
         return None, f"not compared with the version in production: {error.fact}"
-    if found.duel is None or not found.duel.decided:
-        return None, found.note
-    duel = found.duel
-    return ChampionDuel(str(found.champion), duel.candidate.rmse, duel.champion.rmse, duel.p_value), ""
+    if comparison.duel is None or not comparison.duel.decided:
+        return None, comparison.note
+    duel = comparison.duel
+    return ChampionDuel(str(comparison.champion), duel.candidate.rmse, duel.champion.rmse, duel.p_value), ""
 
 
 def grid_for(candles: Candles, forecaster: Forecaster, part: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The candles, or a part of them, on their grid, as the model's features want them."""
+    """Return the candles, or a part of them, on their time grid, as the model's features require."""
     from cryptoml.data.grid import to_grid
 
     frame = candles.frame if part is None else part
@@ -92,22 +95,22 @@ def grid_for(candles: Candles, forecaster: Forecaster, part: pd.DataFrame | None
 
 
 def check_candles(candles: Candles, forecaster: Forecaster, label: str) -> None:
-    """Raise CheckFailedError for candles of another market or interval, DataError for too few of them."""
+    """Raise CheckFailedError for candles of another symbol or interval, DataError for too few candles."""
     unknown = "UNKNOWN"
     if candles.symbol != forecaster.symbol and unknown not in (candles.symbol, forecaster.symbol):
         raise CheckFailedError(
-            f"{candles.report.source}: holds {candles.symbol}; {label} forecasts {forecaster.symbol}.",
-            hint=f"give candles of {forecaster.symbol} with --data",
+            f"{candles.report.source}: contains {candles.symbol} candles; {label} forecasts {forecaster.symbol}.",
+            hint=f"pass candles of {forecaster.symbol} with --data",
         )
     if candles.interval.label != forecaster.pipeline.interval:
         raise CheckFailedError(
-            f"{candles.report.source}: its candles are {candles.interval.label} long; {label} wants "
+            f"{candles.report.source}: contains {candles.interval.label} candles; {label} needs "
             f"{forecaster.pipeline.interval}.",
-            hint=f"give candles of {forecaster.pipeline.interval} with --data",
+            hint=f"pass {forecaster.pipeline.interval} candles with --data",
         )
     if len(candles.frame) < forecaster.pipeline.warmup_candles:
         raise DataError(
-            f"{candles.report.source}: {len(candles.frame)} candles; the features of {label} need "
+            f"{candles.report.source}: contains {len(candles.frame):,} candles; the features of {label} need "
             f"{forecaster.pipeline.warmup_candles}.",
-            hint="give a longer file with --data",
+            hint="pass a longer file with --data",
         )

@@ -1,6 +1,6 @@
-"""The gate: may a run's model enter the registry? A pure function that answers with reasons.
+"""The registration gate: decide whether a run's model may be registered, with reasons.
 
-It knows no store. What it is told about the candidate, the champion and the data is `GateInput`.
+A pure function of `GateInput`, without access to a store.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Literal
 
 from cryptoml.evaluation.figures import figure
 
-Word = Literal["beats", "ties", "worse"]
+Verdict = Literal["beats", "ties", "worse"]
 
 
 @dataclass(frozen=True)
 class ChampionDuel:
-    """Candidate against the model in production, on the same candles. `p_value` is Diebold-Mariano's, two-sided.
+    """Candidate and production model on the same candles; RMSE in price units.
 
-    RMSE in price units.
+    p_value: two-sided Diebold-Mariano test.
     """
 
     version: str
@@ -29,13 +29,13 @@ class ChampionDuel:
 
 @dataclass(frozen=True)
 class GateInput:
-    """What is known of a candidate.
+    """Evaluation of a candidate.
 
-    `verdict` is against persistence with its `p_value`; `skill` is 1 - RMSE / RMSE of persistence on the
-    hold-out; `data_problems` are sentences, one for each check that the data failed.
+    verdict: comparison with persistence, and its `p_value`. skill: 1 - RMSE / RMSE of persistence on the hold-out.
+    data_problems: a sentence for each data check that failed.
     """
 
-    verdict: Word
+    verdict: Verdict
     p_value: float
     skill: float
     cv_rmse_mean: float
@@ -45,7 +45,7 @@ class GateInput:
 
 @dataclass(frozen=True)
 class GateThresholds:
-    """What is asked of a candidate; `level` is the significance of the duel with the champion."""
+    """Requirements for a candidate; `level`: significance level of the duel with the champion."""
 
     min_skill: float = -0.001
     require: Literal["tie", "beats"] = "tie"
@@ -54,7 +54,7 @@ class GateThresholds:
 
 @dataclass(frozen=True)
 class GateDecision:
-    """`reasons` say why not, and are empty when the gate is passed; `warnings` say what to know all the same."""
+    """reasons: why the gate failed, empty if it passed. warnings: notes that do not fail the gate."""
 
     passed: bool
     reasons: tuple[str, ...]
@@ -62,32 +62,32 @@ class GateDecision:
 
 
 def decide(candidate: GateInput, thresholds: GateThresholds | None = None) -> GateDecision:
-    """Apply every rule; each one broken gives a reason of its own."""
-    asked = thresholds or GateThresholds()
+    """Apply all rules; each violated rule adds a reason."""
+    limits = thresholds or GateThresholds()
     reasons = [
-        *_against_persistence(candidate, asked),
-        *_skill(candidate, asked),
+        *_against_persistence(candidate, limits),
+        *_skill(candidate, limits),
         *_finite(candidate),
-        *_against_champion(candidate, asked),
+        *_against_champion(candidate, limits),
         *(f"The data failed a check: {problem.rstrip('.')}." for problem in candidate.data_problems),
     ]
     return GateDecision(not reasons, tuple(reasons), tuple(_warnings(candidate)))
 
 
-def _against_persistence(candidate: GateInput, asked: GateThresholds) -> list[str]:
+def _against_persistence(candidate: GateInput, limits: GateThresholds) -> list[str]:
     p = f"p = {figure(candidate.p_value, '.3g')}"
     if candidate.verdict == "worse":
         return [f"The forecasts are significantly worse than persistence, the forecast of no change ({p})."]
-    if candidate.verdict == "ties" and asked.require == "beats":
-        return [f"The forecasts only tie with persistence ({p}), and the gate asks for models that beat it."]
+    if candidate.verdict == "ties" and limits.require == "beats":
+        return [f"The forecasts only tie with persistence ({p}), and the gate requires models that beat it."]
     return []
 
 
-def _skill(candidate: GateInput, asked: GateThresholds) -> list[str]:
+def _skill(candidate: GateInput, limits: GateThresholds) -> list[str]:
     if not math.isfinite(candidate.skill):
         return ["The hold-out skill is not a finite number."]
-    if candidate.skill < asked.min_skill:
-        return [f"The hold-out skill of {candidate.skill:.3%} is below the least allowed, {asked.min_skill:.3%}."]
+    if candidate.skill < limits.min_skill:
+        return [f"The hold-out skill of {candidate.skill:.3%} is below the minimum of {limits.min_skill:.3%}."]
     return []
 
 
@@ -97,13 +97,13 @@ def _finite(candidate: GateInput) -> list[str]:
     return ["The cross-validated RMSE is not a finite number."]
 
 
-def _against_champion(candidate: GateInput, asked: GateThresholds) -> list[str]:
+def _against_champion(candidate: GateInput, limits: GateThresholds) -> list[str]:
     duel = candidate.champion
-    if duel is None or not (duel.candidate_rmse > duel.champion_rmse and duel.p_value < asked.level):
+    if duel is None or not (duel.candidate_rmse > duel.champion_rmse and duel.p_value < limits.level):
         return []
     return [
-        f"On the same candles it is significantly worse than version {duel.version} in production: "
-        f"RMSE {figure(duel.candidate_rmse, '.6g')} against {figure(duel.champion_rmse, '.6g')} "
+        f"On the same candles, the model is significantly worse than version {duel.version} in production: "
+        f"RMSE {figure(duel.candidate_rmse, '.6g')} versus {figure(duel.champion_rmse, '.6g')} "
         f"(p = {duel.p_value:.3g})."
     ]
 
@@ -113,5 +113,5 @@ def _warnings(candidate: GateInput) -> list[str]:
         return []
     return [
         f"The forecasts tie with persistence (p = {figure(candidate.p_value, '.3g')}): "
-        "they are not shown to be better than the forecast of no change."
+        "there is no evidence that they are better than the forecast of no change."
     ]

@@ -1,4 +1,4 @@
-"""The ledger of transitions: an entry for each, chained by hashes, in the registry's tags and mirrored on disk."""
+"""The ledger of stage transitions: a hash chain of entries in the registry's tags, mirrored on disk."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ TAG, DONE_TAG = "cryptoml.ledger.", "cryptoml.ledger-done"
 
 
 def mirror_of(settings: Settings, model_name: str) -> Path:
-    """The copy of the ledger on disk."""
+    """Return the path of the ledger's mirror on disk."""
     return settings.project_dir / ".cryptoml" / "registry" / f"{model_name}.jsonl"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One transition, or a refusal of one.
+    """A transition or its refusal.
 
-    displaced: the version that had to make room and where it went; metrics: the figures behind the decision, all
-    finite in new entries; previous: the hash of the entry before, empty for the first. Times are ISO, UTC.
+    displaced: the version that was replaced and its new stage; metrics: the values behind the decision, all finite in
+    new entries; previous: the hash of the previous entry, empty for the first. Times are UTC ISO.
     """
 
     number: int
@@ -45,22 +45,22 @@ class Entry:
 
     @property
     def refused(self) -> bool:
-        """Whether nothing was moved."""
+        """Whether the transition was refused."""
         return self.kind == "refusal"
 
     def hash(self) -> str:
-        """SHA-256 of everything above, in one canonical form."""
+        """Return the SHA-256 of all fields in canonical JSON."""
         text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
     def to_json(self) -> str:
-        """The entry with its hash, in one line."""
+        """Return the entry with its hash as single-line JSON."""
         return json.dumps({**asdict(self), "hash": self.hash()}, sort_keys=True)
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """All entries in order, how many are finished, and what is wrong with them, in sentences."""
+    """All entries in order. done: number of completed entries; faults: a sentence for each integrity error."""
 
     entries: tuple[Entry, ...]
     done: int
@@ -68,17 +68,17 @@ class Ledger:
 
     @property
     def head(self) -> str:
-        """The hash that the next entry must carry."""
+        """The hash of the last entry, which the next one refers to; empty if there is none."""
         return self.entries[-1].hash() if self.entries else ""
 
     @property
     def pending(self) -> Entry | None:
-        """The entry whose steps a crash may have cut short."""
+        """The last entry, if its transition may have been interrupted."""
         last = self.entries[-1] if self.entries else None
         return last if last is not None and last.number > self.done and not last.refused else None
 
     def production(self) -> str | None:
-        """The version in production by the ledger."""
+        """Return the version in production according to the ledger."""
         current: str | None = None
         for entry in self.entries:
             if entry.refused:
@@ -90,7 +90,7 @@ class Ledger:
         return current
 
     def before_production(self, current: str | None) -> str | None:
-        """The version that was in production before `current`."""
+        """Return the version that was in production before `current`."""
         for entry in reversed(self.entries):
             if not entry.refused and entry.to_stage == "production" and entry.version != current:
                 return entry.version
@@ -98,19 +98,20 @@ class Ledger:
 
 
 def read_ledger(tags: Mapping[str, str]) -> Ledger:
-    """The ledger in a registered model's tags; damage is a fault, never an exception."""
+    """Read the ledger from a registered model's tags; damage is reported in `faults`, never raised."""
     entries: list[Entry] = []
     faults: list[str] = []
-    found = sorted(name for name in tags if name.startswith(TAG))
-    for name in found:
+    for name in sorted(name for name in tags if name.startswith(TAG)):
         entry, stored = _parse(tags[name])
         if entry is None:
             faults.append(f"entry {name.removeprefix(TAG).lstrip('0')} cannot be read: it was altered")
             continue
         if entry.hash() != stored:
-            faults.append(f"entry {entry.number} was altered: its content does not have its hash")
+            faults.append(f"entry {entry.number} was altered: its content does not match its hash")
         if entry.previous != (entries[-1].hash() if entries else ""):
-            faults.append(f"entry {entry.number} does not follow the one before it: one was altered, added or removed")
+            faults.append(
+                f"entry {entry.number} does not follow the previous entry: an entry was altered, added or removed"
+            )
         if entry.number != len(entries) + 1:
             faults.append(f"entry {len(entries) + 1} is missing")
         entries.append(entry)
@@ -119,34 +120,34 @@ def read_ledger(tags: Mapping[str, str]) -> Ledger:
 
 
 def tag_name(number: int) -> str:
-    """The tag that holds an entry."""
+    """Return the name of the tag that stores an entry."""
     return f"{TAG}{number:06d}"
 
 
 def write_mirror(path: Path, entries: Sequence[Entry]) -> None:
-    """Bring the copy on disk up to date; entries there already are never changed."""
+    """Append new entries to the mirror on disk; existing entries are never changed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    known = len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0
-    new = [entry for entry in entries if entry.number > known]
+    count = len(path.read_text(encoding="utf-8").splitlines()) if path.is_file() else 0
+    new = [entry for entry in entries if entry.number > count]
     if new:
         with path.open("a", encoding="utf-8") as file:
             file.writelines(f"{entry.to_json()}\n" for entry in new)
 
 
 def compare_mirror(path: Path, entries: Sequence[Entry]) -> list[str]:
-    """What the copy on disk remembers otherwise, in sentences."""
+    """Return a sentence for each difference between the mirror on disk and the entries."""
     if not path.is_file():
         return []
     faults = []
     by_number = {entry.number: entry for entry in entries}
     for line in path.read_text(encoding="utf-8").splitlines():
-        kept, _ = _parse(line)
-        if kept is None:
+        mirrored, _ = _parse(line)
+        if mirrored is None:
             faults.append(f"{path}: a line cannot be read")
-        elif kept.number not in by_number:
-            faults.append(f"entry {kept.number} is in {path} and no longer in the registry")
-        elif by_number[kept.number].hash() != kept.hash():
-            faults.append(f"entry {kept.number} is another in {path}: the registry's was altered")
+        elif mirrored.number not in by_number:
+            faults.append(f"entry {mirrored.number} is in {path} but no longer in the registry")
+        elif by_number[mirrored.number].hash() != mirrored.hash():
+            faults.append(f"entry {mirrored.number} differs from {path}: the registry's entry was altered")
     return faults
 
 

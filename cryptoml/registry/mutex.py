@@ -1,4 +1,4 @@
-"""One transition at a time, whoever makes it: a file lock on this machine, a lock in the registry among machines."""
+"""Mutual exclusion of stage transitions: a file lock on this machine, a lock in the registry across machines."""
 
 from __future__ import annotations
 
@@ -23,21 +23,24 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
 
 WAIT_S = 60.0
-# A holder needs a second or two; a lock that stands unchanged for longer was left by a process that died.
+# A holder needs a second or two; a lock that is unchanged for longer is stale.
 STALE_S = 30.0
-# Each round asks three times within some ten seconds.
+# Each round tries three times within about 10 s.
 RELEASE_ROUNDS = 2
 _POLL_S = 0.2
 
 
 @contextmanager
 def registry_lock(store: Store, model_name: str, *, wait_s: float = WAIT_S, stale_s: float = STALE_S) -> Iterator[None]:
-    """Hold the right to move versions of a model; raises UnavailableError when another has it for too long."""
+    """Hold the lock for transitions of a model; raise UnavailableError if it is not free within `wait_s`.
+
+    A lock in the registry that is unchanged for `stale_s` is taken over.
+    """
     with locked(_lock_file(store.uri, model_name), timeout_s=wait_s):
         if not store.is_remote:
             yield
             return
-        # Making a registered model is the one thing that MLflow's interface lets exactly one caller do.
+        # Creating a registered model is the only MLflow request that succeeds for exactly one caller.
         lock = _Lock(store, f"{model_name}.lock", f"held while a version is promoted; owner {uuid.uuid4().hex}")
         lock.acquire(wait_s=wait_s, stale_s=stale_s)
         try:
@@ -48,7 +51,7 @@ def registry_lock(store: Store, model_name: str, *, wait_s: float = WAIT_S, stal
 
 @dataclass(frozen=True)
 class _Lock:
-    """A registered model that serves as a lock; `owner`, its description, is different for each holder."""
+    """A registered model used as a lock; `owner`, its description, is unique for each holder."""
 
     store: Store
     name: str
@@ -64,7 +67,7 @@ class _Lock:
             model = self._read()
             owner = "" if model is None else model.description or ""
             if owner == self.owner:
-                # The answer to an earlier request was lost.
+                # An earlier request succeeded, but its response was lost.
                 return
             holder = None if model is None else (model.creation_timestamp, owner)
             if holder is None or holder != seen:
@@ -74,34 +77,34 @@ class _Lock:
                 continue
             if time.monotonic() > deadline:
                 raise UnavailableError(
-                    f"{masked(self.store.uri)}: another promotion holds the registry's lock.",
+                    f"{masked(self.store.uri)}: the registry is locked by another promotion.",
                     hint="try again in a minute",
                 )
             time.sleep(_POLL_S * (0.5 + random.random()))
 
     def release(self) -> None:
-        """Delete the lock; one that a store keeps refusing to delete is taken over by the next holder after STALE_S."""
+        """Delete the lock; if the store cannot delete it, the next holder takes it over after STALE_S."""
         for _ in range(RELEASE_ROUNDS):
             with suppress(UnavailableError):
                 self._delete(self.owner)
                 return
 
     def _create(self) -> bool:
-        """Whether the lock is ours now; False when it exists already."""
+        """Create the lock; return False if it already exists."""
         from mlflow.exceptions import MlflowException
 
-        def ours() -> bool | None:
+        def is_ours() -> bool | None:
             model = self._read()
             return None if model is None else model.description == self.owner
 
         def create() -> bool:
-            made = self.store.client.create_registered_model(self.name, description=self.owner)
-            # The name of an empty answer is an empty text.
-            return bool(made.name)
+            model = self.store.client.create_registered_model(self.name, description=self.owner)
+            # An empty response has an empty name.
+            return bool(model.name)
 
-        with translate_store_errors(self.store.uri, "take the registry's lock"):
+        with translate_store_errors(self.store.uri, "acquire the registry's lock"):
             try:
-                return send_once(self.store, create, ours, valid=bool)
+                return send_once(self.store, create, is_ours, valid=bool)
             except MlflowException as error:
                 if not exists_already(error):
                     raise
@@ -119,26 +122,26 @@ class _Lock:
                 raise
 
     def _delete(self, owner: str) -> None:
-        """Delete the lock of that owner. Sent once: after a lost answer, the next lock may be another holder's."""
+        """Delete the lock of `owner`, once: after a lost response, the lock may belong to another holder."""
         from mlflow.exceptions import MlflowException
 
         def delete() -> bool:
             self.store.client.delete_registered_model(self.name)
             return True
 
-        def deleted() -> bool | None:
+        def is_deleted() -> bool | None:
             model = self._read()
             return True if model is None or (model.description or "") != owner else None
 
         with translate_store_errors(self.store.uri, "release the registry's lock"):
             try:
-                send_once(self.store, delete, deleted)
+                send_once(self.store, delete, is_deleted)
             except MlflowException as error:
                 if not is_missing(error):
                     raise
 
 
 def _lock_file(uri: str, model_name: str) -> Path:
-    """The same file for every process of this user that means this model of this store."""
+    """Return the lock file of a model in a store, the same for all processes of this user."""
     key = hashlib.sha256(f"{uri}\n{model_name}".encode()).hexdigest()[:20]
     return private_folder("locks") / f"promote-{key}.lock"

@@ -1,4 +1,4 @@
-"""The rules of stages: from where a version may go where. Pure; the store is elsewhere."""
+"""Stages and their allowed transitions; pure functions without a store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cryptoml.errors import CheckFailedError, UsageError
 
 Stage = Literal["none", "staging", "production", "archived"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-# Where a version may go in one step. Production is left by being replaced, archived or rolled back.
+# Allowed single-step transitions. A version leaves production when it is replaced, archived or rolled back.
 STEPS: dict[Stage, tuple[Stage, ...]] = {
     "none": ("staging", "archived"),
     "staging": ("production", "archived", "none"),
@@ -19,29 +19,31 @@ STEPS: dict[Stage, tuple[Stage, ...]] = {
 
 
 def parse_stage(text: str) -> Stage:
-    """The stage in any case; raises UsageError with the nearest one."""
+    """Parse a stage name, case-insensitively; raise UsageError with the most similar name."""
     plain = text.strip().lower()
     for stage in STAGES:
         if plain == stage:
             return stage
     near = get_close_matches(plain, STAGES, n=1)
     raise UsageError(
-        f"{text}: there is no such stage.", hint=f"did you mean {near[0]}?" if near else f"one of {', '.join(STAGES)}"
+        f"{text}: is not a stage.", hint=f"did you mean {near[0]}?" if near else f"one of {', '.join(STAGES)}"
     )
 
 
 def parse_version(text: str) -> str:
-    """`v3` or `3` as `3`; raises UsageError."""
+    """Parse `v3` or `3` and return `3`; raise UsageError for anything else."""
     number = text.strip().lower().removeprefix("v")
     if not number.isdecimal() or int(number) < 1:
-        raise UsageError(f"{text}: is no version.", hint="write v3 or 3; cryptoml promote --history shows them")
+        raise UsageError(
+            f"{text}: is not a version number.", hint="use v3 or 3; list the versions: cryptoml promote --history"
+        )
     return str(int(number))
 
 
 def transition_path(now: Stage, target: Stage) -> tuple[Stage, ...]:
-    """The steps from `now` to `target`; none when it is there already.
+    """Return the steps from `now` to `target`; empty if they are the same.
 
-    To production the way is always through staging. Raises CheckFailedError for a way that is not allowed.
+    Production is only reached through staging. Raises CheckFailedError for a transition that is not allowed.
     """
     if now == target:
         return ()
@@ -50,6 +52,8 @@ def transition_path(now: Stage, target: Stage) -> tuple[Stage, ...]:
     if target == "production" and "staging" in STEPS[now]:
         return ("staging", "production")
     raise CheckFailedError(
-        f"a version in {now} does not go to {target}.",
-        hint="promote another to production, or archive this one" if now == "production" else "see docs/registry.md",
+        f"a version in {now} cannot be moved to {target}.",
+        hint="promote another version to production, or archive this one"
+        if now == "production"
+        else "see docs/registry.md",
     )

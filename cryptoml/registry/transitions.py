@@ -1,4 +1,4 @@
-"""Moves versions between stages: written to the ledger first, then done, and finished by the next call if cut short."""
+"""Move versions between stages: write the ledger entry, then apply it; the next call completes an interrupted one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ALIASED: tuple[Stage, ...] = ("staging", "production")
 
 @dataclass(frozen=True)
 class Move:
-    """A transition that is wished for; the ledger's entry is made of it."""
+    """A requested transition, from which the ledger entry is created."""
 
     version: str
     to_stage: Stage
@@ -48,7 +48,7 @@ class Move:
 
 
 class Registry:
-    """A registered model under the lock: its versions, their stages, its ledger. Made by `opened`."""
+    """A registered model with its versions, stages and ledger; use `open_registry` to change it under the lock."""
 
     def __init__(self, store: Store, model_name: str, mirror: Path) -> None:
         self.store = store
@@ -57,45 +57,47 @@ class Registry:
         model = _model(store, model_name)
         self.ledger = ledgers.read_ledger(dict(model.tags))
         self.aliases = {alias: str(number) for alias, number in dict(model.aliases).items()}
-        self.versions = {one.version: one for one in list_versions(store, model_name)}
+        self.versions = {version.version: version for version in list_versions(store, model_name)}
 
     def stage_of(self, version: str) -> Stage:
-        """The stage by alias, which is the truth, else archived or none by the version's tag."""
+        """Return the stage: that of the alias, which is authoritative, else archived or none by the version's tag."""
         for stage in ALIASED:
             if self.aliases.get(stage) == version:
                 return stage
-        found = self.version(version)
-        return "archived" if found.tags.get(STAGE_TAG) == "archived" else "none"
+        tags = self.version(version).tags
+        return "archived" if tags.get(STAGE_TAG) == "archived" else "none"
 
     def version(self, number: str) -> Version:
-        """The version; raises UsageError when there is none."""
+        """Return the version; raise UsageError if it does not exist."""
         if number not in self.versions:
-            known = ", ".join(f"v{one}" for one in sorted(self.versions, key=int)[-5:])
+            latest = ", ".join(f"v{number}" for number in sorted(self.versions, key=int)[-5:])
             raise UsageError(
                 f"{self.model_name} has no version {number}.",
-                hint=f"it has {known}" if known else "train and register one first",
+                hint=f"the latest versions are {latest}"
+                if latest
+                else "train and register a model first: cryptoml train",
             )
         return self.versions[number]
 
     def move(self, move: Move) -> Entry:
-        """Do one transition; the version that had the place is archived, or back to none from staging."""
-        here = self.aliases.get(move.to_stage) if move.to_stage in ALIASED else None
+        """Apply a transition; the previous version is archived from production, or moved from staging to none."""
+        previous = self.aliases.get(move.to_stage) if move.to_stage in ALIASED else None
         displaced = None
-        if here is not None and here != move.version:
-            displaced = (here, "archived" if move.to_stage == "production" else "none")
+        if previous is not None and previous != move.version:
+            displaced = (previous, "archived" if move.to_stage == "production" else "none")
         entry = self._entry(move, displaced)
         self._write(entry)
         self._apply(entry)
         return entry
 
     def refuse(self, move: Move) -> Entry:
-        """Write down that a transition was refused, with its figures."""
+        """Record a refused transition, with its metrics, in the ledger."""
         entry = self._entry(move, None)
         self._write(entry)
         return entry
 
     def finish_pending(self) -> Entry | None:
-        """Do what is left of a transition that a crash cut short."""
+        """Complete an interrupted transition; return its entry."""
         pending = self.ledger.pending
         if pending is not None:
             self._apply(pending)
@@ -127,7 +129,7 @@ class Registry:
         ledgers.write_mirror(self.mirror, self.ledger.entries)
 
     def _apply(self, entry: Entry) -> None:
-        """Every step can be done twice. The alias is first: it moves production in one go."""
+        """Apply the entry in idempotent steps; setting the alias comes first and changes production atomically."""
         client, name = self.store.client, self.model_name
         with translate_store_errors(self.store.uri, f"move version {entry.version} to {entry.to_stage}"):
             if entry.to_stage in ALIASED:
@@ -146,20 +148,20 @@ class Registry:
             self._confirm(entry)
             self._set_tag(ledgers.DONE_TAG, str(entry.number))
         self.ledger = Ledger(self.ledger.entries, entry.number, self.ledger.faults)
-        self.versions = {one.version: one for one in list_versions(self.store, name)}
+        self.versions = {version.version: version for version in list_versions(self.store, name)}
 
     def _confirm(self, entry: Entry) -> None:
-        """Check that the registry shows the transition: an answer of 200 alone does not prove that it was made."""
+        """Check that the registry has the transition: a status of 200 does not prove that it was stored."""
         if not self.store.is_remote:
             return
         model = _model(self.store, self.model_name)
-        held = {alias for alias, number in dict(model.aliases).items() if str(number) == entry.version}
+        aliases = {alias for alias, number in dict(model.aliases).items() if str(number) == entry.version}
         written = dict(model.tags).get(ledgers.tag_name(entry.number)) == entry.to_json()
-        if not written or held & set(ALIASED) != {entry.to_stage} & set(ALIASED):
+        if not written or aliases & set(ALIASED) != {entry.to_stage} & set(ALIASED):
             raise UnavailableError(
                 f"{masked(self.store.uri)}: version {entry.version} was moved to {entry.to_stage}, but the registry "
-                "does not show it.",
-                hint="run the same command again: it finishes what is left",
+                "does not have the change.",
+                hint="run the same command again to complete it",
             )
 
     def _set_tag(self, tag: str, text: str) -> None:
@@ -175,7 +177,7 @@ class Registry:
         )
 
     def _change(self, change: Callable[[], None], is_done: Callable[[RegisteredModel], bool]) -> None:
-        """Change the registered model; after a lost answer, see whether the change was made before repeating it."""
+        """Change the registered model; after a lost response, check whether it was changed before retrying."""
 
         def send() -> bool:
             change()
@@ -184,18 +186,24 @@ class Registry:
         send_once(self.store, send, lambda: is_done(_model(self.store, self.model_name)) or None)
 
     def _update_display(self, version: str, stage: Stage, entry: Entry) -> None:
-        """What pages show: tags, and the stage field where the server still has it."""
+        """Update what the MLflow UI shows: tags, and the stage field if the server has one."""
         if version not in self.versions:
             return
         set_tag = partial(self.store.client.set_model_version_tag, self.model_name, version)
         send_until_clear(self.store, partial(set_tag, STAGE_TAG, stage))
-        said = {"from": entry.from_stage, "to": stage, "reason": entry.reason, "who": entry.who, "when": entry.time}
-        send_until_clear(self.store, partial(set_tag, TRANSITION_TAG, json.dumps(said)))
+        transition = {
+            "from": entry.from_stage,
+            "to": stage,
+            "reason": entry.reason,
+            "who": entry.who,
+            "when": entry.time,
+        }
+        send_until_clear(self.store, partial(set_tag, TRANSITION_TAG, json.dumps(transition)))
         set_stage_field(self.store, self.model_name, version, stage)
 
 
 def set_stage_field(store: Store, model_name: str, version: str, stage: str) -> None:
-    """Set the stage field of a version where the server still has one; the alias is what counts."""
+    """Set the stage field of a version if the server has one; the alias is authoritative."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -203,17 +211,17 @@ def set_stage_field(store: Store, model_name: str, version: str, stage: str) -> 
             move = partial(store.client.transition_model_version_stage, model_name, version, stage.capitalize())
             send_until_clear(store, move)
     except MlflowException as error:
-        # Servers without stages answer 404 or 501.
+        # Servers without stages return 404, 405 or 501.
         if error.get_http_status_code() not in (404, 405, 501) and "unsupported" not in str(error):
             raise
     except AttributeError:
-        # An MLflow client without stages.
+        # The MLflow client has no stages.
         return
 
 
 @contextmanager
 def open_registry(store: Store, model_name: str, mirror: Path) -> Iterator[Registry]:
-    """The model, held alone, with a transition that was cut short already finished."""
+    """Open the model under the lock and complete an interrupted transition."""
     _model(store, model_name)
     with registry_lock(store, model_name):
         registry = Registry(store, model_name, mirror)
@@ -222,22 +230,24 @@ def open_registry(store: Store, model_name: str, mirror: Path) -> Iterator[Regis
 
 
 def check_history(store: Store, model_name: str, mirror: Path) -> tuple[Ledger, tuple[str, ...]]:
-    """The ledger, and everything that does not agree with it, in sentences. Changes nothing."""
+    """Return the ledger and a sentence for each inconsistency with the registry or mirror; changes nothing."""
     registry = Registry(store, model_name, mirror)
     ledger = registry.ledger
     faults = [*ledger.faults, *ledgers.compare_mirror(mirror, ledger.entries)]
-    in_place, written = registry.aliases.get("production"), ledger.production()
+    actual, recorded = registry.aliases.get("production"), ledger.production()
     if ledger.pending is not None:
-        faults.append(f"entry {ledger.pending.number} was cut short; the next promotion finishes it")
-    elif in_place != written and ledger.entries:
-        words = [f"v{one}" if one else "nothing" for one in (in_place, written)]
-        faults.append(f"production is {words[0]}, the ledger says {words[1]}: it was moved by other means")
-    # A server without stages shows none for every version.
+        faults.append(f"entry {ledger.pending.number} was interrupted; the next promotion completes it")
+    elif actual != recorded and ledger.entries:
+        names = [f"v{number}" if number else "empty" for number in (actual, recorded)]
+        faults.append(f"production is {names[0]}, but {names[1]} in the ledger: it was changed outside cryptoml")
+    # A server without stages returns none for all versions.
     has_stages = any(version.stage != "none" for version in registry.versions.values())
     for version in registry.versions.values():
         stage = registry.stage_of(version.version)
         if has_stages and version.stage != stage:
-            faults.append(f"v{version.version} is in {stage}, its stage field says {version.stage}: moved in the UI")
+            faults.append(
+                f"v{version.version} is in {stage}, but its stage field is {version.stage}: it was changed in the UI"
+            )
     return ledger, tuple(faults)
 
 
@@ -250,7 +260,7 @@ def _model(store: Store, model_name: str) -> RegisteredModel:
         except MlflowException as error:
             if is_missing(error):
                 raise UsageError(
-                    f"{masked(store.uri)}: there is no registered model {model_name}.",
-                    hint="cryptoml train registers one, or cryptoml register",
+                    f"{masked(store.uri)}: registered model {model_name} does not exist.",
+                    hint="create it with cryptoml train or cryptoml register",
                 ) from None
             raise

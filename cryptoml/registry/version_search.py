@@ -1,4 +1,4 @@
-"""Finding a model's versions in the registry, and keeping one where a lost answer made several of a run."""
+"""Search a model's versions in the registry, and delete duplicates created after a lost response."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STAGE_TAG = "cryptoml.stage"
 
 
 def model_or_none(store: Store, model_name: str) -> RegisteredModel | None:
-    """The registered model, or None."""
+    """Return the registered model; None if it does not exist."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -29,41 +29,41 @@ def model_or_none(store: Store, model_name: str) -> RegisteredModel | None:
 
 
 def aliases_of(store: Store, model_name: str) -> Mapping[str, Any] | None:
-    """Alias to version number, or None when there is no such model."""
+    """Return alias -> version number; None if the model does not exist."""
     model = model_or_none(store, model_name)
     return None if model is None else dict(model.aliases)
 
 
 def versions_of_run(store: Store, model_name: str, run_id: str, artifact_path: str) -> list[ModelVersion]:
-    """The versions of a model that were made of that folder of the run, lowest first."""
+    """Return the versions of a model created from that folder of the run, lowest first."""
 
     def same_model(source: str) -> bool:
-        # Registered by other means, the same folder may be named by where it lies.
+        # Other clients may have registered the folder by its storage path.
         return not source or source.rstrip("/").endswith(f"/{artifact_path}")
 
-    found = [
-        one
-        for one in search_versions(store, f"run_id = '{run_id}'")
-        if one.name == model_name and same_model(one.source or "")
+    versions = [
+        version
+        for version in search_versions(store, f"run_id = '{run_id}'")
+        if version.name == model_name and same_model(version.source or "")
     ]
-    return sorted(found, key=lambda one: int(one.version))
+    return sorted(versions, key=lambda version: int(version.version))
 
 
 def remove_duplicate_versions(store: Store, model_name: str, versions: list[ModelVersion]) -> ModelVersion | None:
-    """Of a run's versions, keep the lowest with an alias, or else the lowest; delete what a lost answer left beside it.
+    """Return the lowest version with an alias, else the lowest; delete duplicates created after a lost response.
 
-    Versions that have an alias, were ever moved to a stage, or were registered by other means are not deleted.
+    Versions with an alias, with a stage, or registered by other clients are not deleted.
     """
     from mlflow.exceptions import MlflowException
 
     if len(versions) < 2:
         return versions[0] if versions else None
     aliased = {str(number) for number in (aliases_of(store, model_name) or {}).values()}
-    kept = next((one for one in versions if str(one.version) in aliased), versions[0])
-    for one in versions:
-        if one is not kept and str(one.version) not in aliased and _is_untouched(one):
+    kept = next((version for version in versions if str(version.version) in aliased), versions[0])
+    for version in versions:
+        if version is not kept and str(version.version) not in aliased and _is_untouched(version):
             try:
-                store.client.delete_model_version(model_name, one.version)
+                store.client.delete_model_version(model_name, version.version)
             except MlflowException as error:
                 if not is_missing(error):
                     raise
@@ -71,20 +71,20 @@ def remove_duplicate_versions(store: Store, model_name: str, versions: list[Mode
 
 
 def _is_untouched(version: ModelVersion) -> bool:
-    moved = (version.current_stage or "None") != "None" or STAGE_TAG in version.tags
-    # Other clients write where the files lie.
-    return not moved and (version.source or "").startswith("runs:/")
+    was_moved = (version.current_stage or "None") != "None" or STAGE_TAG in version.tags
+    # Other clients set the storage path.
+    return not was_moved and (version.source or "").startswith("runs:/")
 
 
 def search_versions(store: Store, query: str) -> list[ModelVersion]:
-    """All versions that MLflow's search `query` finds, over all pages."""
-    found: list[ModelVersion] = []
+    """Return all versions that match MLflow's search `query`."""
+    versions: list[ModelVersion] = []
     search = store.client.search_model_versions
     for page in all_pages(lambda token: search(query, max_results=200, page_token=token), store.uri):
-        found += page
-    return found
+        versions += page
+    return versions
 
 
 def quoted(text: str) -> str:
-    """`text` for use between single quotes in a search query."""
+    """Return `text` escaped for use between single quotes in a search query."""
     return text.replace("'", "''")

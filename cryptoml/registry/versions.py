@@ -1,4 +1,4 @@
-"""Versions in the model registry: registering a run's model once, and reading versions, aliases and stages."""
+"""Register a run's model once, and read versions and aliases from the model registry."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _POLL_S = 0.5
 
 @dataclass(frozen=True)
 class Version:
-    """A version in the registry. `aliases` are the truth about its place, `stage` is what older pages show.
+    """A version in the registry. `aliases` are authoritative; `stage` is the deprecated stage field.
 
-    `is_new` is False when it was found and not made.
+    is_new: whether this call created the version. created_ms: Unix time in milliseconds.
     """
 
     model_name: str
@@ -51,16 +51,16 @@ class Version:
 
 
 def registrar(store: Store) -> Register:
-    """What `deliver` calls for each registration that a journal asks for."""
+    """Return the function that `deliver` calls for each registration in a journal."""
 
-    def register(run_id: str, wish: Registration) -> str:
+    def register(run_id: str, registration: Registration) -> str:
         return register_version(
             store,
             run_id=run_id,
-            model_name=wish.model_name,
-            artifact_path=wish.model_path,
-            description=wish.description,
-            tags=wish.tags,
+            model_name=registration.model_name,
+            artifact_path=registration.model_path,
+            description=registration.description,
+            tags=registration.tags,
         ).version
 
     return register
@@ -76,9 +76,9 @@ def register_version(
     tags: Mapping[str, str] | None = None,
     ready_within_s: float = READY_WITHIN_S,
 ) -> Version:
-    """Make the run's model a version of `model_name`, or return the version that it is already.
+    """Register the run's model as a version of `model_name`; no-op if it is already registered.
 
-    Raises CheckFailedError when the run did not finish or has no model, UsageError when there is no such run.
+    Raises CheckFailedError if the run did not finish or has no model, UsageError if the run does not exist.
     """
     source = f"runs:/{run_id}/{artifact_path}"
     with translate_store_errors(store.uri, f"register run {run_id}"):
@@ -89,7 +89,7 @@ def register_version(
         if earlier:
             return _reload(store, earlier)
         _check_run(store, run_id, artifact_path)
-        made = send_once(
+        created = send_once(
             store,
             lambda: store.client.create_model_version(
                 model_name,
@@ -104,17 +104,17 @@ def register_version(
             ),
             valid=lambda version: bool(version.version),
         )
-        _wait_until_ready(store, made, ready_within_s)
-        # Another process may have registered the same run at the same moment.
+        _wait_until_ready(store, created, ready_within_s)
+        # Another process may have registered the same run concurrently.
         kept = (
             remove_duplicate_versions(store, model_name, versions_of_run(store, model_name, run_id, artifact_path))
-            or made
+            or created
         )
-        return replace(_reload(store, kept), is_new=str(kept.version) == str(made.version))
+        return replace(_reload(store, kept), is_new=str(kept.version) == str(created.version))
 
 
 def get_version(store: Store, model_name: str, version: str) -> Version:
-    """One version; raises UsageError when there is none of that number."""
+    """Return a version; raise UsageError if it does not exist."""
     from mlflow.exceptions import MlflowException
 
     with translate_store_errors(store.uri, f"read version {version} of {model_name}"):
@@ -122,43 +122,45 @@ def get_version(store: Store, model_name: str, version: str) -> Version:
             return _view(store.client.get_model_version(model_name, version))
         except MlflowException as error:
             if is_missing(error):
-                known = ", ".join(f"v{one.version}" for one in list_versions(store, model_name)[:5])
+                latest = ", ".join(f"v{item.version}" for item in list_versions(store, model_name)[:5])
                 raise UsageError(
                     f"{masked(store.uri)}: {model_name} has no version {version}.",
-                    hint=f"the newest are {known}" if known else "cryptoml train registers one, or cryptoml register",
+                    hint=f"the latest versions are {latest}"
+                    if latest
+                    else "create one with cryptoml train or cryptoml register",
                 ) from None
             raise
 
 
 def version_of_run(store: Store, model_name: str, run_id: str) -> Version | None:
-    """The version that the run's model is, or None."""
+    """Return the version of the run's model; None if it is not registered."""
     with translate_store_errors(store.uri, f"look up the versions of run {run_id}"):
-        found = versions_of_run(store, model_name, run_id, MODEL_PATH)
-        return _view(found[0]) if found else None
+        versions = versions_of_run(store, model_name, run_id, MODEL_PATH)
+        return _view(versions[0]) if versions else None
 
 
 def list_versions(store: Store, model_name: str) -> tuple[Version, ...]:
-    """All versions of a model with their aliases, newest first; none when there is no such model."""
-    found: list[Version] = []
+    """Return all versions of a model with their aliases, newest first; empty if the model does not exist."""
+    versions: list[Version] = []
     with translate_store_errors(store.uri, f"list the versions of {model_name}"):
         aliases = aliases_of(store, model_name)
         if aliases is None:
             return ()
         for entity in search_versions(store, f"name = '{quoted(model_name)}'"):
             names = {name for name, number in aliases.items() if str(number) == str(entity.version)}
-            found.append(replace(_view(entity), aliases=tuple(sorted(names))))
-    return tuple(sorted(found, key=lambda one: int(one.version), reverse=True))
+            versions.append(replace(_view(entity), aliases=tuple(sorted(names))))
+    return tuple(sorted(versions, key=lambda version: int(version.version), reverse=True))
 
 
 def version_at(store: Store, model_name: str, alias: str) -> Version | None:
-    """The version that the alias points to, or None."""
+    """Return the version that the alias points to; None if the alias is not set."""
     with translate_store_errors(store.uri, f"read the alias {alias} of {model_name}"):
         number = (aliases_of(store, model_name) or {}).get(alias)
         return None if number is None else _view(store.client.get_model_version(model_name, str(number)))
 
 
 def production_version(store: Store, model_name: str) -> Version | None:
-    """The version in production, or None."""
+    """Return the version in production; None if there is none."""
     return version_at(store, model_name, PRODUCTION)
 
 
@@ -173,7 +175,7 @@ def ensure_model(store: Store, model_name: str, *, description: str = "") -> Non
             store,
             lambda: store.client.create_registered_model(model_name, description=description or None),
             lambda: model_or_none(store, model_name),
-            valid=lambda made: bool(made.name),
+            valid=lambda model: bool(model.name),
         )
     except MlflowException as error:
         if not exists_already(error):
@@ -187,11 +189,11 @@ def _check_run(store: Store, run_id: str, artifact_path: str) -> None:
         run = store.client.get_run(run_id)
     except MlflowException as error:
         if is_missing(error) or error.error_code == "INVALID_PARAMETER_VALUE":
-            raise UsageError(f"{masked(store.uri)}: there is no run {run_id}.") from None
+            raise UsageError(f"{masked(store.uri)}: run {run_id} does not exist.") from None
         raise
     if run.info.status != "FINISHED":
         raise CheckFailedError(
-            f"run {run.info.run_name or run_id} is {run.info.status}; only a FINISHED run is registered."
+            f"run {run.info.run_name or run_id} is {run.info.status}; only FINISHED runs can be registered."
         )
     if f"{artifact_path}/MLmodel" not in store.list_files(run_id, artifact_path):
         raise CheckFailedError(f"run {run.info.run_name or run_id} has no model at {artifact_path}.")
@@ -202,7 +204,7 @@ def _wait_until_ready(store: Store, version: ModelVersion, within_s: float) -> N
 
     if version.status == "PENDING_REGISTRATION":
         retrying = Retrying(
-            retry=retry_if_result(lambda seen: seen.status == "PENDING_REGISTRATION"),
+            retry=retry_if_result(lambda current: current.status == "PENDING_REGISTRATION"),
             wait=wait_fixed(_POLL_S),
             stop=stop_after_delay(within_s),
         )
@@ -211,16 +213,16 @@ def _wait_until_ready(store: Store, version: ModelVersion, within_s: float) -> N
         except RetryError:
             raise UnavailableError(
                 f"version {version.version} of {version.name} is not ready after {within_s:.0f} s.",
-                hint="look at it in the MLflow UI",
+                hint="check its status in the MLflow UI",
             ) from None
     if version.status != "READY":
         raise UnavailableError(
-            f"version {version.version} of {version.name} could not be made: {version.status_message}."
+            f"version {version.version} of {version.name} could not be created: {version.status_message}."
         )
 
 
 def _reload(store: Store, entity: ModelVersion) -> Version:
-    # A search leaves the aliases out on some servers.
+    # On some servers, search results have no aliases.
     return _view(store.client.get_model_version(entity.name, entity.version))
 
 

@@ -1,1 +1,1 @@
-"""What lies outside: DagsHub, git, DVC."""
+"""Access to DagsHub, git and DVC."""

@@ -1,4 +1,4 @@
-"""What git knows about the project; most functions answer None when there is no git or no repository."""
+"""Read the state of the project's git repository; most functions return None without git or a repository."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptoml.errors import ConfigError
 
 GIT_TIMEOUT_S = 10
-# git sets these for the hooks and aliases it runs; inherited, they send our calls to another repository or index.
+# git sets these for hooks and aliases; if inherited, our calls would use another repository or index.
 REPOSITORY_VARIABLES = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -27,45 +27,45 @@ REPOSITORY_VARIABLES = (
     "GIT_INTERNAL_SUPER_PREFIX",
     "GIT_QUARANTINE_PATH",
 )
-# Names of files are names, not patterns; what git says is in English.
+# Treat file names literally, not as patterns; get git's messages in English.
 FIXED = {"GIT_LITERAL_PATHSPECS": "1", "LC_ALL": "C"}
 
 
 def environment() -> Mapping[str, str]:
-    """The environment of every git call: the repository is the one that -C names, whatever a hook has set."""
-    # Name by name: a DVC session in another thread may remove a variable at any moment.
-    found = {name: os.environ.get(name) for name in list(os.environ) if name not in REPOSITORY_VARIABLES}
-    return {name: value for name, value in found.items() if value is not None} | FIXED
+    """Return the environment for git calls, without a hook's variables, so that git uses the repository of -C."""
+    # Read each variable by name, because a DVC session in another thread may remove variables.
+    variables = {name: os.environ.get(name) for name in list(os.environ) if name not in REPOSITORY_VARIABLES}
+    return {name: value for name, value in variables.items() if value is not None} | FIXED
 
 
 def output(folder: Path, *arguments: str) -> str | None:
-    """Run git in `folder`; its output without the last line end, or None when it fails or is not there."""
+    """Run git in `folder`; return its output without the final newline, or None if it fails or is not installed."""
     done = _call(folder, *arguments)
     return done.stdout.rstrip("\n") if done is not None and done.returncode == 0 else None
 
 
 def ignores(folder: Path, path: str) -> bool:
-    """Whether git ignores `path`, which need not exist."""
-    # check-ignore is the one command that refuses GIT_LITERAL_PATHSPECS.
+    """Return whether git ignores `path`, which need not exist."""
+    # check-ignore does not support GIT_LITERAL_PATHSPECS.
     done = _call(folder, "check-ignore", "--quiet", path, without=("GIT_LITERAL_PATHSPECS",))
     return done is not None and done.returncode == 0
 
 
 def ownership_error(folder: Path) -> ConfigError | None:
-    """Why git refuses to read a repository that is there, or None: it reads it, or there is none."""
+    """Return the error if another user owns the repository, so that git refuses to read it; else None."""
     done = _call(folder, "rev-parse", "--git-dir")
     if done is not None and done.returncode and "dubious ownership" in done.stderr:
-        owned = folder.resolve()
-        place = next((one for one in (owned, *owned.parents) if (one / ".git").exists()), owned)
+        start = folder.resolve()
+        root = next((parent for parent in (start, *start.parents) if (parent / ".git").exists()), start)
         return ConfigError(
-            f"{place}: git does not read this repository: it belongs to another user (dubious ownership).",
-            hint=f"git config --global --add safe.directory '{place}'",
+            f"{root}: git does not read this repository because another user owns it (dubious ownership).",
+            hint=f"git config --global --add safe.directory '{root}'",
         )
     return None
 
 
 def current_commit(folder: Path) -> str | None:
-    """The full hash of HEAD, with "-dirty" when tracked files differ from it."""
+    """Return the full hash of HEAD, with "-dirty" if tracked files differ from it; None without a commit."""
     commit = output(folder, "rev-parse", "--verify", "--quiet", "HEAD")
     if commit is None:
         return None
@@ -73,24 +73,24 @@ def current_commit(folder: Path) -> str | None:
 
 
 def commit_tag(folder: Path) -> str:
-    """What a run's `git_commit` says: the hash, "none" without a commit, "unknown" where git refuses to tell."""
+    """Return the value of a run's `git_commit` tag: the hash, "none" without a commit, "unknown" if git fails."""
     return current_commit(folder) or ("unknown" if ownership_error(folder) else "none")
 
 
 def commit_that_wrote(folder: Path, path: Path, text: str) -> str | None:
-    """The full hash of the newest commit, on any branch, that put `text` into `path`; None when it is in none."""
-    # HEAD is asked too: it may be on no branch.
+    """Return the full hash of the latest commit on any branch that added `text` to `path`; None if there is none."""
+    # Include HEAD, which may be detached.
     for start in ("--all", "HEAD"):
-        found = output(folder, "log", start, "--format=%H", f"-S{text}", "--", str(path)) or ""
-        for commit in found.split():
-            # The commit that took the text out is listed too.
+        commits = output(folder, "log", start, "--format=%H", f"-S{text}", "--", str(path)) or ""
+        for commit in commits.split():
+            # git also lists the commit that removed the text.
             if text in (output(path.parent, "show", f"{commit}:./{path.name}") or ""):
                 return commit
     return None
 
 
 def author_name(folder: Path) -> str:
-    """git's user name, else the login name, else "unknown"."""
+    """Return git's user name, else the login name, else "unknown"."""
     name = output(folder, "config", "user.name")
     if name:
         return name

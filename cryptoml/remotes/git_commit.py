@@ -1,4 +1,4 @@
-"""Commit the `.dvc` files of a push, and find out beforehand whether git will let us."""
+"""Commit the `.dvc` files of a push, and check in advance whether a commit is possible."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cryptoml.remotes import git, git_remote
 LOCK_PATIENCE_S = 5.0
 POLL_S = 0.2
 IDENTITY_HINT = 'git config user.name "Your Name" && git config user.email you@example.org'
-# Each unfinished operation of git, the file in its folder that tells of it, and the command that ends it.
+# Files in git's folder that show an unfinished operation, and the command of that operation.
 UNFINISHED = {
     "MERGE_HEAD": "merge",
     "rebase-merge": "rebase",
@@ -22,12 +22,12 @@ UNFINISHED = {
 
 
 def check_can_commit(folder: Path) -> str | None:
-    """Raise ConfigError or UnavailableError where a commit would fail; a note where it would surprise."""
+    """Raise ConfigError or UnavailableError if a commit would fail; return a note if HEAD is detached."""
     unsafe = git.ownership_error(folder)
     if unsafe is not None:
         raise unsafe
     if not git_remote.is_repository(folder):
-        raise ConfigError(f"{folder}: is not a git repository.", hint="git init, or leave --commit out")
+        raise ConfigError(f"{folder}: is not a git repository.", hint="git init, or run without --commit")
     git_dir = Path(git_remote.run(folder, "rev-parse", "--absolute-git-dir").strip())
     for name, operation in UNFINISHED.items():
         if (git_dir / name).exists():
@@ -39,15 +39,15 @@ def check_can_commit(folder: Path) -> str | None:
         git.output(folder, "var", "GIT_AUTHOR_IDENT") is None
         or git.output(folder, "var", "GIT_COMMITTER_IDENT") is None
     ):
-        raise ConfigError(f"{folder}: git does not know your name or e-mail address for commits.", hint=IDENTITY_HINT)
+        raise ConfigError(f"{folder}: git has no name or e-mail address for commits.", hint=IDENTITY_HINT)
     _wait_for_index(git_dir / "index.lock")
     if git.output(folder, "symbolic-ref", "--quiet", "HEAD") is None:
-        return "HEAD is detached: the commit is on no branch; keep it with git switch -c NAME"
+        return "HEAD is detached, so the commit is on no branch; keep it with git switch -c NAME"
     return None
 
 
 def commit(folder: Path, names: Sequence[str], message: str) -> str | None:
-    """Commit these files and nothing else; the commit's hash, or None when nothing had changed."""
+    """Commit only these files; return the commit's hash, or None if nothing changed."""
     try:
         git_remote.run(folder, "add", "--", *names)
         if git.output(folder, "diff", "--cached", "--quiet", "--", *names) is not None:
@@ -59,25 +59,25 @@ def commit(folder: Path, names: Sequence[str], message: str) -> str | None:
 
 
 def _commit_error(folder: Path, error: CryptomlError) -> CryptomlError:
-    done = "The data were pushed and the .dvc files are written, but not committed"
-    again = "then: cryptoml push-data --commit"
+    status = "The data were pushed and the .dvc files written, but not committed"
+    next_step = "then: cryptoml push-data --commit"
     low = error.fact.lower()
     if "gpg" in low or "sign the" in low or "signing" in low:
         return ConfigError(
-            f"{done}: git could not sign the commit: {error.fact}",
-            hint=f"repair the key (gpg --list-secret-keys), or git config commit.gpgsign false; {again}",
+            f"{status}: git could not sign the commit: {error.fact}",
+            hint=f"fix the key (gpg --list-secret-keys), or git config commit.gpgsign false; {next_step}",
         )
     if "index.lock" in low or isinstance(error, UnavailableError):
         return UnavailableError(
-            f"{done}: {error.fact}", hint=f"wait for the other git process, or remove a stale index.lock; {again}"
+            f"{status}: {error.fact}", hint=f"wait for the other git process, or remove a stale index.lock; {next_step}"
         )
     hooks = git.output(folder, "rev-parse", "--git-path", "hooks")
     hook = _hook(folder / hooks) if hooks else None
     if hook is not None:
         return CheckFailedError(
-            f"{done}: the hook {hook} may have refused it: {error.fact}", hint=f"see its output; {again}"
+            f"{status}: the hook {hook} may have rejected it: {error.fact}", hint=f"check its output; {next_step}"
         )
-    return type(error)(f"{done}: {error.fact}", hint=f"{error.hint}; {again}" if error.hint else again)
+    return type(error)(f"{status}: {error.fact}", hint=f"{error.hint}; {next_step}" if error.hint else next_step)
 
 
 def _hook(folder: Path) -> str | None:

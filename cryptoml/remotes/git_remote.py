@@ -1,4 +1,4 @@
-"""git's remotes and its credential helper. A token goes to git over standard input only."""
+"""Git remotes and credential helpers. Tokens are passed to git over standard input only."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from cryptoml.errors import AccessError, ConfigError, CryptomlError, Unavailable
 from cryptoml.remotes import git
 
 TIMEOUT_S = 60
-# git follows the redirect of a first request by default, and then sends pushes to the other host.
+# By default, git follows a redirect of the first request and then pushes to the other host.
 NO_REDIRECTS = ("-c", "http.followRedirects=false")
-# Never ask: there may be nobody at the terminal, and a question would look like a hang.
+# Never prompt: without a user at the terminal, git would hang.
 NO_PROMPT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": ""}
 
 
 def run(folder: Path, *arguments: str, stdin: str = "", timeout_s: float = TIMEOUT_S) -> str:
-    """Run git in `folder`; its output. Raises ConfigError without git, and what git complains about, in words."""
+    """Run git in `folder` and return its output; raise ConfigError if git is not installed, and git's errors."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", "-C", str(folder), *NO_REDIRECTS, *arguments],
             input=stdin,
             capture_output=True,
@@ -32,18 +32,18 @@ def run(folder: Path, *arguments: str, stdin: str = "", timeout_s: float = TIMEO
             check=False,
         )
     except FileNotFoundError:
-        raise ConfigError("git is not installed.", hint="install git, such as: apt-get install git") from None
+        raise ConfigError("git is not installed.", hint="install git, for example: apt-get install git") from None
     except subprocess.TimeoutExpired:
         raise UnavailableError(
             f"git {arguments[0]} took longer than {timeout_s:g} s.", hint="try again later"
         ) from None
-    if done.returncode:
-        raise git_error(done.stderr, arguments[0])
-    return done.stdout
+    if process.returncode:
+        raise git_error(process.stderr, arguments[0])
+    return process.stdout
 
 
 def is_repository(folder: Path) -> bool:
-    """Whether `folder` is inside a git work tree; raises ConfigError without git, or where git does not trust it."""
+    """Return whether `folder` is in a git work tree; raise ConfigError without git or if another user owns it."""
     try:
         return run(folder, "rev-parse", "--is-inside-work-tree").strip() == "true"
     except ConfigError as error:
@@ -53,7 +53,7 @@ def is_repository(folder: Path) -> bool:
 
 
 def remote_urls(folder: Path) -> Mapping[str, str]:
-    """The git remotes of the project: name -> address as written in the config."""
+    """Return the git remotes of the project: name -> address in the config."""
     try:
         text = run(folder, "config", "--get-regexp", r"^remote\..*\.url$")
     except CryptomlError:
@@ -63,23 +63,22 @@ def remote_urls(folder: Path) -> Mapping[str, str]:
 
 
 def slug_at(url: str, host: str) -> str | None:
-    """owner/name where `url` is a repository at `host`, whatever user it holds; else None."""
-    parts, wanted = urlsplit(url), urlsplit(host)
-    where = f"{parts.hostname or ''}:{parts.port or ''}"
-    if where != f"{wanted.hostname or ''}:{wanted.port or ''}":
+    """Return owner/name if `url` is a repository at `host`, ignoring credentials in it; else None."""
+    parts, expected = urlsplit(url), urlsplit(host)
+    if (parts.hostname, parts.port) != (expected.hostname, expected.port):
         return None
-    found = re.fullmatch(r"/([\w.-]+/[\w.-]+?)(\.git)?/?", parts.path)
-    return found[1] if found else None
+    match = re.fullmatch(r"/([\w.-]+/[\w.-]+?)(\.git)?/?", parts.path)
+    return match[1] if match else None
 
 
 def without_credentials(url: str) -> str:
-    """The address without user and password."""
+    """Return the address without user and password."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else url
 
 
 def set_remote(folder: Path, name: str, url: str) -> None:
-    """Add the remote, or give it another address."""
+    """Add the remote, or change its address."""
     if name in remote_urls(folder):
         run(folder, "remote", "set-url", name, url)
     else:
@@ -87,7 +86,7 @@ def set_remote(folder: Path, name: str, url: str) -> None:
 
 
 def has_credential_helper(folder: Path, url: str) -> bool:
-    """Whether git has a credential helper for that address."""
+    """Return whether git has a credential helper for the address."""
     try:
         return bool(run(folder, "config", "--get-urlmatch", "credential.helper", url).strip())
     except CryptomlError:
@@ -95,48 +94,48 @@ def has_credential_helper(folder: Path, url: str) -> bool:
 
 
 def use_credential_store(folder: Path, url: str) -> None:
-    """Let git keep this host's credentials in its own file (~/.git-credentials, mode 0600), for this project only."""
+    """Make git store this host's credentials in ~/.git-credentials (mode 0600), in this project only."""
     parts = urlsplit(url)
     run(folder, "config", f"credential.{parts.scheme}://{parts.netloc}.helper", "store")
 
 
 def stored_password(folder: Path, url: str) -> str | None:
-    """The password that git's helper gives for the address, or None."""
+    """Return the password that git's credential helper has for the address; None if there is none."""
     try:
-        answer = run(folder, "credential", "fill", stdin=_description(url))
+        credential = run(folder, "credential", "fill", stdin=_description(url))
     except CryptomlError:
         return None
-    found = re.search(r"^password=(.+)$", answer, re.MULTILINE)
-    return found[1] if found else None
+    match = re.search(r"^password=(.+)$", credential, re.MULTILINE)
+    return match[1] if match else None
 
 
 def store_credentials(folder: Path, url: str, token: str) -> None:
-    """Hand the token to git's credential helper: DagsHub takes it as user and as password."""
+    """Store the token in git's credential helper, as user and as password, which DagsHub accepts."""
     run(folder, "credential", "approve", stdin=_description(url, token))
 
 
 def forget_credentials(folder: Path, url: str, token: str) -> None:
-    """Let the helper forget what `store_credentials` told it."""
+    """Remove the credentials that `store_credentials` stored."""
     run(folder, "credential", "reject", stdin=_description(url, token))
 
 
 def count_branches(folder: Path, remote: str, *, timeout_s: float = TIMEOUT_S) -> int:
-    """Ask the remote for its branches, as `git ls-remote` does; how many there are."""
+    """Query the remote with `git ls-remote`; return its number of branches."""
     return len(run(folder, "ls-remote", "--heads", remote, timeout_s=timeout_s).splitlines())
 
 
 def tracked_files_with(folder: Path, secrets: Iterable[str]) -> list[str]:
-    """Tracked files that hold one of the secrets, which go to git over standard input."""
+    """Return the tracked files that contain a secret; the secrets are passed to git over standard input."""
     try:
         text = run(folder, "grep", "-z", "--name-only", "--fixed-strings", "-f", "-", stdin="\n".join(secrets) + "\n")
     except CryptomlError:
-        # git grep ends with 1 when it finds nothing.
+        # git grep exits with 1 if nothing matches.
         return []
     return [name for name in text.split("\0") if name]
 
 
 def history_holds(folder: Path, secrets: Iterable[str], paths: Sequence[str]) -> bool:
-    """Whether a commit on any branch holds one of the secrets in one of these files."""
+    """Return whether a commit on any branch contains a secret in one of these files."""
     try:
         text = run(folder, "log", "--all", "--patch", "--format=", "--", *paths)
     except CryptomlError:
@@ -145,48 +144,52 @@ def history_holds(folder: Path, secrets: Iterable[str], paths: Sequence[str]) ->
 
 
 def push(folder: Path, remote: str, source: str, branch: str, *, track: bool = False) -> None:
-    """Push a commit or a branch to a branch of the remote; never by force."""
+    """Push a commit or branch to a branch of the remote, never with force."""
     options = ["--set-upstream"] if track else []
     run(folder, "push", *options, remote, f"{source}:refs/heads/{branch}", timeout_s=600)
 
 
 def git_error(text: str, doing: str) -> CryptomlError:
-    """What git wrote to standard error, as an error with its hint."""
+    """Translate git's standard error into an error with a hint."""
     lines = [line.partition(": ")[2] or line for line in text.splitlines() if line.startswith(("fatal:", "error:"))]
-    said = without_secrets(lines[0] if lines else text.strip().splitlines()[-1] if text.strip() else "no reason given")
+    reason = without_secrets(
+        lines[0] if lines else text.strip().splitlines()[-1] if text.strip() else "no reason given"
+    )
     low = text.lower()
     if "could not read username" in low or "could not read password" in low or "authentication failed" in low:
-        return AccessError(f"git {doing}: no credentials, or wrong ones: {said}.", hint="cryptoml setup-remotes")
+        return AccessError(f"git {doing}: missing or wrong credentials: {reason}.", hint="cryptoml setup-remotes")
     if "redirect" in low or re.search(r"error: 30[12378]\b", low):
         return AccessError(
-            f"git {doing}: the server redirects to another address. Nothing was sent there.",
+            f"git {doing}: the server redirects to another address; nothing was sent there.",
             hint="check the address: git remote -v",
         )
     if "dubious ownership" in low:
-        place = re.search(r"dubious ownership in repository at '([^']+)'", text)
-        name = place[1] if place else "FOLDER"
+        match = re.search(r"dubious ownership in repository at '([^']+)'", text)
+        name = match[1] if match else "FOLDER"
         return ConfigError(
-            f"{name}: git does not read this repository: it belongs to another user (dubious ownership).",
+            f"{name}: git does not read this repository because another user owns it (dubious ownership).",
             hint=f"git config --global --add safe.directory '{name}'",
         )
     if "index.lock" in low:
         return UnavailableError(
-            f"git {doing}: another git process holds the index: {said}.",
-            hint="wait until it has ended; if none is running, remove that index.lock",
+            f"git {doing}: the index is locked by another git process: {reason}.",
+            hint="wait until it has ended; if none is running, remove index.lock",
         )
     if "403" in low:
-        return AccessError(f"git {doing}: the token may not do that (403).", hint="ask the owner for write permission")
+        return AccessError(
+            f"git {doing}: the token lacks the permission (403).", hint="ask the owner for write permission"
+        )
     if "not found" in low and "repository" in low:
-        return AccessError(f"git {doing}: {said}.", hint="check owner and name, or make it: --create")
+        return AccessError(f"git {doing}: {reason}.", hint="check owner and name, or create it with --create")
     if any(
         sign in low for sign in ("resolve host", "connection refused", "failed to connect", "timed out", "error: 5")
     ):
-        return UnavailableError(f"git {doing}: {said}.", hint="check the network, or try again later")
-    return ConfigError(f"git {doing}: {said}.")
+        return UnavailableError(f"git {doing}: {reason}.", hint="check the network, or try again later")
+    return ConfigError(f"git {doing}: {reason}.")
 
 
 def without_secrets(text: str) -> str:
-    """`text` with user and password taken out of its addresses."""
+    """Return `text` with user and password in addresses masked."""
     return re.sub(r"(\w+://)[^/\s@]+@", r"\1***@", text)
 
 

@@ -1,6 +1,6 @@
-"""One HTTP request with short limits, and what went wrong with it in words. No retries and no redirects.
+"""Send a single HTTP request with short timeouts, without retries and redirects.
 
-Sent by the dagshub client's own request function; its `init` and its token cache are never touched.
+Uses the request function of the dagshub client, but not its `init` or token cache.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ BODY_LIMIT = 64 * 1024
 
 @dataclass(frozen=True)
 class Response:
-    """What a server said: the status, the beginning of the body as text, and headers by small letters."""
+    """A server's response: status, the first BODY_LIMIT characters of the body, headers by lower-case name."""
 
     status: int
     text: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> Any:
-        """The body as JSON, or None where it is none."""
+        """Return the parsed JSON body; None if it is not JSON."""
         import json
 
         try:
@@ -36,18 +36,20 @@ class Response:
 
 
 def check_secret_address(url: str) -> None:
-    """Raise AccessError where a secret would go over a plain connection, ConfigError where `url` is no address."""
+    """Raise AccessError if a secret would be sent over plain http, ConfigError if `url` is not a valid address."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ConfigError(f"{url}: this is not an address.", hint="DagsHub's begins with https://") from None
+        raise ConfigError(f"{url}: is not a valid address.", hint="DagsHub's address starts with https://") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError(f"{url}: this is not an address.", hint="DagsHub's begins with https://")
+        raise ConfigError(f"{url}: is not a valid address.", hint="DagsHub's address starts with https://")
     if "@" in parts.netloc:
-        raise ConfigError("an address holds a user name or a password.", hint="take it out; the token goes to .env")
+        raise ConfigError(
+            "the address contains a user name or a password.", hint="remove it; set DAGSHUB_TOKEN in .env"
+        )
     if parts.scheme == "http" and not is_loopback(host):
-        raise AccessError(f"{url}: a token does not go over a plain http connection.", hint="use https://")
+        raise AccessError(f"{url}: tokens are not sent over plain http.", hint="use https://")
 
 
 def send_request(
@@ -59,11 +61,12 @@ def send_request(
     basic: tuple[str, str] | None = None,
     json: Mapping[str, object] | None = None,
 ) -> Response:
-    """One request; any status is an answer. Raises UnavailableError, or ConfigError for an untrusted certificate.
+    """Send a request and return the response, whatever its status.
 
-    token goes as Bearer, basic as user and password; neither is in any message.
+    token: sent as Bearer token. basic: user and password. Neither appears in a message. Raises UnavailableError if
+    there is no response, ConfigError for an untrusted certificate or an invalid address.
     """
-    # Before the imports: with such an address in the environment, httpx refuses to be imported by dagshub.
+    # Check before the imports: with an invalid proxy address, importing dagshub fails in httpx.
     proxies.check_addresses()
     proxies.check_socks()
     import httpx
@@ -85,25 +88,25 @@ def send_request(
         return Response(response.status_code, response.text[:BODY_LIMIT], dict(response.headers.items()))
 
     try:
-        answer = run_with_timeout(timeout_s + 1.0, send)
+        response = run_with_timeout(timeout_s + 1.0, send)
     except (TimeoutError, httpx.TimeoutException):
         raise UnavailableError(
-            f"{_host(url)} does not answer within {timeout_s:g} s.", hint="check the network, or try again later"
+            f"{_host(url)} does not respond within {timeout_s:g} s.", hint="check the network, or try again later"
         ) from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, ValueError):
-        raise ConfigError(f"{_host(url)}: this address or its credentials cannot be sent.") from None
+        raise ConfigError(f"{_host(url)}: the address or the credentials contain invalid characters.") from None
     except httpx.HTTPError as error:
         if "certificate" in str(error).lower():
             raise ConfigError(
-                f"{_host(url)}: the certificate is not trusted.", hint="name your authority's file in SSL_CERT_FILE"
+                f"{_host(url)}: the certificate is not trusted.", hint="set your CA file in SSL_CERT_FILE"
             ) from None
         raise proxies.connection_error(url, error, reason(error)) or UnavailableError(
             f"{_host(url)}: {reason(error)}.", hint="check the address and the network"
         ) from None
-    refused = proxies.status_error(url, answer.status)
+    refused = proxies.status_error(url, response.status)
     if refused is not None:
         raise refused
-    return answer
+    return response
 
 
 def _host(url: str) -> str:

@@ -1,4 +1,4 @@
-"""A project's settings files as they were, put back when a change to them fails half-way."""
+"""Restore a project's settings files if a change to them fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOLDERS = (".git", ".dvc")
 
 
 class Snapshot:
-    """`with Snapshot(folder)`: an exception inside, Ctrl-C too, puts every file back as it was."""
+    """Context manager that restores the settings files on any exception, Ctrl-C included."""
 
     def __init__(self, folder: Path, *, enabled: bool = True) -> None:
         self.folder = folder
@@ -25,7 +25,7 @@ class Snapshot:
         self._undo: list[Callable[[], object]] = []
 
     def on_failure(self, undo: Callable[[], object]) -> None:
-        """Something else to be undone, last one first; its own failure is passed over."""
+        """Register a further undo function; they run in reverse order, and their errors are ignored."""
         self._undo.append(undo)
 
     def __enter__(self) -> Self:
@@ -44,14 +44,14 @@ class Snapshot:
                 undo()
         for name in self._new_folders:
             shutil.rmtree(self.folder / name, ignore_errors=True)
-        for name, kept in self._files.items():
+        for name, saved in self._files.items():
             path = self.folder / name
-            if kept is None:
+            if saved is None:
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
-            elif _read(path) != kept and path.parent.is_dir():
-                path.write_bytes(kept[0])
-                path.chmod(kept[1])
+            elif _read(path) != saved and path.parent.is_dir():
+                path.write_bytes(saved[0])
+                path.chmod(saved[1])
 
 
 def _read(path: Path) -> tuple[bytes, int] | None:

@@ -1,1 +1,1 @@
-"""Runs: written to the journal first, delivered to MLflow from there, read back."""
+"""Runs: write them to the journal, deliver them to MLflow, read them back."""

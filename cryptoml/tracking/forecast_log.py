@@ -1,4 +1,4 @@
-"""The forecasts that were made, kept until the truth is known: a small SQLite file a registered model."""
+"""Log of forecasts, kept until the actual prices are known: one SQLite file per registered model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 30.0
 COLUMNS = ("price_now", "forecast_return", "forecast_price", "lower_price", "upper_price")
-# A forecast is made once: what is said again later, perhaps knowing the outcome, does not replace it.
+# The first forecast of a candle is kept: a later one may have been made with knowledge of the outcome.
 _SCHEMA = """
 create table if not exists forecasts (
     run_id text not null, candle text not null, target text not null, version text, symbol text not null,
@@ -34,30 +34,34 @@ create table if not exists forecasts (
 
 
 class ForecastLog:
-    """The log of one registered model. Made by `open_forecast_log`."""
+    """Forecast log of one registered model. Create it with `open_forecast_log`."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self.path = path
 
-    def append(self, made: Prediction) -> int:
-        """Keep forecasts that are not there yet; how many that were."""
+    def append(self, prediction: Prediction) -> int:
+        """Insert forecasts whose run and candle are not in the log yet; return the number of inserted rows."""
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         rows = [
             (
-                made.run_id, _iso(row["timestamp"]), _iso(row["target_time"]), made.version, made.symbol,
-                made.interval, made.horizon, made.interval_level, now, *(float(row[name]) for name in COLUMNS),
+                prediction.run_id, _iso(row["timestamp"]), _iso(row["target_time"]), prediction.version,
+                prediction.symbol, prediction.interval, prediction.horizon, prediction.interval_level, now,
+                *(float(row[name]) for name in COLUMNS),
             )
-            for row in made.table.reset_index().to_dict("records")
+            for row in prediction.table.reset_index().to_dict("records")
         ]  # fmt: skip
-        places = ",".join("?" * (9 + len(COLUMNS)))
+        placeholders = ",".join("?" * (9 + len(COLUMNS)))
         with self._connection:
             before = self._connection.total_changes
-            self._connection.executemany(f"insert or ignore into forecasts values ({places})", rows)
+            self._connection.executemany(f"insert or ignore into forecasts values ({placeholders})", rows)
             return self._connection.total_changes - before
 
     def read(self, run_id: str) -> pd.DataFrame:
-        """The forecasts of a run: index `candle` (open time), target and logged_at, all UTC, ascending; the numbers."""
+        """Return the forecasts of a run in ascending order.
+
+        Index `candle` (open time); columns target and logged_at, all times UTC; version, interval_level and COLUMNS.
+        """
         import pandas as pd
 
         names = ("candle", "target", "logged_at", "version", "interval_level", *COLUMNS)
@@ -71,7 +75,7 @@ class ForecastLog:
 
 @contextmanager
 def open_forecast_log(settings: Settings, model_name: str) -> Iterator[ForecastLog]:
-    """The log of a registered model, made when it is not there; other processes may write to it too."""
+    """Open the forecast log of a registered model and create it if needed; several processes may write to it."""
     path = settings.project_dir / ".cryptoml" / "forecasts" / f"{model_name}.db"
     with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +85,7 @@ def open_forecast_log(settings: Settings, model_name: str) -> Iterator[ForecastL
             yield ForecastLog(connection, path)
     except sqlite3.Error as error:
         raise UnavailableError(
-            f"{path}: the log of forecasts cannot be used: {error}.", hint="look at the file, or move it away"
+            f"{path}: the forecast log cannot be used: {error}.", hint="check the file's permissions, or move it away"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Proves that a store works: a run with a metric and an artifact, read back, in an experiment deleted again."""
+"""Round-trip check of a store: write a run with a metric and an artifact, read both back, delete them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ METRIC, VALUE = "connection", 1.0
 
 @dataclass(frozen=True)
 class RoundTripResult:
-    """Speeds in megabytes (10^6 bytes) a second, of an artifact of `size` bytes; seconds of the whole proof."""
+    """Transfer rates in megabytes (10^6 bytes) per second of an artifact of `size` bytes; total duration in seconds."""
 
     size: int
     upload_mb_s: float
@@ -27,9 +27,9 @@ class RoundTripResult:
 
 
 def check_round_trip(store: Store, *, size: int = 64 * 1024) -> RoundTripResult:
-    """Write a run with a metric and an artifact, read both back, delete run and experiment.
+    """Write a run with a metric and an artifact, read both back, delete the run and its experiment.
 
-    Raises what the store refuses, and UnavailableError where it gives back something else.
+    Raises the store's errors, and UnavailableError if the values read back differ from those written.
     """
     began = time.monotonic()
     client = store.client
@@ -38,37 +38,41 @@ def check_round_trip(store: Store, *, size: int = 64 * 1024) -> RoundTripResult:
     try:
         with (
             translate_store_errors(store.uri, "write a test run"),
-            tempfile.TemporaryDirectory(prefix="cryptoml-") as text,
+            tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
         ):
             run_id = client.create_run(identifier, run_name="connection-check").info.run_id
             client.log_metric(run_id, METRIC, VALUE)
-            source = Path(text) / "check.bin"
+            source = Path(folder) / "check.bin"
             source.write_bytes(os.urandom(size))
             started = time.monotonic()
             with store.uploading():
                 store.repository(client.get_run(run_id), for_writing=True).log_artifact(str(source), "check")
-            sent = time.monotonic() - started
-            (Path(text) / "back").mkdir()
+            upload_s = time.monotonic() - started
+            (Path(folder) / "back").mkdir()
             started = time.monotonic()
-            back = store.download(run_id, "check/check.bin", Path(text) / "back")
-            came = time.monotonic() - started
-            whole = back.read_bytes() == source.read_bytes()
-            found = client.get_run(run_id).data.metrics.get(METRIC)
+            returned = store.download(run_id, "check/check.bin", Path(folder) / "back")
+            download_s = time.monotonic() - started
+            is_intact = returned.read_bytes() == source.read_bytes()
+            value = client.get_run(run_id).data.metrics.get(METRIC)
             client.set_terminated(run_id)
-        if not whole or found != VALUE:
-            raise UnavailableError(f"{masked(store.uri)}: a test run does not come back as it was written.")
+        if not is_intact or value != VALUE:
+            raise UnavailableError(
+                f"{masked(store.uri)}: a test run was read back with other content than was written."
+            )
     finally:
         _delete(store, identifier, run_id)
-    return RoundTripResult(size, size / 1e6 / max(sent, 1e-6), size / 1e6 / max(came, 1e-6), time.monotonic() - began)
+    return RoundTripResult(
+        size, size / 1e6 / max(upload_s, 1e-6), size / 1e6 / max(download_s, 1e-6), time.monotonic() - began
+    )
 
 
 def _experiment(store: Store) -> str:
-    """The experiment's id; a deleted one keeps its name for ever and is brought back."""
-    with translate_store_errors(store.uri, "make a test experiment"):
-        found = store.client.get_experiment_by_name(EXPERIMENT)
-        if found is not None and found.lifecycle_stage == "deleted":
-            store.client.restore_experiment(found.experiment_id)
-            return str(found.experiment_id)
+    """Return the id of the test experiment; restore it if it was deleted, because its name stays reserved."""
+    with translate_store_errors(store.uri, "create a test experiment"):
+        experiment = store.client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None and experiment.lifecycle_stage == "deleted":
+            store.client.restore_experiment(experiment.experiment_id)
+            return str(experiment.experiment_id)
     return store.experiment_id(EXPERIMENT)
 
 

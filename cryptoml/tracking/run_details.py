@@ -1,6 +1,6 @@
-"""What the artifacts of a run hold: its forecasts, its folds, its importance, the quality of its data.
+"""Read the artifacts of a run: forecasts, folds, feature importance, data quality report.
 
-Runs of earlier releases have the importance and the quality report in files of their own.
+Runs of earlier releases have the importance and the quality report in separate files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ METADATA = "metadata/training_metadata.json"
 
 
 def fetch_details(store: Store, run_id: str, name: str) -> RunDetails:
-    """Fetch the artifacts of the run, called `name` in errors; what it lacks stays empty."""
+    """Download the artifacts of a run, called `name` in errors; missing ones are None or empty."""
     with (
         tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
         translate_store_errors(store.uri, f"fetch the artifacts of {name}"),
@@ -39,7 +39,7 @@ def fetch_details(store: Store, run_id: str, name: str) -> RunDetails:
 
 
 def fetch_quality_report(store: Store, run_id: str, name: str) -> Mapping[str, Any] | None:
-    """The quality report of the run's candles, None where there is none; raises ValueError for a damaged file."""
+    """Return the quality report of the run's candles; None if it has none. Raises ValueError for a damaged file."""
     with (
         tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
         translate_store_errors(store.uri, f"fetch the quality report of {name}"),
@@ -65,7 +65,7 @@ def _fetch(store: Store, run_id: str, path: str, target: Path) -> Path | None:
     except FileNotFoundError:
         return None
     except MlflowException as error:
-        # A folder that is there and a file that is not: each repository says it its own way.
+        # Each artifact repository reports a missing file in an existing folder in its own way.
         if is_missing(error) or "No such" in str(error) or "does not exist" in str(error):
             return None
         raise

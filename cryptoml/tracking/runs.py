@@ -1,4 +1,4 @@
-"""Reading runs back from the store, as frozen views; pandas is not needed."""
+"""Read runs from the store as frozen views, without pandas."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAGE = 1000
 
 @dataclass(frozen=True)
 class RunView:
-    """A run as the store has it. Times are milliseconds since 1970 UTC; a metric is its last value."""
+    """A run in the store. Times are Unix times in milliseconds; `metrics` has the last value of each metric."""
 
     run_id: str
     name: str
@@ -37,7 +37,7 @@ class RunView:
 
 
 def get_run(store: Store, run_id: str) -> RunView:
-    """The run with that id; raises UsageError when there is none."""
+    """Return the run with that id; raise UsageError if there is none."""
     from mlflow.exceptions import MlflowException
 
     with translate_store_errors(store.uri, f"read the run {run_id}"):
@@ -46,25 +46,25 @@ def get_run(store: Store, run_id: str) -> RunView:
         except MlflowException as error:
             if is_missing(error) or error.error_code == "INVALID_PARAMETER_VALUE":
                 raise UsageError(
-                    f"{masked(store.uri)}: there is no run {run_id}.",
-                    hint="see cryptoml compare for the runs there are",
+                    f"{masked(store.uri)}: run {run_id} does not exist.",
+                    hint="list the runs: cryptoml compare",
                 ) from None
             raise
 
 
-def find_run(store: Store, experiment: str, text: str) -> RunView:
-    """The run with that id or that name; raises UsageError when there is none, or more than one of that name."""
-    plain = text.strip()
+def find_run(store: Store, experiment: str, id_or_name: str) -> RunView:
+    """Return the run with that id or name; raise UsageError if there is none or the name is not unique."""
+    plain = id_or_name.strip()
     if re.fullmatch(r"[0-9a-f]{32}", plain):
         return get_run(store, plain)
     if not re.fullmatch(r"[\w.:-]+", plain):
-        raise UsageError(f"{text}: this is no run's id or name.", hint="see cryptoml compare for the runs there are")
-    found = search_runs(store, experiment, query=f"attributes.run_name = '{plain}'", limit=2)
-    if len(found) == 1:
-        return found[0]
-    fact = "more than one run has that name" if found else "there is no such run"
+        raise UsageError(f"{id_or_name}: is neither a run id nor a run name.", hint="list the runs: cryptoml compare")
+    matches = search_runs(store, experiment, query=f"attributes.run_name = '{plain}'", limit=2)
+    if len(matches) == 1:
+        return matches[0]
+    fact = "several runs have this name" if matches else "this run does not exist"
     raise UsageError(
-        f"{masked(store.uri)}: {plain}: {fact} in {experiment}.", hint="see cryptoml compare for the runs there are"
+        f"{masked(store.uri)}: {plain}: {fact} in experiment {experiment}.", hint="list the runs: cryptoml compare"
     )
 
 
@@ -76,26 +76,29 @@ def search_runs(
     order_by: Sequence[str] = ("attributes.start_time DESC",),
     limit: int | None = None,
 ) -> tuple[RunView, ...]:
-    """Runs of an experiment that MLflow's search `query` finds, newest first; none when there is no experiment."""
+    """Return the runs of an experiment that match MLflow's search `query`; empty if the experiment does not exist.
+
+    The default order is newest first.
+    """
     identifier = store.find_experiment_id(experiment)
     if identifier is None:
         return ()
-    found: list[RunView] = []
+    views: list[RunView] = []
     search = store.client.search_runs
-    wanted = PAGE if limit is None else min(PAGE, limit)
+    page_size = PAGE if limit is None else min(PAGE, limit)
     with translate_store_errors(store.uri, "search runs"):
         for page in all_pages(
-            lambda token: search([identifier], query, max_results=wanted, order_by=list(order_by), page_token=token),
+            lambda token: search([identifier], query, max_results=page_size, order_by=list(order_by), page_token=token),
             store.uri,
         ):
-            found += [_view(run) for run in page]
-            if limit is not None and len(found) >= limit:
+            views += [_view(run) for run in page]
+            if limit is not None and len(views) >= limit:
                 break
-    return tuple(found[:limit])
+    return tuple(views[:limit])
 
 
 def highest_run_number(store: Store, experiment: str, long_name: str, day: date) -> int:
-    """The highest run number that the store has for that model and day; 0 when there is none."""
+    """Return the highest run number in the store for that model and day; 0 if there is none."""
     query = f"attributes.run_name LIKE '{long_name}_{day:%Y-%m-%d}_%'"
     return highest_number((run.name for run in search_runs(store, experiment, query=query)), long_name, day)
 

@@ -1,4 +1,4 @@
-"""The store at work beside a training: checked first, opened early, fed from the journal in a thread of its own."""
+"""Check the store, open it and deliver runs from the journal in a background thread during training."""
 
 from __future__ import annotations
 
@@ -28,32 +28,33 @@ if TYPE_CHECKING:
     from cryptoml.tracking.store.preflight import ArtifactLocation
     from cryptoml.tracking.store.store import Store
 
-# How long the first fit waits for the store's answer, counted from the question.
+# How long the first fit waits for the store's response, counted from the request.
 CHECK_TIMEOUT_S = 5.0
-# How often the store is asked again during the fits.
+# How often the store is probed during the fits.
 PROBE_INTERVAL_S = 15.0
-# A store that was away less than this ago is not asked again at the end.
+# A store found unavailable less than this long ago is not probed again at the end.
 RECENT_PROBE_S = 3.0
 TRAINING_CONTINUES = (
-    "Training goes on; runs stay in the journal and are delivered when the store answers, now or with cryptoml sync."
+    "Training continues; runs stay in the journal and are delivered once the store is available, or by cryptoml sync."
 )
 
 
 def project_journal(settings: Settings) -> Journal:
-    """The journal of the project."""
+    """Return the journal of the project."""
     return Journal(settings.project_dir / ".cryptoml" / "journal")
 
 
 class Tracker:
-    """Checks and opens the store in the background and delivers runs to it, one after the other.
+    """Check and open the store in the background and deliver runs to it, one at a time.
 
-    What processes that died left in the journal goes first, while the first models are fitted. A store that is away
-    costs one warning; it is asked again every PROBE_INTERVAL_S and once more at the end. What could not be delivered
-    stays in the journal; `delivery_error` then says why. registrar(store) gives what registers a run's model.
+    Runs of interrupted processes are delivered first, while the first models are fitted. If the store is unavailable,
+    one warning is reported; the store is probed every PROBE_INTERVAL_S and once more at the end. Undelivered runs
+    stay in the journal, and `delivery_error` has the cause. registrar(store) returns the function that registers a
+    run's model.
     """
 
     def __init__(self, settings: Settings, *, registrar: Callable[[Store], Register], on_event: events.OnEvent) -> None:
-        # What is refused without asking the store is refused before any model is fitted.
+        # Raise configuration errors before any model is fitted.
         settings.check_connected()
         settings.mlflow_credentials()
         self.settings = settings
@@ -64,7 +65,7 @@ class Tracker:
         self._uri = settings.mlflow_uri()
         self._is_remote = self._uri.startswith(("http://", "https://"))
         if self._is_remote:
-            # Imported before any clock starts.
+            # Import before any timeout starts.
             import requests  # noqa: F401
 
         self._store: Store | None = None
@@ -99,10 +100,10 @@ class Tracker:
             self._store.close()
 
     def check(self) -> None:
-        """Raise what makes delivery impossible; wait a few seconds for a server, and only report an absent store.
+        """Raise the error that makes delivery impossible; if the store is only unavailable, report a warning.
 
-        What needs no server's answer is waited for: a file's state, a driver, the credentials of a bucket. A database
-        is asked within time limits of its own.
+        A server gets CHECK_TIMEOUT_S to respond. Checks without a server are always awaited: the SQLite file, a
+        driver, a bucket's credentials. A database has time limits of its own.
         """
         self._check_started.wait()
         limit_s = max(0.0, self._check_started_at + CHECK_TIMEOUT_S - time.monotonic()) if self._is_remote else None
@@ -115,35 +116,35 @@ class Tracker:
             raise self._refusal
 
     def store(self) -> Store | None:
-        """The store, waited for; None when it is away or refuses."""
+        """Wait for the store and return it; None if it is unavailable or refuses access."""
         wait([self._store_open])
         return self._store if self._unavailable is None else None
 
     def deliver(self, run: JournalRun) -> None:
-        """Deliver a run, or what was added to it, when its turn comes."""
+        """Queue a run, or records added to it, for delivery."""
         with self._lock:
             self._waiting[run.key] = run
         self._tasks.append(self._pool.submit(self._deliver_waiting))
 
     def deliver_stopped(self, runs: Sequence[JournalRun], *, within_s: float) -> None:
-        """Deliver runs that a signal ended, if there is time; what is not done in time waits in the journal."""
+        """Deliver runs that a signal stopped, within `within_s` seconds; the others stay in the journal."""
         self._ended.set()
         with self._lock:
             self._waiting.clear()
         wait([self._pool.submit(self._deliver, run) for run in runs], timeout=within_s)
 
     def finish(self) -> dict[str, Delivered]:
-        """Wait for all deliveries, with a last try; run key -> what was delivered. The others stay in the journal."""
+        """Wait for all deliveries and try once more; return run key -> delivered run. Others stay in the journal."""
         self._ended.set()
         self._tasks.append(self._pool.submit(self._deliver_last))
         for task in self._tasks:
-            # Only a bug is raised here.
+            # Expected errors were handled in the thread: only a bug is raised here.
             task.result()
-        left = bool(self._waiting or self._refused_runs)
-        self.delivery_error = (self._refusal or self._unavailable) if left else None
+        is_incomplete = bool(self._waiting or self._refused_runs)
+        self.delivery_error = (self._refusal or self._unavailable) if is_incomplete else None
         return dict(self._delivered)
 
-    # In the store's thread
+    # Methods that run in the store's thread
 
     def _check_store(self) -> None:
         self._check_started_at = time.monotonic()
@@ -158,16 +159,16 @@ class Tracker:
             if self._location is not None:
                 check_project_location(self.settings, self._location)
         except UnavailableError as error:
-            # The store itself answers: only the place of the artifacts is away.
+            # The store responds: only the artifact location is unavailable.
             self._on_event(events.Warned(f"{error.fact} {TRAINING_CONTINUES}"))
 
     def _open(self) -> None:
-        """Open the store unless the check has refused it: the training then ends, and no file is created for it."""
+        """Open the store unless its check failed: training then ends, and no file is created."""
         if self._store_check.exception() is None and self._location_check.exception() is None:
             self._connect()
 
     def _connect(self) -> None:
-        """Open the store, or ask it again."""
+        """Open the store, or probe it if it is open."""
         try:
             if self._store is None:
                 self._store = open_project_store(self.settings, TRAIN, on_event=self._on_event, retry_s=0)
@@ -179,7 +180,7 @@ class Tracker:
             self._on_refused(error)
         else:
             if self._warned:
-                self._on_event(events.Info(f"{masked(self._uri)}: the tracking store answers again"))
+                self._on_event(events.Info(f"{masked(self._uri)}: the tracking store is available again"))
             self._unavailable, self._warned = None, False
 
     def _probe(self) -> None:
@@ -190,7 +191,7 @@ class Tracker:
         )
 
     def _probe_during_fits(self) -> None:
-        """During the fits: is a store that was away back, is one that was there away?"""
+        """Update whether the store is available; deliver waiting runs if it has become available."""
         was_unavailable = self._store is None or self._unavailable is not None
         if self._ended.is_set() or not (was_unavailable or self._is_remote):
             return
@@ -200,7 +201,7 @@ class Tracker:
             self._deliver_waiting()
 
     def _deliver_last(self) -> None:
-        """Deliver what waits; a store that is away is asked once more before."""
+        """Deliver waiting runs; probe an unavailable store once more first."""
         if self._waiting and not self._is_usable() and time.monotonic() - self._unavailable_since > RECENT_PROBE_S:
             self._connect()
         self._deliver_waiting()
@@ -239,7 +240,7 @@ class Tracker:
             self.journal, self._store, orphans_only=True, register=self._registrar(self._store), on_event=self._on_event
         )
         for run in report.delivered:
-            self._on_event(events.Info(f"{run.run_name}, left by an earlier training, was delivered: {run.status}"))
+            self._on_event(events.Info(f"{run.run_name} of an interrupted training was delivered: {run.status}"))
         if isinstance(report.error, UnavailableError):
             self._on_unavailable(report.error)
 
@@ -253,21 +254,21 @@ class Tracker:
     def _on_refused(self, error: CryptomlError) -> None:
         if self._refusal is None:
             self._refusal = error
-            self._on_event(events.Warned(f"{error.fact} The runs stay in the journal."))
+            self._on_event(events.Warned(f"{error.fact} Runs stay in the journal."))
 
-    # In other threads
+    # Methods that run in other threads
 
     def _watch(self) -> None:
-        """Have the store's thread look every PROBE_INTERVAL_S; a look that takes longer is waited for."""
+        """Probe the store in its thread every PROBE_INTERVAL_S; probes never overlap."""
         while not self._ended.wait(PROBE_INTERVAL_S):
             done = threading.Event()
             try:
-                look = self._pool.submit(self._probe_during_fits)
+                probe = self._pool.submit(self._probe_during_fits)
             except RuntimeError:
-                # The pool was shut down at this very moment.
+                # The pool was shut down meanwhile.
                 return
-            self._tasks.append(look)
-            look.add_done_callback(lambda _, done=done: done.set())  # type: ignore[misc]
+            self._tasks.append(probe)
+            probe.add_done_callback(lambda _, done=done: done.set())  # type: ignore[misc]
             done.wait()
 
     def _warn(self, fact: str) -> None:

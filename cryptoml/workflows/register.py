@@ -24,7 +24,7 @@ from cryptoml.workflows.training.registration import RunFacts, judge, version_te
 
 if TYPE_CHECKING:
     from cryptoml.data.cleaning.quality import QualityReport
-    from cryptoml.registry.gate import ChampionDuel, GateDecision, Word
+    from cryptoml.registry.gate import ChampionDuel, GateDecision, Verdict
 
 NEEDED = ("dm_p_value", "skill", "cv_rmse_mean", "test_rmse")
 
@@ -95,7 +95,7 @@ def register(request: RegisterRequest, *, on_event: events.OnEvent = events.igno
         _check(run)
         report = _quality_report(store, run)
         champion, note = _champion(store, request, run)
-        decision = judge(cast("Word", run.tags["verdict"]), run.metrics, report, config, champion=champion)
+        decision = judge(cast("Verdict", run.tags["verdict"]), run.metrics, report, config, champion=champion)
         if not decision.passed and not request.force:
             raise GateRefusedError(run, decision)
         digest = run.tags.get(MODEL_SHA256) or fetched_digest(store, settings, ModelRef(run.run_id, run.name))

@@ -110,7 +110,7 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(connected: Hub) -> None:
         ("reader", 7, "403"),
         ("away", 5, "data"),
         ("throttle", 5, "429"),
-        ("revision", 2, "no such revision"),
+        ("revision", 2, "this git revision does not exist"),
         ("path", 4, "does not pin it"),
         ("no project", 3, "not a DVC project"),
         ("damaged", 4, "is damaged"),

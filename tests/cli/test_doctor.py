@@ -153,7 +153,7 @@ def test_8_git_without_credentials(connected: Hub) -> None:
     (Path(connected.environ["HOME"]) / ".git-credentials").unlink()
     done = connected.run("doctor", "git-credentials", "--json")
     found = complaint(done, "git-credentials", "error")
-    assert "no credentials, or wrong ones" in found["text"]
+    assert "missing or wrong credentials" in found["text"]
     assert found["hint"] == "cryptoml setup-remotes"
 
 

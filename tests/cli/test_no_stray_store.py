@@ -14,5 +14,5 @@ COMMANDS = [("compare",), ("monitor",), ("promote", "v1", "production"), ("promo
 def test_a_folder_without_runs_stays_as_it_is(project: Project, command: tuple[str, ...]) -> None:
     done = project.run(*command)
     assert done.code == 2, done.err
-    assert "mlflow.db: there is no store of runs yet" in done.err
+    assert "mlflow.db: the tracking store does not exist yet" in done.err
     assert not list(project.folder.rglob("*mlflow.db*"))

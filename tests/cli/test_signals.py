@@ -170,6 +170,6 @@ def test_the_next_training_delivers_what_kill_9_left_and_a_store_at_hand_hears_o
         assert training.code == -signal.SIGKILL
     with paused(settled, FIT, "train", *QUICK) as training:
         for _ in range(2):
-            training.wait_for("left by an earlier training, was delivered: FAILED")
+            training.wait_for("of an interrupted training was delivered: FAILED")
         check(training, training.end(signal.SIGTERM))
     assert new_runs(settled, before) == ["FAILED", "FAILED", "KILLED", "KILLED"]

@@ -77,7 +77,7 @@ def answering(reply: bytes | None) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        (None, "no answer within 5 s"),
+        (None, "no response within 5 s"),
         (b'HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n{"experiment": {"exp', "incomplete or damaged"),
     ],
 )

@@ -83,6 +83,6 @@ def test_options_that_belong_to_from_are_refused_without_it(project: Project) ->
 def test_a_source_that_does_not_exist_is_named_and_not_made(project: Project) -> None:
     done = project.run("sync", "--from", "sqlite:///old.db", environ={"MLFLOW_TRACKING_URI": "sqlite:///new.db"})
     assert done.code == 2
-    assert "old.db: there is no such file" in done.err
+    assert "old.db: the file does not exist" in done.err
     assert sorted(Path(path).name for path in project.folder.iterdir()) == [".cryptoml"]
     assert done.out == ""

@@ -306,7 +306,7 @@ def test_a_closed_gate_says_why_and_ends_with_6(trained):
     assert done.code == 6
     result = done.json()
     assert (result["registered"], result["version"]) == (False, None)
-    assert "below the least allowed" in result["gate"]["reasons"][0]
+    assert "below the minimum" in result["gate"]["reasons"][0]
 
 
 def test_a_server_that_is_away_costs_seconds_and_no_result(trained):

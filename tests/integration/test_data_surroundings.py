@@ -190,12 +190,12 @@ def test_a_shared_cache_that_is_read_only_is_read_and_the_hint_replaces_it(folde
     assert (code, data.read_text()) == (0, "one\n"), text
     put(folder, "data/a.csv", "two\n")
     code, text = as_ordinary_user(folder, "push-data")
-    assert (code, f"{cache}: this user cannot use the DVC cache" in text) == (7, True), text
+    assert (code, f"{cache}: this user cannot access the DVC cache" in text) == (7, True), text
     data.unlink()
     shutil.rmtree(cache)
     cache.mkdir(mode=0o555)
     code, text = as_ordinary_user(folder, "pull-data")
-    assert (code, f"{cache}: this user cannot use the DVC cache" in text) == (7, True), text
+    assert (code, f"{cache}: this user cannot access the DVC cache" in text) == (7, True), text
     assert not data.exists()
     hint = shlex.split(text.partition("use a cache in the project: dvc ")[2].splitlines()[0])
     dvc(folder, *hint)

@@ -111,7 +111,7 @@ def test_rights_withdrawn_midway_are_told() -> None:
     with (
         server(answers) as (uri, _),
         open_store(uri, timeout_s=1) as store,
-        pytest.raises(AccessError, match="may not do that"),
+        pytest.raises(AccessError, match="lack the permission"),
     ):
         store.experiment_id("x")
 

@@ -378,9 +378,9 @@ def test_the_store_tells_the_highest_run_number(
 def test_a_run_that_is_not_there_is_told(store: Store) -> None:
     from cryptoml.errors import UsageError
 
-    with pytest.raises(UsageError, match="there is no run"):
+    with pytest.raises(UsageError, match="does not exist"):
         get_run(store, "0" * 32)
-    with pytest.raises(UsageError, match="there is no run"):
+    with pytest.raises(UsageError, match="does not exist"):
         get_run(store, "../etc")
 
 

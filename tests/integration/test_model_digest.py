@@ -159,7 +159,7 @@ def test_a_model_stored_by_the_first_release_is_registered_promoted_and_forecast
 
 
 def test_a_run_id_that_is_a_path_is_refused(lab: Lab, store: Store) -> None:
-    with pytest.raises(AccessError, match="impossible id"):
+    with pytest.raises(AccessError, match="is invalid"):
         load(store, lab.settings, ModelRef("../../x", "v1", "1"))
 
 

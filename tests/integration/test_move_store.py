@@ -395,15 +395,15 @@ def test_an_older_schema_is_migrated_in_a_copy_only(old: OldStore, new: Settings
 @pytest.mark.parametrize(
     ("address", "error", "words"),
     [
-        ("sqlite:///nosuch.db", UsageError, "nosuch.db: there is no such file"),
-        ("sqlite:///empty.db", UsageError, "empty.db: this file is empty"),
-        ("sqlite:///text.db", ConfigError, "text.db: this is not a database"),
-        ("sqlite:///plain.db", ConfigError, "plain.db: this database is not MLflow's"),
-        ("mlflow.db", UsageError, "cannot be copied from this kind of store"),
-        ("sqlite:///other.db", UsageError, "this is the store in use"),
+        ("sqlite:///nosuch.db", UsageError, "nosuch.db: the file does not exist"),
+        ("sqlite:///empty.db", UsageError, "empty.db: the file is empty"),
+        ("sqlite:///text.db", ConfigError, "text.db: is not a database"),
+        ("sqlite:///plain.db", ConfigError, "plain.db: is not an MLflow database"),
+        ("mlflow.db", UsageError, "from this kind of store is not supported"),
+        ("sqlite:///other.db", UsageError, "is the current store"),
         ("http://[abc", UsageError, "invalid address"),
         ("http://host:port", UsageError, "invalid address"),
-        ("http://me:secret@example.org", UsageError, "holds a user name or password"),
+        ("http://me:secret@example.org", UsageError, "contains a user name or password"),
         ("https://ada:pa55@[bad", UsageError, "invalid address"),
     ],
 )
@@ -429,7 +429,7 @@ def test_a_locked_source_is_given_up_after_the_time_limit(old: OldStore, new: Se
     mine = copy_of(old, tmp_path / "locked")
     with closing(sqlite3.connect(mine.folder / "mlflow.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(UnavailableError, match="keeps the database locked"):
+        with pytest.raises(UnavailableError, match="locked by another program"):
             move(new.model_copy(update={"store_timeout_s": 0.5}), mine)
 
 
@@ -472,10 +472,10 @@ def test_the_store_in_use_under_another_address_is_refused(old: OldStore, tmp_pa
     linked = tmp_path / "linked"
     linked.symlink_to(old.folder)
     settings = settings_for(tmp_path, f"sqlite:///{linked / 'mlflow.db'}")
-    with pytest.raises(UsageError, match="this is the store in use"):
+    with pytest.raises(UsageError, match="is the current store"):
         move(settings, old)
     twin = copy_of(old, tmp_path / "twin")
-    with pytest.raises(UsageError, match="this is the store in use"):
+    with pytest.raises(UsageError, match="is the current store"):
         move(settings_for(tmp_path, twin.address), old)
 
 

@@ -108,7 +108,7 @@ def test_a_store_address_with_the_old_folder_is_refused_and_the_folder_is_not_cr
     new = old.rename(tmp_path / "new place")
     (new / ".env").write_text(f"MLFLOW_TRACKING_URI=sqlite:///{old}/mlflow.db\n")
     for command in (open_project_store, check_project_store):
-        with pytest.raises(ConfigError, match="the folder of the store is not there") as caught:
+        with pytest.raises(ConfigError, match="the store's folder does not exist") as caught:
             command(load_settings(cwd=new))
         assert "MLFLOW_TRACKING_URI=sqlite:///mlflow.db" in caught.value.hint
     assert not old.exists()

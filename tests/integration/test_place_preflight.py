@@ -105,7 +105,7 @@ def test_the_place_of_an_experiment_in_a_file_is_checked_and_the_database_not_wr
     with closing(sqlite3.connect(tmp_path / "songs.db")) as database, database:
         database.execute("CREATE TABLE songs (title TEXT)")
     use(monkeypatch, MLFLOW_TRACKING_URI="sqlite:///songs.db")
-    assert "not MLflow's" in refusal().fact
+    assert "not an MLflow database" in refusal().fact
 
 
 def test_a_database_that_is_away_costs_a_warning_and_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,5 +118,5 @@ def test_a_database_that_is_away_costs_a_warning_and_no_training(monkeypatch: py
     with Tracker(load_settings(), registrar=registrar, on_event=seen.append) as work:
         work.check()
         warned = [one.text for one in seen if isinstance(one, events.Warned)]
-        assert "Training goes on" in warned[0]
+        assert "Training continues" in warned[0]
         assert "s3cret" not in warned[0]

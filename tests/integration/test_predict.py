@@ -98,7 +98,7 @@ def test_other_candles_are_refused_in_words(lab: Lab, config: Config, tmp_path: 
     with pytest.raises(DataError, match=r"100 candles; the features of v1 need \d+"):
         ask(lab, config, data=few)
     frame.assign(symbol="OTHER").to_csv(other, index=False)
-    with pytest.raises(CheckFailedError, match="holds OTHER; v1 forecasts SIM"):
+    with pytest.raises(CheckFailedError, match="contains OTHER candles; v1 forecasts SIM"):
         ask(lab, config, data=other)
     frame.iloc[::4].to_csv(four, index=False)
     with pytest.raises(CheckFailedError, match="candles are 4h long; v1 wants 1h"):
@@ -158,7 +158,7 @@ def test_a_log_that_is_no_database_is_told(lab: Lab, config: Config) -> None:
     path = lab.settings.project_dir / ".cryptoml" / "forecasts" / f"{config.registry.model_name}.db"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("this is no database, and long enough to be read as one" * 40)
-    with pytest.raises(UnavailableError, match="log of forecasts cannot be used"):
+    with pytest.raises(UnavailableError, match="forecast log cannot be used"):
         ask(lab, config, log=True)
 
 

@@ -173,7 +173,7 @@ def test_a_server_that_dies_and_comes_back_during_the_fits_costs_one_warning_and
         assert set(work.finish()) == {run.key for run in runs}
         assert work.delivery_error is None
     assert len(seen.texts(events.Warned)) == 1
-    assert [text for text in seen.texts(events.Info) if "answers again" in text]
+    assert [text for text in seen.texts(events.Info) if "is available again" in text]
     assert work.journal.pending() == ()
 
 

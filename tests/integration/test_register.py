@@ -62,7 +62,7 @@ def test_the_best_is_the_least_cv_rmse_of_the_newest_training(lab: Lab, config: 
 
 def test_the_gate_says_no_and_can_be_forced_with_a_reason(lab: Lab, config: Config) -> None:
     strict = config_of(config.registry.model_name, gate={"min_skill": 0.9})
-    with pytest.raises(CheckFailedError, match="below the least allowed"):
+    with pytest.raises(CheckFailedError, match="below the minimum"):
         enter(lab, strict, lab.runs["ridge"])
     with open_project_store(lab.settings) as store:
         assert list_versions(store, config.registry.model_name) == ()

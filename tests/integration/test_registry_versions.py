@@ -103,7 +103,7 @@ def test_a_run_without_a_model_is_refused(store: Store, name: str, tmp_path: Pat
 
 
 def test_a_run_that_is_not_there_is_told(store: Store, name: str) -> None:
-    with pytest.raises(UsageError, match="there is no run"):
+    with pytest.raises(UsageError, match="does not exist"):
         register_version(store, run_id="0" * 32, model_name=name)
 
 
@@ -153,7 +153,7 @@ def test_a_version_that_never_gets_ready_is_told(
         return made
 
     monkeypatch.setattr(store.client, "create_model_version", pending)
-    with pytest.raises(UnavailableError, match="could not be made"):
+    with pytest.raises(UnavailableError, match="could not be created"):
         register_version(store, run_id=run_id, model_name=name)
 
 

@@ -212,13 +212,13 @@ def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE songs (title)")
-    with told(ConfigError, "not MLflow's"):
+    with told(ConfigError, "not an MLflow database"):
         open_store(f"sqlite:///{path}")
 
 
 def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").mkdir()
-    with told(ConfigError, "a folder stands"):
+    with told(ConfigError, "is a folder, but"):
         open_store(f"sqlite:///{tmp_path}/mlflow.db")
 
 

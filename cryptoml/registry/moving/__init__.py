@@ -1,1 +1,1 @@
-"""Registered models of another store, copied to the store in use."""
+"""Copy registered models of another store to the current store."""

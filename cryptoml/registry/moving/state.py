@@ -1,4 +1,4 @@
-"""Stages, aliases and the ledger of a registered model, brought to another store once its versions are there."""
+"""Copy stages, aliases and ledger of a registered model to another store, after its versions."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ LedgerPlace = Literal["none", "moved", "aside", "unchanged"]
 
 
 @dataclass(frozen=True)
-class State:
-    """What was brought. ledger: `aside` when it is kept under other tags, as its numbers mean other versions here."""
+class CopiedState:
+    """What was copied. ledger: `aside` if it is stored under other tags, because its version numbers differ here."""
 
     aliases: tuple[tuple[str, str], ...]
     ledger: LedgerPlace
@@ -32,27 +32,27 @@ class State:
     notes: tuple[str, ...]
 
 
-def copy_state(store: Store, copy: ModelCopy, numbers: VersionMap, *, fingerprint: str, mirror: Path) -> State:
-    """Set stages, aliases, tags and ledger of the model, once: promotions made in the target later are not undone.
+def copy_state(store: Store, copy: ModelCopy, numbers: VersionMap, *, fingerprint: str, mirror: Path) -> CopiedState:
+    """Copy stages, aliases, tags and ledger of the model once, so that later promotions in the target are not undone.
 
-    mirror: the copy of the target's ledger on disk. The ledger is written unchanged where every number means the same
-    version and the target has no ledger of its own; else it is kept under tags of its own.
+    mirror: the target's ledger mirror on disk. The ledger is copied unchanged if all version numbers are the same and
+    the target has no ledger; otherwise it is stored under separate tags.
     """
-    if _is_settled(store, copy):
-        return State((), "unchanged", 0, ())
+    if _is_copied(store, copy):
+        return CopiedState((), "unchanged", 0, ())
     with registry_lock(store, copy.name):
-        work = _Work(store, copy, numbers, fingerprint, mirror)
-        with translate_store_errors(store.uri, f"bring stages and ledger of {copy.name}"):
-            return work.bring()
+        work = _StateCopy(store, copy, numbers, fingerprint, mirror)
+        with translate_store_errors(store.uri, f"copy stages and ledger of {copy.name}"):
+            return work.run()
 
 
-def _is_settled(store: Store, copy: ModelCopy) -> bool:
+def _is_copied(store: Store, copy: ModelCopy) -> bool:
     with translate_store_errors(store.uri, f"read the model {copy.name}"):
         return MOVED_FROM_TAG in store.client.get_registered_model(copy.name).tags
 
 
 @dataclass
-class _Work:
+class _StateCopy:
     store: Store
     copy: ModelCopy
     numbers: VersionMap
@@ -60,7 +60,7 @@ class _Work:
     mirror: Path
     notes: list[str] = field(default_factory=list)
 
-    def bring(self) -> State:
+    def run(self) -> CopiedState:
         client, name = self.store.client, self.copy.name
         model = client.get_registered_model(name)
         place = self._ledger(dict(model.tags))
@@ -71,17 +71,17 @@ class _Work:
                 client.set_registered_model_tag(name, key, text)
         if self.copy.description and not model.description:
             client.update_registered_model(name, description=self.copy.description)
-        # The last step: what is not marked is brought again by the next call.
+        # Set this tag last: without it, the next call copies the state again.
         client.set_registered_model_tag(name, MOVED_FROM_TAG, f"{self.fingerprint}/{name}")
-        return State(tuple(aliases.items()), place, len(self.copy.ledger.entries), tuple(self.notes))
+        return CopiedState(tuple(aliases.items()), place, len(self.copy.ledger.entries), tuple(self.notes))
 
     def _ledger(self, tags: Mapping[str, str]) -> LedgerPlace:
         if not self.copy.raw_ledger:
             return "none"
         entries = [key for key in sorted(self.copy.raw_ledger) if key.startswith(ledgers.TAG)]
-        theirs = [key for key in tags if key.startswith(ledgers.TAG)]
-        begun = all(tags[key] == self.copy.raw_ledger.get(key) for key in theirs)
-        if self.numbers.kept and begun:
+        existing = [key for key in tags if key.startswith(ledgers.TAG)]
+        is_same = all(tags[key] == self.copy.raw_ledger.get(key) for key in existing)
+        if self.numbers.kept and is_same:
             for key in entries:
                 if key not in tags:
                     self._tag(key, self.copy.raw_ledger[key])
@@ -94,8 +94,8 @@ class _Work:
             self._tag(self._aside(key), self.copy.raw_ledger[key])
         self._keep_mirror(ledgers.read_ledger(tags))
         self.notes.append(
-            f"{self.copy.name}: the target has version numbers or a ledger of its own; the source's ledger is kept "
-            f"unchanged, with the source's numbers, in the tags {self._aside(ledgers.TAG)}* of the model and in "
+            f"{self.copy.name}: the target has other version numbers or another ledger; the source's ledger is stored "
+            f"unchanged, with the source's version numbers, in the model's tags {self._aside(ledgers.TAG)}* and in "
             f"{self._mirror_aside()}"
         )
         return "aside"
@@ -106,35 +106,35 @@ class _Work:
     def _mirror_aside(self) -> Path:
         return self.mirror.with_name(f"{self.mirror.stem}.moved-{self.fingerprint}{self.mirror.suffix}")
 
-    def _keep_mirror(self, theirs: ledgers.Ledger) -> None:
-        """Where this project's copy is of the source's ledger, make it one of the target's."""
-        mine = self.copy.ledger.entries
-        ledgers.write_mirror(self._mirror_aside(), mine)
-        if self.mirror.is_file() and not ledgers.compare_mirror(self.mirror, mine):
+    def _keep_mirror(self, target: ledgers.Ledger) -> None:
+        """If the project's mirror is of the source's ledger, replace it by a mirror of the target's."""
+        source = self.copy.ledger.entries
+        ledgers.write_mirror(self._mirror_aside(), source)
+        if self.mirror.is_file() and not ledgers.compare_mirror(self.mirror, source):
             self.mirror.unlink()
-        ledgers.write_mirror(self.mirror, theirs.entries)
+        ledgers.write_mirror(self.mirror, target.entries)
 
     def _aliases(self, model: Any, place: LedgerPlace) -> dict[str, str]:
-        """Point aliases of the source to their versions, except where the target decides itself."""
-        there = {alias: str(number) for alias, number in dict(model.aliases).items()}
-        ruled = any(key.startswith(ledgers.TAG) for key in model.tags) and place != "moved"
-        done: dict[str, str] = {}
+        """Set the source's aliases, except those that the target already has or its ledger controls."""
+        existing = {alias: str(number) for alias, number in dict(model.aliases).items()}
+        has_own_ledger = any(key.startswith(ledgers.TAG) for key in model.tags) and place != "moved"
+        copied: dict[str, str] = {}
         for alias, old in sorted(self.copy.aliases.items()):
             new = self.numbers.mapping.get(old)
             if new is None:
-                self.notes.append(f"{self.copy.name}: the alias {alias} of v{old} was not set: v{old} is not there")
-            elif there.get(alias, new) != new:
-                self.notes.append(f"{self.copy.name}: {alias} stays at v{there[alias]}; in the source it is v{old}")
-            elif ruled and alias in ALIASED and alias not in there:
+                self.notes.append(f"{self.copy.name}: the alias {alias} of v{old} was not set: v{old} was not copied")
+            elif existing.get(alias, new) != new:
+                self.notes.append(f"{self.copy.name}: {alias} remains v{existing[alias]}; in the source it is v{old}")
+            elif has_own_ledger and alias in ALIASED and alias not in existing:
                 self.notes.append(
-                    f"{self.copy.name}: {alias} was not set, as the target has a ledger of its own: "
+                    f"{self.copy.name}: {alias} was not set because the target has its own ledger: "
                     f"cryptoml promote v{new} {alias}"
                 )
             else:
-                if alias not in there:
+                if alias not in existing:
                     self.store.client.set_registered_model_alias(self.copy.name, alias, new)
-                done[alias] = new
-        return done
+                copied[alias] = new
+        return copied
 
     def _stages(self, aliases: Mapping[str, str]) -> None:
         for old in self.copy.versions:

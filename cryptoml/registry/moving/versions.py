@@ -1,4 +1,4 @@
-"""Registered models of one store for another: versions, stages, aliases and the ledger of promotions."""
+"""Read registered models of a store, and copy their versions to another store."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLACEHOLDER_TAG = "cryptoml.placeholder"
 
 @dataclass(frozen=True)
 class ModelCopy:
-    """A registered model as the source has it. raw_ledger: the tags of its ledger, unchanged."""
+    """A registered model in the source. raw_ledger: the unchanged tags of its ledger."""
 
     name: str
     description: str
@@ -37,16 +37,16 @@ class ModelCopy:
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger of promotions."""
+        """The promotion ledger."""
         return ledgers.read_ledger(self.raw_ledger)
 
 
 @dataclass(frozen=True)
 class VersionMap:
-    """What became of the versions of a model: number in the source -> number in the target.
+    """Version numbers of a model: number in the source -> number in the target.
 
-    added: those made now, by their number in the source; lost: what could not be copied, in sentences.
-    kept: every number means the same version in both, so that the ledger of the source stays true in the target.
+    added: source numbers of the versions created now; lost: a sentence for each version that could not be copied.
+    kept: whether all numbers are the same in both, so that the source's ledger is valid in the target.
     """
 
     mapping: Mapping[str, str]
@@ -56,23 +56,23 @@ class VersionMap:
 
 
 def read_model(store: Store, name: str) -> ModelCopy:
-    """Everything that the store knows of a registered model, versions in ascending order."""
+    """Read a registered model with all versions, in ascending order."""
     with translate_store_errors(store.uri, f"read the model {name}"):
         model = store.client.get_registered_model(name)
     tags = dict(model.tags)
-    raw = {key: text for key, text in tags.items() if key.startswith(ledgers.TAG) or key == ledgers.DONE_TAG}
+    ledger = {key: text for key, text in tags.items() if key.startswith(ledgers.TAG) or key == ledgers.DONE_TAG}
     return ModelCopy(
         name=name,
         description=model.description or "",
-        tags={key: text for key, text in tags.items() if key not in raw},
-        raw_ledger=raw,
+        tags={key: text for key, text in tags.items() if key not in ledger},
+        raw_ledger=ledger,
         aliases={alias: str(number) for alias, number in dict(model.aliases).items()},
         versions=tuple(reversed(list_versions(store, name))),
     )
 
 
 def model_names(store: Store) -> tuple[str, ...]:
-    """The names of all registered models."""
+    """Return the names of all registered models, sorted."""
     names: list[str] = []
     search = store.client.search_registered_models
     with translate_store_errors(store.uri, "list the registered models"):
@@ -82,25 +82,25 @@ def model_names(store: Store) -> tuple[str, ...]:
 
 
 def plan_versions(store: Store, copy: ModelCopy, runs: Mapping[str, str]) -> VersionMap:
-    """What `copy_versions` would find in the target; changes nothing."""
-    return _Versions(store, copy, runs, "").numbers()
+    """Return the versions that the target already has; changes nothing."""
+    return _VersionCopy(store, copy, runs, "").numbers()
 
 
 def copy_versions(store: Store, copy: ModelCopy, runs: Mapping[str, str], *, fingerprint: str) -> VersionMap:
-    """Register the versions that the target does not have yet; `runs` maps run ids of the source to the target's.
+    """Register the versions missing in the target; `runs` maps run ids in the source to those in the target.
 
-    Numbers are preserved while the target has no version of its own; a number that the source no longer has is used up
-    by a version that is deleted again.
+    Version numbers are preserved unless the target has other versions; numbers missing in the source are consumed by
+    placeholder versions, which are deleted afterwards.
     """
-    with translate_store_errors(store.uri, f"make the model {copy.name}"):
+    with translate_store_errors(store.uri, f"create the model {copy.name}"):
         ensure_model(store, copy.name, description=copy.description)
-    work = _Versions(store, copy, runs, fingerprint)
-    work.bring()
+    work = _VersionCopy(store, copy, runs, fingerprint)
+    work.run()
     return work.numbers()
 
 
 @dataclass
-class _Versions:
+class _VersionCopy:
     store: Store
     copy: ModelCopy
     runs: Mapping[str, str]
@@ -110,47 +110,51 @@ class _Versions:
     lost: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        there = sorted(list_versions(self.store, self.copy.name), key=lambda one: int(one.version))
-        self.placeholders = [one.version for one in there if PLACEHOLDER_TAG in one.tags]
-        free = {one.version: one for one in there if PLACEHOLDER_TAG not in one.tags}
-        # A version that names its number in the source goes first; the others are known by run and folder.
+        existing = sorted(list_versions(self.store, self.copy.name), key=lambda version: int(version.version))
+        self.placeholders = [version.version for version in existing if PLACEHOLDER_TAG in version.tags]
+        free = {version.version: version for version in existing if PLACEHOLDER_TAG not in version.tags}
+        # First match versions tagged with their source number, then the others by run and folder.
         for by_number in (True, False):
             for old in self.copy.versions:
-                found = None if old.version in self.mapping else self._match(old, free, by_number=by_number)
-                if found is not None:
-                    self.mapping[old.version] = found
-                    del free[found]
-        self.foreign = bool(free)
+                match = None if old.version in self.mapping else self._match(old, free, by_number=by_number)
+                if match is not None:
+                    self.mapping[old.version] = match
+                    del free[match]
+        self.has_other_versions = bool(free)
         tags = read_target(self.store, self.copy.name) or {}
-        self.settled = MOVED_FROM_TAG in tags
-        # A number in the ledger has been used, though its version may be deleted by now.
-        used = [int(one.version) for one in there] + _numbers_in(ledgers.read_ledger(tags))
+        self.is_copied = MOVED_FROM_TAG in tags
+        # Numbers in the ledger are used, even if their versions were deleted.
+        used = [int(version.version) for version in existing] + _numbers_in(ledgers.read_ledger(tags))
         self.highest = max(used, default=0)
 
     def numbers(self) -> VersionMap:
-        """What is known by now."""
-        same = all(old == new for old, new in self.mapping.items())
-        return VersionMap(dict(self.mapping), tuple(self.added), same and not self.foreign, tuple(self.lost))
+        """Return the current state of the copy."""
+        is_same = all(old == new for old, new in self.mapping.items())
+        return VersionMap(
+            dict(self.mapping), tuple(self.added), is_same and not self.has_other_versions, tuple(self.lost)
+        )
 
-    def bring(self) -> None:
-        """Make what is not there, in ascending order of numbers."""
+    def run(self) -> None:
+        """Create missing versions in ascending order of their numbers."""
         with translate_store_errors(self.store.uri, f"register versions of {self.copy.name}"):
             for old in self.copy.versions:
                 if old.version not in self.mapping:
-                    self._bring(old)
+                    self._copy(old)
             named = _numbers_in(self.copy.ledger)
-            if self.mapping and named and not self.settled and self._preserving():
-                # Deleted versions that the ledger names: their numbers must never be given to another.
+            if self.mapping and named and not self.is_copied and self._preserving():
+                # Consume the numbers of deleted versions that the ledger mentions: they must not be reused.
                 self._fill(max(named), next(iter(self.mapping.values())))
             for number in self.placeholders:
                 self.store.client.delete_model_version(self.copy.name, number)
             self.placeholders.clear()
 
-    def _bring(self, old: Version) -> None:
+    def _copy(self, old: Version) -> None:
         run_id, path = self.runs.get(old.run_id), model_path(old)
         if run_id is None or path is None:
-            why = "its model is not stored in a run" if path is None else f"its run {old.run_id or '-'} was not copied"
-            self.lost.append(f"{self.copy.name} v{old.version} was not copied: {why}")
+            reason = (
+                "its model is not stored in a run" if path is None else f"its run {old.run_id or '-'} was not copied"
+            )
+            self.lost.append(f"{self.copy.name} v{old.version} was not copied: {reason}")
             return
         source = f"runs:/{run_id}/{path}"
         if self._preserving():
@@ -162,15 +166,17 @@ class _Versions:
             CREATED_TAG: old.tags.get(CREATED_TAG, f"{created:%Y-%m-%dT%H:%M:%SZ}"),
             MOVED_FROM_TAG: origin,
         }
-        made = self._create(source, run_id, tags, old.description, lambda one: one.tags.get(MOVED_FROM_TAG) == origin)
-        self.highest = max(self.highest, made)
-        self.mapping[old.version] = str(made)
+        number = self._create(
+            source, run_id, tags, old.description, lambda version: version.tags.get(MOVED_FROM_TAG) == origin
+        )
+        self.highest = max(self.highest, number)
+        self.mapping[old.version] = str(number)
         self.added.append(old.version)
 
     def _create(
-        self, source: str, run_id: str, tags: Mapping[str, str], description: str, same: Callable[[Version], bool]
+        self, source: str, run_id: str, tags: Mapping[str, str], description: str, is_same: Callable[[Version], bool]
     ) -> int:
-        """Create a version, once even where the answer is lost; its number. `same` recognises it in the target."""
+        """Create a version once, even if a response is lost; return its number. `is_same` identifies it."""
         return int(
             send_once(
                 self.store,
@@ -184,8 +190,10 @@ class _Versions:
                         await_creation_for=0,
                     ).version
                 ),
-                lambda: next((one.version for one in list_versions(self.store, self.copy.name) if same(one)), None),
-                # The version of an empty answer is an empty text.
+                lambda: next(
+                    (version.version for version in list_versions(self.store, self.copy.name) if is_same(version)), None
+                ),
+                # An empty response has an empty version.
                 valid=bool,
             )
         )
@@ -193,37 +201,37 @@ class _Versions:
     def _preserving(self) -> bool:
         return self.numbers().kept
 
-    def _fill(self, last: int, known: str = "", *, source: str = "", run_id: str = "") -> None:
-        """Use up the numbers to `last`, so that no version gets one that meant another version in the source."""
-        if known and last > self.highest:
-            version = self.store.client.get_model_version(self.copy.name, known)
+    def _fill(self, last: int, template: str = "", *, source: str = "", run_id: str = "") -> None:
+        """Consume version numbers up to `last` with placeholders, so that no number is reused for another version."""
+        if template and last > self.highest:
+            version = self.store.client.get_model_version(self.copy.name, template)
             source, run_id = version.source, version.run_id
         while self.highest < last:
-            above = self.highest
+            previous = self.highest
             self.highest = self._create(
                 source,
                 run_id,
                 {PLACEHOLDER_TAG: "true"},
                 "",
-                lambda one, above=above: PLACEHOLDER_TAG in one.tags and int(one.version) > above,  # type: ignore[misc]
+                lambda version, previous=previous: PLACEHOLDER_TAG in version.tags and int(version.version) > previous,  # type: ignore[misc]
             )
             self.placeholders.append(str(self.highest))
 
     def _match(self, old: Version, free: Mapping[str, Version], *, by_number: bool) -> str | None:
         run_id, path = self.runs.get(old.run_id), model_path(old)
-        for number, one in free.items():
-            if not run_id or one.run_id != run_id or model_path(one) != path:
+        for number, version in free.items():
+            if not run_id or version.run_id != run_id or model_path(version) != path:
                 continue
-            if not by_number or one.tags.get(MOVED_FROM_TAG, "").rpartition("/")[2] == old.version:
+            if not by_number or version.tags.get(MOVED_FROM_TAG, "").rpartition("/")[2] == old.version:
                 return number
         return None
 
 
 def model_path(version: Version) -> str | None:
-    """The folder of a version's model in its run; None for a model that is stored elsewhere."""
-    found = re.fullmatch(r"runs:/[^/]+/(.+?)/?", version.source)
-    if found:
-        return found[1]
+    """Return the folder of a version's model in its run; None if the model is stored elsewhere."""
+    match = re.fullmatch(r"runs:/[^/]+/(.+?)/?", version.source)
+    if match:
+        return match[1]
     if not version.source:
         return MODEL_PATH
     _, run, path = version.source.rstrip("/").rpartition(f"/{version.run_id}/artifacts/")
@@ -231,7 +239,7 @@ def model_path(version: Version) -> str | None:
 
 
 def read_target(store: Store, name: str) -> Mapping[str, str] | None:
-    """The tags of the model in the target; None when there is no such model."""
+    """Return the tags of the model in the target; None if it does not exist."""
     with translate_store_errors(store.uri, f"read the model {name}"):
         model = model_or_none(store, name)
         return None if model is None else dict(model.tags)

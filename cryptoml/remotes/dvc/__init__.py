@@ -1,1 +1,1 @@
-"""DVC: pins, remotes, the cache, and transfers that are verified."""
+"""DVC: pins, remotes, the cache, and verified transfers."""

@@ -1,4 +1,4 @@
-"""The version of a data file, from the `.dvc` file beside it or from where else DVC pins it."""
+"""Determine the version of a data file from its `.dvc` file or another DVC pin."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from cryptoml.remotes import git
 
 @dataclass(frozen=True)
 class DatasetVersion:
-    """`text` identifies the bytes of a data file: `<md5>@<git revision>`, or `untracked:<sha256>`."""
+    """`text` identifies the content of a data file: `<md5>@<git revision>` or `untracked:<sha256>`."""
 
     text: str
     sha256: str
 
     @property
     def tracked(self) -> bool:
-        """Whether DVC holds these very bytes."""
+        """Whether the content is pinned with DVC."""
         return not self.text.startswith("untracked:")
 
     @property
     def short(self) -> str:
-        """A form short enough for file names and tables."""
+        """A shortened form for file names and tables."""
         return self.text.replace("untracked:", "untracked-")[:22]
 
 
 def dataset_version(path: Path) -> DatasetVersion:
-    """The version of the file as it is on disk.
+    """Return the version of the file on disk.
 
-    A file that was changed since DVC saw it counts as untracked: its bytes are not those that are pinned.
+    A file that differs from its pin counts as untracked.
     """
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     with path.open("rb") as file:
@@ -42,12 +42,12 @@ def dataset_version(path: Path) -> DatasetVersion:
     pinned = _beside(path, md5.hexdigest()) or _elsewhere(path, md5.hexdigest())
     if pinned is None:
         return DatasetVersion(f"untracked:{sha256.hexdigest()}", sha256.hexdigest())
-    source, found, recorded = pinned
-    return DatasetVersion(version_text(found, source, recorded), sha256.hexdigest())
+    source, file_md5, recorded = pinned
+    return DatasetVersion(version_text(file_md5, source, recorded), sha256.hexdigest())
 
 
 def version_text(md5: str, source: Path, recorded: str) -> str:
-    """`<md5>@<revision>` of bytes that are pinned; `recorded`: the md5 that stands in the file `source`."""
+    """Return `<md5>@<revision>` of a pinned file; `recorded`: its md5, or that of its folder, in the file `source`."""
     commit = git.commit_that_wrote(source.parent, source.resolve(), recorded)
     if commit is None and git.ownership_error(source.parent):
         return f"{md5}@unknown"
@@ -55,47 +55,47 @@ def version_text(md5: str, source: Path, recorded: str) -> str:
 
 
 def _beside(path: Path, md5: str) -> tuple[Path, str, str] | None:
-    """The pin in the `.dvc` file beside the data file: that file, the md5, and the md5 as it stands there."""
+    """Return the pin in the `.dvc` file beside the data file: that file, the md5, and the md5 recorded there."""
     import yaml
 
-    pin = Path(f"{path}.dvc")
+    dvc_file = Path(f"{path}.dvc")
     try:
-        out = yaml.safe_load(pin.read_text(encoding="utf-8"))["outs"][0]
-        return (pin, md5, md5) if str(out["md5"]) == md5 and out["path"] == path.name else None
+        out = yaml.safe_load(dvc_file.read_text(encoding="utf-8"))["outs"][0]
+        return (dvc_file, md5, md5) if str(out["md5"]) == md5 and out["path"] == path.name else None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, IndexError, TypeError):
         return None
 
 
 def _elsewhere(path: Path, md5: str) -> tuple[Path, str, str] | None:
-    """The pin of the file in a pinned folder, a pipeline's output, a `.dvc` file of another folder or of DVC 2."""
+    """Return the pin of the file in a pinned folder, a pipeline's output, or a `.dvc` file elsewhere or of DVC 2."""
     from cryptoml.remotes.dvc.session import find_root
 
-    place = path.parent.resolve() / path.name
-    root = find_root(place.parent)
-    if root is None or not _may_be_pinned(place, root, md5):
+    file = path.parent.resolve() / path.name
+    root = find_root(file.parent)
+    if root is None or not _may_be_pinned(file, root, md5):
         return None
     from cryptoml.remotes.dvc.cache import matches, open_cache
     from cryptoml.remotes.dvc.pins import owner_of, pins_at, source_file
 
     try:
         pins = pins_at(root)
-        owner = owner_of(place.relative_to(root), pins)
+        owner = owner_of(file.relative_to(root), pins)
         if owner is None:
             return None
         cache = open_cache(root)
         files = cache.expand(owner) if cache.has(owner) or not owner.is_folder else []
         for pin in files:
-            if root / pin.path == place and matches(root, pin):
+            if root / pin.path == file and matches(root, pin):
                 return root / source_file(owner), pin.md5, owner.md5
     except CryptomlError:
-        # The version of data says what is known; `cryptoml doctor` says what is wrong with DVC.
+        # Treat the file as untracked; `cryptoml doctor` reports errors of DVC.
         return None
     return None
 
 
-def _may_be_pinned(place: Path, root: Path, md5: str) -> bool:
-    """Whether a `.dvc` file or `dvc.lock` up to the root may hold the file; DVC itself is slow to start."""
-    for folder in place.parents:
+def _may_be_pinned(file: Path, root: Path, md5: str) -> bool:
+    """Return whether a `.dvc` file or `dvc.lock` up to the root may pin the file; avoids the slow import of DVC."""
+    for folder in file.parents:
         for source in [*folder.glob("*.dvc"), folder / "dvc.lock"]:
             with suppress(OSError):
                 text = source.read_text(encoding="utf-8", errors="replace") if source.is_file() else ""

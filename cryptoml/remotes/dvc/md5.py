@@ -1,4 +1,4 @@
-"""The checksum by which DVC knows a file."""
+"""The checksum that identifies a file in DVC."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from pathlib import Path
 
 
 def md5_of(path: Path) -> str:
-    """The md5 of a file's bytes, as 32 hex digits."""
+    """Return the md5 of a file as 32 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

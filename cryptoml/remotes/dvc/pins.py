@@ -1,6 +1,6 @@
-"""What a project pins with DVC, in the work tree or at a git revision: which path has which md5.
+"""Read a project's DVC pins, the md5 of each tracked path, in the work tree or at a git revision.
 
-Pins come from `.dvc` files and from the outputs of `dvc.yaml` with their md5 in `dvc.lock`.
+Pins come from `.dvc` files and from the outputs of `dvc.yaml`, whose md5 is in `dvc.lock`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ MD5, LEGACY_MD5 = "md5", "md5-dos2unix"
 
 @dataclass(frozen=True)
 class Pin:
-    """A pinned path, relative to the project folder; the md5 of a folder's list ends in .dir.
+    """A pinned path, relative to the project folder; the md5 of a folder ends in .dir.
 
-    source: the file that holds the pin, relative to the project. origin: where an import comes from.
-    stage: the name of the pipeline stage that writes it. hash_name: "md5", or "md5-dos2unix" of DVC 2.
+    source: the file with the pin, relative to the project. origin: the source of an import. stage: the pipeline stage
+    that writes the path. hash_name: "md5", or "md5-dos2unix" for DVC 2. size: bytes.
     """
 
     path: Path
@@ -45,17 +45,17 @@ class Pin:
 
     @property
     def is_folder(self) -> bool:
-        """Whether a whole folder is pinned."""
+        """Whether the pin is of a folder."""
         return self.md5.endswith(".dir")
 
     @property
     def is_legacy(self) -> bool:
-        """Whether DVC 2 wrote it; its object has another place in the cache and on the remote."""
+        """Whether DVC 2 wrote the pin; its object has another path in the cache and on the remote."""
         return self.hash_name == LEGACY_MD5
 
     @property
     def not_on_remote(self) -> str | None:
-        """Why DVC does not keep it on the project's remote; None where it does."""
+        """Why DVC does not store it on the project's remote; None if it does."""
         if not self.cached:
             return f"cache: false in {self.source}"
         if not self.pushed:
@@ -66,7 +66,7 @@ class Pin:
 
 
 def pins_at(folder: Path, revision: str | None = None) -> list[Pin]:
-    """All pins below `folder`, by path; none where it is no DVC project.
+    """Return all pins below `folder`, sorted by path; empty if it is not in a DVC project.
 
     Raises UsageError for an unknown revision, DataError for a damaged `.dvc` file.
     """
@@ -77,27 +77,27 @@ def pins_at(folder: Path, revision: str | None = None) -> list[Pin]:
             return sorted(_pins_of(repo, folder), key=lambda pin: pin.path)
     commit = _commit_of(folder, revision)
     with open_repo(folder) as repo:
-        found: list[Pin] = []
+        pins: list[Pin] = []
         config = repo.config
         for _ in repo.brancher(revs=[commit], workspace=False):
-            # The revision may be without .dvc/config; remotes are those of today in any case.
+            # The revision may lack .dvc/config: use the current remotes in any case.
             repo.__dict__["config"] = config
-            found += _pins_of(repo, folder)
-    return sorted(found, key=lambda pin: pin.path)
+            pins += _pins_of(repo, folder)
+    return sorted(pins, key=lambda pin: pin.path)
 
 
 def owner_of(path: Path, pins: list[Pin]) -> Pin | None:
-    """The pin that holds the path: of the file itself, or of a folder above it."""
+    """Return the pin of the path itself or of a folder above it; None if there is none."""
     return next((pin for pin in pins if path == pin.path or pin.path in path.parents), None)
 
 
 def source_file(pin: Pin) -> Path:
-    """The file in which the pin's md5 stands: of a pipeline's output `dvc.lock`, not `dvc.yaml`."""
+    """Return the file with the pin's md5: `dvc.lock` for a pipeline's output, not `dvc.yaml`."""
     return pin.source.with_name("dvc.lock") if pin.source.name == "dvc.yaml" else pin.source
 
 
 def hash_of(path: Path, hash_name: str = MD5) -> str:
-    """The hash of a file as DVC computes it for that kind of pin."""
+    """Return the hash of a file as DVC computes it for `hash_name`."""
     if hash_name == MD5:
         return md5_of(path)
     load_dvc()
@@ -107,18 +107,18 @@ def hash_of(path: Path, hash_name: str = MD5) -> str:
 
 
 def _commit_of(folder: Path, revision: str) -> str:
-    unsafe = git.ownership_error(folder)
-    if unsafe is not None:
-        raise unsafe
+    ownership_error = git.ownership_error(folder)
+    if ownership_error is not None:
+        raise ownership_error
     if not git_remote.is_repository(folder):
-        raise ConfigError(f"{folder}: is not a git repository, so it has no revisions.", hint="leave --rev out")
+        raise ConfigError(f"{folder}: is not a git repository, so it has no revisions.", hint="run without --rev")
     try:
         return git_remote.run(
             folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
         ).strip()
     except CryptomlError:
         raise UsageError(
-            f"{revision}: git knows no such revision.", hint="git fetch, then git log shows them"
+            f"{revision}: this git revision does not exist.", hint="run git fetch, then list revisions with git log"
         ) from None
 
 
@@ -126,8 +126,8 @@ def _pins_of(repo: Repo, folder: Path) -> Iterator[Pin]:
     root, project = find_root(folder), folder.resolve()
     assert root is not None
     for out in repo.index.outs:
-        place, key = out.index_key
-        if place != "repo":
+        workspace, key = out.index_key
+        if workspace != "repo":
             continue
         path = Path(os.path.relpath(root.joinpath(*key), project))
         if path.parts[:1] != ("..",):

@@ -1,4 +1,4 @@
-"""A folder as a DVC project: its remotes, in the committed config, and their secrets, in the local one."""
+"""A DVC project: its remotes, in the committed config, and their secrets, in the local config."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOCAL_REMOTE, LOCAL_STORE = "local", Path(".cryptoml/dvc")
 
 @dataclass(frozen=True)
 class DvcRemote:
-    """A remote of the project. url: as in the config, a folder as its absolute path. password is never shown."""
+    """A remote of the project. url: as in the config; for a folder, its absolute path. repr() masks the password."""
 
     name: str
     url: str
@@ -31,49 +31,49 @@ class DvcRemote:
 
     @property
     def address(self) -> str:
-        """The url for messages and results: without a user and password that stand in it."""
+        """The url without user and password, for messages and results."""
         return git_remote.without_secrets(self.url)
 
     @property
     def is_http(self) -> bool:
-        """Whether it is reached over http or https."""
+        """Whether it is an http or https remote."""
         return self.url.startswith(("http://", "https://"))
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder of this machine."""
+        """Whether it is a local folder."""
         return "://" not in self.url
 
     @property
     def credentials(self) -> tuple[str, str] | None:
-        """User and password where both are known."""
+        """User and password, if both are set."""
         return (self.user, self.password) if self.user and self.password else None
 
 
 def is_project(folder: Path) -> bool:
-    """Whether `folder` is a DVC project or lies in one."""
+    """Return whether `folder` is in a DVC project."""
     return find_root(folder) is not None
 
 
 def init_project(folder: Path) -> bool:
-    """Make `folder` a DVC project; whether that was needed."""
+    """Initialize a DVC project in `folder`; return False if it already is in one."""
     if is_project(folder):
         return False
     load_dvc()
     from dvc.repo import Repo
 
     with translate_dvc_errors(folder):
-        # In a folder below a git root, DVC wants to be told that this is meant.
+        # Below a git root, DVC requires the option `subdir`.
         in_git_root = (folder / ".git").exists()
         Repo.init(str(folder), no_scm=not _inside_git(folder), subdir=_inside_git(folder) and not in_git_root).close()
     return True
 
 
 def remotes(folder: Path) -> tuple[DvcRemote, ...]:
-    """The project's remotes with their secrets, the default one first; raises ConfigError for a broken config."""
+    """Return the project's remotes with their secrets, the default first; raise ConfigError for an invalid config."""
     config = _config(require_root(folder))
     default = (config.get("core") or {}).get("remote")
-    found = [
+    result = [
         DvcRemote(
             name=name,
             url=str(options.get("url") or "").rstrip("/"),
@@ -83,11 +83,11 @@ def remotes(folder: Path) -> tuple[DvcRemote, ...]:
         )
         for name, options in (config.get("remote") or {}).items()
     ]
-    return tuple(sorted(found, key=lambda one: (not one.is_default, one.name)))
+    return tuple(sorted(result, key=lambda remote: (not remote.is_default, remote.name)))
 
 
 def own_options(folder: Path, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """The remote's options in the configs of this machine and user, and those in the committed config."""
+    """Return the remote's options in the local, global and system configs, and those in the committed config."""
     from dvc.config import Config
 
     root = require_root(folder)
@@ -95,39 +95,39 @@ def own_options(folder: Path, name: str) -> tuple[Mapping[str, Any], Mapping[str
         config = Config(dvc_dir=str(root / ".dvc"))
         levels = {level: (config.read(level).get("remote") or {}).get(name) or {} for level in Config.LEVELS}
     committed = levels.pop("repo", {})
-    return {key: text for options in levels.values() for key, text in options.items()}, committed
+    return {key: value for options in levels.values() for key, value in options.items()}, committed
 
 
 def default_remote(folder: Path) -> DvcRemote:
-    """The remote in use; raises ConfigError when there is none."""
-    found = remotes(folder)
-    if not found or not found[0].is_default:
+    """Return the default remote; raise ConfigError if there is none."""
+    available = remotes(folder)
+    if not available or not available[0].is_default:
         config = require_root(folder) / ".dvc" / "config"
-        named = (_config(require_root(folder)).get("core") or {}).get("remote")
-        missing = f"the default remote {named!r} is not defined" if named else "names no default remote"
-        missing += f" (remotes: {', '.join(one.name for one in found)})" if found else ""
-        hint = f"dvc remote default {found[0].name}" if found else NO_ROOT_HINT
-        raise ConfigError(f"{config}: {missing}.", hint=hint)
-    return found[0]
+        default = (_config(require_root(folder)).get("core") or {}).get("remote")
+        fact = f"the default remote {default!r} is not defined" if default else "has no default remote"
+        fact += f" (remotes: {', '.join(remote.name for remote in available)})" if available else ""
+        hint = f"dvc remote default {available[0].name}" if available else NO_ROOT_HINT
+        raise ConfigError(f"{config}: {fact}.", hint=hint)
+    return available[0]
 
 
 def named_remote(folder: Path, name: str, *, needed_by: str) -> DvcRemote:
-    """The remote of that name; raises ConfigError, naming who needs it, where there is none."""
-    found = remotes(folder)
-    for one in found:
-        if one.name == name:
-            return one
-    known = ", ".join(one.name for one in found) or "none"
+    """Return the remote of that name; raise ConfigError if it does not exist. needed_by: its user, for the message."""
+    available = remotes(folder)
+    for remote in available:
+        if remote.name == name:
+            return remote
+    names = ", ".join(remote.name for remote in available) or "none"
     raise ConfigError(
-        f"{needed_by}: names DVC remote {name!r}, which the configuration does not have (it has {known}).",
+        f"{needed_by}: uses DVC remote {name!r}, which is not configured (remotes: {names}).",
         hint=f"dvc remote add {name} ADDRESS",
     )
 
 
 def set_remote(folder: Path, name: str, url: str) -> None:
-    """Write the remote into the committed config and make it the default. url: an address, or a folder.
+    """Write the remote to the committed config and make it the default.
 
-    A folder is written relative to the config, so that the project can be moved.
+    url: an address or a folder; a folder is written relative to the config, so that the project can be moved.
     """
     if "://" not in url:
         url = os.path.relpath(url)
@@ -137,7 +137,7 @@ def set_remote(folder: Path, name: str, url: str) -> None:
 
 
 def set_secret(folder: Path, name: str, *, user: str, password: str) -> None:
-    """Write user and password of an http remote into `.dvc/config.local`, mode 0600."""
+    """Write user and password of an http remote to `.dvc/config.local`, mode 0600."""
     path = require_root(folder) / ".dvc" / "config.local"
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     path.chmod(0o600)
@@ -166,4 +166,4 @@ def _edit(folder: Path, level: str) -> Iterator[dict[str, Any]]:
 
 
 def _inside_git(folder: Path) -> bool:
-    return any((place / ".git").exists() for place in (folder, *folder.parents))
+    return any((parent / ".git").exists() for parent in (folder, *folder.parents))

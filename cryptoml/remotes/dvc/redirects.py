@@ -1,4 +1,4 @@
-"""Keeps DVC's http requests, which carry credentials and files, from following a redirect to another host."""
+"""Prevent DVC's http requests, which carry credentials and files, from following redirects to another host."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class RedirectRefusedError(AccessError):
-    """A server answered with a redirect to another host. Not an aiohttp error: DVC would try those again."""
+    """A server redirected to another host. Not an aiohttp error, because DVC would retry those."""
 
 
 def same_host_only(fs: Any) -> None:
-    """Let DVC's file system of an http remote refuse redirects to another host; others stay as they are.
+    """Make DVC's file system of an http remote reject redirects to another host; others are unchanged.
 
-    aiohttp sends a session's credentials to whatever host it is redirected to. To be called before the first request.
+    aiohttp would send the session's credentials to that host. Must be called before the first request.
     """
     from dvc_http import HTTPFileSystem
 
@@ -31,10 +31,10 @@ def _tracing() -> aiohttp.TraceConfig:
 
     async def refuse(session: aiohttp.ClientSession, context: SimpleNamespace, params: Any) -> None:
         target = params.response.headers.get("Location") or params.response.headers.get("URI") or ""
-        asked = params.response.url
-        if asked.join(type(asked)(target)).origin() != asked.origin():
+        url = params.response.url
+        if url.join(type(url)(target)).origin() != url.origin():
             raise RedirectRefusedError(
-                f"{asked.origin()}: redirects to another host ({params.response.status}). Nothing was sent there.",
+                f"{url.origin()}: redirects to another host ({params.response.status}); nothing was sent there.",
                 hint="check the address of the DVC remote: dvc remote list",
             )
 

@@ -1,4 +1,4 @@
-"""What `push-data` and `pull-data` share: their result, the remote of each pin, and how progress is reported."""
+"""Shared parts of `push-data` and `pull-data`: result, remote of each pin, progress events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cryptoml.settings import Settings
 
 @dataclass(frozen=True)
 class VersionedFile:
-    """A data file or folder and its version; state: what was done, or why nothing was."""
+    """A data file or folder and its version; state: what was done, or why nothing was done."""
 
     path: str
     version: str
@@ -29,7 +29,7 @@ class VersionedFile:
 
 @dataclass(frozen=True)
 class DataResult:
-    """What became of each file. transferred: objects that went over the wire; commit: git's, if one was made."""
+    """Result for each file. transferred: number of objects copied; commit: hash of the git commit, if any."""
 
     remote: str
     files: tuple[VersionedFile, ...]
@@ -38,70 +38,70 @@ class DataResult:
     revision: str | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """The `result` of --json."""
+        """Return the `result` of --json."""
         return {
             "remote": self.remote,
             "revision": self.revision,
             "transferred": self.transferred,
             "commit": self.commit,
-            "files": [vars(one) for one in self.files],
+            "files": [vars(file) for file in self.files],
         }
 
 
 @dataclass
 class Remotes:
-    """The remote of each pin: the one it names, else the default one."""
+    """The remote of each pin: the one in the pin, else the default."""
 
     settings: Settings
-    _known: dict[str | None, DvcRemote] = field(default_factory=dict)
+    _resolved: dict[str | None, DvcRemote] = field(default_factory=dict)
 
     def of(self, pin: Pin | None) -> DvcRemote:
-        """The remote of the pin, or the default one; raises ConfigError where there is no such remote."""
+        """Return the remote of the pin, else the default; raise ConfigError if it does not exist."""
         name = pin.remote if pin is not None else None
-        if name not in self._known:
+        if name not in self._resolved:
             folder = self.settings.project_dir
             if pin is None or name is None:
-                found = dvc_project.default_remote(folder)
+                remote = dvc_project.default_remote(folder)
             else:
-                found = dvc_project.named_remote(folder, name, needed_by=str(pin.source))
-            self._known[name] = dvc_probe.with_credentials(found, self.settings)
-        return self._known[name]
+                remote = dvc_project.named_remote(folder, name, needed_by=str(pin.source))
+            self._resolved[name] = dvc_probe.with_credentials(remote, self.settings)
+        return self._resolved[name]
 
     def grouped(self, pins: Iterable[Pin]) -> Mapping[DvcRemote, list[Pin]]:
-        """The pins by their remote."""
+        """Group the pins by remote."""
         groups: dict[DvcRemote, list[Pin]] = {}
         for pin in pins:
             groups.setdefault(self.of(pin), []).append(pin)
         return groups
 
     def addresses(self) -> str:
-        """The addresses of the remotes that were used, else of the default one."""
-        if not self._known:
+        """Return the addresses of the used remotes, else of the default, comma-separated."""
+        if not self._resolved:
             try:
                 return self.of(None).address
             except CryptomlError:
                 return ""
-        return ", ".join(dict.fromkeys(one.address for one in self._known.values()))
+        return ", ".join(dict.fromkeys(remote.address for remote in self._resolved.values()))
 
 
 def relative_to_project(folder: Path, path: Path) -> Path:
-    """`path` relative to the project. The last name is not followed: it may be a link into DVC's cache."""
-    place = Path(os.path.normpath(Path.cwd() / path))
-    place = place.parent.resolve() / place.name
-    if not place.is_relative_to(folder.resolve()):
-        raise UsageError(f"{path}: is outside the project {folder}.", hint="copy it below data/")
-    return place.relative_to(folder.resolve())
+    """Return `path` relative to the project; its last component may be a link into DVC's cache and is not resolved."""
+    absolute = Path(os.path.normpath(Path.cwd() / path))
+    absolute = absolute.parent.resolve() / absolute.name
+    if not absolute.is_relative_to(folder.resolve()):
+        raise UsageError(f"{path}: is outside the project {folder}.", hint="copy it to data/")
+    return absolute.relative_to(folder.resolve())
 
 
 def version_of(folder: Path, pin: Pin, owner: Pin) -> str:
-    """The version of a pinned file; `owner`: the pin of the folder that it belongs to, or its own."""
+    """Return the version of a pinned file; `owner`: the pin of its folder, or its own."""
     return version_text(pin.md5, folder / source_file(owner), owner.md5)
 
 
 def with_progress(step: str, total: int, on_event: events.OnEvent, work: Callable[[Callable[[int], None]], int]) -> int:
-    """Do the work and report its progress."""
+    """Call `work` and report its progress as events; return its result, the number of objects."""
     began = time.monotonic()
     on_event(events.StepStarted(step, total))
-    moved = work(lambda parts: on_event(events.StepAdvanced(step, parts=parts)))
+    transferred = work(lambda parts: on_event(events.StepAdvanced(step, parts=parts)))
     on_event(events.StepFinished(step, time.monotonic() - began))
-    return moved
+    return transferred

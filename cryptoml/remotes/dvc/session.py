@@ -1,4 +1,4 @@
-"""Open DVC quietly, in an environment in which it works; its errors become errors of ours."""
+"""Open DVC without its output, in an environment that it needs, and translate its errors."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 _STREAMS = threading.RLock()
 NO_ROOT_HINT = "cryptoml setup-remotes --local (no account), or cryptoml setup-remotes"
-# Loggers of DVC and of the drivers, which print whole tracebacks of errors that they raise as well.
+# Loggers of DVC and its drivers, which print tracebacks of errors that they also raise.
 LOGGERS = ("dvc", "dvc_data", "dvc_objects", "gcsfs", "adlfs", "azure", "google")
 SITE_CACHE = Path(".dvc/tmp/site-cache")
 
 
 def find_root(folder: Path) -> Path | None:
-    """The DVC project that holds `folder`: it, or a folder above it in the same git repository."""
-    place = folder.resolve()
-    for candidate in (place, *place.parents):
+    """Return the root of the DVC project that contains `folder`, within the same git repository; None if none does."""
+    start = folder.resolve()
+    for candidate in (start, *start.parents):
         if (candidate / ".dvc" / "config").is_file():
             return candidate
         if (candidate / ".git").exists():
@@ -39,7 +39,7 @@ def find_root(folder: Path) -> Path | None:
 
 
 def require_root(folder: Path) -> Path:
-    """`find_root(folder)`; raises ConfigError where there is none."""
+    """Return `find_root(folder)`; raise ConfigError if there is none."""
     root = find_root(folder)
     if root is None:
         raise ConfigError(f"{folder}: is not a DVC project.", hint=NO_ROOT_HINT)
@@ -48,7 +48,7 @@ def require_root(folder: Path) -> Path:
 
 @contextmanager
 def open_repo(folder: Path, config: Mapping[str, Any] | None = None) -> Iterator[Repo]:
-    """The DVC project of `folder`; `config` is merged over its configuration for this session."""
+    """Open the DVC project of `folder`; `config` overrides its configuration for this session."""
     root = require_root(folder)
     load_dvc()
     from dvc.repo import Repo
@@ -58,7 +58,7 @@ def open_repo(folder: Path, config: Mapping[str, Any] | None = None) -> Iterator
 
 
 def load_dvc() -> None:
-    """Import DVC in one thread at a time: two that import it at once get modules that are half initialized."""
+    """Import DVC in one thread at a time, because concurrent imports can see partially initialized modules."""
     with _STREAMS:
         import_module("dvc.repo")
         import_module("dvc.utils.strictyaml")
@@ -66,7 +66,7 @@ def load_dvc() -> None:
 
 @contextmanager
 def translate_dvc_errors(folder: Path) -> Iterator[None]:
-    """Call DVC without its output; raises CryptomlError where it fails."""
+    """Suppress DVC's output and translate its errors within the block."""
     import sqlite3
 
     load_dvc()
@@ -96,7 +96,7 @@ def translate_dvc_errors(folder: Path) -> Iterator[None]:
     except (SCMError, GitError) as error:
         raise (
             git.ownership_error(folder)
-            or _unsafe(str(error))
+            or _untrusted(str(error))
             or ConfigError(f"{folder}: git: {first_line(error)}.", hint="git status")
         ) from error
     except DvcException as error:
@@ -107,11 +107,11 @@ def translate_dvc_errors(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep DVC's advice out of standard output and its complaints out of the log; errors come as exceptions."""
+    """Suppress DVC's output and log messages within the block; errors are raised as exceptions."""
     import logging
 
     loggers = [logging.getLogger(name) for name in LOGGERS]
-    # Standard output and the loggers belong to the whole process: one thread at a time.
+    # Standard output and loggers are shared by the process: one thread at a time.
     with _STREAMS:
         levels = [logger.level for logger in loggers]
         for logger in loggers:
@@ -126,12 +126,12 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def _environment(folder: Path) -> Iterator[None]:
-    """Variables that DVC needs or must not see. Call with `_STREAMS` held."""
-    kept = {name: os.environ.get(name) for name in (*git.REPOSITORY_VARIABLES, "DVC_SITE_CACHE_DIR", "LOGNAME")}
+    """Set variables that DVC needs and unset those that mislead it. The caller must hold `_STREAMS`."""
+    saved = {name: os.environ.get(name) for name in (*git.REPOSITORY_VARIABLES, "DVC_SITE_CACHE_DIR", "LOGNAME")}
     for name in git.REPOSITORY_VARIABLES:
         os.environ.pop(name, None)
-    if not kept["DVC_SITE_CACHE_DIR"] and not _names_site_cache(folder):
-        # DVC's default, /var/tmp/dvc, is shared by all users of the machine and belongs to the first of them.
+    if not saved["DVC_SITE_CACHE_DIR"] and not _has_site_cache(folder):
+        # DVC's default, /var/tmp/dvc, is shared by all users and owned by the first one.
         os.environ["DVC_SITE_CACHE_DIR"] = str(folder / SITE_CACHE)
     try:
         getpass.getuser()
@@ -140,14 +140,14 @@ def _environment(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        for name, value in kept.items():
+        for name, value in saved.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
 
 
-def _names_site_cache(folder: Path) -> bool:
+def _has_site_cache(folder: Path) -> bool:
     from dvc.config import Config
     from dvc.exceptions import DvcException
 
@@ -158,23 +158,23 @@ def _names_site_cache(folder: Path) -> bool:
     return False
 
 
-def _unsafe(text: str) -> ConfigError | None:
-    """The error for a repository that git trusts and DVC does not: DVC's library reads only ~/.gitconfig."""
-    found = re.search(r"repository path '(.+?)/?' is not owned by current user", text)
-    if found is None:
+def _untrusted(text: str) -> ConfigError | None:
+    """Return the error for a repository that git trusts but DVC does not: it reads only ~/.gitconfig."""
+    match = re.search(r"repository path '(.+?)/?' is not owned by current user", text)
+    if match is None:
         return None
     return ConfigError(
-        f"{found[1]}: DVC does not read this repository: another user owns it, and ~/.gitconfig does not list it.",
-        hint=f"git config --file ~/.gitconfig --add safe.directory '{found[1]}'",
+        f"{match[1]}: DVC does not read this repository: another user owns it, and ~/.gitconfig does not list it.",
+        hint=f"git config --file ~/.gitconfig --add safe.directory '{match[1]}'",
     )
 
 
 def _dvc_error(folder: Path, error: Exception) -> Exception:
     text, reason = str(error), first_line(error)
-    unsafe = git.ownership_error(folder) if "not owned by" in text or "dubious" in text else None
-    unsafe = unsafe or _unsafe(text)
-    if unsafe is not None:
-        return unsafe
+    untrusted = git.ownership_error(folder) if "not owned by" in text or "dubious" in text else None
+    untrusted = untrusted or _untrusted(text)
+    if untrusted is not None:
+        return untrusted
     if "git-ignored" in text:
         return ConfigError(
             f"{folder}: git ignores the .dvc files, which must be committed.",
@@ -184,10 +184,10 @@ def _dvc_error(folder: Path, error: Exception) -> Exception:
     if tracked:
         return ConfigError(
             f"{tracked[1]}: git tracks this file, so DVC cannot version it.",
-            hint=f"git rm -r --cached '{tracked[1]}', commit, then run it again",
+            hint=f"git rm -r --cached '{tracked[1]}', commit, then try again",
         )
     if "No space left" in text:
-        return UnavailableError(f"{folder}: the disk is full.", hint="free some space, then run it again")
+        return UnavailableError(f"{folder}: the disk is full.", hint="free some space, then try again")
     cause = error.__cause__
     if isinstance(cause, OSError):
         return dvc_os_error(cause, folder)
@@ -195,12 +195,12 @@ def _dvc_error(folder: Path, error: Exception) -> Exception:
 
 
 def _damaged_pin(folder: Path, error: Exception) -> DataError:
-    named = re.search(r"'([^']+)'", str(error))
-    name = str(getattr(error, "relpath", "") or getattr(error, "path", "") or (named[1] if named else ".dvc file"))
+    quoted = re.search(r"'([^']+)'", str(error))
+    name = str(getattr(error, "relpath", "") or getattr(error, "path", "") or (quoted[1] if quoted else ".dvc file"))
     path = Path(name).resolve()
     shown = os.path.relpath(path, folder) if path.is_relative_to(folder) else name
     conflict = path.is_file() and "<<<<<<<" in path.read_text(encoding="utf-8", errors="replace")
     return DataError(
-        f"{shown}: is damaged: DVC cannot read it.",
+        f"{shown}: is damaged and not readable for DVC.",
         hint="resolve the merge conflict in it" if conflict else f"git checkout -- '{shown}'",
     )

@@ -1,4 +1,4 @@
-"""Runs that a lost reply left in the store beside the one that is kept: found by the run key, closed and deleted."""
+"""Duplicate runs created when the response to a request was lost: find them by run key, close and delete them."""
 
 from __future__ import annotations
 
@@ -21,28 +21,27 @@ _PAGE = 100
 
 
 def runs_of_key(store: Store, experiment_id: str, run_key: str) -> list[Run]:
-    """All runs with that key, deleted ones too, without those marked as duplicates; the one to keep is first.
+    """Return all runs with that key, deleted ones included, except marked duplicates; the run to keep is first.
 
-    That is an active one before a deleted one, one that has ended before one that runs, the one with the most
-    parameters and metrics, the earliest, the lowest id.
+    Order: active before deleted, ended before running, most parameters and metrics, earliest start, lowest id.
     """
     from mlflow.entities import ViewType
 
     query, search = f"tags.`{RUN_KEY_TAG}` = '{run_key}'", store.client.search_runs
-    found: list[Run] = []
+    runs: list[Run] = []
     for page in all_pages(
         lambda token: search([experiment_id], query, ViewType.ALL, max_results=_PAGE, page_token=token), store.uri
     ):
-        found += page
-    if not all(run.info.run_id for run in found):
+        runs += page
+    if not all(run.info.run_id for run in runs):
         raise not_mlflow_error(store.uri, "search runs")
-    return sorted((run for run in found if DUPLICATE_TAG not in run.data.tags), key=keep_priority)
+    return sorted((run for run in runs if DUPLICATE_TAG not in run.data.tags), key=keep_priority)
 
 
 def close_duplicates(store: Store, duplicates: Sequence[Run], *, kept_id: str) -> int:
-    """Mark each run as a duplicate of `kept_id`, end it when it is running, delete it; returns how many there were.
+    """Mark each run as a duplicate of `kept_id`, end it if it is running, and delete it; return the number of runs.
 
-    A server that deletes no runs leaves them marked.
+    If the server cannot delete runs, they stay marked.
     """
     for run in duplicates:
         run_id = run.info.run_id
@@ -55,7 +54,7 @@ def close_duplicates(store: Store, duplicates: Sequence[Run], *, kept_id: str) -
 
 
 def keep_priority(run: Run) -> tuple[bool, bool, bool, int, int, str]:
-    """The sort key of runs with one run key: the run to keep is the first, marked duplicates are last."""
+    """Return the sort key of runs with the same run key: the run to keep comes first, marked duplicates last."""
     size = len(run.data.params) + len(run.data.metrics)
     return (
         DUPLICATE_TAG in run.data.tags,

@@ -1,4 +1,4 @@
-"""One run's journal on disk: reading it, and the mark of how far it has been delivered."""
+"""A run's journal on disk: read it, and track how far it has been delivered."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from cryptoml.tracking.journal.records import (
 
 @dataclass(frozen=True)
 class Delivery:
-    """How far a run has been delivered: to which store, as which run, up to which byte of its journal.
+    """Delivery state of a run: the store, the run id there, and the number of journal bytes delivered (`size`).
 
-    `run_id` is None and `size` is -1 while a first attempt has not come to its end.
+    `run_id` is None and `size` is -1 until the first delivery has completed.
     """
 
     store: str
@@ -36,46 +36,46 @@ class Delivery:
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """One run's journal on disk: the file, its staged artifacts, its delivery mark and its lock."""
+    """A run's journal on disk: the file, its staged artifacts, its delivery state and its lock."""
 
     path: Path
 
     @property
     def key(self) -> str:
-        """The run key: the file's name without its ending."""
+        """The run key: the file name without its suffix."""
         return self.path.stem
 
     @property
     def staging(self) -> Path:
-        """The folder of staged artifacts, laid out as in the run."""
+        """The folder of staged artifacts, with the paths that they have in the run."""
         return self.path.with_suffix(".files")
 
     @property
     def lock(self) -> Path:
-        """The lock that a deliverer holds."""
+        """The lock file held during delivery."""
         return self.path.with_suffix(".lock")
 
     def read(self) -> tuple[RunRecord | None, int]:
-        """What is whole in the journal (None without a start record), and how many bytes were read."""
+        """Return the run (None without a start record) and the number of bytes read."""
         with translate_os_errors(self.path):
             data = self.path.read_bytes()
         records, damaged = decode(data)
         return fold(records, damaged), len(data)
 
     def metrics_from(self, offset: int) -> tuple[MetricPoint, ...]:
-        """The metrics noted after the first `offset` bytes."""
+        """Return the metric values recorded after the first `offset` bytes."""
         with translate_os_errors(self.path):
             records, _ = decode(self.path.read_bytes()[offset:])
         return metrics_of(records)
 
     def artifacts_before(self, offset: int) -> frozenset[StagedArtifact]:
-        """The artifacts recorded in the first `offset` bytes."""
+        """Return the artifacts recorded in the first `offset` bytes."""
         with translate_os_errors(self.path):
             records, _ = decode(self.path.read_bytes()[:offset])
         return artifacts_of(records)
 
     def delivery(self) -> Delivery | None:
-        """The delivery mark; None when nothing was attempted or the mark is damaged."""
+        """Return the delivery state; None before the first attempt. A damaged file gives a state without a store."""
         try:
             document = json.loads(self._mark.read_text(encoding="utf-8"))
             return Delivery(
@@ -88,24 +88,24 @@ class JournalEntry:
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError):
-            # An unreadable mark must not hide that the run may be in the store already.
+            # If the file is unreadable, the run may already be in the store.
             return Delivery(store="")
 
     def mark(self, delivery: Delivery) -> None:
-        """Write the delivery mark, atomically; the caller holds `lock`."""
+        """Write the delivery state atomically; the caller must hold `lock`."""
         with translate_os_errors(self._mark):
-            # A process that was killed while it wrote the mark left its temporary file.
+            # A killed process may have left its temporary file.
             for part in temporary_files(self._mark):
                 part.unlink(missing_ok=True)
             write_atomically(self._mark, json.dumps(vars(delivery)) + "\n")
 
     def is_delivered(self) -> bool:
-        """Whether all that the journal holds has been delivered."""
-        found = self.delivery()
-        return found is not None and found.run_id is not None and found.size >= self.path.stat().st_size
+        """Return whether the whole journal has been delivered."""
+        delivery = self.delivery()
+        return delivery is not None and delivery.run_id is not None and delivery.size >= self.path.stat().st_size
 
     def idle_s(self) -> float:
-        """Seconds since the journal last grew."""
+        """Return the seconds since the last write to the journal."""
         return max(0.0, time.time() - self.path.stat().st_mtime)
 
     @property
@@ -113,12 +113,12 @@ class JournalEntry:
         return self.path.with_suffix(".delivered.json")
 
     def is_orphaned(self) -> bool:
-        """Whether the run's process is gone, so that nobody else will deliver it."""
+        """Return whether the run's process has exited, so that no other process will deliver the run."""
         record, _ = self.read()
         return record is not None and has_exited(record.process, idle_s=self.idle_s())
 
     def is_ready(self) -> bool:
-        """Whether the run has ended, or will never end because its process is gone."""
+        """Return whether the run has ended or its process has exited."""
         record, _ = self.read()
         if record is None:
             return False

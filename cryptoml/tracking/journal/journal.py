@@ -1,6 +1,6 @@
-"""The journal: every run is written here first, append-only, and delivered to the store from here.
+"""The journal: an append-only file per run, written before anything is sent to the store.
 
-One `.jsonl` a run under `journal/<training_id>/`, staged artifacts beside it; delivering is `deliver.py`.
+Each run has a `.jsonl` under `journal/<training_id>/` and its staged artifacts beside it; `deliver.py` delivers it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CHUNK = 1 << 20
 
 
 class Journal:
-    """All journals of a project, under one folder (`.cryptoml/journal`)."""
+    """The runs of a project under one folder (`.cryptoml/journal`)."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -40,9 +40,9 @@ class Journal:
         tags: Mapping[str, object] | None = None,
         start_time_ms: int | None = None,
     ) -> JournalRun:
-        """Begin a run; when this returns, it is on disk."""
+        """Start a run; it is on disk when this method returns."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", training_id):
-            raise ValueError(f"training id {training_id!r} cannot be a folder's name")
+            raise ValueError(f"training id {training_id!r} is not a valid folder name")
         key = uuid.uuid4().hex
         entry = JournalEntry(self.root / training_id / f"{key}.jsonl")
         with translate_os_errors(entry.path):
@@ -65,43 +65,43 @@ class Journal:
         return run
 
     def reserve_run_name(self, long_name: str, *, day: date | None = None, used: int = 0) -> str:
-        """A run name that no other process was given; its number is above `used`. The date is UTC's."""
+        """Reserve a run name across processes, with a number above `used`. `day` is a UTC date, today by default."""
         day = day or _today()
         return run_names.run_name(long_name, day, self.reserve_run_number(day, long_name, used=used))
 
     def reserve_run_number(self, day: date, long_name: str, *, used: int = 0) -> int:
-        """The next free run number of that model and day."""
+        """Reserve the next free run number of that model and day."""
         return run_names.reserve_run_number(self.root, day, long_name, used=used)
 
     def mark_stopped(self, pid: int, signal_number: int) -> None:
-        """Note in the open runs of a process of this host that a signal ended it: they count as KILLED, not FAILED."""
+        """Record in the open runs of a local process that a signal stopped it: they are delivered as KILLED."""
         host = current_process().host
         for entry in self.entries():
             record = None if entry.is_delivered() else entry.read()[0]
             if record and record.status is None and (record.process.pid, record.process.host) == (pid, host):
                 line = encode({"kind": "stop", "signal": signal_number, "time_ms": _now_ms()})
                 with translate_os_errors(entry.path), entry.path.open("ab", buffering=0) as file:
-                    # The line before may have been cut short.
+                    # The previous line may be incomplete.
                     file.write(b"\n" + line)
 
     def entries(self) -> tuple[JournalEntry, ...]:
-        """Every run's journal, delivered or not, oldest first."""
-        found = [(path.stat().st_mtime, path) for path in self.root.glob("*/*.jsonl")]
-        return tuple(JournalEntry(path) for _, path in sorted(found))
+        """Return the journals of all runs, delivered or not, oldest first."""
+        files = [(path.stat().st_mtime, path) for path in self.root.glob("*/*.jsonl")]
+        return tuple(JournalEntry(path) for _, path in sorted(files))
 
     def pending(self) -> tuple[JournalEntry, ...]:
-        """Runs with something to deliver, oldest first; those of a living process only once they have ended."""
+        """Return undelivered runs that have ended or whose process has exited, oldest first."""
         return tuple(entry for entry in self.entries() if not entry.is_delivered() and entry.is_ready())
 
     def orphaned(self) -> tuple[JournalEntry, ...]:
-        """Runs with something to deliver whose process is gone, oldest first."""
+        """Return undelivered runs whose process has exited, oldest first."""
         return tuple(entry for entry in self.entries() if not entry.is_delivered() and entry.is_orphaned())
 
 
 class JournalRun:
-    """A run being written. Every call is one line; `open_run`, artifacts and `end` wait for the disk.
+    """A run being recorded. Each call appends a line; start, artifacts, registrations and the end are synced to disk.
 
-    Raises AccessError or UnavailableError when the disk does not take it.
+    The methods raise AccessError or UnavailableError if the write fails.
     """
 
     def __init__(self, entry: JournalEntry, run_name: str) -> None:
@@ -114,26 +114,28 @@ class JournalRun:
         self._torn = False
 
     def log_params(self, params: Mapping[str, object]) -> None:
-        """Note parameters; one that has a value already cannot get another (ValueError)."""
-        texts = {key: str(value) for key, value in params.items()}
-        for key, text in texts.items():
-            if self._params.get(key, text) != text:
-                raise ValueError(f"parameter {key} is {self._params[key]} already and cannot become {text}")
-        self._params.update(texts)
-        self._append({"kind": "params", "params": texts})
+        """Record parameters; raise ValueError if a parameter already has another value."""
+        strings = {key: str(value) for key, value in params.items()}
+        for key, value in strings.items():
+            if self._params.get(key, value) != value:
+                raise ValueError(
+                    f"parameter {key} already has the value {self._params[key]} and cannot be set to {value}"
+                )
+        self._params.update(strings)
+        self._append({"kind": "params", "params": strings})
 
     def log_metrics(self, metrics: Mapping[str, float], *, step: int = 0, timestamp_ms: int | None = None) -> None:
-        """Note metrics at one step; NaN and infinities are kept as such."""
+        """Record metrics at one step; NaN and infinities are kept."""
         now = _now_ms() if timestamp_ms is None else timestamp_ms
         points = [[key, number_to_json(float(value)), step, now] for key, value in metrics.items()]
         self._append({"kind": "metrics", "metrics": points})
 
     def set_tags(self, tags: Mapping[str, object]) -> None:
-        """Note tags; the last value counts."""
+        """Record tags; the last value of a tag is used."""
         self._append({"kind": "tags", "tags": {key: str(value) for key, value in tags.items()}})
 
     def add_artifact(self, local: Path, artifact_dir: str = "") -> None:
-        """Copy a file beside the journal, to be stored as `artifact_dir`/<its name> in the run."""
+        """Stage a copy of a file beside the journal, for `artifact_dir`/<its name> in the run."""
         folder = PurePosixPath(artifact_dir)
         if folder.is_absolute() or ".." in folder.parts:
             raise ValueError(f"{artifact_dir!r} is not a folder inside a run")
@@ -145,7 +147,7 @@ class JournalRun:
         self._append({"kind": "artifact", "path": path, "sha256": sha256, "size": size})
 
     def add_artifact_folder(self, local: Path, artifact_dir: str = "") -> None:
-        """Copy every file below `local`; its tree stands below `artifact_dir` in the run."""
+        """Stage all files below `local`, with their relative paths, for `artifact_dir` in the run."""
         for path in sorted(local.rglob("*")):
             if path.is_file():
                 below = PurePosixPath(path.relative_to(local).as_posix()).parent
@@ -159,7 +161,7 @@ class JournalRun:
         tags: Mapping[str, object] | None = None,
         model_path: str = "models/model",
     ) -> None:
-        """Note that the run's model is to become a version of `model_name` when the run is delivered."""
+        """Record that the run's model shall be registered as a version of `model_name` after delivery."""
         self._append(
             {
                 "kind": "registration",
@@ -172,7 +174,7 @@ class JournalRun:
         )
 
     def end(self, status: Status, *, end_time_ms: int | None = None) -> None:
-        """End the run; a second call changes nothing. Tags and registrations may still follow."""
+        """End the run; further calls have no effect. Tags and registrations may still follow."""
         if self.status is None:
             self.status = status
             now = _now_ms() if end_time_ms is None else end_time_ms
@@ -182,7 +184,7 @@ class JournalRun:
         line = encode(record)
         with self._guard, translate_os_errors(self.entry.path):
             if self._torn:
-                # What a failed write left behind must not swallow this line.
+                # Start a new line: a failed write may have left an incomplete one.
                 line = b"\n" + line
             self._torn = True
             with self.entry.path.open("ab", buffering=0) as file:

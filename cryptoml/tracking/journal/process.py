@@ -1,4 +1,4 @@
-"""Which process wrote a journal, and whether it is still there. A process of another host is never judged."""
+"""Identify the process that wrote a journal and check whether it has exited; other hosts are not checked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ IDLE_LIMIT_S = 24 * 3600.0
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """What tells one process from every other: `started` tells a reused pid, `space` a container's own pids."""
+    """Identifies a process. `started` detects a reused pid; `space` is the pid namespace, as of a container."""
 
     host: str
     boot: str
@@ -23,12 +23,12 @@ class ProcessIdentity:
     started: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """Return the fields as JSON types."""
         return asdict(self)
 
 
 def read_identity(document: dict[str, Any]) -> ProcessIdentity:
-    """The mark that `to_dict` wrote; what is missing reads as unknown."""
+    """Return the identity that `to_dict` wrote; missing fields are empty or 0."""
     return ProcessIdentity(
         host=str(document.get("host", "")),
         boot=str(document.get("boot", "")),
@@ -39,24 +39,24 @@ def read_identity(document: dict[str, Any]) -> ProcessIdentity:
 
 
 def current_process() -> ProcessIdentity:
-    """The mark of the process that asks."""
+    """Return the identity of the current process."""
     host, boot, space = _machine()
     return ProcessIdentity(host, boot, space, os.getpid(), _started(os.getpid()) or "")
 
 
-def has_exited(mark: ProcessIdentity, *, idle_s: float) -> bool:
-    """Whether the process is certainly over; `idle_s` is how long its journal has not grown.
+def has_exited(process: ProcessIdentity, *, idle_s: float) -> bool:
+    """Return whether the process has certainly exited; `idle_s`: seconds since the last write to its journal.
 
-    Same host, same boot, same pid numbering: the process table answers. Same machine after a reboot: gone.
-    Same host name in another container, whose pids cannot be seen: gone after a day of silence.
+    Same host, boot and pid namespace: checked in the process table. Same machine after a reboot: exited. Same host
+    name in another container, whose pids are not visible: exited after IDLE_LIMIT_S without a write.
     """
     host, boot, space = _machine()
-    if mark.host != host:
+    if process.host != host:
         return False
-    if mark.boot == boot and mark.space == space:
-        return not _is_running(mark.pid, mark.started)
+    if process.boot == boot and process.space == space:
+        return not _is_running(process.pid, process.started)
     machine_is_known = not host.endswith("/")
-    if mark.boot != boot and machine_is_known:
+    if process.boot != boot and machine_is_known:
         return True
     return idle_s > IDLE_LIMIT_S
 
@@ -68,7 +68,7 @@ def _machine() -> tuple[str, str, str]:
     if not boot:
         import psutil
 
-        # Off Linux the boot time is computed from the clock; ten seconds absorb its corrections.
+        # Without /proc, the boot time is computed from the clock: round it to 10 s to absorb clock corrections.
         boot = f"time-{round(psutil.boot_time() / 10)}"
     try:
         space = str(Path("/proc/self/ns/pid").readlink())
@@ -82,12 +82,12 @@ def _is_running(pid: int, started: str) -> bool:
         return False
     now = _started(pid)
     if now is None:
-        return _answers(pid)
+        return _pid_exists(pid)
     return now != "" and (not started or now == started)
 
 
-def _answers(pid: int) -> bool:
-    """Whether a pid that cannot be looked at is nevertheless taken (a process table may be hidden)."""
+def _pid_exists(pid: int) -> bool:
+    """Return whether the pid is in use; for process tables that hide other users' processes."""
     if os.name != "posix":
         return False
     try:
@@ -100,12 +100,12 @@ def _answers(pid: int) -> bool:
 
 
 def _started(pid: int) -> str | None:
-    """When `pid` was started, as text to compare; "" for a dead one not yet collected, None when unknown."""
+    """Return the start time of `pid` as a comparable string; "" for a zombie, None if unknown."""
     if Path("/proc/self/stat").exists():
         stat = _read(Path(f"/proc/{pid}/stat"))
         if not stat:
             return None
-        # The name in parentheses may hold blanks and parentheses itself.
+        # The process name in parentheses may contain spaces and parentheses.
         fields = stat.rpartition(")")[2].split()
         return "" if fields[0] in ("Z", "X") else fields[19]
     import psutil

@@ -1,4 +1,4 @@
-"""The lines of a run's journal: how one is written, checked and read, and what all of them add up to."""
+"""Records of a run's journal: encode, check and decode lines, and fold them into one run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEAD_LENGTH = len(_HEAD % 0)
 
 @dataclass(frozen=True)
 class MetricPoint:
-    """One value of a metric; `value` may be NaN or infinite."""
+    """A value of a metric; `value` may be NaN or infinite."""
 
     key: str
     value: float
@@ -29,7 +29,7 @@ class MetricPoint:
 
 @dataclass(frozen=True)
 class StagedArtifact:
-    """A file that waits beside the journal; `path` is its path in the run, with forward slashes."""
+    """A file staged beside the journal; `path` is its path in the run, with forward slashes; size in bytes."""
 
     path: str
     sha256: str
@@ -38,7 +38,7 @@ class StagedArtifact:
 
 @dataclass(frozen=True)
 class Registration:
-    """The wish to put a run's model into the registry once the run is delivered."""
+    """A request to register the run's model once the run is delivered."""
 
     model_name: str
     model_path: str
@@ -48,7 +48,7 @@ class Registration:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """All that a journal says about one run. `status` is None while there is no end record."""
+    """The content of a run's journal. `status` is None until there is an end record."""
 
     run_key: str
     training_id: str
@@ -80,13 +80,13 @@ class _Sum:
 
 
 def encode(record: Mapping[str, Any]) -> bytes:
-    """One line, newline included: a JSON object with the CRC-32 of the record's own bytes."""
+    """Return the record as a line of JSON with the CRC-32 of the record's bytes, newline included."""
     body = json.dumps(record, separators=(",", ":"), allow_nan=False).encode("ascii")
     return _HEAD % zlib.crc32(body) + body + b"}\n"
 
 
 def decode(data: bytes) -> tuple[list[dict[str, Any]], int]:
-    """The whole records of a journal, and how many lines were torn or damaged and therefore skipped."""
+    """Return the valid records of a journal and the number of truncated or damaged lines, which are skipped."""
     records: list[dict[str, Any]] = []
     damaged = 0
     for line in data.split(b"\n"):
@@ -101,14 +101,14 @@ def decode(data: bytes) -> tuple[list[dict[str, Any]], int]:
 
 
 def number_to_json(value: float) -> float | str:
-    """A float as JSON knows it: NaN and the infinities become text."""
+    """Return a JSON value: the float itself, or a string for NaN and infinities."""
     return value if math.isfinite(value) else repr(value)
 
 
 def fold(records: Iterable[Mapping[str, Any]], damaged_lines: int = 0) -> RunRecord | None:
-    """What the records add up to, or None when the start record is not there.
+    """Combine the records into a run; None if there is no start record.
 
-    The first end counts, the last value of a tag counts, a parameter is written once.
+    The first end record, the first value of a parameter and the last value of a tag are used.
     """
     start: Mapping[str, Any] | None = None
     total = _Sum()
@@ -139,7 +139,7 @@ def fold(records: Iterable[Mapping[str, Any]], damaged_lines: int = 0) -> RunRec
 
 
 def metrics_of(records: Iterable[Mapping[str, Any]]) -> tuple[MetricPoint, ...]:
-    """The metrics among the records, each point once."""
+    """Return the metric values in the records, without duplicates."""
     total = _Sum()
     for record in records:
         if record["kind"] == "metrics":
@@ -148,7 +148,7 @@ def metrics_of(records: Iterable[Mapping[str, Any]]) -> tuple[MetricPoint, ...]:
 
 
 def artifacts_of(records: Iterable[Mapping[str, Any]]) -> frozenset[StagedArtifact]:
-    """The artifacts among the records; of a path recorded twice, the last."""
+    """Return the artifacts in the records; the last one of each path."""
     total = _Sum()
     for record in records:
         if record["kind"] == "artifact":
@@ -163,7 +163,7 @@ def _add(total: _Sum, record: Mapping[str, Any]) -> None:
             total.params.setdefault(key, text)
     elif kind == "metrics":
         for key, value, step, time_ms in record["metrics"]:
-            # NaN is unlike itself, yet one object of it is found again in a dict.
+            # NaN differs from itself, but a dict finds the same NaN object again by identity.
             number = math.nan if value == "nan" else float(value)
             total.metrics[MetricPoint(key, number, step, time_ms)] = None
     elif kind == "tags":
@@ -171,9 +171,9 @@ def _add(total: _Sum, record: Mapping[str, Any]) -> None:
     elif kind == "artifact":
         total.artifacts[record["path"]] = StagedArtifact(record["path"], record["sha256"], record["size"])
     elif kind == "registration":
-        wish = Registration(record["model_name"], record["model_path"], record["description"], record["tags"])
-        if wish not in total.registrations:
-            total.registrations.append(wish)
+        registration = Registration(record["model_name"], record["model_path"], record["description"], record["tags"])
+        if registration not in total.registrations:
+            total.registrations.append(registration)
     elif kind == "stop" and total.stop_signal is None:
         total.stop_signal = record["signal"]
     elif kind == "end" and total.status is None:

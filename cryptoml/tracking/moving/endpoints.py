@@ -1,4 +1,4 @@
-"""The two ends of a move: whether they differ, who asks the source, and the target opened."""
+"""Source and target of `sync --from`: check that they differ, choose the source's credentials, open the target."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
 
 
 def check_addresses(address: str, target: str) -> None:
-    """Raise UsageError when the full address `address` is the store in use, or a file that does not exist."""
+    """Raise UsageError if the full address `address` is the current store or a file that does not exist."""
     from cryptoml.tracking.moving.read_only import check_file, full_address
     from cryptoml.tracking.store.errors import masked
     from cryptoml.tracking.store.sqlite_file import PREFIX
 
-    in_use = full_address(target, project_dir=Path()) if target.startswith(PREFIX) else target
-    if _plain(address) == _plain(in_use):
+    current = full_address(target, project_dir=Path()) if target.startswith(PREFIX) else target
+    if _normalized(address) == _normalized(current):
         raise UsageError(
-            f"{masked(address)}: this is the store in use; there is nothing to copy.",
-            hint="set MLFLOW_TRACKING_URI to the new store, or name the old one with --from",
+            f"{masked(address)}: is the current store; there is nothing to copy.",
+            hint="set MLFLOW_TRACKING_URI to the new store, or pass the old one with --from",
         )
     if address.startswith(PREFIX):
         check_file(Path(address.removeprefix(PREFIX)))
 
 
-def _plain(address: str) -> str:
+def _normalized(address: str) -> str:
     try:
         parts = urlsplit(address)
     except ValueError:
-        # Opening the store in use reports the address.
+        # Opening the current store reports the invalid address.
         return address
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
 
 
 def source_user(settings: Settings, address: str) -> User | None:
-    """Who asks the source; None: the user of the store in use, as both are at one host.
+    """Return the source's user; None means the user of the current store, if both are on the same host.
 
-    Another server never gets the credentials of the store in use: it gets those set for it, DagsHub its token. Raises
-    AccessError where MLflow's client would add credentials of its own to the requests.
+    Another server never gets the credentials of the current store: it gets those configured for it, or the DagsHub
+    token if it is DagsHub. Raises AccessError if MLflow's client would add other credentials to the requests.
     """
     from cryptoml.tracking.store.credentials import User
 
@@ -62,7 +62,7 @@ def source_user(settings: Settings, address: str) -> User | None:
 
 
 def _check_own_credentials(settings: Settings, address: str) -> None:
-    """What MLflow's client takes from this machine by itself is meant for the store in use, not for the source."""
+    """Raise AccessError if MLflow's client would send credentials meant for the current store to the source."""
     hints = {
         name: f"env -u {name} cryptoml sync --from {address}" for name in SIGNERS if name in settings.origins.places
     }
@@ -75,7 +75,7 @@ def _check_own_credentials(settings: Settings, address: str) -> None:
 
 
 def open_target(settings: Settings, work_dir: Path, *, dry_run: bool, on_event: events.OnEvent) -> Store:
-    """The store in use. A dry run changes nothing: it gets a copy of a SQLite store, or an empty one, in `work_dir`."""
+    """Open the current store. A dry run gets a copy of a SQLite store, or an empty store, in `work_dir`."""
     from cryptoml.tracking.moving.read_only import open_copy
     from cryptoml.tracking.store.project_store import DELIVER, INSPECT, open_project_store
     from cryptoml.tracking.store.sqlite_file import PREFIX, database_path
@@ -85,9 +85,9 @@ def open_target(settings: Settings, work_dir: Path, *, dry_run: bool, on_event: 
     if not dry_run:
         return open_project_store(settings, DELIVER, on_event=on_event)
     if not uri.startswith(PREFIX):
-        # The proof of the right to write is a write.
+        # Checking write permission would write to the server.
         return open_project_store(settings, INSPECT, on_event=on_event)
-    # Opening the database itself would make or migrate it.
+    # Opening the database itself would create or migrate it.
     path = database_path(uri)
     if path.is_file() and path.stat().st_size:
         return open_copy(path, work_dir / "target.db", settings.store_timeout_s)

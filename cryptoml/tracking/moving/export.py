@@ -1,4 +1,4 @@
-"""A run of another store as a journal, so that it is delivered like any other: checked, resumable, never twice."""
+"""Export a run of another store to a journal, so that it is delivered like any other run."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ MOVED_NAME_TAG = "cryptoml.moved_name"
 PARENT_TAG = "mlflow.parentRunId"
 ENDED = ("FINISHED", "FAILED", "KILLED")
 METRICS_PER_LINE = 1000
-# The name is given when the run is created; the target may have to choose another.
+# The name is set when the run is created; the target may have to use another one.
 _NOT_COPIED = ("mlflow.runName", WITHOUT_ARTIFACTS_TAG)
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What the journal of one run holds: metric values, files and their bytes."""
+    """Counts of an exported run: metric values, files, and the total size of the files in bytes."""
 
     metrics: int
     files: int
@@ -38,9 +38,9 @@ class Exported:
 
 @dataclass(frozen=True)
 class RunCopy:
-    """A run on its way. key: what it is recognized by in every store; parent_id: its parent in the target.
+    """A run to copy. key: its run key, the same in every store; parent_id: its parent's id in the target.
 
-    files: None where the source has lost the run's artifacts.
+    files: None if the source has lost the run's artifacts.
     """
 
     run: Run
@@ -51,18 +51,18 @@ class RunCopy:
 
     @property
     def name(self) -> str:
-        """The name in the source."""
+        """The run's name in the source."""
         name: str = self.run.info.run_name or self.run.info.run_id
         return name
 
 
 def origin(source: Source, run: Run) -> str:
-    """The value of the tag MOVED_FROM_TAG: the first store that the run was moved from, and its id there."""
+    """Return the value of MOVED_FROM_TAG: the first store that the run was copied from, and its id there."""
     return str(run.data.tags.get(MOVED_FROM_TAG) or f"{source.fingerprint}/{run.info.run_id}")
 
 
 def export(source: Source, copy: RunCopy, entry: JournalEntry) -> Exported:
-    """Write the journal of a run with its staged artifacts; the journal is complete once it exists."""
+    """Write the journal of a run and its staged artifacts; the journal file is complete once it exists."""
     points = source.metric_points(copy.run)
     files = copy.files or ()
     with translate_os_errors(entry.path):
@@ -77,12 +77,12 @@ def export(source: Source, copy: RunCopy, entry: JournalEntry) -> Exported:
 
 
 def last_activity_ms(run: Run, points: Sequence[tuple[str, float, int, int]]) -> int:
-    """The latest time that the store knows of a run: its end, else its newest metric, else its start."""
+    """Return the latest known time of a run, Unix time in milliseconds: its end, else its latest metric or start."""
     return int(run.info.end_time or max([run.info.start_time or 0, *(ms for _, _, _, ms in points)]))
 
 
 def end_status(run: Run) -> str:
-    """The status in the target: a run without an end was interrupted, so it FAILED."""
+    """Return the status in the target; a run without an end was interrupted and becomes FAILED."""
     status: str = run.info.status
     return status if status in ENDED else "FAILED"
 

@@ -1,4 +1,4 @@
-"""How many runs of the project's own SQLite store are not in the store in use yet; quick, without mlflow."""
+"""Count the runs of the project's SQLite store that were not copied to the current store, without importing mlflow."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ WHERE experiments.name = ? AND runs.lifecycle_stage = 'active'
 
 
 def local_store_with_runs(settings: Settings) -> int | None:
-    """The number of runs in mlflow.db of the project folder that were not moved to the store in use yet.
+    """Return the number of runs in the project's mlflow.db that were not copied to the current store.
 
-    None when that file is the store in use, does not exist or cannot be read. Only the project's experiment counts.
-    What was moved is known from the notes of `cryptoml sync --from` in this project, not from the store itself.
+    None if that file is the current store, does not exist or cannot be read. Only runs of the project's experiment
+    count. Copied runs are known from the notes of `cryptoml sync --from` in this project, not from the store itself.
     """
     from cryptoml.tracking.moving.run_mover import notes_path
     from cryptoml.tracking.moving.target_runs import arrived_runs
@@ -30,14 +30,14 @@ def local_store_with_runs(settings: Settings) -> int | None:
         return None
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=1.0)) as database:
-            found = {str(run_id) for (run_id,) in database.execute(_RUNS, (settings.experiment_name,))}
+            run_ids = {str(run_id) for (run_id,) in database.execute(_RUNS, (settings.experiment_name,))}
     except sqlite3.Error:
         return None
-    return len(found - arrived_runs(notes_path(settings), masked(uri)))
+    return len(run_ids - arrived_runs(notes_path(settings), masked(uri)))
 
 
 def local_runs_note(settings: Settings) -> str | None:
-    """A sentence about runs that are still only in the project's own store; None when there are none."""
+    """Return a sentence about runs that are only in the project's local store; None if there are none."""
     count = local_store_with_runs(settings)
     if not count:
         return None

@@ -1,4 +1,4 @@
-"""Opening a store that is only read: a SQLite file by way of a copy, a server with credentials of its own."""
+"""Open a store for reading only: a copy of a SQLite file, or a server with separate credentials."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from cryptoml.tracking.store.store import Store, open_store
 
 ADDRESS_HINT = "use sqlite:///mlflow.db, sqlite:////folder/mlflow.db, or the http(s) address of an MLflow server"
 
-CREDENTIALS_HINT = "its user and token go into CRYPTOML_SOURCE_USERNAME and CRYPTOML_SOURCE_PASSWORD"
+CREDENTIALS_HINT = "set its user and token in CRYPTOML_SOURCE_USERNAME and CRYPTOML_SOURCE_PASSWORD"
 
 
 def full_address(address: str, *, project_dir: Path) -> str:
-    """`address` with a SQLite path made absolute, relative to the project; raises UsageError for other kinds."""
+    """Return `address` with an absolute SQLite path, resolved from the project; raise UsageError for other kinds."""
     try:
         address = normalize_address(address)
         if address.startswith(("http://", "https://")):
@@ -39,27 +39,29 @@ def full_address(address: str, *, project_dir: Path) -> str:
     if address.startswith(("http://", "https://")):
         return address.rstrip("/")
     if not address.startswith(PREFIX):
-        raise UsageError(f"{masked(address)}: runs cannot be copied from this kind of store.", hint=ADDRESS_HINT)
-    text = address.removeprefix(PREFIX)
-    path = database_path(f"{PREFIX}{project_dir / text}" if text else address)
+        raise UsageError(
+            f"{masked(address)}: copying runs from this kind of store is not supported.", hint=ADDRESS_HINT
+        )
+    file = address.removeprefix(PREFIX)
+    path = database_path(f"{PREFIX}{project_dir / file}" if file else address)
     return f"{PREFIX}{path.resolve()}"
 
 
 def check_file(path: Path) -> None:
-    """Raise UsageError when there is no database file at `path`, or an empty one."""
+    """Raise UsageError if the database file does not exist or is empty."""
     if not path.is_file() or path.stat().st_size == 0:
-        fact = "this file is empty" if path.is_file() else "there is no such file"
+        fact = "the file is empty" if path.is_file() else "the file does not exist"
         raise UsageError(f"{path}: {fact}; there are no runs to copy.", hint=ADDRESS_HINT)
 
 
 @contextmanager
 def open_source(address: str, *, work_dir: Path, timeout_s: float, user: User | None = None) -> Iterator[Source]:
-    """Open the store at a full address; `work_dir` is an existing folder of the caller for temporary files.
+    """Open the store at a full address; `work_dir` is an existing folder for temporary files.
 
-    Without `user`, requests to a server carry the credentials that the environment has at that time. A SQLite store
-    is copied to `work_dir` and, if its schema is older, only the copy is migrated. Raises UsageError when the file does
-    not exist (it is not made), ConfigError when it is not an MLflow database, AccessError before MLflow's client would
-    complete `user` from its own credentials file.
+    Without `user`, requests to a server use the credentials in the environment at that time. A SQLite store is copied
+    to `work_dir`; if its schema is older, only the copy is migrated. Raises UsageError if the file does not exist,
+    ConfigError if it is not an MLflow database, AccessError if MLflow's client would complete `user` from its own
+    credentials file.
     """
     if address.startswith(PREFIX):
         path = database_path(address)
@@ -70,7 +72,7 @@ def open_source(address: str, *, work_dir: Path, timeout_s: float, user: User | 
         raise AccessError(
             f"{address}: MLflow would send the user and password in {MLFLOW_CREDENTIALS_FILE} to this server. "
             "Nothing was sent.",
-            hint=f"{CREDENTIALS_HINT}; for a server without a login, any text will do",
+            hint=f"{CREDENTIALS_HINT}; for a server without a login, any value works",
         )
     before = {name: os.environ.get(name) for name in CREDENTIALS}
     with as_user(user):
@@ -84,20 +86,20 @@ def open_source(address: str, *, work_dir: Path, timeout_s: float, user: User | 
 
 
 def open_copy(path: Path, copy: Path, timeout_s: float) -> Store:
-    """Copy a database to `copy` and open that, migrated if need be. Raises as `open_source`."""
+    """Copy the database to `copy`, migrate the copy if needed and open it; raise the errors of `open_source`."""
     check_file(path)
     _copy_database(path, copy, timeout_s)
     try:
         sqlite_store.prepare(copy, artifacts_root=path.parent / ARTIFACTS_FOLDER, lock_wait_s=timeout_s)
         return open_store(f"{PREFIX}{copy}", timeout_s=timeout_s)
     except ConfigError as error:
-        raise ConfigError(error.fact.replace(str(copy), str(path)), hint="name another store with --from") from None
+        raise ConfigError(error.fact.replace(str(copy), str(path)), hint="pass another store with --from") from None
 
 
 def _copy_database(path: Path, copy: Path, timeout_s: float) -> None:
-    """A consistent copy, journal and write-ahead log included; the database itself is opened for reading only."""
+    """Make a consistent copy, including journal and write-ahead log; the database is opened read-only."""
     failure: sqlite3.Error | None = None
-    # A database in WAL mode in a folder that cannot be written can only be read as immutable.
+    # In a folder that is not writable, a database in WAL mode can only be opened as immutable.
     for options in ("mode=ro", "mode=ro&immutable=1"):
         uri = f"file:{quote(str(path))}?{options}"
         try:
@@ -110,7 +112,9 @@ def _copy_database(path: Path, copy: Path, timeout_s: float) -> None:
             copy.unlink(missing_ok=True)
             if "unable to open" not in str(error) and "readonly" not in str(error):
                 break
-    text = str(failure)
-    if "locked" in text:
-        raise UnavailableError(f"{path}: another program keeps the database locked.", hint="end it, then try again")
-    raise ConfigError(f"{path}: this is not a database, or it is damaged: {text}.", hint="name another with --from")
+    reason = str(failure)
+    if "locked" in reason:
+        raise UnavailableError(
+            f"{path}: the database is locked by another program.", hint="stop that program, then try again"
+        )
+    raise ConfigError(f"{path}: is not a database, or is damaged: {reason}.", hint="pass another store with --from")

@@ -1,4 +1,4 @@
-"""What copying a store comes to: frozen results, and the JSON document that stands for them."""
+"""Results of copying a store, and their JSON document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cryptoml.errors import CryptomlError
 
 @dataclass(frozen=True)
 class MovedRun:
-    """A run that was copied, or would be (then run_id is empty). metrics: values; size: bytes of its artifacts."""
+    """A copied run; in a dry run, run_id is empty. metrics: number of values; size: bytes of its artifacts."""
 
     source_run_id: str
     run_id: str
@@ -25,10 +25,10 @@ class MovedRun:
 
 @dataclass(frozen=True)
 class MovedModel:
-    """A registered model. versions: number in the source -> number in the target, of those added (empty in a dry run).
+    """A copied registered model. versions: source number -> target number of the added versions; empty in a dry run.
 
-    there: versions that the target had already; ledger: moved, aside (under other tags), unchanged or none; notes and
-    lost: sentences about what differs and what could not be copied.
+    there: number of versions that the target already had; ledger: moved, aside (stored under other tags), unchanged
+    or none; notes: sentences about differences; lost: sentences about what could not be copied.
     """
 
     name: str
@@ -43,10 +43,10 @@ class MovedModel:
 
 @dataclass(frozen=True)
 class MoveResult:
-    """The outcome of one `move_store`.
+    """The result of `move_store`.
 
-    there: runs that the target had already; skipped: sentences about runs left out; without_artifacts: names of the
-    runs whose artifacts the source has lost; error: what ended the work early or kept a run back.
+    there: number of runs that the target already had; skipped: sentences about skipped runs; without_artifacts: names
+    of runs whose artifacts the source has lost; error: the first error that stopped the copy or skipped a run.
     """
 
     source: str
@@ -62,18 +62,18 @@ class MoveResult:
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """Sentences about versions that could not be copied."""
+        """Sentences about versions that could not be copied, of all models."""
         return tuple(sentence for model in self.models for sentence in model.lost)
 
     @property
     def exit_code(self) -> int:
-        """0, the error's code, or 6 when the source lacks something that cannot be copied."""
+        """The error's exit code; 6 if artifacts or versions could not be copied; else 0."""
         if self.error is not None:
             return self.error.exit_code
         return 6 if self.without_artifacts or self.lost else 0
 
     def totals(self) -> dict[str, int]:
-        """Counts of what was copied; bytes are those of the artifacts."""
+        """Return counts of copied items; `bytes` is the size of the artifacts."""
         return {
             "runs": len(self.runs),
             "metrics": sum(run.metrics for run in self.runs),
@@ -85,7 +85,7 @@ class MoveResult:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """The `result` of --json."""
+        """Return the `result` of --json."""
         return {
             "source": self.source,
             "tracking_uri": self.tracking_uri,

@@ -1,4 +1,4 @@
-"""Copies runs of another store to the store in use, one at a time: exported to a journal, delivered, cleared away."""
+"""Copy runs of another store to the current store one at a time: export to a journal, deliver, delete the journal."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ _MODEL_HISTORY_TAG = "mlflow.log-model.history"
 
 
 class RunMover:
-    """Copies runs and remembers the new id of each (`mapping`), also of those that the target had (`there`).
+    """Copies runs. `mapping`: run id in the source -> in the target, for copied and existing runs.
 
-    `skipped` has a sentence for each run left out, `without_artifacts` the names of runs whose artifacts are lost in
-    the source. `error` is the first that kept a run back; a store that is away ends the work.
+    `there` counts runs that the target already had; `skipped` has a sentence for each skipped run;
+    `without_artifacts` has the names of runs whose artifacts the source has lost. `error` is the first error that
+    prevented a copy; an unavailable store ends the work.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class RunMover:
     def copy(
         self, runs: Sequence[tuple[str, Run]], *, with_model: Collection[str], dry_run: bool, now_ms: int
     ) -> Iterator[MovedRun]:
-        """Copy each run, given with its experiment's name, and yield it; `with_model` are ids of versions' runs."""
+        """Copy runs, given as (experiment name, run), and yield each copy; `with_model`: ids of runs with a version."""
         for experiment, run in _parents_first(runs):
             try:
                 done = self._copy_run(
@@ -77,110 +78,110 @@ class RunMover:
                 yield done
 
     def _copy_run(self, experiment: str, run: Run, *, has_model: bool, dry: bool, now_ms: int) -> MovedRun | None:
-        old = run.info.run_id
+        source_id = run.info.run_id
         key, existing = self._identify(experiment, run)
         if self._is_running(run, now_ms):
             return None
-        finished = existing is not None and existing.ended and old not in self.notes.in_progress
+        finished = existing is not None and existing.ended and source_id not in self.notes.in_progress
         complete = existing is not None and (existing.deleted or (finished and not existing.without_artifacts))
         files = () if complete else self._files(run, has_model=has_model)
         if files is None:
             self._warn_lost_artifacts(run)
         if existing is not None and (complete or (finished and files is None)):
-            self.mapping[old] = existing.run_id
+            self.mapping[source_id] = existing.run_id
             self.there += 1
             if not dry:
                 self._inputs(run, existing.run_id, has_inputs=existing.has_inputs or existing.deleted)
-                self.notes.finish(old)
+                self.notes.finish(source_id)
             return None
         copy = export.RunCopy(run, key, experiment, self._parent(run), files)
         if dry:
-            self.mapping[old] = existing.run_id if existing else ""
+            self.mapping[source_id] = existing.run_id if existing else ""
             points = len(self._source.metric_points(run))
             amount = export.Exported(points, len(files or ()), sum(file.size for file in files or ()))
             return _moved(copy, "", copy.name, amount)
         try:
             return self._deliver(copy, existing)
         finally:
-            # One run at a time lies on the disk.
+            # Limit disk use to one run at a time.
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _deliver(self, copy: export.RunCopy, existing: TargetRun | None) -> MovedRun:
-        old = copy.run.info.run_id
-        entry = JournalEntry(self._folder / f"{old}.jsonl")
+        source_id = copy.run.info.run_id
+        entry = JournalEntry(self._folder / f"{source_id}.jsonl")
         amount = export.export(self._source, copy, entry)
         if existing is not None:
             entry.mark(Delivery(self._target.address, existing.run_id, run_name=existing.name))
-        self.notes.begin(old)
+        self.notes.begin(source_id)
         done = deliver(entry, self._target, on_event=self._on_event)
         self._complete(copy, done.run_id, done.run_name, existing)
-        self.mapping[old] = done.run_id
-        self.notes.finish(old)
+        self.mapping[source_id] = done.run_id
+        self.notes.finish(source_id)
         return _moved(copy, done.run_id, done.run_name, amount)
 
     def _identify(self, experiment: str, run: Run) -> tuple[str, TargetRun | None]:
-        """The run's key, and the run of the target that has it."""
+        """Return the run's key and the run of the target with that key, if any."""
         if experiment not in self._target_runs:
-            found = target_runs(self._target, experiment)
-            self._target_runs[experiment] = {one.key: one for one in reversed(found) if one.key}
-            if run.info.run_id in {one.run_id for one in found}:
+            runs = target_runs(self._target, experiment)
+            self._target_runs[experiment] = {target.key: target for target in reversed(runs) if target.key}
+            if run.info.run_id in {target.run_id for target in runs}:
                 raise UsageError(
-                    f"{masked(self._source.address)}: this is the store in use; there is nothing to copy.",
-                    hint="set MLFLOW_TRACKING_URI to the new store, or name the old one with --from",
+                    f"{masked(self._source.address)}: is the current store; there is nothing to copy.",
+                    hint="set MLFLOW_TRACKING_URI to the new store, or pass the old one with --from",
                 )
         key = run.data.tags.get(RUN_KEY_TAG, run.info.run_id)
         existing = self._target_runs[experiment].get(key)
         other = existing is not None and existing.origin not in ("", export.origin(self._source, run))
         if key in self._keys or (other and not _same_run(existing, self._source, run)):
-            # Another run has this key: a copy made by other means.
+            # Another run has this key, as after a copy with another tool.
             key = run.info.run_id
             existing = self._target_runs[experiment].get(key)
         self._keys.add(key)
         return key, existing
 
     def _is_running(self, run: Run, now_ms: int) -> bool:
-        """Whether the run may still be written to; it is then left out."""
+        """Return whether the run may still be written to; record it as skipped."""
         if run.info.status in export.ENDED:
             return False
         key = run.data.tags.get(RUN_KEY_TAG, "")
-        known = [one for one in self._journal.entries() if one.key == key] if key else []
-        again = "run this command again after its end"
-        if known and not known[0].is_ready():
-            self.skipped.append(f"{run.info.run_name} is still running; {again}")
+        local = [entry for entry in self._journal.entries() if entry.key == key] if key else []
+        hint = "run this command again after it has ended"
+        if local and not local[0].is_ready():
+            self.skipped.append(f"{run.info.run_name} is still running; {hint}")
             return True
         idle_s = (now_ms - export.last_activity_ms(run, self._source.metric_points(run))) / 1000
-        if not known and idle_s < IDLE_LIMIT_S:
-            self.skipped.append(f"{run.info.run_name} has no end and was active in the last 24 hours; {again}")
+        if not local and idle_s < IDLE_LIMIT_S:
+            self.skipped.append(f"{run.info.run_name} has not ended and was active in the last 24 hours; {hint}")
             return True
         return False
 
     def _files(self, run: Run, *, has_model: bool) -> tuple[SourceFile, ...] | None:
-        """The run's artifacts, or None when it must have had some and none are found."""
+        """Return the run's artifacts; None if there are none although the run must have had some."""
         files = self._source.files(run)
         tags = run.data.tags
-        ours = RUN_KEY_TAG in tags and "model_type" in tags and run.info.status == "FINISHED"
-        expected = has_model or ours or _MODEL_HISTORY_TAG in tags
+        is_ours = RUN_KEY_TAG in tags and "model_type" in tags and run.info.status == "FINISHED"
+        expected = has_model or is_ours or _MODEL_HISTORY_TAG in tags
         already_lost = export.WITHOUT_ARTIFACTS_TAG in tags
         return None if not files and (expected or already_lost) else files
 
     def _warn_lost_artifacts(self, run: Run) -> None:
         self.without_artifacts.append(run.info.run_name or run.info.run_id)
         self._on_event(
-            events.Warned(
-                f"{run.info.run_name}: its artifacts are not at {run.info.artifact_uri} nor beside the store."
-            )
+            events.Warned(f"{run.info.run_name}: no artifacts found at {run.info.artifact_uri} or beside the store.")
         )
 
     def _parent(self, run: Run) -> str | None:
         return self.mapping.get(run.data.tags.get(export.PARENT_TAG, ""))
 
     def _complete(self, copy: export.RunCopy, run_id: str, name: str, existing: TargetRun | None) -> None:
-        """What a journal does not hold: data set inputs, and tags that depend on the target."""
+        """Copy what a journal does not contain: data set inputs, and tags that depend on the target."""
         self._inputs(copy.run, run_id, has_inputs=existing is not None and existing.has_inputs)
         with translate_store_errors(self._target.uri, f"deliver {copy.name}"):
             if name != copy.name:
                 self._target.client.set_tag(run_id, export.MOVED_NAME_TAG, copy.name)
-                self._on_event(events.Info(f"{copy.name} is called {name} here: another run has its name."))
+                self._on_event(
+                    events.Info(f"{copy.name} was renamed to {name}: another run in the target has its name.")
+                )
             if existing is not None and existing.without_artifacts and copy.files is not None:
                 self._target.client.delete_tag(run_id, export.WITHOUT_ARTIFACTS_TAG)
 
@@ -200,13 +201,13 @@ class RunMover:
 
 
 def notes_path(settings: Settings) -> Path:
-    """Where a project remembers which runs it has moved to which store."""
+    """Return the path of the project's notes about copied runs."""
     return settings.project_dir / ".cryptoml" / "moving" / "notes.json"
 
 
 def _same_run(existing: TargetRun | None, source: Source, run: Run) -> bool:
-    """Whether the origins name one run; the same store may have been addressed in two ways."""
-    ids = [text.rpartition("/")[2] for text in (existing.origin if existing else "", export.origin(source, run))]
+    """Return whether both origins have the same run id; a store can have several addresses."""
+    ids = [path.rpartition("/")[2] for path in (existing.origin if existing else "", export.origin(source, run))]
     return ids[0] == ids[1]
 
 
@@ -224,7 +225,7 @@ def _moved(copy: export.RunCopy, run_id: str, name: str, amount: export.Exported
 
 
 def _parents_first(runs: Sequence[tuple[str, Run]]) -> list[tuple[str, Run]]:
-    """The runs in order, each after its parent where that is among them."""
+    """Return the runs in order, each after its parent if that is among them."""
     by_id: Mapping[str, Run] = {run.info.run_id: run for _, run in runs}
 
     def depth(run: Run) -> int:
@@ -235,4 +236,4 @@ def _parents_first(runs: Sequence[tuple[str, Run]]) -> list[tuple[str, Run]]:
             parent = by_id[parent].data.tags.get(export.PARENT_TAG)
         return len(seen)
 
-    return sorted(runs, key=lambda one: depth(one[1]))
+    return sorted(runs, key=lambda item: depth(item[1]))

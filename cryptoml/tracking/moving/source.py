@@ -1,4 +1,4 @@
-"""A store that runs are copied from: opened without changing it, and read."""
+"""The store that runs are copied from; it is only read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAGE = 1000
 
 @dataclass(frozen=True)
 class SourceFile:
-    """An artifact of a run: its path in the run, with forward slashes, and its size in bytes."""
+    """An artifact: its path in the run, with forward slashes, and its size in bytes."""
 
     path: str
     size: int
@@ -34,9 +34,9 @@ class SourceFile:
 class Source:
     """A store that is only read.
 
-    `database` is the SQLite file behind it, or None for a server. `fingerprint` identifies the address without showing
-    it. MLflow's client takes its credentials from the environment at every request: the methods of this class set
-    those of this store for their own requests only, so that neither server gets the credentials of the other.
+    `database`: its SQLite file, None for a server. `fingerprint`: identifies the address without revealing it.
+    MLflow's client reads credentials from the environment at every request: the methods of this class set the
+    credentials of this store for their own requests only, so that no server gets those of another.
     """
 
     def __init__(self, address: str, store: Store, *, database: Path | None, user: User | None) -> None:
@@ -48,26 +48,26 @@ class Source:
 
     @contextmanager
     def reading(self, doing: str) -> Iterator[Store]:
-        """The store, for requests made within the block; `doing` completes "could not ..." in what is raised."""
+        """Return the store for requests within the block; `doing` completes "could not ..." in error messages."""
         with as_user(self._user), translate_store_errors(self.address, doing):
             yield self._store
 
     def experiments(self) -> tuple[Experiment, ...]:
-        """All active experiments."""
-        found: list[Experiment] = []
+        """Return all active experiments."""
+        experiments: list[Experiment] = []
         with self.reading("list experiments") as store:
             search = store.client.search_experiments
             for page in all_pages(lambda token: search(max_results=PAGE, page_token=token), store.uri):
-                found += page
-        return tuple(found)
+                experiments += page
+        return tuple(experiments)
 
     def runs(self, experiment_id: str) -> tuple[Run, ...]:
-        """The active runs of an experiment, oldest first."""
+        """Return the active runs of an experiment, oldest first."""
         with self.reading("search runs") as store:
             return tuple(all_runs(store, experiment_id, deleted=False))
 
     def run(self, run_id: str) -> Run | None:
-        """A run, deleted or not; None when the store does not know it."""
+        """Return a run, active or deleted; None if it does not exist."""
         from mlflow.exceptions import MlflowException
 
         with self.reading(f"read run {run_id}") as store:
@@ -79,61 +79,63 @@ class Source:
                 raise
 
     def experiment_name(self, experiment_id: str) -> str:
-        """The name of an experiment."""
+        """Return the name of an experiment."""
         with self.reading(f"read experiment {experiment_id}") as store:
             return str(store.client.get_experiment(experiment_id).name)
 
     def metric_points(self, run: Run) -> list[tuple[str, float, int, int]]:
-        """Every value of every metric of a run: (key, value, step, time in milliseconds); NaN stays NaN."""
+        """Return all metric values of a run: (key, value, step, Unix time in milliseconds); NaN stays NaN."""
         with self.reading(f"read the metrics of {run.info.run_name}") as store:
             return [
-                (key, one.value, one.step, one.timestamp)
+                (key, metric.value, metric.step, metric.timestamp)
                 for key in sorted(run.data.metrics)
-                for one in store.client.get_metric_history(run.info.run_id, key)
+                for metric in store.client.get_metric_history(run.info.run_id, key)
             ]
 
     def local_artifacts(self, run: Run) -> Path | None:
-        """The folder of a run's artifacts on this machine, or None when there is none.
+        """Return the local folder of a run's artifacts; None if there is none.
 
-        A store that was moved still names the old place: then the folder is looked for beside the database.
+        A moved store still has the old paths: the folder is then searched for beside the database.
         """
-        place = _local_path(run.info.artifact_uri or "")
-        if place is None or self.database is None:
+        folder = _local_path(run.info.artifact_uri or "")
+        if folder is None or self.database is None:
             return None
-        if place.is_dir():
-            return place
-        parts = [part for part in place.parts if part != place.anchor]
+        if folder.is_dir():
+            return folder
+        parts = [part for part in folder.parts if part != folder.anchor]
         for first in range(len(parts) - 1):
-            beside = self.database.parent.joinpath(*parts[first:])
-            if run.info.run_id in beside.parts and beside.is_dir():
-                return beside
+            candidate = self.database.parent.joinpath(*parts[first:])
+            if run.info.run_id in candidate.parts and candidate.is_dir():
+                return candidate
         return None
 
     def files(self, run: Run) -> tuple[SourceFile, ...]:
-        """All artifacts of a run, sorted by path."""
+        """Return all artifacts of a run, sorted by path."""
         folder = self.local_artifacts(run)
         if folder is not None:
             paths = sorted(path for path in folder.rglob("*") if path.is_file())
             return tuple(SourceFile(path.relative_to(folder).as_posix(), path.stat().st_size) for path in paths)
         if self._has_local_artifacts(run):
             return ()
-        found: list[SourceFile] = []
-        waiting: list[str | None] = [None]
+        files: list[SourceFile] = []
+        folders: list[str | None] = [None]
         with self.reading(f"list the artifacts of {run.info.run_name}"):
             repository = self._store.repository(run)
-            while waiting:
-                for one in repository.list_artifacts(waiting.pop()):
-                    path = PurePosixPath(one.path)
+            while folders:
+                for entry in repository.list_artifacts(folders.pop()):
+                    path = PurePosixPath(entry.path)
                     if path.is_absolute() or ".." in path.parts:
-                        raise DataError(f"{masked(self.address)}: {one.path!r} is not a path inside a run.")
-                    if one.is_dir:
-                        waiting.append(one.path)
+                        raise DataError(
+                            f"{masked(self.address)}: the artifact path {entry.path!r} points outside the run."
+                        )
+                    if entry.is_dir:
+                        folders.append(entry.path)
                     else:
-                        found.append(SourceFile(one.path, one.file_size or 0))
-        return tuple(sorted(found, key=lambda file: file.path))
+                        files.append(SourceFile(entry.path, entry.file_size or 0))
+        return tuple(sorted(files, key=lambda file: file.path))
 
     def fetch(self, run: Run, files: tuple[SourceFile, ...], target: Path) -> None:
-        """Copy the artifacts of a run below `target`; raises UnavailableError when one comes with another size."""
+        """Copy the artifacts of a run to the folder `target`; raise UnavailableError if a size differs."""
         folder = self.local_artifacts(run)
         target.mkdir(parents=True, exist_ok=True)
         if folder is not None:
@@ -151,7 +153,7 @@ class Source:
             if size != file.size:
                 raise UnavailableError(
                     f"{masked(self.address)}: {file.path} of {run.info.run_name} has {file.size:,} bytes, "
-                    f"{max(size, 0):,} arrived.",
+                    f"but {max(size, 0):,} were received.",
                     hint="try again",
                 )
 
@@ -160,7 +162,7 @@ class Source:
 
 
 def all_runs(store: Store, experiment_id: str, *, deleted: bool) -> Iterator[Run]:
-    """Every run of an experiment, oldest first; with `deleted` also those that were deleted."""
+    """Yield all runs of an experiment, oldest first; with `deleted`, deleted runs too."""
     from mlflow.entities import ViewType
 
     view = ViewType.ALL if deleted else ViewType.ACTIVE_ONLY

@@ -1,4 +1,4 @@
-"""Which runs of another store the target has already, and what this project remembers of it."""
+"""Runs that the target already has, and this project's notes about earlier moves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TargetRun:
-    """A run of the target. origin: where it was moved from, empty for a run that was not moved."""
+    """A run in the target. origin: the store and run id it was copied from; empty if it was not copied."""
 
     run_id: str
     name: str
@@ -33,9 +33,9 @@ class TargetRun:
 
 
 def target_runs(store: Store, experiment: str) -> tuple[TargetRun, ...]:
-    """The runs of an experiment of the target, deleted ones included; none when there is no such experiment.
+    """Return the runs of an experiment in the target, deleted ones included; empty if the experiment does not exist.
 
-    Of several with one key, the run that `deliver` keeps is the first.
+    Among runs with the same key, the run that `deliver` keeps comes first.
     """
     identifier = store.find_experiment_id(experiment)
     if identifier is None:
@@ -57,10 +57,10 @@ def target_runs(store: Store, experiment: str) -> tuple[TargetRun, ...]:
 
 
 class MoveNotes:
-    """What a project remembers of its moves to one target, in a JSON file: the run in progress, the runs that arrived.
+    """Notes of a project about moves to one target, in a JSON file: runs in progress and copied runs.
 
-    It is needed to resume after an interruption in the last step of a run, and to count what is still to be moved; a
-    lost file costs time, never a run.
+    They allow a move to resume after an interruption in the last step of a run, and runs not yet copied to be counted.
+    If the file is lost, runs are checked again; none is lost.
     """
 
     def __init__(self, path: Path, target: str) -> None:
@@ -68,29 +68,29 @@ class MoveNotes:
         self.target = target
         self._all = _read(path)
         notes = self._all.get(target, {})
-        self.in_progress = {text for text in notes.get("in_progress", []) if isinstance(text, str)}
-        self.arrived = {text for text in notes.get("arrived", []) if isinstance(text, str)}
+        self.in_progress = {run_id for run_id in notes.get("in_progress", []) if isinstance(run_id, str)}
+        self.arrived = {run_id for run_id in notes.get("arrived", []) if isinstance(run_id, str)}
 
     def begin(self, run_id: str) -> None:
-        """Note that the run, by its id in the source, is being delivered."""
+        """Record that the delivery of a run has started; `run_id` is its id in the source."""
         self.in_progress.add(run_id)
         self.save()
 
     def finish(self, run_id: str) -> None:
-        """Note that the run is in the target; on disk with the next `save`."""
+        """Record that the run is in the target; written to disk by the next `save`."""
         self.in_progress.discard(run_id)
         self.arrived.add(run_id)
 
     def save(self) -> None:
         """Write the notes to disk."""
-        mine = {"in_progress": sorted(self.in_progress), "arrived": sorted(self.arrived)}
+        entry = {"in_progress": sorted(self.in_progress), "arrived": sorted(self.arrived)}
         with translate_os_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.path, json.dumps({**self._all, self.target: mine}) + "\n")
+            write_atomically(self.path, json.dumps({**self._all, self.target: entry}) + "\n")
 
 
 def arrived_runs(path: Path, target: str) -> frozenset[str]:
-    """The ids, in their old stores, of the runs that are known to be in the target."""
+    """Return the source run ids of the runs known to be in the target."""
     return frozenset(map(str, _read(path).get(target, {}).get("arrived", ())))
 
 

@@ -1,1 +1,1 @@
-"""The MLflow store: preflight checks, opening, limits, and its errors translated."""
+"""The MLflow store: preflight checks, opening, limits, translation of its errors."""

@@ -1,4 +1,4 @@
-"""Whose credentials MLflow's client sends: it takes them from the environment of the process at every request."""
+"""Choose the credentials that MLflow's client sends: it reads them from the environment at every request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CREDENTIALS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_T
 
 @dataclass(frozen=True)
 class User:
-    """Who asks the source server: name and password, both None for an anonymous request."""
+    """Name and password for requests to the source server; both None for anonymous requests."""
 
     name: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -22,7 +22,7 @@ class User:
 
 @contextmanager
 def as_user(user: User | None) -> Iterator[None]:
-    """Make requests within the block as `user`; None leaves the environment as it is."""
+    """Send requests within the block as `user`; None leaves the environment unchanged."""
     wanted: dict[str, str | None] = {}
     if user is not None:
         values = (user.name, user.password, None)
@@ -33,7 +33,7 @@ def as_user(user: User | None) -> Iterator[None]:
 
 @contextmanager
 def environment(wanted: Mapping[str, str | None]) -> Iterator[None]:
-    """Set variables for the block, None removes one; afterwards all are as before."""
+    """Set environment variables within the block and restore them afterwards; None removes a variable."""
     before = swap_variables(wanted)
     try:
         yield
@@ -42,16 +42,16 @@ def environment(wanted: Mapping[str, str | None]) -> Iterator[None]:
 
 
 def swap_variables(values: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Set variables as `put` does; returns what they were."""
+    """Set environment variables and return their previous values; None means unset."""
     before = {name: os.environ.get(name) for name in values}
     set_variables(values)
     return before
 
 
 def set_variables(values: Mapping[str, str | None]) -> None:
-    """Set variables; None removes one."""
-    for name, text in values.items():
-        if text is None:
+    """Set environment variables; None removes a variable."""
+    for name, value in values.items():
+        if value is None:
             os.environ.pop(name, None)
         else:
-            os.environ[name] = text
+            os.environ[name] = value

@@ -1,4 +1,4 @@
-"""A PostgreSQL or MySQL database as the store: driver, rights and schema are checked before MLflow opens it."""
+"""A PostgreSQL or MySQL database as the store: check driver, permissions and schema before MLflow opens it."""
 
 from __future__ import annotations
 
@@ -23,40 +23,41 @@ INSTALL = {
     "mysql": "pip install 'cryptoml[mysql]'",
     "mssql": "pip install pymssql",
 }
-# Drivers that are tried, in this order, for an address that names none.
+# Drivers to try, in this order, if the address names none.
 DRIVERS = {"postgresql": ("psycopg", "psycopg2"), "mysql": ("pymysql", "mysqldb")}
 LOCK_NAME = "cryptoml-mlflow-schema"
-# The same number in every process: PostgreSQL's advisory locks are named by integers.
+# PostgreSQL identifies advisory locks by an integer, which must be the same in every process.
 LOCK_NUMBER = 0x63727970746F
 LOCK_WAIT_S = 120
 
 
 def prepare(uri: str, *, timeout_s: float, artifacts_root: str | None) -> str:
-    """Check the database at `uri` and create MLflow's tables in an empty one; the address that MLflow is to use.
+    """Check the database at `uri`, create MLflow's tables if it is empty, and return the address for MLflow.
 
-    Tables are created under a lock of the database, so that many processes can start at once on an empty one. An older
-    schema is not migrated, because other clients and servers may still need it. Raises ConfigError for a missing
-    driver, database or schema, AccessError for refused credentials or rights, UnavailableError where nothing answers.
+    A database lock guards the creation, so that processes can start concurrently. An older schema is not migrated,
+    because other clients and servers may still need it. Raises ConfigError for a missing driver or database or an
+    unusable schema, AccessError for rejected credentials or missing permissions, UnavailableError if the database is
+    unreachable.
     """
     url = _url(uri)
     family = url.get_backend_name()
     _check_driver(url, family)
     server_probe.probe_tcp(uri, timeout_s=timeout_s, default_port=PORTS[family])
-    text = url.render_as_string(hide_password=False)
-    with _translate_errors(text), translate_store_errors(text, "open the database"):
+    address = url.render_as_string(hide_password=False)
+    with _translate_errors(address), translate_store_errors(address, "open the database"):
         try:
             server_probe.run_with_timeout(
-                max(timeout_s, LOCK_WAIT_S), lambda: _check_schema(url, text, timeout_s, artifacts_root)
+                max(timeout_s, LOCK_WAIT_S), lambda: _check_schema(url, address, timeout_s, artifacts_root)
             )
         except TimeoutError:
             raise UnavailableError(
-                f"{masked(text)}: the database does not answer.", hint="check the server; cryptoml doctor mlflow"
+                f"{masked(address)}: the database does not respond.", hint="check the server; cryptoml doctor mlflow"
             ) from None
-    return text
+    return address
 
 
 def _url(uri: str) -> URL:
-    """The parsed address, with the driver that is installed where the address names none."""
+    """Parse the address; if it names no driver, choose an installed one."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
@@ -64,17 +65,17 @@ def _url(uri: str) -> URL:
         url = make_url(uri)
     except (ArgumentError, ValueError):
         raise ConfigError(
-            f"{masked(uri)}: this is not a database address.",
-            hint="use postgresql://USER:PASSWORD@HOST:5432/DATABASE, with special characters of the password as %XX",
+            f"{masked(uri)}: is not a valid database address.",
+            hint="use postgresql://USER:PASSWORD@HOST:5432/DATABASE; percent-encode special characters of the password",
         ) from None
     if not url.database:
         raise ConfigError(
             f"{masked(uri)}: the address names no database.", hint=f"add one: {masked(uri).rstrip('/')}/mlflow"
         )
-    # Some services hand out postgres://, which SQLAlchemy does not know.
+    # Some services provide postgres:// addresses, which SQLAlchemy does not support.
     if url.drivername == "postgres":
         url = url.set(drivername="postgresql")
-    # SQLAlchemy's defaults differ by its version and need not be what is installed: any driver will do.
+    # SQLAlchemy's default driver depends on its version and may not be installed: use any installed driver.
     for driver in DRIVERS.get(url.drivername, ()):
         named = url.set(drivername=f"{url.drivername}+{driver}")
         if _has_driver(named):
@@ -94,36 +95,36 @@ def _check_driver(url: URL, family: str) -> None:
     from sqlalchemy.exc import NoSuchModuleError
 
     try:
-        found = _has_driver(url)
+        is_installed = _has_driver(url)
     except NoSuchModuleError:
-        found = False
-    if not found:
+        is_installed = False
+    if not is_installed:
         raise ConfigError(
             f"{masked(str(url))}: the driver for {family} is not installed.",
-            hint=f"{INSTALL[family]}, or name another driver: {family}+DRIVER://...",
+            hint=f"{INSTALL[family]}, or choose another driver: {family}+DRIVER://...",
         )
 
 
-def _check_schema(url: URL, text: str, timeout_s: float, artifacts_root: str | None) -> None:
+def _check_schema(url: URL, address: str, timeout_s: float, artifacts_root: str | None) -> None:
     import sqlalchemy
 
-    wait = {"psycopg2": "connect_timeout", "psycopg": "connect_timeout", "pymysql": "connect_timeout"}
-    name = wait.get(url.get_driver_name())
-    engine = sqlalchemy.create_engine(url, connect_args={name: max(2, round(timeout_s))} if name else {})
+    options = {"psycopg2": "connect_timeout", "psycopg": "connect_timeout", "pymysql": "connect_timeout"}
+    option = options.get(url.get_driver_name())
+    engine = sqlalchemy.create_engine(url, connect_args={option: max(2, round(timeout_s))} if option else {})
     try:
         with engine.connect() as connection:
-            # While another process creates the tables, what is there looks like an older schema or somebody else's.
+            # Without the lock, tables that another process is creating would look like an older or a foreign schema.
             if _has_current_schema(connection):
                 return
-            with _schema_lock(connection, text):
-                if not _is_ready(connection, text):
-                    _create(text, artifacts_root)
+            with _schema_lock(connection, address):
+                if not _is_ready(connection, address):
+                    _create(address, artifacts_root)
     finally:
         engine.dispose()
 
 
 def _inspect(connection: Connection) -> tuple[set[str], set[str]]:
-    """The names of all tables, and the revisions of the schema."""
+    """Return the names of all tables and the schema revisions."""
     import sqlalchemy
 
     connection.rollback()
@@ -142,7 +143,7 @@ def _has_current_schema(connection: Connection) -> bool:
 
 
 def _is_ready(connection: Connection, uri: str) -> bool:
-    """Whether MLflow's tables are there and current; False for an empty database. Raises for all other states."""
+    """Return whether MLflow's tables exist and are current; False for an empty database. Raises for other states."""
     tables, revisions = _inspect(connection)
     if not tables - {"alembic_version"} and not revisions:
         return False
@@ -152,11 +153,11 @@ def _is_ready(connection: Connection, uri: str) -> bool:
     if not revisions & known:
         if "experiments" in tables and revisions:
             raise ConfigError(
-                f"{masked(uri)}: a newer MLflow made this database (schema {', '.join(sorted(revisions))}).",
-                hint="update mlflow here, or name another database in MLFLOW_TRACKING_URI",
+                f"{masked(uri)}: a newer MLflow created this database (schema {', '.join(sorted(revisions))}).",
+                hint="update mlflow, or set another database in MLFLOW_TRACKING_URI",
             )
         raise ConfigError(
-            f"{masked(uri)}: the database holds tables of another application and none of MLflow's.",
+            f"{masked(uri)}: the database has tables of another application, not of MLflow.",
             hint="create a database for MLflow alone: CREATE DATABASE mlflow",
         )
     raise ConfigError(
@@ -168,7 +169,7 @@ def _is_ready(connection: Connection, uri: str) -> bool:
 
 @contextmanager
 def _schema_lock(connection: Connection, uri: str) -> Iterator[None]:
-    """Hold a lock that the database keeps for this connection; it goes with the connection."""
+    """Hold a database lock; the database releases it if the connection is lost."""
     import sqlalchemy
 
     if connection.dialect.name == "postgresql":
@@ -195,7 +196,7 @@ def _create(uri: str, artifacts_root: str | None) -> None:
     import_mlflow()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    # Opening makes the tables, and MLflow's default experiment with its artifacts below the root.
+    # Opening the store creates the tables and MLflow's default experiment, with its artifacts below the root.
     SqlAlchemyStore(uri, artifacts_root or "mlflow-artifacts:/").engine.dispose()
 
 
@@ -208,7 +209,7 @@ def _translate_errors(uri: str) -> Iterator[None]:
 
 
 def _specific_error(error: CryptomlError, uri: str) -> CryptomlError:
-    """The error with the cause that the database server's own words give away."""
+    """Return a more specific error if the database server's message identifies the cause."""
     cause: Any = error.__cause__
     text = " ".join(str(cause or "").split())
     where = masked(uri)
@@ -217,17 +218,17 @@ def _specific_error(error: CryptomlError, uri: str) -> CryptomlError:
         r"password authentication failed|no password supplied|Access denied for user \S+ \(using|pg_hba\.conf", text
     ):
         return AccessError(
-            f"{where}: the database does not let this user in.",
-            hint="check user and password in MLFLOW_TRACKING_URI; special characters of the password as %XX",
+            f"{where}: the database rejected this user.",
+            hint="check user and password in MLFLOW_TRACKING_URI; percent-encode special characters in the password",
         )
     if re.search(r"role \"?[^ ]+\"? does not exist", text):
-        return AccessError(f"{where}: there is no such user.", hint="check the user in MLFLOW_TRACKING_URI")
+        return AccessError(f"{where}: this user does not exist.", hint="check the user in MLFLOW_TRACKING_URI")
     if re.search(r"database \"?[^ ]+\"? does not exist|Unknown database", text):
-        return ConfigError(f"{where}: there is no such database.", hint=f"create it: CREATE DATABASE {name}")
+        return ConfigError(f"{where}: this database does not exist.", hint=f"create it: CREATE DATABASE {name}")
     if re.search(r"permission denied|Access denied for user .* to database|command denied", text):
         return AccessError(
-            f"{where}: this user may not create or use MLflow's tables there.",
-            hint=f"let the owner grant it: GRANT ALL ON SCHEMA public TO the user (MySQL: GRANT ALL ON {name}.*)",
+            f"{where}: this user has no permission to create or use MLflow's tables.",
+            hint=f"ask the owner: GRANT ALL ON SCHEMA public TO USER; in MySQL: GRANT ALL ON {name}.* TO USER",
         )
     if "lock timeout" in text:
         return UnavailableError(f"{where}: another process is creating the tables.", hint="try again")

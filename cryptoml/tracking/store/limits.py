@@ -1,4 +1,4 @@
-"""What a tracking server takes: lengths of names and values, entries and bytes a request."""
+"""Limits of a tracking server: lengths of names and values, entries and bytes per request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ M = TypeVar("M")
 
 @dataclass
 class Batch(Generic[M]):
-    """What one log-batch request carries; `M` is the type of a metric's value."""
+    """The content of a log-batch request; `M` is the type of a metric."""
 
     params: dict[str, str] = field(default_factory=dict)
     metrics: list[M] = field(default_factory=list)
@@ -29,37 +29,37 @@ class Batch(Generic[M]):
         return len(self.params) + len(self.metrics) + len(self.tags)
 
     def is_full(self) -> bool:
-        """Whether a server takes no further entry of some kind."""
+        """Return whether the server's limit for some kind of entry is reached."""
         return (
             len(self) >= ENTRIES_PER_BATCH or len(self.params) >= PARAMS_PER_BATCH or len(self.tags) >= TAGS_PER_BATCH
         )
 
 
 def fit(values: Mapping[str, str], *, length: int, what: str, tell: Callable[[str], None]) -> dict[str, str]:
-    """`values` with keys and texts cut to what the server takes; each cut is told in a sentence.
+    """Return `values` with keys and values truncated to the server's limits; report each truncation through `tell`.
 
-    Of keys that become equal by cutting, the first stays.
+    If truncated keys become equal, the first is kept.
     """
     fitted: dict[str, str] = {}
     for key, text in values.items():
         short = cut_key(key, what=what, tell=tell)
         if len(text) > length:
-            tell(f"the {what} {short} has {len(text):,} characters; the store keeps the first {length:,}.")
+            tell(f"the {what} {short} has {len(text):,} characters; only the first {length:,} are stored.")
         fitted.setdefault(short, text[:length])
     return fitted
 
 
 def cut_key(key: str, *, what: str, tell: Callable[[str], None]) -> str:
-    """`key`, cut to what the server takes; a cut is told."""
+    """Return `key` truncated to the server's limit; report a truncation through `tell`."""
     if len(key) > KEY_LENGTH:
-        tell(f"the name of the {what} {key[:40]}... is cut to {KEY_LENGTH} characters.")
+        tell(f"the name of the {what} {key[:40]}... was truncated to {KEY_LENGTH} characters.")
     return key[:KEY_LENGTH]
 
 
 def batches(
     params: Mapping[str, str], metrics: Iterable[M], tags: Mapping[str, str], *, metric_size: Callable[[M], int]
 ) -> Iterator[Batch[M]]:
-    """All of it in as few requests as the server's limits allow; nothing where there is nothing."""
+    """Split the entries into as few requests as the server's limits allow; yields nothing if there are no entries."""
     entries: list[tuple[str, Any, int]] = [
         *(("params", pair, pair_size(pair)) for pair in params.items()),
         *(("metrics", metric, metric_size(metric)) for metric in metrics),
@@ -81,5 +81,5 @@ def batches(
 
 
 def pair_size(pair: tuple[str, str]) -> int:
-    """Bytes that a name and its text take in a request's JSON, where characters beyond ASCII take six or twelve."""
+    """Return the size in bytes of a name and a value in a JSON request; a non-ASCII character takes 6 or 12."""
     return len(json.dumps(pair)) + 24

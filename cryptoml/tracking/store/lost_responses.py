@@ -1,4 +1,4 @@
-"""What to do after an answer that leaves open whether a request was carried out: ask the store, or repeat it."""
+"""Handle a response that does not show whether a request was executed: query the store, or repeat the request."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from typing import Protocol, TypeVar
 from cryptoml.tracking.store.errors import may_have_succeeded, not_mlflow_error, response_errors
 
 ATTEMPTS = 3
-# A gateway may answer 502 or 504 before the server behind it has finished.
+# A gateway may return 502 or 504 before the server behind it has finished.
 PAUSES_S = (0.3, 1.0, 2.0)
 REPEAT_PAUSES_S = (0.5, 1.5)
 T = TypeVar("T")
 
 
 class Requests(Protocol):
-    """What is needed of a store to send it a request again."""
+    """The part of a store that is needed to repeat a request."""
 
     @property
     def uri(self) -> str:
-        """Its address."""
+        """The store's address."""
 
     @property
     def is_remote(self) -> bool:
-        """Whether requests go over a network."""
+        """Whether the store is a server."""
 
     def without_retries(self) -> AbstractContextManager[None]:
-        """Requests within the block are sent once."""
+        """Send each request within the block once."""
 
 
 def send_once(
     store: Requests, send: Callable[[], T], find: Callable[[], T | None], *, valid: Callable[[T], bool] = lambda _: True
 ) -> T:
-    """The result of `send`, or what `find` sees in the store after an answer that leaves open what happened.
+    """Return the result of `send`, or of `find` if the response does not show whether the request was executed.
 
-    `send` runs without the HTTP layer's own retries. It is repeated only after every look with `find` has found
-    nothing. A result that is not `valid` (an empty answer, for example) counts as unclear. Must be called inside
+    `send` runs without HTTP retries. It is repeated only if no call of `find` finds a result in the store. A result
+    that is not `valid`, such as an empty response, counts as a lost response. Must be called inside
     `translate_store_errors`: the last error is raised untranslated.
     """
     if not store.is_remote:
@@ -49,20 +49,20 @@ def send_once(
                 result = send()
             if valid(result):
                 return result
-            raise not_mlflow_error(store.uri, "use the answer")
+            raise not_mlflow_error(store.uri, "use the response")
         except response_errors() as error:
             if not may_have_succeeded(error):
                 raise
-            found = _find_result(find)
-            if found is not None:
-                return found
+            earlier = _find_result(find)
+            if earlier is not None:
+                return earlier
             if attempt == ATTEMPTS:
                 raise
         attempt += 1
 
 
 def send_until_clear(store: Requests, send: Callable[[], object]) -> None:
-    """Run `send`, which can be repeated without harm, again after an unclear answer."""
+    """Call `send`, which must be idempotent, and repeat it if the response does not show whether it was executed."""
     from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_chain, wait_fixed
 
     if not store.is_remote:
@@ -75,7 +75,7 @@ def send_until_clear(store: Requests, send: Callable[[], object]) -> None:
         reraise=True,
     )
     for attempt in retrying:
-        # mlflow's own retries leave out answers that break off.
+        # mlflow does not retry after incomplete responses.
         with attempt, store.without_retries():
             send()
 
@@ -83,7 +83,7 @@ def send_until_clear(store: Requests, send: Callable[[], object]) -> None:
 def _find_result(find: Callable[[], T | None]) -> T | None:
     for pause_s in PAUSES_S:
         time.sleep(pause_s)
-        found = find()
-        if found is not None:
-            return found
+        result = find()
+        if result is not None:
+            return result
     return None

@@ -1,6 +1,6 @@
-"""What would make the delivery of runs fail at the end, asked before the work begins: experiment and right to write.
+"""Preflight check of experiment and write permission, so that delivery does not fail after the training.
 
-Asked with one or two small requests, or by reading the SQLite file, and without importing MLflow.
+Sends one or two small requests, or reads the SQLite file, without importing MLflow.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cryptoml.tracking.store.artifacts.access import check_location, default_roo
 from cryptoml.tracking.store.artifacts.roots import read_roots
 from cryptoml.tracking.store.errors import http_error, masked
 
-# Setting a tag is a write that changes nothing else and can be repeated.
+# Setting a tag is an idempotent write without side effects.
 WRITE_TAG = "cryptoml.last_write"
 SQLITE_WAIT_S = 1.0
 TRAIN_LOCALLY = "MLFLOW_TRACKING_URI=sqlite:///mlflow.db cryptoml train"
@@ -27,14 +27,14 @@ TRAIN_LOCALLY = "MLFLOW_TRACKING_URI=sqlite:///mlflow.db cryptoml train"
 
 @dataclass(frozen=True)
 class Server:
-    """An MLflow server and how it is asked."""
+    """An MLflow server, with timeout and credentials."""
 
     uri: str
     timeout_s: float
     credentials: tuple[str, str] | None
 
-    def ask(self, function: str, values: dict[str, str], *, doing: str, write: bool = False) -> tuple[int, str]:
-        """One request; status and body. Raises UnavailableError or ConfigError when there is no answer."""
+    def request(self, function: str, values: dict[str, str], *, doing: str, write: bool = False) -> tuple[int, str]:
+        """Send a request; return status and body. Raises UnavailableError or ConfigError if there is no response."""
         return server_probe.request_mlflow(
             self.uri,
             function,
@@ -47,19 +47,19 @@ class Server:
 
 
 def deleted_experiment(uri: str, name: str) -> ConfigError:
-    """The error for a deleted experiment, with the command that restores it in this very store."""
-    # A server's address stays in the settings, beside the credentials that belong to it.
+    """Return the error for a deleted experiment, with the command that restores it in this store."""
+    # A server's address stays in the settings, with its credentials.
     store = f"MLFLOW_TRACKING_URI={shlex.quote(uri)} " if uri.startswith("sqlite:") else ""
     return ConfigError(
         f"{masked(uri)}: the experiment {name} was deleted.",
         hint=f"{store}MLFLOW_EXPERIMENT_NAME={shlex.quote(name)} cryptoml doctor mlflow --fix"
-        "  # restores it. Another MLFLOW_EXPERIMENT_NAME starts a new one; cryptoml sync --into NAME delivers there",
+        "  # restores it. Or set another MLFLOW_EXPERIMENT_NAME; cryptoml sync --into NAME delivers there",
     )
 
 
 @dataclass(frozen=True)
 class ArtifactLocation:
-    """Where an experiment keeps its artifacts. identifier: its id if this check created it on a server, else None."""
+    """Where an experiment stores its artifacts. identifier: its id if this check created it on a server, else None."""
 
     experiment: str
     location: str
@@ -75,11 +75,11 @@ def check_training_store(
     credentials: tuple[str, str] | None = None,
     artifacts_root: str | None = None,
 ) -> ArtifactLocation:
-    """Raise when runs of `experiment` could not be written to the file or the server at `uri`.
+    """Raise if runs of `experiment` cannot be written to the file or server at `uri`; return the artifact location.
 
-    ConfigError for a deleted experiment, AccessError for credentials that may not write, UnavailableError when the
-    store does not answer. A missing experiment is created on a server, which proves the right to write. Returns where
-    artifacts go, which `check_artifact_location` checks.
+    Raises ConfigError for a deleted experiment, AccessError for credentials without write permission,
+    UnavailableError if the store does not respond. On a server, a missing experiment is created, which proves write
+    permission. Check the returned location with `check_artifact_location`.
     """
     if uri.startswith("sqlite:"):
         return _check_file(sqlite_file.database_path(uri), uri, experiment, artifacts_root)
@@ -94,22 +94,22 @@ def check_training_store(
 
 
 def check_artifact_location(
-    uri: str, place: ArtifactLocation, *, timeout_s: float, credentials: tuple[str, str] | None = None
+    uri: str, target: ArtifactLocation, *, timeout_s: float, credentials: tuple[str, str] | None = None
 ) -> None:
-    """Raise what `check_location` raises; an experiment that was created just now is then removed, its name is free."""
-    if not place.location:
+    """Check the location as `check_location` does; on an error, remove an experiment created by the preflight check."""
+    if not target.location:
         return
     try:
         check_location(
-            place.location,
+            target.location,
             store_uri=uri,
-            experiment=place.experiment,
-            artifacts_root=place.artifacts_root,
+            experiment=target.experiment,
+            artifacts_root=target.artifacts_root,
             timeout_s=timeout_s,
         )
     except (ConfigError, AccessError):
-        if place.identifier is not None:
-            _remove(Server(uri.rstrip("/"), timeout_s, credentials), place.experiment, place.identifier)
+        if target.identifier is not None:
+            _remove(Server(uri.rstrip("/"), timeout_s, credentials), target.experiment, target.identifier)
         raise
 
 
@@ -128,7 +128,7 @@ def _check_file(path: Path, uri: str, experiment: str, artifacts_root: str | Non
 def check_write_access(
     uri: str, experiment: str, *, timeout_s: float, credentials: tuple[str, str] | None = None
 ) -> None:
-    """Raise AccessError when these credentials may not write to the server; an experiment in use is needed to tell."""
+    """Raise AccessError if the credentials lack write permission; without an active experiment nothing is checked."""
     server = Server(uri.rstrip("/"), timeout_s, credentials)
     found = _find(server, experiment)
     if found is not None and found.stage != "deleted":
@@ -143,7 +143,7 @@ class _Experiment:
 
 
 def _try_writing(server: Server, name: str, found: _Experiment | None) -> str | None:
-    """Create the missing experiment or set a tag on the one found; the id of the one that was created."""
+    """Create the missing experiment or set a tag on the existing one; return the id of a created experiment."""
     try:
         if found is not None:
             _set_tag(server, found.identifier)
@@ -152,28 +152,30 @@ def _try_writing(server: Server, name: str, found: _Experiment | None) -> str | 
     except AccessError as error:
         if "(403)" not in error.fact:
             raise
-        raise AccessError(error.fact, hint=f"{TRAIN_LOCALLY}  # on this machine alone; or {error.hint}") from error
+        raise AccessError(
+            error.fact, hint=f"{TRAIN_LOCALLY}  # stores runs on this machine only; or {error.hint}"
+        ) from error
     if status != 200:
-        # Another process took the name, for example.
+        # For example, another process created the experiment.
         return None
     identifier = _document(text).get("experiment_id")
     return str(identifier) if identifier else None
 
 
 def _find(server: Server, name: str) -> _Experiment | None:
-    """The experiment, or None when there is none."""
+    """Return the experiment; None if it does not exist."""
     doing = f"look up the experiment {name}"
-    status, text = server.ask("experiments/get-by-name", {"experiment_name": name}, doing=doing)
+    status, text = server.request("experiments/get-by-name", {"experiment_name": name}, doing=doing)
     server_probe.check_response(status, text, server.uri)
-    found = _document(text).get("experiment") if status == 200 else None
-    if not isinstance(found, dict) or not found.get("experiment_id"):
+    entry = _document(text).get("experiment") if status == 200 else None
+    if not isinstance(entry, dict) or not entry.get("experiment_id"):
         return None
-    stage, location = found.get("lifecycle_stage", "active"), found.get("artifact_location", "")
-    return _Experiment(str(found["experiment_id"]), str(stage), str(location))
+    stage, location = entry.get("lifecycle_stage", "active"), entry.get("artifact_location", "")
+    return _Experiment(str(entry["experiment_id"]), str(stage), str(location))
 
 
 def _remove(server: Server, name: str, identifier: str) -> None:
-    """Delete an experiment under another name; a server that does not answer keeps it, and is asked no more."""
+    """Rename and delete an experiment; it stays if the server does not respond or refuses."""
     new = {"experiment_id": identifier, "new_name": removed_name(name, identifier)}
     with suppress(UnavailableError, AccessError):
         _write(server, "experiments/update", new, f"rename the experiment {name}")
@@ -194,8 +196,8 @@ def _set_tag(server: Server, experiment_id: str) -> None:
 
 
 def _write(server: Server, function: str, values: dict[str, str], doing: str) -> tuple[int, str]:
-    status, text = server.ask(function, values, doing=doing, write=True)
-    # Other answers (a function that the server lacks, a name that another process took) say nothing about rights.
+    status, text = server.request(function, values, doing=doing, write=True)
+    # Other statuses (unsupported request, name taken by another process) do not concern permissions.
     if status in (401, 403, 429) or status >= 500 or 300 <= status < 400:
         raise http_error(status, text, server.uri, doing)
     return status, text

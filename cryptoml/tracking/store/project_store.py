@@ -1,6 +1,6 @@
-"""Opening the project's tracking store: the one place for all commands, and the access mode of each.
+"""Open the project's tracking store, for all commands, each with its access mode.
 
-The other store of `sync --from` is opened by `tracking.moving.read_only`.
+`tracking.moving.read_only` opens the source store of `sync --from`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cryptoml.tracking.store.preflight import ArtifactLocation
     from cryptoml.tracking.store.store import Store
 
-# A server on this machine that starts, or computes beside a training, needs longer than the network does.
+# A local server that is starting, or shares the CPU with a training, needs longer than the network does.
 LOOPBACK_TIMEOUT_S = 8.0
 LOOPBACK_RETRY_S = 8.0
 FIRST_PAUSE_S = 1.0
@@ -25,11 +25,11 @@ FIRST_PAUSE_S = 1.0
 
 @dataclass(frozen=True)
 class AccessMode:
-    """What opening the store may do to it.
+    """What opening the store may change.
 
-    creates: make a missing SQLite file; else that is a UsageError. migrates: upgrade the database of an older MLflow;
-    else that is a ConfigError. relocates: rewrite the artifact locations of a project that was moved; else they are
-    resolved in memory. checks_rights: refuse credentials that may only read from a server.
+    creates: create a missing SQLite file, else raise UsageError. migrates: migrate a database of an older MLflow, else
+    raise ConfigError. relocates: rewrite the artifact locations of a moved project, else resolve them in memory.
+    checks_rights: raise AccessError for read-only credentials of a server.
     """
 
     creates: bool
@@ -38,17 +38,17 @@ class AccessMode:
     checks_rights: bool
 
 
-# compare, predict, monitor and promote --history read what must be there.
+# compare, predict, monitor and promote --history read an existing store.
 READ = AccessMode(creates=False, migrates=False, relocates=False, checks_rights=False)
-# doctor, setup-remotes --read-only and sync --from --dry-run test the connection, to an empty store as well.
+# doctor, setup-remotes --read-only and sync --from --dry-run test the connection, also to an empty store.
 INSPECT = AccessMode(creates=True, migrates=False, relocates=False, checks_rights=False)
-# ui: MLflow's own pages take the artifact locations from the database.
+# ui: the MLflow UI reads the artifact locations from the database.
 BROWSE = AccessMode(creates=True, migrates=False, relocates=True, checks_rights=False)
-# register and promote change what must be there, and compute for a while before the first write.
+# register and promote change an existing store, and compute for a while before the first write.
 CHANGE = AccessMode(creates=False, migrates=True, relocates=True, checks_rights=True)
-# sync delivers runs, to a new store as well.
+# sync delivers runs, also to a new store.
 DELIVER = AccessMode(creates=True, migrates=True, relocates=True, checks_rights=True)
-# train and setup-remotes test the right to write themselves, by the preflight check and by a round trip.
+# train and setup-remotes check write permission themselves, with the preflight check and a round trip.
 TRAIN = AccessMode(creates=True, migrates=True, relocates=True, checks_rights=False)
 
 
@@ -60,10 +60,10 @@ def open_project_store(
     lock_wait_s: float | None = None,
     on_event: events.OnEvent = events.ignore,
 ) -> Store:
-    """Open the store in use for a command; raises CryptomlError within seconds.
+    """Open the current store; raise CryptomlError within seconds.
 
-    An unavailable store is tried again until `retry_s` have passed; by default only after a refused connection to
-    this machine, where the server may be starting. A locked SQLite database is waited for up to `lock_wait_s`.
+    An unavailable store is retried for `retry_s`; by default, only a refused connection to this machine is retried,
+    because the server may be starting. A locked SQLite database is waited for up to `lock_wait_s`.
     """
     settings.check_connected()
     _check_store_folder(settings)
@@ -96,7 +96,7 @@ def _open_with_retries(
 
     user, password = settings.mlflow_credentials() or (None, None)
     uri = settings.mlflow_uri()
-    # Imported before the clock starts.
+    # Import before any timeout starts.
     import requests  # noqa: F401
 
     def is_temporary(error: BaseException) -> bool:
@@ -125,30 +125,30 @@ def _open_with_retries(
 
 
 def _check_exists(uri: str) -> None:
-    """Raise UsageError when the store is a SQLite file that is not there."""
+    """Raise UsageError if the store is a SQLite file that does not exist."""
     from cryptoml.tracking.store.sqlite_file import database_path
 
     if uri.startswith("sqlite:") and not (path := database_path(uri)).exists():
         raise UsageError(
-            f"{path}: there is no store of runs yet.",
-            hint="change to your project's folder; or, in a new project: cryptoml train",
+            f"{path}: the tracking store does not exist yet.",
+            hint="run the command in your project folder; in a new project: cryptoml train",
         )
 
 
 def _check_store_folder(settings: Settings) -> None:
-    """Raise ConfigError where the folder of the store is gone and the project has a store: the project was moved."""
+    """Raise ConfigError if the store's folder is missing but the project has a store: the project was moved."""
     from cryptoml.tracking.store.sqlite_file import database_path
 
-    uri, own = settings.mlflow_uri(), settings.project_dir / "mlflow.db"
-    if uri.startswith("sqlite:") and own.is_file() and not (path := database_path(uri)).parent.exists():
+    uri, local = settings.mlflow_uri(), settings.project_dir / "mlflow.db"
+    if uri.startswith("sqlite:") and local.is_file() and not (path := database_path(uri)).parent.exists():
         raise ConfigError(
-            f"{path}: the folder of the store is not there, and it is not created, as this project has {own}.",
+            f"{path}: the store's folder does not exist; it is not created because this project already has {local}.",
             hint=f"if the project was moved: MLFLOW_TRACKING_URI=sqlite:///mlflow.db; else: mkdir -p '{path.parent}'",
         )
 
 
 def has_outdated_database(settings: Settings) -> bool:
-    """Whether the store in use is a SQLite file of an older MLflow."""
+    """Return whether the current store is a SQLite file of an older MLflow."""
     from cryptoml.tracking.store.sqlite_file import database_path
     from cryptoml.tracking.store.sqlite_store import is_outdated
 
@@ -157,10 +157,10 @@ def has_outdated_database(settings: Settings) -> bool:
 
 
 def check_project_store(settings: Settings, *, on_event: events.OnEvent = events.ignore) -> ArtifactLocation | None:
-    """Raise when runs of this training could not be written: experiment deleted, no right to write, no answer.
+    """Raise if runs cannot be written: experiment deleted, no write permission, no response.
 
-    Returns the place of the artifacts, for `check_project_location`; None for a database, which is opened, and whose
-    driver, schema and place are checked here.
+    Return the artifact location, for `check_project_location`; None for a database, whose driver, schema and artifact
+    location are checked here by opening it.
     """
     from cryptoml.tracking.store.preflight import check_training_store
 
@@ -179,20 +179,20 @@ def check_project_store(settings: Settings, *, on_event: events.OnEvent = events
     )
 
 
-def check_project_location(settings: Settings, place: ArtifactLocation) -> None:
-    """Raise when artifacts could not be written to `place` from this machine: no proxying, driver or credentials."""
+def check_project_location(settings: Settings, location: ArtifactLocation) -> None:
+    """Raise if this machine cannot write artifacts to `location`: no proxying, driver or credentials."""
     from cryptoml.tracking.store.preflight import check_artifact_location
 
     check_artifact_location(
         settings.mlflow_uri(),
-        place,
+        location,
         timeout_s=settings.store_timeout_s,
         credentials=settings.mlflow_credentials(),
     )
 
 
 def is_database(settings: Settings) -> bool:
-    """Whether the store in use is a database other than a file."""
+    """Return whether the current store is a database server."""
     return not settings.mlflow_uri().startswith(("sqlite:", "http://", "https://"))
 
 
@@ -203,7 +203,7 @@ def _artifacts_root(settings: Settings) -> str | None:
 
 
 def _check_write_access(settings: Settings) -> None:
-    """Raise AccessError when the credentials may only read from the server in use."""
+    """Raise AccessError if the credentials for the current server are read-only."""
     from cryptoml.tracking.store import preflight
 
     uri = settings.mlflow_uri()
@@ -217,7 +217,7 @@ def _check_write_access(settings: Settings) -> None:
 
 
 def request_timeout_s(settings: Settings) -> float:
-    """How long one answer of the store in use is waited for."""
+    """Return the timeout in seconds for a response of the current store."""
     loopback = _is_loopback(settings.mlflow_uri())
     return max(settings.store_timeout_s, LOOPBACK_TIMEOUT_S) if loopback else settings.store_timeout_s
 
@@ -228,6 +228,6 @@ def _is_loopback(uri: str) -> bool:
     try:
         parts = urlsplit(uri)
     except ValueError:
-        # Opening the store reports the address.
+        # Opening the store reports the invalid address.
         return False
     return parts.scheme in ("http", "https") and is_loopback(parts.hostname or "")

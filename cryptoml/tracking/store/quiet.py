@@ -1,4 +1,4 @@
-"""Importing mlflow: no telemetry unless the user asked for it, and none of its chatter that says nothing."""
+"""Import mlflow without telemetry, unless the user enabled it, and without its needless log messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# What these say at these levels is either news to nobody ("Updating database tables") or is raised as well.
+# Messages below these levels are either irrelevant ("Updating database tables") or also raised as exceptions.
 NOISY_LOGGERS = {
     "mlflow.store.db.utils": logging.CRITICAL,
     "mlflow.pyfunc": logging.WARNING,
@@ -20,13 +20,13 @@ STAGES_WARNING = r".*(transition_model_version_stage|get_latest_versions).* is d
 
 
 def import_mlflow() -> Any:
-    """The mlflow package (2 to 6 s the first time), silent and without telemetry.
+    """Import mlflow (2 to 6 s the first time) without log noise and telemetry.
 
-    A user who sets MLFLOW_DISABLE_TELEMETRY or DO_NOT_TRACK, either way, has the last word.
+    MLFLOW_DISABLE_TELEMETRY and DO_NOT_TRACK take precedence, whatever their value.
     """
     if "MLFLOW_DISABLE_TELEMETRY" not in os.environ and "DO_NOT_TRACK" not in os.environ:
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    # Its bars would stand between our own lines.
+    # mlflow's progress bars would mix with our output.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name, level in NOISY_LOGGERS.items():
         logger = logging.getLogger(name)
@@ -39,7 +39,7 @@ def import_mlflow() -> Any:
 
 @contextmanager
 def ignore_stage_warnings() -> Iterator[None]:
-    """Call the deprecated stage functions, which are kept beside the aliases on purpose, without the warning."""
+    """Ignore the deprecation warning of the stage functions, which are used in addition to aliases on purpose."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=STAGES_WARNING, category=FutureWarning)
         yield

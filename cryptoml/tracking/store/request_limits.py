@@ -1,4 +1,4 @@
-"""The limits within which MLflow's client sends its requests; it reads them from the environment."""
+"""Limits for requests of MLflow's client, which reads them from the environment."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 
 def limits_of(timeout_s: float) -> dict[str, str]:
-    """Three tries within seconds and no redirects; other limits that the user set stay."""
+    """Return variables for three attempts within seconds and no redirects; other limits set by the user are kept."""
     wanted = {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, math.ceil(timeout_s))),
         RETRIES: "2",
         "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-        # A server may ask for an hour's patience; the journal waits instead.
+        # A server may request a wait of an hour; runs wait in the journal instead.
         "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
-        # Ending a run would print its address to standard output, where results go.
+        # mlflow would print the run's address to standard output, which is for results.
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }
-    kept = {name: text for name, text in wanted.items() if name not in os.environ}
-    # Whatever the user set: a redirected request would carry its body to another host. `probe_http` refuses an
-    # address that redirects, so no working set-up needs them.
-    return kept | {"MLFLOW_ALLOW_HTTP_REDIRECTS": "false"}
+    defaults = {name: value for name, value in wanted.items() if name not in os.environ}
+    # Always set, because a redirect would send the request body to another host. `probe_http` rejects addresses that
+    # redirect, so no working configuration needs redirects.
+    return defaults | {"MLFLOW_ALLOW_HTTP_REDIRECTS": "false"}

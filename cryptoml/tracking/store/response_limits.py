@@ -1,7 +1,7 @@
-"""Limits for what a server answers to mlflow's client: so many bytes, and so long for all of them.
+"""Size and time limits for responses to mlflow's client.
 
-A time limit of requests holds for each single read alone. A server that sends a byte a second, or sends without an
-end, would keep a command busy until the memory is full.
+The timeout of requests applies to each read only: a server that sends one byte per second, or sends without end,
+would block a command until the memory is full.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from cryptoml.tracking.store.server_probe import run_with_timeout
 if TYPE_CHECKING:
     import requests
 
-# A page of 1000 runs takes some 10 MiB.
+# A page of 1000 runs has about 10 MiB.
 MAX_RESPONSE_BYTES = 128 * 2**20
-# For one request with its repetitions, or one piece of a file: 2 kB a second, less than any line in use.
+# For a request with its retries, or a chunk of a file: 2 kB per second, slower than any usual connection.
 RESPONSE_TIMEOUT_S = 120.0
 MAX_PAGES = 1000
 CHUNK_BYTES = 256 * 2**10
@@ -25,27 +25,27 @@ T = TypeVar("T")
 
 
 class _LimitedSession:
-    """A session of requests, as mlflow uses it, whose answers have an end."""
+    """A requests session with limited responses, as mlflow uses it."""
 
     def __init__(self, session: requests.Session) -> None:
         self._session = session
 
-    def request(self, method: str, url: str, **more: Any) -> requests.Response:
-        """As `Session.request`; raises ReadTimeout for an answer that takes too long."""
+    def request(self, method: str, url: str, **options: Any) -> requests.Response:
+        """Send as `Session.request`; raise ReadTimeout if the response takes too long."""
         import requests
 
-        # The longest that a single try may take, for the tries there are.
-        patience = max(RESPONSE_TIMEOUT_S, 4 * float(more.get("timeout") or 0))
+        # At least the timeout of all attempts together.
+        limit_s = max(RESPONSE_TIMEOUT_S, 4 * float(options.get("timeout") or 0))
         try:
             return run_with_timeout(
-                patience, lambda: self._session.request(method, url, hooks={"response": _read_body}, **more)
+                limit_s, lambda: self._session.request(method, url, hooks={"response": _read_body}, **options)
             )
         except TimeoutError:
-            raise requests.exceptions.ReadTimeout(f"no whole answer within {patience:g} s") from None
+            raise requests.exceptions.ReadTimeout(f"no complete response within {limit_s:g} s") from None
 
 
 def limit_responses() -> None:
-    """Make mlflow's client of this process keep the limits; may be called again."""
+    """Apply the limits to mlflow's client in this process; idempotent."""
     from mlflow.utils import request_utils
 
     if isinstance(getattr(request_utils, "_get_request_session", None), _SessionFactory):
@@ -54,7 +54,7 @@ def limit_responses() -> None:
 
 
 class _SessionFactory:
-    """What mlflow gets its sessions from."""
+    """Wraps the function that returns mlflow's sessions."""
 
     def __init__(self, sessions: Callable[..., requests.Session]) -> None:
         self._sessions = sessions
@@ -64,49 +64,49 @@ class _SessionFactory:
 
 
 def _read_body(response: requests.Response, *, stream: bool = False, **ignored: Any) -> None:
-    """Read the body before requests does, up to the limit. Of a stream, the caller reads it."""
+    """Read the body up to the limit, before requests does; the caller reads a streamed response."""
     import requests
 
     if stream:
         return
     body = bytearray()
-    for piece in response.iter_content(CHUNK_BYTES):
-        body += piece
+    for chunk in response.iter_content(CHUNK_BYTES):
+        body += chunk
         if len(body) > MAX_RESPONSE_BYTES:
             response.close()
-            raise requests.exceptions.ContentDecodingError(f"the answer has more than {MAX_RESPONSE_BYTES:,} bytes")
+            raise requests.exceptions.ContentDecodingError(f"the response has more than {MAX_RESPONSE_BYTES:,} bytes")
     response._content = bytes(body)
 
 
 def read_chunks(response: requests.Response) -> Iterator[bytes]:
-    """The body of a streamed answer, decoded; raises ReadTimeout for a piece that takes too long."""
+    """Yield the decoded body of a streamed response; raise ReadTimeout if a chunk takes too long."""
     import requests
 
-    parts = response.iter_content(CHUNK_BYTES)
+    chunks = response.iter_content(CHUNK_BYTES)
     while True:
         try:
-            piece = run_with_timeout(RESPONSE_TIMEOUT_S, lambda: next(parts, b""))
+            chunk = run_with_timeout(RESPONSE_TIMEOUT_S, lambda: next(chunks, b""))
         except TimeoutError:
-            # Ends the read in the other thread, for which `close` would wait.
+            # End the read in the other thread; `close` would wait for it.
             response.raw.shutdown()
             raise requests.exceptions.ReadTimeout(
                 f"fewer than {CHUNK_BYTES:,} bytes within {RESPONSE_TIMEOUT_S:g} s"
             ) from None
-        if not piece:
+        if not chunk:
             return
-        yield piece
+        yield chunk
 
 
 def all_pages(fetch: Callable[[str | None], Any], where: str) -> Iterator[Any]:
-    """The pages of a list, fetched by their tokens; raises UnavailableError for a list without an end."""
+    """Yield the pages of a list by token; raise UnavailableError after MAX_PAGES pages."""
     token: str | None = None
     for _ in range(MAX_PAGES):
         page = fetch(token)
         yield page
-        # A page without entries has no next one, whatever the server says.
+        # An empty page is the last one, even if the server returns a token.
         token = page.token if len(page) else None
         if not token:
             return
     raise UnavailableError(
-        f"{where}: a list that was asked for has more than {MAX_PAGES:,} pages.", hint="check the server"
+        f"{where}: the server returned a list of more than {MAX_PAGES:,} pages.", hint="check the server"
     )

@@ -1,4 +1,4 @@
-"""Migrating a SQLite database of an older MLflow: on a copy, after a backup, never half done."""
+"""Migrate a SQLite database of an older MLflow, on a copy and after a backup."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from cryptoml.tracking.store.errors import translate_store_errors
 from cryptoml.tracking.store.quiet import import_mlflow
 from cryptoml.tracking.store.sqlite_file import database_uri, sqlite_error
 
-# The backup, the copy that is migrated, and the log of writing it back are each as large as the database.
+# Backup, migrated copy and write-ahead log are each as large as the database.
 COPIES = 3
 SPARE_BYTES = 16 * 1024 * 1024
 LOCK_WAIT_S = 60.0
 
 
 def migrate_database(path: Path, *, from_revision: str, on_event: events.OnEvent) -> None:
-    """Bring the database at `path` to the newest schema; the caller holds the file lock.
+    """Migrate the database at `path` to the latest schema; the caller must hold the file lock.
 
-    The migration runs on a copy. Its result is written back in one SQLite transaction, so that a failure at any
-    point leaves the original as it was. The backup is named in an event and never replaces an earlier one.
+    The migration runs on a copy and is written back in one SQLite transaction, so that a failure leaves the original
+    unchanged. An event reports the backup file, which never replaces an earlier one.
     """
-    _check_room(path)
+    _check_disk_space(path)
     backup = _backup(path, from_revision)
     on_event(events.Info(f"{path}: migrating the database of an older MLflow; backup: {backup}"))
     copy = path.with_name(f".{path.name}.migrating")
@@ -39,17 +39,17 @@ def migrate_database(path: Path, *, from_revision: str, on_event: events.OnEvent
             _upgrade(copy)
             if _data_version(original) != version:
                 raise UnavailableError(
-                    f"{path}: another program wrote to the database while it was migrated; it is unchanged.",
-                    hint="end that program, then try again",
+                    f"{path}: another program wrote to the database during the migration; the database is unchanged.",
+                    hint="stop that program, then try again",
                 )
         _copy(copy, path)
     finally:
         _remove(copy)
 
 
-def _check_room(path: Path) -> None:
+def _check_disk_space(path: Path) -> None:
     with translate_os_errors(path):
-        size = sum(one.stat().st_size for one in (path, path.with_name(f"{path.name}-wal")) if one.exists())
+        size = sum(file.stat().st_size for file in (path, path.with_name(f"{path.name}-wal")) if file.exists())
         free = shutil.disk_usage(path.parent).free
     needed = COPIES * size + SPARE_BYTES
     if free < needed:
@@ -61,7 +61,7 @@ def _check_room(path: Path) -> None:
 
 
 def _backup(path: Path, revision: str) -> Path:
-    """A copy of the database beside it, under a name that was free."""
+    """Copy the database to an unused name beside it and return the path."""
     number = 1
     while True:
         backup = path.with_name(f"{path.name}.bak" if number == 1 else f"{path.name}.bak{number}")
@@ -84,20 +84,20 @@ def _backup(path: Path, revision: str) -> Path:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Replace the content of `target` by that of `source`, in one transaction."""
+    """Replace the content of `target` with that of `source` in one transaction."""
     try:
-        with closing(_connect(source)) as one, closing(_connect(target)) as other:
-            copy_content(one, other, lock_wait_s=LOCK_WAIT_S)
+        with closing(_connect(source)) as reader, closing(_connect(target)) as writer:
+            copy_content(reader, writer, lock_wait_s=LOCK_WAIT_S)
     except sqlite3.Error as error:
         raise sqlite_error(error, target, LOCK_WAIT_S) from error
 
 
 def copy_content(source: sqlite3.Connection, target: sqlite3.Connection, *, lock_wait_s: float) -> None:
-    """SQLite's backup; raises sqlite3.OperationalError when either database is locked for longer than that."""
+    """Copy a database with SQLite's backup; raise OperationalError if either is locked longer than `lock_wait_s`."""
     deadline = time.monotonic() + lock_wait_s
 
     def give_up(status: int, remaining: int, total: int) -> None:
-        # Python's backup tries a locked database again without end.
+        # Python's backup retries a locked database forever.
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
             raise sqlite3.OperationalError("database is locked")
 
@@ -108,7 +108,7 @@ def _upgrade(copy: Path) -> None:
     import_mlflow()
     from mlflow.store.db.utils import _upgrade_db, create_sqlalchemy_engine
 
-    with translate_store_errors(database_uri(copy), "bring the database to the newest schema"):
+    with translate_store_errors(database_uri(copy), "migrate the database to the latest schema"):
         engine = create_sqlalchemy_engine(database_uri(copy))
         try:
             _upgrade_db(engine)
@@ -125,6 +125,6 @@ def _data_version(database: sqlite3.Connection) -> int:
 
 
 def _remove(path: Path) -> None:
-    for one in path.parent.glob(f"{path.name}*"):
+    for file in path.parent.glob(f"{path.name}*"):
         with suppress(OSError):
-            one.unlink()
+            file.unlink()

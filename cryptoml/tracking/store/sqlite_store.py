@@ -1,4 +1,4 @@
-"""The SQLite store: found fit before mlflow touches it, made and migrated by one process at a time."""
+"""The SQLite store: check it before mlflow opens it; one process at a time creates or migrates it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryptoml.tracking.store.quiet import import_mlflow
 from cryptoml.tracking.store.sqlite_file import database_uri, sqlite_error
 from cryptoml.tracking.store.sqlite_migration import migrate_database
 
-# How long a database that another program has locked is waited for, and how long without a word.
+# How long to wait for a database locked by another program, and how long before the wait is reported.
 LOCK_WAIT_S = 60.0
 LOCK_QUIET_S = 2.0
 _lock_wait_ms = int(LOCK_WAIT_S * 1000)
@@ -31,23 +31,22 @@ def prepare(
     migrate: bool = True,
     on_event: events.OnEvent = events.ignore,
 ) -> None:
-    """Ensure a writable database of this MLflow's schema at `path`, in WAL mode.
+    """Ensure a writable database with this MLflow's schema at `path`, in WAL mode.
 
-    A new one is created beside `path` and moved into place whole, under a file lock: processes that start at the
-    same time in an empty folder share it, and a crash leaves no partial one. An older schema is backed up and
-    migrated, or refused with ConfigError when `migrate` is false. A database locked by another program is waited
-    for up to `lock_wait_s`.
+    A new database is created beside `path` and renamed into place under a file lock: processes that start concurrently
+    share it, and a crash leaves no partial file. A database with an older schema is backed up and migrated; without
+    `migrate`, ConfigError is raised. The lock of another program is waited for up to `lock_wait_s`.
     """
     database_uri(path)
     with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
-        raise ConfigError(f"{path}: a folder stands where the database should be.", hint="move it away")
+        raise ConfigError(f"{path}: is a folder, but the store must be a file.", hint="move it away")
     set_lock_timeout(lock_wait_s)
     if _is_usable(path, lock_wait_s, migrate, on_event):
         return
     if not is_writable(path.parent):
-        raise AccessError(f"{path.parent}: cannot be written.", hint="make the folder writable for this user")
+        raise AccessError(f"{path.parent}: is not writable.", hint="make the folder writable for this user")
     with translate_os_errors(path), locked(path.with_name(f".{path.name}.lock")):
         if _is_usable(path, lock_wait_s, migrate, on_event):
             return
@@ -58,7 +57,7 @@ def prepare(
 
 
 def is_outdated(path: Path, *, lock_wait_s: float = LOCK_WAIT_S) -> bool:
-    """Whether `path` is an MLflow database that a command which writes would migrate."""
+    """Return whether `path` is an MLflow database with an older schema, which a command that writes would migrate."""
     if not path.is_file() or path.stat().st_size == 0:
         return False
     head, known = known_revisions()
@@ -66,7 +65,7 @@ def is_outdated(path: Path, *, lock_wait_s: float = LOCK_WAIT_S) -> bool:
 
 
 def known_revisions() -> tuple[str, frozenset[str]]:
-    """The newest schema revision of the installed mlflow, and all that it knows."""
+    """Return the latest schema revision of the installed mlflow, and all known revisions."""
     from alembic.script import ScriptDirectory
 
     mlflow = import_mlflow()
@@ -76,7 +75,7 @@ def known_revisions() -> tuple[str, frozenset[str]]:
 
 
 def _is_usable(path: Path, lock_wait_s: float, migrate: bool, on_event: events.OnEvent) -> bool:
-    """Whether the database exists and has the newest schema; raises when it can be neither used nor migrated."""
+    """Return whether the database exists and has the latest schema; raise if it can be neither used nor migrated."""
     if not path.exists() or path.stat().st_size == 0:
         return False
     _check_permission(path)
@@ -87,40 +86,40 @@ def _is_usable(path: Path, lock_wait_s: float, migrate: bool, on_event: events.O
     if revision != head and not migrate:
         raise ConfigError(
             f"{path}: an older MLflow wrote this database (schema {revision}, the installed MLflow needs {head}).",
-            hint="cryptoml sync  # keeps a backup and migrates the database",
+            hint="cryptoml sync  # makes a backup and migrates the database",
         )
     return revision == head
 
 
 def _check_permission(path: Path) -> None:
     if not is_writable(path):
-        raise AccessError(f"{path}: cannot be written.", hint="make the file writable for this user")
+        raise AccessError(f"{path}: is not writable.", hint="make the file writable for this user")
 
 
 def _newer_schema_error(path: Path, revision: str) -> ConfigError:
     return ConfigError(
         f"{path}: a newer MLflow wrote this database (schema {revision}).",
-        hint="update mlflow, or name another store in MLFLOW_TRACKING_URI",
+        hint="update mlflow, or set another store in MLFLOW_TRACKING_URI",
     )
 
 
 def _read_revision_reporting_locks(path: Path, lock_wait_s: float, for_writing: bool, on_event: events.OnEvent) -> str:
-    """Read the revision; a lock that lasts is reported before the rest of `lock_wait_s` is waited for."""
+    """Read the revision; report a lock that lasts longer than LOCK_QUIET_S, and wait up to `lock_wait_s`."""
     quiet_s = min(LOCK_QUIET_S, lock_wait_s)
     try:
         return read_revision(path, quiet_s, for_writing=for_writing)
     except UnavailableError as error:
         if quiet_s == lock_wait_s or "locked" not in error.fact:
             raise
-    on_event(events.Info(f"{path}: another program has locked the database; waiting up to {lock_wait_s:g} s"))
+    on_event(events.Info(f"{path}: the database is locked by another program; waiting up to {lock_wait_s:g} s"))
     return read_revision(path, lock_wait_s, for_writing=for_writing)
 
 
 def read_revision(path: Path, lock_wait_s: float, *, for_writing: bool = True) -> str:
-    """The schema revision of the MLflow database at `path`, which is waited for while it is locked."""
+    """Return the schema revision of the MLflow database at `path`; wait up to `lock_wait_s` while it is locked."""
     try:
         with closing(sqlite3.connect(path, timeout=lock_wait_s, isolation_level=None)) as database:
-            # Asking for the right to write and giving it back shows a lock or a missing right in time.
+            # Starting a write transaction detects a lock or a missing permission early.
             database.execute("BEGIN IMMEDIATE" if for_writing else "BEGIN")
             tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             row = (
@@ -133,13 +132,13 @@ def read_revision(path: Path, lock_wait_s: float, *, for_writing: bool = True) -
         raise sqlite_error(error, path, lock_wait_s) from error
     if row is None:
         raise ConfigError(
-            f"{path}: this database is not MLflow's.", hint="move it away, or name another in MLFLOW_TRACKING_URI"
+            f"{path}: is not an MLflow database.", hint="move it away, or set another store in MLFLOW_TRACKING_URI"
         )
     return str(row[0])
 
 
 def check_existing(path: Path, *, lock_wait_s: float) -> None:
-    """Raise for a database that cannot be used, without importing MLflow; one that does not exist passes."""
+    """Raise if an existing database cannot be used; does not import MLflow."""
     if not path.is_file() or path.stat().st_size == 0:
         return
     _check_permission(path)
@@ -150,16 +149,16 @@ def check_existing(path: Path, *, lock_wait_s: float) -> None:
 
 
 def shipped_revisions() -> frozenset[str]:
-    """The schema revisions that the installed MLflow knows, by the names of its migration files."""
-    found = find_spec("mlflow")
-    if found is None or not found.origin:
+    """Return the schema revisions of the installed MLflow, from the names of its migration files."""
+    spec = find_spec("mlflow")
+    if spec is None or not spec.origin:
         return frozenset()
-    folder = Path(found.origin).parent / "store" / "db_migrations" / "versions"
+    folder = Path(spec.origin).parent / "store" / "db_migrations" / "versions"
     return frozenset(file.name.partition("_")[0] for file in folder.glob("[!_]*.py"))
 
 
 def read_experiment(path: Path, name: str, *, lock_wait_s: float) -> tuple[str, str, str] | None:
-    """Id, lifecycle stage and artifact location of an experiment, read without MLflow; None if there is none."""
+    """Return id, lifecycle stage and artifact location of an experiment; None if there is none. Without MLflow."""
     if not path.is_file() or path.stat().st_size == 0:
         return None
     try:
@@ -173,7 +172,7 @@ def read_experiment(path: Path, name: str, *, lock_wait_s: float) -> tuple[str, 
 
 
 def set_lock_timeout(seconds: float) -> None:
-    """Have MLflow's own SQLite sessions wait `seconds` for a lock; MLflow fixes 20 s in each session."""
+    """Make MLflow's SQLite sessions wait `seconds` for a lock; MLflow sets 20 s in each session."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
@@ -192,21 +191,21 @@ def _with_lock_timeout(
 
 
 def _create(path: Path, artifacts_root: Path) -> None:
-    part = path.with_name(f".{path.name}.part")
-    for leftover in path.parent.glob(f"{part.name}*"):
+    partial = path.with_name(f".{path.name}.part")
+    for leftover in path.parent.glob(f"{partial.name}*"):
         leftover.unlink()
-    with replacing(path, part=part):
-        _let_mlflow_open(part, artifacts_root)
-        with closing(sqlite3.connect(part)) as database:
-            # WAL lets readers go on while one process writes; where the file system cannot do it, nothing changes.
+    with replacing(path, part=partial):
+        _initialize(partial, artifacts_root)
+        with closing(sqlite3.connect(partial)) as database:
+            # WAL allows reads during a write; on file systems without support, the mode stays unchanged.
             database.execute("PRAGMA journal_mode=WAL")
 
 
-def _let_mlflow_open(path: Path, artifacts_root: Path) -> None:
+def _initialize(path: Path, artifacts_root: Path) -> None:
     import_mlflow()
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     uri = database_uri(path)
-    with translate_store_errors(uri, "make the database"):
-        # Opening makes all tables, and the default experiment with its artifacts under our root.
+    with translate_store_errors(uri, "create the database"):
+        # Opening the store creates the tables and the default experiment, with its artifacts below our root.
         SqlAlchemyStore(uri, str(artifacts_root)).engine.dispose()

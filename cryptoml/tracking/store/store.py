@@ -1,4 +1,4 @@
-"""Opening the MLflow store: found fit first, with short time limits, no telemetry and no surprises."""
+"""Open the MLflow store after a check, with short timeouts and without telemetry."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 UPLOAD_TIMEOUT_S = 60
 
 
-# mlflow reads its limits from the environment, which all threads share.
+# Guards the environment, from which mlflow reads its limits and which all threads share.
 _retries_guard = threading.RLock()
 
 
 @dataclass(frozen=True)
 class Store:
-    """An open store. `close` (or `with`) puts back the environment variables that mlflow reads its limits from.
+    """An open store. `close` (or `with`) restores the environment variables that configure mlflow's limits.
 
-    `artifacts_root` is the URI below which new experiments keep their artifacts; on a server, which decides that
-    itself, the folder or bucket that this machine shares with it, or None.
+    `artifacts_root`: the URI below which new experiments store artifacts. A server chooses that location itself: then
+    it is the folder or bucket that this machine shares with the server, or None.
     """
 
     client: MlflowClient
@@ -55,16 +55,16 @@ class Store:
 
     @property
     def address(self) -> str:
-        """`uri` without user and password: what may be shown and kept."""
+        """`uri` without user and password, for messages and files."""
         return masked(self.uri)
 
     @property
     def is_remote(self) -> bool:
-        """Whether requests go over a network."""
+        """Whether the store is a server."""
         return self.uri.startswith(("http://", "https://"))
 
     def close(self) -> None:
-        """Put the environment back as it was."""
+        """Restore the environment."""
         set_variables(self._saved)
         self._saved.clear()
 
@@ -77,10 +77,10 @@ class Store:
         self.close()
 
     def experiment_id(self, name: str) -> str:
-        """The id of the experiment, which is made when it is not there; others may be making it too.
+        """Return the id of the experiment; create it if needed, even if other processes do so too.
 
-        Raises ConfigError when it was deleted, and what `artifact_access.check_location` raises when this machine
-        cannot write artifacts where the experiment keeps them.
+        Raises ConfigError if it was deleted, and the errors of `access.check_location` if this machine cannot write
+        to its artifact location.
         """
         found = self._find_experiment(name)
         if found is None:
@@ -92,58 +92,60 @@ class Store:
         return identifier
 
     def find_experiment_id(self, name: str) -> str | None:
-        """The id of the experiment, or None when it is not there or was deleted."""
+        """Return the id of the experiment; None if it does not exist or was deleted."""
         found = self._find_experiment(name)
         return found[0] if found and found[1] != "deleted" else None
 
     def check_not_deleted(self, name: str) -> None:
-        """Raise ConfigError, with the command that restores it, where the experiment was deleted."""
+        """Raise ConfigError, with the command that restores it, if the experiment was deleted."""
         found = self._find_experiment(name)
         if found is not None and found[1] == "deleted":
             raise deleted_experiment(self.uri, name)
 
     def artifact_location(self, name: str) -> str | None:
-        """Where the experiment keeps its artifacts, or None when it is not there."""
+        """Return the artifact location of the experiment; None if it does not exist."""
         found = self._find_experiment(name)
         return found[2] if found else None
 
     @contextmanager
     def uploading(self) -> Iterator[None]:
-        """Give single requests the time that large files need."""
+        """Use a longer request timeout within the block, for large files, unless the user set one."""
         wanted = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(UPLOAD_TIMEOUT_S)}
-        ours = self.is_remote and self._saved.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "") is None
-        with environment(wanted if ours else {}):
+        is_default = self.is_remote and self._saved.get("MLFLOW_HTTP_REQUEST_TIMEOUT", "") is None
+        with environment(wanted if is_default else {}):
             yield
 
     @contextmanager
     def without_retries(self) -> Iterator[None]:
-        """Let mlflow send each request once, whatever the answer."""
+        """Make mlflow send each request within the block once."""
         with _retries_guard:
             saved = swap_variables({RETRIES: "0"})
             try:
                 yield
             finally:
-                # `close` in another thread may have put the environment back meanwhile.
+                # `close` in another thread may have restored the environment meanwhile.
                 if os.environ.get(RETRIES) == "0":
                     set_variables(saved)
 
     def list_files(self, run_id: str, folder: str) -> list[str]:
-        """The paths of the run's files directly in the folder; raises AccessError for an unsafe path."""
+        """Return the paths of the files directly in a folder of the run; raise AccessError for an unsafe path."""
         with translate_store_errors(self.uri, f"list the files of run {run_id}"):
-            return [one.path for one in downloads.list_folder(self._repository_of(run_id), folder) if not one.is_dir]
+            return [
+                entry.path for entry in downloads.list_folder(self._repository_of(run_id), folder) if not entry.is_dir
+            ]
 
     def download(self, run_id: str, path: str, target: Path) -> Path:
-        """Fetch a file or a folder of the run into `target`, which is there; gives where it lies now.
+        """Download a file or folder of the run into the existing folder `target`; return its path there.
 
-        Raises AccessError for a listing with unsafe paths or absurd sizes.
+        Raises AccessError for a listing with unsafe paths or implausible sizes.
         """
         with self.uploading():
             return downloads.fetch(self._repository_of(run_id), path, target)
 
     def repository(self, run: Run, *, for_writing: bool = False) -> ArtifactRepository:
-        """The run's artifacts: where they are now if the project was moved. The one place that opens them."""
-        # The client's own methods also look for logged models, which servers before MLflow 3 do not know, and would
-        # use the folder that the project was in before.
+        """Open the run's artifact repository, at its current location if the project was moved."""
+        # The client's methods also query logged models, which servers before MLflow 3 do not support, and would use
+        # the project's former folder.
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         location = run.info.artifact_uri
@@ -177,7 +179,7 @@ class Store:
         return (found.experiment_id, found.lifecycle_stage, found.artifact_location) if found else None
 
     def _new_location(self, name: str) -> str | None:
-        """Where a new experiment is to keep its artifacts; None where the server decides."""
+        """Return the artifact location for a new experiment; None if the server chooses it."""
         if self.is_remote:
             return None
         location = access.new_location(self.artifacts_root, name, store_uri=self.uri)
@@ -185,9 +187,10 @@ class Store:
         return location
 
     def _location_by_server(self, identifier: str, name: str) -> str:
-        """Where the server lets the experiment keep its artifacts, which was made just now.
+        """Return the artifact location that the server chose for a new experiment.
 
-        An experiment keeps its location for good, so one that cannot be used here is removed, and its name is free.
+        The location of an experiment cannot change: if this machine cannot use it, the experiment is removed, so that
+        its name is free.
         """
         location = str(self.client.get_experiment(identifier).artifact_location)
         try:
@@ -206,17 +209,17 @@ class Store:
         def create() -> tuple[str, str, str | None]:
             return self.client.create_experiment(name, artifact_location=location), "active", location
 
-        with translate_store_errors(self.uri, f"make the experiment {name}"):
+        with translate_store_errors(self.uri, f"create the experiment {name}"):
             try:
-                identifier, stage, place = send_once(
-                    self, create, lambda: self._find_experiment(name), valid=lambda made: bool(made[0])
+                identifier, stage, chosen = send_once(
+                    self, create, lambda: self._find_experiment(name), valid=lambda created: bool(created[0])
                 )
             except MlflowException as error:
                 found = self._find_experiment(name) if exists_already(error) or not self.is_remote else None
                 if found is None:
                     raise
                 return found
-            return identifier, stage, place or self._location_by_server(identifier, name)
+            return identifier, stage, chosen or self._location_by_server(identifier, name)
 
 
 def open_store(
@@ -233,11 +236,11 @@ def open_store(
 ) -> Store:
     """Open the store at `tracking_uri`: `sqlite:////abs/mlflow.db`, an http(s) server, or another database.
 
-    A SQLite store is made when it is not there; its artifacts go to the URI `artifacts_root`, by default `mlartifacts`
-    beside it. One of an older MLflow is migrated after a backup, or refused when `migrate` is false; one that
-    another program has locked is waited for up to `lock_wait_s`. With `on_relocation`, artifact locations of a store
-    that was moved are rewritten to where it is now, and it gets a sentence about that; without it they are resolved
-    in memory. Raises UnavailableError, AccessError or ConfigError; for a server within a few times `timeout_s`.
+    A missing SQLite store is created; its artifacts go to the URI `artifacts_root`, by default `mlartifacts` beside it.
+    A database of an older MLflow is migrated after a backup; without `migrate`, ConfigError is raised. The lock of
+    another program is waited for up to `lock_wait_s`. With `on_relocation`, the artifact locations of a moved store are
+    rewritten and a sentence about it is reported; otherwise they are resolved in memory. Raises UnavailableError,
+    AccessError or ConfigError; for a server within a few times `timeout_s`.
     """
     scheme = tracking_uri.partition(":")[0].partition("+")[0].lower()
     if scheme == "sqlite":
@@ -245,13 +248,13 @@ def open_store(
         root = artifacts_root or access.default_root(path)
         local = roots.local_path(root) or path.parent / access.ARTIFACTS_FOLDER
         sqlite_store.prepare(path, artifacts_root=local, lock_wait_s=lock_wait_s, migrate=migrate, on_event=on_event)
-        found = (
+        artifact_roots = (
             roots.follow(path, tell=on_relocation, lock_wait_s=lock_wait_s)
             if on_relocation
             else roots.read_roots(path, lock_wait_s=lock_wait_s)
         )
-        return _store(sqlite_file.database_uri(path), root, {}, timeout_s, found)
-    # The text itself: this is where credentials may go, and `Settings` decides about them by the same beginning.
+        return _store(sqlite_file.database_uri(path), root, {}, timeout_s, artifact_roots)
+    # Compare the prefix, not the parsed scheme: `Settings` uses the same test to decide about credentials.
     if tracking_uri.startswith(("http://", "https://")):
         uri = tracking_uri.rstrip("/")
         credentials = (username, password) if username and password else None

@@ -76,7 +76,7 @@ class Validator:
         own = score(candidate, rows, level=level)
         found = compare_with_champion(
             self.store, self.settings, self.config.registry.model_name, candidate, candles,
-            least=self.config.promotion.min_candles, level=level, itself=version,
+            least=self.config.promotion.min_candles, level=level, candidate_version=version,
         )  # fmt: skip
         reasons, warnings = _judge_alone(own, source.name)
         self.on_event(

@@ -13,7 +13,7 @@ from cryptoml.system.plurals import counted
 
 if TYPE_CHECKING:
     from cryptoml.data.cleaning.quality import QualityReport
-    from cryptoml.registry.gate import ChampionDuel, GateDecision, Word
+    from cryptoml.registry.gate import ChampionDuel, GateDecision, Verdict
     from cryptoml.tracking.journal.journal import JournalRun
     from cryptoml.training.results import ModelResult
     from cryptoml.workflows.training.context import TrainingContext
@@ -27,7 +27,7 @@ def best_of(results: Mapping[str, ModelResult]) -> str | None:
 
 
 def judge(
-    verdict: Word,
+    verdict: Verdict,
     metrics: Mapping[str, float],
     report: QualityReport,
     config: Config,

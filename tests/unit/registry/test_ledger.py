@@ -57,7 +57,7 @@ def test_any_altered_word_is_seen(key: str) -> None:
     document = json.loads(found[tag_name(2)])
     document[key] = {"skill": 9.0} if key == "metrics" else True if key == "forced" else "other"
     found[tag_name(2)] = json.dumps(document)
-    assert read_ledger(found).faults[0] == "entry 2 was altered: its content does not have its hash"
+    assert read_ledger(found).faults[0] == "entry 2 was altered: its content does not match its hash"
 
 
 def test_an_entry_forged_with_its_own_hash_breaks_the_chain() -> None:
@@ -65,7 +65,7 @@ def test_an_entry_forged_with_its_own_hash_breaks_the_chain() -> None:
     document = vars(entries[1]) | {"reason": "another"}
     entries[1] = Entry(**document)
     assert read_ledger(tags(entries)).faults == (
-        "entry 3 does not follow the one before it: one was altered, added or removed",
+        "entry 3 does not follow the previous entry: an entry was altered, added or removed",
     )
 
 
@@ -104,6 +104,6 @@ def test_the_copy_on_disk_remembers(tmp_path: Path) -> None:
     assert "no longer in the registry" in compare_mirror(mirror, chain()[:4])[0]
     forged = chain()
     forged[0] = Entry(**(vars(forged[0]) | {"who": "Eve"}))
-    assert "the registry's was altered" in compare_mirror(mirror, forged)[0]
+    assert "the registry's entry was altered" in compare_mirror(mirror, forged)[0]
     mirror.write_text("no json\n")
     assert "cannot be read" in compare_mirror(mirror, chain())[0]
