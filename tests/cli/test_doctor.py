@@ -81,7 +81,7 @@ def test_1_and_2_functions_that_the_server_refuses(connected: Hub) -> None:
         ({"DAGSHUB_TOKEN": "expired", "MLFLOW_TRACKING_PASSWORD": "expired"}, "dagshub-token", "error", "expired"),
         ({"MLFLOW_TRACKING_USERNAME": "token"}, "credentials", "error", '"token"'),
         ({"MLFLOW_TRACKING_PASSWORD": ""}, "credentials", "warning", "sends neither"),
-        ({"DAGSHUB_TOKEN": "'a b'"}, "credentials", "error", "blanks"),
+        ({"DAGSHUB_TOKEN": "'a b'"}, "credentials", "error", "spaces"),
         ({"MLFLOW_TRACKING_URI": "no suffix"}, "mlflow-address", "error", ".mlflow"),
         ({"DAGSHUB_TOKEN": ""}, "credentials", "warning", "browser"),
         ({"DAGSHUB_REPO": "ada/typo"}, "same-repository", "error", "different repositories"),

@@ -81,7 +81,7 @@ def test_an_answer_that_drips_is_given_up(answer: Answer, monkeypatch: pytest.Mo
     monkeypatch.setattr(response_limits, "RESPONSE_TIMEOUT_S", 1.0)
     with (
         server({"/runs/get": answer}) as store,
-        pytest.raises(UnavailableError, match=r"read the run.* does not answer"),
+        pytest.raises(UnavailableError, match=r"read the run.* does not respond"),
     ):
         get_run(store, RUN)
 

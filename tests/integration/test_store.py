@@ -172,7 +172,7 @@ def test_revisions_are_known_without_importing_mlflow() -> None:
 def test_a_lock_that_lasts_is_an_error(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with told(UnavailableError, "locked for 0.5 s"):
+        with told(UnavailableError, "locked by another program for 0.5 s"):
             open_store(f"sqlite:///{path}", lock_wait_s=0.5)
         # A command that only reads is not kept out by a writer.
         open_store(f"sqlite:///{path}", lock_wait_s=0.5, migrate=False).close()
@@ -241,7 +241,7 @@ def test_a_store_that_may_not_be_written_is_told(path: Path, there: bool) -> Non
     # access() asks for the real user, opening for the effective one.
     os.setresuid(65534, 65534, 0)
     try:
-        with told(AccessError, "cannot be written"):
+        with told(AccessError, "is not writable"):
             open_store(f"sqlite:///{path}")
     finally:
         os.setresuid(0, 0, 0)

@@ -1,4 +1,4 @@
-"""The gate: every rule closes it alone, with its figures; a sound candidate passes."""
+"""The registration gate: each rule alone fails it with its values; a valid candidate passes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SOUND = GateInput(verdict="beats", p_value=0.01, skill=0.002, cv_rmse_mean=12.5)
 DUEL = ChampionDuel("3", candidate_rmse=101.0, champion_rmse=100.0, p_value=0.01)
 
 
-def test_a_sound_candidate_passes_without_a_word() -> None:
+def test_a_valid_candidate_passes_without_warnings() -> None:
     decision = decide(SOUND)
     assert (decision.passed, decision.reasons, decision.warnings) == (True, (), ())
 
@@ -30,7 +30,7 @@ def test_a_sound_candidate_passes_without_a_word() -> None:
         (replace(SOUND, data_problems=("7 % of the candles are missing",)), ("failed a check: 7 % of the",)),
     ],
 )
-def test_each_rule_closes_the_gate_alone(candidate: GateInput, words: tuple[str, ...]) -> None:
+def test_each_rule_alone_fails_the_gate(candidate: GateInput, words: tuple[str, ...]) -> None:
     decision = decide(candidate)
     assert not decision.passed
     assert len(decision.reasons) == 1
@@ -38,12 +38,12 @@ def test_each_rule_closes_the_gate_alone(candidate: GateInput, words: tuple[str,
     assert decision.reasons[0].endswith(".")
 
 
-def test_the_limits_themselves_are_let_in() -> None:
+def test_limits_are_inclusive() -> None:
     assert decide(replace(SOUND, skill=-0.001)).passed
     assert decide(replace(SOUND, champion=replace(DUEL, p_value=0.05))).passed
 
 
-def test_a_champion_that_is_not_significantly_better_keeps_nobody_out() -> None:
+def test_a_champion_that_is_not_significantly_better_does_not_block() -> None:
     assert decide(replace(SOUND, champion=replace(DUEL, p_value=0.2))).passed
     assert decide(replace(SOUND, champion=replace(DUEL, candidate_rmse=99.0))).passed
 
@@ -60,12 +60,12 @@ def test_a_tie_passes_with_a_warning_unless_the_gate_is_strict() -> None:
     assert decide(SOUND, GateThresholds(require="beats")).passed
 
 
-def test_thresholds_are_obeyed() -> None:
+def test_thresholds_are_applied() -> None:
     assert not decide(SOUND, GateThresholds(min_skill=0.01)).passed
     assert decide(replace(SOUND, champion=DUEL), GateThresholds(level=0.001)).passed
 
 
-def test_every_broken_rule_gives_its_own_reason() -> None:
+def test_every_violated_rule_adds_a_reason() -> None:
     worst = GateInput(
         verdict="worse",
         p_value=0.001,

@@ -1,4 +1,4 @@
-"""The ledger: a chain that shows what was altered, added or taken away."""
+"""The ledger: a hash chain that detects altered, added and removed entries."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def tags(entries: list[Entry], done: int | None = None) -> dict[str, str]:
     return {**found, DONE_TAG: str(len(entries) if done is None else done), "other": "tag"}
 
 
-def test_what_is_written_comes_back_whole() -> None:
+def test_written_entries_are_read_back() -> None:
     ledger = read_ledger(tags(chain()))
     assert ledger == Ledger(tuple(chain()), 5, ())
     assert ledger.head == chain()[-1].hash()
 
 
 @pytest.mark.parametrize("key", ["who", "reason", "time", "version", "to_stage", "metrics", "forced"])
-def test_any_altered_word_is_seen(key: str) -> None:
+def test_an_altered_field_is_detected(key: str) -> None:
     found = tags(chain())
     document = json.loads(found[tag_name(2)])
     document[key] = {"skill": 9.0} if key == "metrics" else True if key == "forced" else "other"
@@ -60,7 +60,7 @@ def test_any_altered_word_is_seen(key: str) -> None:
     assert read_ledger(found).faults[0] == "entry 2 was altered: its content does not match its hash"
 
 
-def test_an_entry_forged_with_its_own_hash_breaks_the_chain() -> None:
+def test_a_forged_entry_with_a_valid_hash_breaks_the_chain() -> None:
     entries = chain()
     document = vars(entries[1]) | {"reason": "another"}
     entries[1] = Entry(**document)
@@ -69,7 +69,7 @@ def test_an_entry_forged_with_its_own_hash_breaks_the_chain() -> None:
     )
 
 
-def test_a_missing_and_an_unreadable_entry_are_seen() -> None:
+def test_a_missing_and_an_unreadable_entry_are_detected() -> None:
     found = tags(chain())
     del found[tag_name(2)]
     assert "entry 2 is missing" in read_ledger(found).faults
@@ -78,7 +78,7 @@ def test_a_missing_and_an_unreadable_entry_are_seen() -> None:
     assert read_ledger(found).faults[0] == "entry 4 cannot be read: it was altered"
 
 
-def test_what_is_in_production_and_what_was_before() -> None:
+def test_current_and_previous_production_version() -> None:
     entries = chain()
     assert Ledger(tuple(entries[:1]), 1, ()).production() is None
     assert Ledger(tuple(entries[:4]), 4, ()).production() == "1"
@@ -88,13 +88,13 @@ def test_what_is_in_production_and_what_was_before() -> None:
     assert ledger.before_production("1") == "2"
 
 
-def test_what_a_crash_cut_short_is_pending_and_a_refusal_never() -> None:
+def test_an_interrupted_transition_is_pending_but_never_a_refusal() -> None:
     assert read_ledger(tags(chain(), done=4)).pending == chain()[4]
     assert read_ledger(tags(chain())).pending is None
     assert read_ledger(tags(chain()[:4], done=3)).pending is None
 
 
-def test_the_copy_on_disk_remembers(tmp_path: Path) -> None:
+def test_the_mirror_detects_differences(tmp_path: Path) -> None:
     mirror = tmp_path / "m.jsonl"
     write_mirror(mirror, chain()[:3])
     write_mirror(mirror, chain())

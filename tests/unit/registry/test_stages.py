@@ -1,4 +1,4 @@
-"""Which way a version may go: every pair of stages, and nothing else."""
+"""Allowed transitions: every pair of stages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WAYS: dict[tuple[Stage, Stage], tuple[Stage, ...]] = {
 
 @pytest.mark.parametrize("now", STAGES)
 @pytest.mark.parametrize("target", STAGES)
-def test_every_way_is_allowed_or_not(now: Stage, target: Stage) -> None:
+def test_each_transition_is_allowed_or_rejected(now: Stage, target: Stage) -> None:
     if now == target:
         assert transition_path(now, target) == ()
     elif (now, target) in WAYS:
@@ -34,11 +34,11 @@ def test_every_way_is_allowed_or_not(now: Stage, target: Stage) -> None:
 
 
 @pytest.mark.parametrize("text", ["production", "PRODUCTION", " Production "])
-def test_a_stage_in_any_case(text: str) -> None:
+def test_stage_names_are_case_insensitive(text: str) -> None:
     assert parse_stage(text) == "production"
 
 
-def test_a_stage_that_is_none_names_the_nearest() -> None:
+def test_an_unknown_stage_suggests_the_most_similar() -> None:
     with pytest.raises(UsageError) as caught:
         parse_stage("prodution")
     assert "did you mean production?" in caught.value.hint
@@ -47,7 +47,7 @@ def test_a_stage_that_is_none_names_the_nearest() -> None:
     assert "none, staging, production, archived" in caught.value.hint
 
 
-def test_a_version_with_and_without_its_letter() -> None:
+def test_a_version_with_and_without_v() -> None:
     assert [parse_version(text) for text in ("v3", "3", "V03")] == ["3", "3", "3"]
     for text in ("", "v", "v0", "-1", "1.5", "latest"):
         with pytest.raises(UsageError):

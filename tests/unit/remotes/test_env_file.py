@@ -1,4 +1,4 @@
-"""Changing `.env`: only what is asked for, in place, private."""
+"""Setting variables in `.env`: only those requested, in place, mode 0600."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def test_only_the_variable_changes(old: str, new: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), max_size=30))
-def test_a_value_is_read_back_as_it_was_written(value: str) -> None:
+def test_a_written_value_is_read_back(value: str) -> None:
     import io
 
     text = updated_text("OTHER=1\n", {"A": value})
     assert dotenv_values(stream=io.StringIO(text), interpolate=False)["A"] == value
 
 
-def test_the_file_is_private_and_written_only_when_needed(tmp_path: Path) -> None:
+def test_the_file_is_private_and_written_only_if_it_changes(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text("B=2\n")
     path.chmod(0o644)
@@ -51,7 +51,7 @@ def test_the_file_is_private_and_written_only_when_needed(tmp_path: Path) -> Non
     assert sorted(one.name for one in tmp_path.iterdir() if one.name != "home") == [".env", ".env.bak"]
 
 
-def test_a_byte_order_mark_is_read_and_bytes_are_refused(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_accepted_and_binary_data_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_bytes(b"\xef\xbb\xbfA=1\n")
     assert read_text(path) == "A=1\n"

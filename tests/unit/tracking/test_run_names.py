@@ -1,4 +1,4 @@
-"""Run numbers: each is given once, by however many processes."""
+"""Run numbers: each is assigned once, across processes."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def test_sixteen_processes_get_eighty_numbers(tmp_path: Path) -> None:
     assert sorted(numbers) == list(range(1, 81))
 
 
-def test_a_damaged_file_costs_no_run(tmp_path: Path) -> None:
+def test_a_damaged_file_raises_no_error(tmp_path: Path) -> None:
     (tmp_path / "run_numbers.json").write_text('{"ridge_2024-11-27": "many"')
     assert reserve_run_number(tmp_path, DAY, "ridge") == 1
     (tmp_path / "run_numbers.json").write_text("[1, 2]")
     assert reserve_run_number(tmp_path, DAY, "ridge", used=4) == 5
 
 
-def test_highest_number_reads_names_of_that_model_and_day_only() -> None:
+def test_highest_number_uses_only_names_of_that_model_and_day() -> None:
     names = [
         "ridge_2024-11-27_001",
         "ridge_2024-11-27_1002",
@@ -48,6 +48,6 @@ def test_highest_number_reads_names_of_that_model_and_day_only() -> None:
     assert highest_number([], "ridge", DAY) == 0
 
 
-def test_run_name_has_three_digits_and_more_when_needed() -> None:
+def test_a_run_number_has_at_least_three_digits() -> None:
     assert run_name("random_forest", DAY, 7) == "random_forest_2024-11-27_007"
     assert run_name("random_forest", DAY, 1234) == "random_forest_2024-11-27_1234"

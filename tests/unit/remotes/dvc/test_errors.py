@@ -1,4 +1,4 @@
-"""What the drivers of DVC's remotes raise, as errors with an exit code and a hint."""
+"""Errors of DVC's remote drivers are translated to errors with an exit code and a hint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GS_HINT, AZURE_HINT = "GOOGLE_APPLICATION_CREDENTIALS", "AZURE_STORAGE_CONNECTIO
 
 
 class HttpError(Exception):
-    """As gcsfs raises it: the status is in `code`."""
+    """An error of gcsfs: the status is in `code`."""
 
     def __init__(self, text: str, code: int) -> None:
         super().__init__(text)
@@ -25,7 +25,7 @@ class HttpError(Exception):
 
 
 class HttpResponseError(Exception):
-    """As Azure's client raises it: the status is in `status_code`."""
+    """An error of Azure's client: the status is in `status_code`."""
 
     def __init__(self, text: str, status_code: int) -> None:
         super().__init__(text)
@@ -33,11 +33,11 @@ class HttpResponseError(Exception):
 
 
 class DefaultCredentialsError(Exception):
-    """As google.auth raises it, by its name."""
+    """An error of google.auth, recognized by its name."""
 
 
 class ClientAuthenticationError(Exception):
-    """As azure.identity raises it, by its name."""
+    """An error of azure.identity, recognized by its name."""
 
 
 @pytest.mark.parametrize(
@@ -54,20 +54,20 @@ class ClientAuthenticationError(Exception):
         (AZURE, HttpResponseError("The server is busy.", 500), UnavailableError, "try again later"),
     ],
 )
-def test_the_refusals_of_google_and_azure(url: str, error: Exception, kind: type[CryptomlError], hint: str) -> None:
+def test_access_errors_of_google_and_azure(url: str, error: Exception, kind: type[CryptomlError], hint: str) -> None:
     known = remote_error(error, url=url, doing="list its files")
     assert type(known) is kind
     assert known.fact.startswith(f"{url}: could not list its files: ")
     assert hint in known.hint
 
 
-def test_a_refusal_that_another_error_wraps_is_found() -> None:
+def test_a_wrapped_access_error_is_recognized() -> None:
     error = OSError("the upload failed")
     error.__cause__ = HttpResponseError("not authorized", 403)
     assert isinstance(remote_error(error, url=AZURE, doing="write to it"), AccessError)
 
 
-def test_an_error_of_sqlite_names_the_folder_of_its_databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sqlite_error_has_the_folder_of_the_databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     error = sqlite3.OperationalError("attempt to write a readonly database")
     monkeypatch.delenv("DVC_SITE_CACHE_DIR", raising=False)
     assert dvc_os_error(error, tmp_path).fact.startswith(f"{tmp_path}/.dvc/tmp: ")
@@ -75,7 +75,7 @@ def test_an_error_of_sqlite_names_the_folder_of_its_databases(tmp_path: Path, mo
     assert dvc_os_error(error, tmp_path).fact.startswith("/var/cache/dvc: ")
 
 
-def test_drivers_print_no_tracebacks_of_errors_that_they_raise(capfd: pytest.CaptureFixture[str]) -> None:
+def test_drivers_print_no_tracebacks_of_raised_errors(capfd: pytest.CaptureFixture[str]) -> None:
     handler = logging.StreamHandler()
     logging.getLogger().addHandler(handler)
     try:

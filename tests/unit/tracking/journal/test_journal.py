@@ -1,4 +1,4 @@
-"""Writing a run's journal, and which journals wait for delivery."""
+"""Writing a run's journal, and finding undelivered runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def begin(journal: Journal, name: str = "ridge_2024-11-27_001") -> JournalRun:
     return journal.open_run(training_id="t1", experiment="e", run_name=name, tags={"author": "me"})
 
 
-def test_a_run_is_on_disk_from_its_first_moment(journal: Journal) -> None:
+def test_a_new_run_is_on_disk_at_once(journal: Journal) -> None:
     run = begin(journal)
     record, size = run.entry.read()
     assert record is not None
@@ -37,7 +37,7 @@ def test_a_run_is_on_disk_from_its_first_moment(journal: Journal) -> None:
     assert size == run.entry.path.stat().st_size
 
 
-def test_everything_written_is_read_back(journal: Journal, tmp_path: Path) -> None:
+def test_all_records_are_read_back(journal: Journal, tmp_path: Path) -> None:
     file = tmp_path / "plots" / "deep" / "p.png"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"picture")
@@ -59,7 +59,7 @@ def test_everything_written_is_read_back(journal: Journal, tmp_path: Path) -> No
     assert dict(record.registrations[0].tags) == {"x": "1"}
 
 
-def test_a_parameter_is_written_once(journal: Journal) -> None:
+def test_a_parameter_cannot_change(journal: Journal) -> None:
     run = begin(journal)
     run.log_params({"alpha": 1})
     run.log_params({"alpha": 1})
@@ -67,7 +67,7 @@ def test_a_parameter_is_written_once(journal: Journal) -> None:
         run.log_params({"alpha": 2})
 
 
-def test_the_first_end_counts(journal: Journal) -> None:
+def test_the_first_end_is_used(journal: Journal) -> None:
     run = begin(journal)
     run.end("FINISHED")
     run.end("KILLED")
@@ -77,7 +77,7 @@ def test_the_first_end_counts(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("folder", ["/etc", "../out", "plots/../../out"])
-def test_an_artifact_stays_inside_its_run(journal: Journal, tmp_path: Path, folder: str) -> None:
+def test_an_artifact_path_cannot_leave_its_run(journal: Journal, tmp_path: Path, folder: str) -> None:
     (tmp_path / "x").write_text("x")
     with pytest.raises(ValueError, match="not a folder inside a run"):
         begin(journal).add_artifact(tmp_path / "x", folder)
@@ -88,7 +88,7 @@ def test_a_training_id_cannot_leave_the_journal(journal: Journal) -> None:
         journal.open_run(training_id="../x", experiment="e", run_name="n")
 
 
-def test_threads_write_whole_lines(journal: Journal) -> None:
+def test_concurrent_writes_keep_lines_complete(journal: Journal) -> None:
     run = begin(journal)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda step: run.log_metrics({"m": step}, step=step), range(200)))
@@ -110,14 +110,14 @@ def test_a_line_after_a_failed_write_is_not_lost(journal: Journal, monkeypatch: 
     assert record.damaged_lines == 1
 
 
-def test_an_unusable_place_is_told_in_words(tmp_path: Path) -> None:
+def test_an_unusable_folder_raises_an_error_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("a file")
     with pytest.raises(UnavailableError, match="journal"):
         begin(Journal(tmp_path / "journal"))
 
 
 @pytest.mark.skipif(not hasattr(os, "seteuid") or os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_journal_that_may_not_be_written_is_an_access_error(tmp_path: Path) -> None:
+def test_a_journal_without_write_permission_is_an_access_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     for parent in tmp_path.parents:
         parent.chmod(parent.stat().st_mode | 0o111)
@@ -129,14 +129,14 @@ def test_a_journal_that_may_not_be_written_is_an_access_error(tmp_path: Path) ->
         os.seteuid(0)
 
 
-def test_a_living_process_is_left_alone_until_its_run_ends(journal: Journal) -> None:
+def test_a_run_of_a_running_process_is_pending_only_after_its_end(journal: Journal) -> None:
     run = begin(journal)
     assert journal.pending() == ()
     run.end("FINISHED")
     assert journal.pending() == (run.entry,)
 
 
-def test_a_delivered_run_waits_no_more_until_its_journal_grows(journal: Journal) -> None:
+def test_a_delivered_run_is_pending_again_when_its_journal_grows(journal: Journal) -> None:
     run = begin(journal)
     run.end("FINISHED")
     run.entry.mark(Delivery("s", "id", run.entry.path.stat().st_size))
@@ -145,15 +145,15 @@ def test_a_delivered_run_waits_no_more_until_its_journal_grows(journal: Journal)
     assert journal.pending() == (run.entry,)
 
 
-def test_a_mark_removes_what_a_killed_process_left_of_one(journal: Journal) -> None:
+def test_mark_removes_the_temporary_file_of_a_killed_process(journal: Journal) -> None:
     run = begin(journal)
-    left = run.entry.path.with_name(f".{run.entry.path.stem}.delivered.json.99999.part")
-    left.write_text("{torn")
+    temporary = run.entry.path.with_name(f".{run.entry.path.stem}.delivered.json.99999.part")
+    temporary.write_text("{torn")
     run.entry.mark(Delivery("s", "id"))
-    assert not left.exists()
+    assert not temporary.exists()
 
 
-def test_an_attempt_that_broke_off_waits_still(journal: Journal) -> None:
+def test_an_interrupted_delivery_stays_pending(journal: Journal) -> None:
     run = begin(journal)
     run.end("FINISHED")
     run.entry.mark(Delivery("s", "id"))
@@ -173,7 +173,7 @@ sys.stdin.readline()
 """
 
 
-def test_the_run_of_a_killed_process_waits_for_delivery(journal: Journal) -> None:
+def test_the_run_of_a_killed_process_is_pending(journal: Journal) -> None:
     command = [sys.executable, "-c", SCRIPT, str(journal.root)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout
@@ -186,13 +186,13 @@ def test_the_run_of_a_killed_process_waits_for_delivery(journal: Journal) -> Non
     assert [entry.key for entry in journal.pending()] == [key]
 
 
-def test_a_journal_cut_inside_its_first_line_is_passed_over(journal: Journal) -> None:
+def test_a_journal_with_an_incomplete_first_line_is_skipped(journal: Journal) -> None:
     run = begin(journal)
     run.entry.path.write_bytes(run.entry.path.read_bytes()[:40])
     assert journal.pending() == ()
 
 
-def test_run_names_count_up_and_go_on_after_the_store(journal: Journal) -> None:
+def test_run_numbers_increase_and_continue_after_the_store(journal: Journal) -> None:
     day = date(2024, 11, 27)
     assert journal.reserve_run_name("random_forest", day=day) == "random_forest_2024-11-27_001"
     assert journal.reserve_run_name("random_forest", day=day) == "random_forest_2024-11-27_002"

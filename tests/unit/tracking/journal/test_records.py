@@ -1,4 +1,4 @@
-"""The journal's lines: what is whole is read, nothing else."""
+"""The journal's lines: only complete lines are read."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ START = {
 
 @given(st.lists(RECORD, max_size=6), st.data())
 @settings(max_examples=150, deadline=None)
-def test_a_journal_cut_anywhere_gives_exactly_its_whole_lines(records: list[dict], data: st.DataObject) -> None:
+def test_a_truncated_journal_gives_exactly_its_complete_lines(records: list[dict], data: st.DataObject) -> None:
     lines = [encode(record) for record in records]
     whole = b"".join(lines)
     cut = data.draw(st.integers(0, len(whole)))
@@ -54,7 +54,7 @@ def test_a_journal_cut_anywhere_gives_exactly_its_whole_lines(records: list[dict
 
 @given(st.lists(RECORD, min_size=1, max_size=4), st.data())
 @settings(max_examples=150, deadline=None)
-def test_a_changed_byte_costs_its_own_line_only(records: list[dict], data: st.DataObject) -> None:
+def test_a_changed_byte_loses_only_its_own_line(records: list[dict], data: st.DataObject) -> None:
     lines = [encode(record) for record in records]
     hit = data.draw(st.integers(0, len(lines) - 1))
     place = data.draw(st.integers(0, len(lines[hit]) - 2))
@@ -67,14 +67,14 @@ def test_a_changed_byte_costs_its_own_line_only(records: list[dict], data: st.Da
 
 @given(st.lists(RECORD, max_size=6))
 @settings(max_examples=80, deadline=None)
-def test_reading_a_journal_twice_over_doubles_nothing(records: list[dict]) -> None:
+def test_repeated_records_are_not_duplicated(records: list[dict]) -> None:
     once = fold([START, *records])
     twice = fold([START, *records, START, *records])
     assert once is not None
     assert once == twice
 
 
-def test_fold_adds_up_what_a_run_is() -> None:
+def test_fold_combines_records_into_a_run() -> None:
     records = [
         START,
         {"kind": "params", "params": {"p": "1"}},
@@ -106,5 +106,5 @@ def test_fold_adds_up_what_a_run_is() -> None:
     assert run.process.pid == 1
 
 
-def test_without_a_whole_start_there_is_no_run() -> None:
+def test_without_a_complete_start_there_is_no_run() -> None:
     assert fold([{"kind": "params", "params": {"p": "1"}}]) is None

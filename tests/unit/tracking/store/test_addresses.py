@@ -1,4 +1,4 @@
-"""What an address that is no store was probably meant to be."""
+"""Suggestions for unsupported store addresses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cryptoml.tracking.store.addresses import unsupported
         ("ftp://example.org/runs", "use sqlite:////folder/mlflow.db, an http(s) address"),
     ],
 )
-def test_the_nearest_supported_address_is_named(address: str, hint: str) -> None:
+def test_the_hint_has_a_supported_address(address: str, hint: str) -> None:
     error = unsupported(address)
     assert address in error.fact
     assert hint in error.hint

@@ -1,4 +1,4 @@
-"""Errors of a database's driver, in words."""
+"""Translation of database driver errors."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from cryptoml.tracking.store.errors import translate_store_errors
 URI = "postgresql://ada:s3cret@db.example.org/mlflow"
 
 
-def test_the_reason_of_a_database_comes_without_the_link_to_the_documentation() -> None:
+def test_the_reason_of_a_database_error_has_no_documentation_link() -> None:
     from sqlalchemy.exc import OperationalError
 
     class ConnectionTimeout(Exception):
-        """As psycopg raises it."""
+        """An error of psycopg."""
 
     with pytest.raises(UnavailableError) as caught, translate_store_errors(URI, "open the database"):
         raise OperationalError("", {}, ConnectionTimeout("connection timeout expired"), code="e3q8")

@@ -1,4 +1,4 @@
-"""Looking at a server before mlflow does: each answer has its words, and no answer costs seconds."""
+"""Probing a server before mlflow uses it: each response has its error, and no response takes only seconds."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ UNSUPPORTED = json.dumps({"error": "unsupported endpoint, please contact support
 
 @contextmanager
 def silent_server() -> Iterator[int]:
-    """Accepts connections and says nothing."""
+    """Start a server that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
 @contextmanager
 def dripping_server() -> Iterator[int]:
-    """Sends a header byte now and then, so that no single read ever times out."""
+    """Start a server that sends a header byte from time to time, so that no single read times out."""
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -81,7 +81,7 @@ def answering_server(status: int, body: str, seen: list[str | None]) -> Iterator
 
 
 @pytest.mark.parametrize("make", [silent_server, dripping_server])
-def test_a_server_that_never_answers_costs_seconds(make) -> None:
+def test_a_server_that_never_responds_times_out(make) -> None:
     with make() as port:
         began = time.monotonic()
         with pytest.raises(UnavailableError, match=r"no response within 0\.5 s"):
@@ -89,7 +89,7 @@ def test_a_server_that_never_answers_costs_seconds(make) -> None:
         assert time.monotonic() - began < 3
 
 
-def test_a_closed_port_is_told_at_once() -> None:
+def test_a_closed_port_is_reported_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     began = time.monotonic()
@@ -108,7 +108,7 @@ def test_a_database_password_is_not_shown() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_server_that_knows_us_passes_and_gets_the_credentials() -> None:
+def test_a_server_that_accepts_the_credentials_passes() -> None:
     seen: list[str | None] = []
     with answering_server(404, ABSENT, seen) as port:
         probe_http(f"http://127.0.0.1:{port}/", timeout_s=2, credentials=("me", "token"))
@@ -137,17 +137,17 @@ def test_a_redirect_is_not_followed_with_the_token() -> None:
         (418, "teapot", ConfigError, "418"),
     ],
 )
-def test_each_answer_has_its_words(status: int, text: str, error: type[CryptomlError], words: str) -> None:
+def test_each_response_has_its_error(status: int, text: str, error: type[CryptomlError], words: str) -> None:
     with pytest.raises(error, match=words):
         check_response(status, text, "https://example.org/a/b.mlflow")
 
 
-def test_what_an_mlflow_server_says_passes() -> None:
+def test_responses_of_an_mlflow_server_pass() -> None:
     check_response(404, ABSENT, "https://example.org")
     check_response(200, json.dumps({"experiment": {}}), "https://example.org")
 
 
-def test_a_token_goes_over_https_or_to_loopback_only() -> None:
+def test_a_token_is_sent_over_https_or_to_loopback_only() -> None:
     with pytest.raises(AccessError, match="plain http"):
         check_address("http://example.org/mlflow", with_credentials=True)
     check_address("http://example.org/mlflow", with_credentials=False)
@@ -155,7 +155,7 @@ def test_a_token_goes_over_https_or_to_loopback_only() -> None:
     check_address("http://127.0.0.1:5000", with_credentials=True)
 
 
-def test_a_secret_in_an_address_is_refused_and_not_repeated() -> None:
+def test_a_secret_in_an_address_is_rejected_and_masked() -> None:
     with pytest.raises(ConfigError) as caught:
         check_address("https://me:secret@example.org/x", with_credentials=False)
     assert "secret" not in str(caught.value)
@@ -163,22 +163,22 @@ def test_a_secret_in_an_address_is_refused_and_not_repeated() -> None:
 
 
 @pytest.mark.parametrize("uri", ["http://", "http://host:port", "https:///path", "http://[abc", "http://[::1/x"])
-def test_an_address_without_a_host_is_refused(uri: str) -> None:
+def test_an_address_without_a_host_is_rejected(uri: str) -> None:
     with pytest.raises(ConfigError, match="not a valid address"):
         check_address(uri, with_credentials=False)
 
 
-def test_a_secret_in_an_address_that_cannot_be_parsed_is_not_shown() -> None:
+def test_a_secret_in_an_invalid_address_is_masked() -> None:
     assert masked("https://me:secret@[abc/x") == "***@[abc/x"
     assert masked("https://[abc/x") == "https://[abc/x"
 
 
-def test_loopback_is_this_machine_by_any_name() -> None:
+def test_loopback_addresses() -> None:
     assert all(is_loopback(host) for host in ("localhost", "127.0.0.1", "127.3.2.1", "::1"))
     assert not any(is_loopback(host) for host in ("example.org", "10.0.0.1", "localhost.example.org"))
 
 
-def test_within_hands_errors_over() -> None:
+def test_errors_are_raised_in_the_calling_thread() -> None:
     assert run_with_timeout(1, lambda: 5) == 5
     with pytest.raises(KeyError):
         run_with_timeout(1, lambda: {}["x"])
@@ -191,7 +191,7 @@ HALF = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 @contextmanager
 def raw_server(reply: bytes) -> Iterator[int]:
-    """Answers each connection with the same bytes and closes it."""
+    """Start a server that sends the same bytes to each connection and closes it."""
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.1)
@@ -229,7 +229,7 @@ def raw_server(reply: bytes) -> Iterator[int]:
         b"",
     ],
 )  # fmt: skip
-def test_half_an_answer_means_that_the_server_is_away(reply: bytes) -> None:
+def test_an_incomplete_response_means_unavailable(reply: bytes) -> None:
     with raw_server(reply) as port, pytest.raises(UnavailableError) as caught:
         probe_http(f"http://127.0.0.1:{port}", timeout_s=5, credentials=None)
     assert caught.value.hint
@@ -251,7 +251,7 @@ print(run_with_timeout(4, work), flush=True)
 """
 
 
-def test_time_in_which_this_process_did_not_run_does_not_count() -> None:
+def test_time_while_the_process_is_suspended_does_not_count() -> None:
     with subprocess.Popen([sys.executable, "-c", STOPPED], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "started\n"

@@ -1,4 +1,4 @@
-"""What git and DagsHub answer, told as an error with its hint; addresses taken apart."""
+"""Errors of git and DagsHub are translated with a hint; parsing of addresses."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ HOST = "https://dagshub.com"
         ("../somewhere", None),
     ],
 )
-def test_the_repository_in_an_address(url: str, slug: str | None) -> None:
+def test_repository_of_an_address(url: str, slug: str | None) -> None:
     assert slug_at(url, HOST) == slug
 
 
-def test_secrets_leave_addresses() -> None:
+def test_secrets_in_addresses_are_masked() -> None:
     assert without_credentials("https://ada:s3cret@h.org/a/b.git") == "https://h.org/a/b.git"
     assert without_secrets("fatal: https://s3cret:s3cret@h.org/a not found") == "fatal: https://***@h.org/a not found"
 
@@ -45,7 +45,7 @@ def test_secrets_leave_addresses() -> None:
         ("error: failed to push some refs", ConfigError, ""),
     ],
 )
-def test_what_git_says(text: str, kind: type[Exception], hint: str) -> None:
+def test_errors_of_git(text: str, kind: type[Exception], hint: str) -> None:
     found = git_error(f"remote: hello\n{text}\n", "push")
     assert type(found) is kind
     assert hint in found.hint
@@ -56,20 +56,20 @@ def test_what_git_says(text: str, kind: type[Exception], hint: str) -> None:
     [(401, AccessError), (403, AccessError), (404, ConfigError), (429, UnavailableError), (503, UnavailableError),
      (507, UnavailableError), (413, UnavailableError), (302, ConfigError)],
 )  # fmt: skip
-def test_what_a_status_means(status: int, kind: type[Exception]) -> None:
-    found = dagshub_error(status, "h: could not look")
-    assert type(found) is kind
-    assert str(status) in found.fact
+def test_error_of_each_http_status(status: int, kind: type[Exception]) -> None:
+    error = dagshub_error(status, "h: could not connect")
+    assert type(error) is kind
+    assert str(status) in error.fact
 
 
 @pytest.mark.parametrize("token", ["", " k3y", "k3 y", "k3y\n", "'k3y'", "k3y\u00e9", '"'])
-def test_what_no_token_looks_like(token: str) -> None:
+def test_invalid_tokens_are_rejected(token: str) -> None:
     with pytest.raises(ConfigError) as found:
         check_token_form(token)
     assert "k3" not in str(found.value)
 
 
-def test_addresses_that_a_token_must_not_go_to() -> None:
+def test_tokens_are_not_sent_over_plain_http() -> None:
     for url in ("https://dagshub.com/x", "http://127.0.0.1:1/x", "http://localhost/x", "http://[::1]:8/x"):
         check_secret_address(url)
     with pytest.raises(AccessError, match="plain http"):
