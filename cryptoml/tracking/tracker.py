@@ -111,7 +111,7 @@ class Tracker:
             self._store_check.result(timeout=limit_s)
             self._location_check.result()
         except NotDoneError:
-            self._warn(f"{masked(self._uri)}: no answer within {CHECK_TIMEOUT_S:g} s.")
+            self._warn(f"{masked(self._uri)}: no response within {CHECK_TIMEOUT_S:g} s.")
         if self._refusal is not None:
             raise self._refusal
 

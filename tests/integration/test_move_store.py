@@ -98,8 +98,8 @@ def test_everything_arrives_and_the_source_is_unchanged(old: OldStore, new: Sett
         "runs": 7, "metrics": 4 * 7 + 1, "artifacts": 12, "bytes": sum(run.size for run in result.runs), "versions": 2,
         "aliases": 2, "ledger_entries": 5,
     }  # fmt: skip
-    assert result.skipped == ("still running has no end and was active in the last 24 hours; run this command again "
-                              "after its end",)  # fmt: skip
+    assert result.skipped == ("still running has not ended and was active in the last 24 hours; run this command again "
+                              "after it has ended",)  # fmt: skip
     assert StepStarted("copy runs", 8) in heard
     assert sum(isinstance(event, StepAdvanced) for event in heard) == 9
     same_as_source(new, old, tmp_path)
@@ -319,7 +319,7 @@ def test_a_target_with_versions_of_its_own_numbers_on_and_keeps_its_ledger(
         assert moved.versions == {"1": "2", "3": "3"}
         assert moved.ledger == "aside"
         assert moved.aliases == {"shadow": "2"}
-        assert any("production stays at v1" in note for note in moved.notes)
+        assert any("production remains v1" in note for note in moved.notes)
         ledger, faults = check_history(target, model, mirror)
         assert ([entry.who for entry in ledger.entries], faults) == (["Bob", "Bob"], ())
         tags = target.client.get_registered_model(model).tags
@@ -419,7 +419,7 @@ def test_a_source_that_cannot_be_one_is_refused(new: Settings, address: str, err
     assert told.value.hint
     assert "secret" not in str(told.value)
     made = {path.name for path in folder.iterdir()} - set(before)
-    if "there is no" in words or "is empty" in words:
+    if "does not exist" in words or "is empty" in words:
         assert made == set()
     assert "nosuch.db" not in made
     assert (folder / "text.db").read_text() == "no database\n" * 100
@@ -497,7 +497,7 @@ def test_a_run_whose_process_lives_is_left_to_it(new: Settings, tmp_path: Path) 
     with open_store(mine.address) as store:
         deliver(run.entry, store)
         result = move(new, mine)
-        assert (result.runs, result.skipped) == ((), ("n is still running; run this command again after its end",))
+        assert (result.runs, result.skipped) == ((), ("n is still running; run this command again after it has ended",))
         run.log_metrics({"m": 1.0})
         run.end("FINISHED")
         deliver(run.entry, store)

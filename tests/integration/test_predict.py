@@ -101,7 +101,7 @@ def test_other_candles_are_refused_in_words(lab: Lab, config: Config, tmp_path: 
     with pytest.raises(CheckFailedError, match="contains OTHER candles; v1 forecasts SIM"):
         ask(lab, config, data=other)
     frame.iloc[::4].to_csv(four, index=False)
-    with pytest.raises(CheckFailedError, match="candles are 4h long; v1 wants 1h"):
+    with pytest.raises(CheckFailedError, match="contains 4h candles; v1 needs 1h"):
         ask(lab, config, data=four)
     frame.drop(index=range(len(frame) - 60, len(frame) - 40)).to_csv(gap, index=False)
     with pytest.raises(DataError, match="there is a break"):

@@ -66,7 +66,7 @@ def test_a_store_is_opened_for_the_project_or_for_a_move_only() -> None:
         if isinstance(node, ast.Name) and node.id == "open_store"
     }
     assert openers == {
-        "cryptoml/tracking/moving/ends.py",
+        "cryptoml/tracking/moving/endpoints.py",
         "cryptoml/tracking/moving/read_only.py",
         "cryptoml/tracking/store/project_store.py",
     }
