@@ -1,7 +1,4 @@
-"""The result of a command, and the single line of JSON that carries it or the error.
-
-How a result is shown on a terminal is the command line's business.
-"""
+"""The single-line JSON envelope for the result or the error of a command."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ STOPPED = "stopped"
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a command exits with `code`, which is not 0; hint: what to do about it, empty when nothing is known."""
+    """Why a command fails. code: its nonzero exit code; hint: how to fix it, may be empty."""
 
     code: int
     message: str
@@ -35,26 +32,26 @@ class Failure:
 
     @classmethod
     def of(cls, error: CryptomlError) -> Failure:
-        """The failure that `error` stands for."""
+        """Convert an error into a failure."""
         return cls(error.exit_code, error.fact, error.hint)
 
     @property
     def kind(self) -> str:
-        """The exit code in a word; `stopped` for 128 + a signal's number."""
+        """The name of the exit code; `stopped` for 128 + signal number."""
         return STOPPED if self.code > 128 else KINDS.get(self.code, KINDS[1])
 
     def to_dict(self) -> dict[str, object]:
-        """The failure as the envelope has it."""
+        """Return the `error` object of the envelope."""
         return {"code": self.code, "kind": self.kind, "message": self.message, "hint": self.hint or None}
 
 
 def schema_of(command: str) -> str:
-    """The name of a command's schema; with an empty `command` that of a command line without a valid one."""
+    """Return the schema name of a command; an empty `command` stands for a command line without a valid one."""
     return f"cryptoml.{command}/1" if command else "cryptoml/1"
 
 
 def json_line(schema: str, *, result: Mapping[str, object] | None = None, failure: Failure | None = None) -> str:
-    """The envelope in one line, without the line break: `result`, `error` or both. NaN and infinity become null."""
+    """Return the envelope as one line without a line break; NaN and infinity become null."""
     envelope: dict[str, object] = {"schema": schema, "ok": failure is None}
     if failure is not None:
         envelope["error"] = failure.to_dict()
@@ -64,7 +61,7 @@ def json_line(schema: str, *, result: Mapping[str, object] | None = None, failur
 
 
 def finite_or_none(value: Any) -> Any:
-    """A value as JSON can hold it: NaN and infinity are None, within mappings and sequences too."""
+    """Replace NaN and infinity with None, also inside mappings and sequences."""
     if isinstance(value, float):
         return value if isfinite(value) else None
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The schema of each command's --json, read from the type that its function returns; checks and describes documents."""
+"""Checks --json documents against the TypedDicts that the command functions return."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ class Error(TypedDict):
     """Why the command failed."""
 
     code: Annotated[int, "exit code"]
-    kind: Annotated[str, "the exit code in a word"]
+    kind: Annotated[str, "name of the exit code"]
     message: str
-    hint: Annotated[str | None, "what to do about it"]
+    hint: Annotated[str | None, "how to fix it"]
 
 
 class Envelope(TypedDict):
     """The line that every command prints with `--json`."""
 
-    schema: Annotated[str, "`cryptoml.COMMAND/1`; `cryptoml/1` when the command line names no command"]
+    schema: Annotated[str, "`cryptoml.COMMAND/1`; `cryptoml/1` without a valid command"]
     ok: Annotated[bool, "whether the exit code is 0"]
     error: Annotated[NotRequired[Error], "when `ok` is false"]
-    result: Annotated[NotRequired[Any], "when the command ran through; also of some that fail, see below"]
+    result: Annotated[NotRequired[Any], "when the command succeeded; also for some failures, see above"]
 
 
 def documents(command: str) -> list[type]:
-    """The TypedDicts of a command's `result`: one, or one for each mode."""
+    """Return the TypedDicts of a command's `result`: one per mode."""
     (hint,) = get_args(get_type_hints(command_function(command), include_extras=True)["return"])
     return list(get_args(hint)) if get_origin(hint) in (Union, types.UnionType) else [hint]
 
 
 def nested(typed_dict: type) -> list[type]:
-    """A TypedDict and those within it, each once, outer ones first."""
+    """Return a TypedDict and its nested ones, without duplicates, outer ones first."""
     found = [typed_dict]
     for document in found:
         for hint in get_type_hints(document, include_extras=True).values():

@@ -11,7 +11,8 @@ from typing import Any
 import typer
 
 from cryptoml.cli.app import app
-from cryptoml.config.parameters import allowed
+from cryptoml.cli.help import help_record
+from cryptoml.config.parameters import allowed_values
 from cryptoml.config.schema import Config
 from cryptoml.data.exchange.sources import SOURCES
 from cryptoml.data.reading.formats import FORMATS
@@ -45,12 +46,9 @@ def _parameters(command: Any) -> list[str]:
     """The table of a command's arguments and options as --help shows them; --help itself is left out."""
     context, rows = _context(command, ""), []
     for param in command.params:
-        if param.param_type_name == "argument":
-            name, description = " ".join(param.get_usage_pieces(context)), param.help
-        elif param.hidden or "--help" in param.opts:
+        if param.param_type_name != "argument" and (param.hidden or "--help" in param.opts):
             continue
-        else:
-            name, description = param.get_help_record(context)
+        name, description = help_record(param, context)
         rows.append(f"| `{_cell(name)}` | {_cell(description)} |")
     return ["", "| argument or option | description |", "|---|---|", *rows] if rows else []
 
@@ -85,7 +83,7 @@ def config_page() -> str:
             lines += ["", "| parameter | default | range | description |", "|---|---|---|---|"]
         for key, param in fields.items():
             default = "none" if param.default is None else param.default
-            lines.append(f"| `{key}` | {default} | {allowed(param)} | {_cell(param.description)} |")
+            lines.append(f"| `{key}` | {default} | {allowed_values(param)} | {_cell(param.description)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,1 +1,1 @@
-"""The command line: parses, calls one workflow, renders its result."""
+"""The command line: each command parses its options, calls one workflow and prints the result."""

@@ -1,4 +1,4 @@
-"""The `cryptoml` command: its list of commands, and the one place where errors become exit codes."""
+"""The `cryptoml` program: the list of commands, and the conversion of errors into exit codes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from cryptoml import __version__
 from cryptoml.cli.help import CommandGroup
 from cryptoml.cli.invocation import Invocation
 from cryptoml.cli.outcome import Outcome
-from cryptoml.cli.register_commands import Ended, register_commands
-from cryptoml.cli.streams import READER_GONE, leave, leave_stopped, open_streams, say_last
+from cryptoml.cli.register_commands import CommandResult, register_commands
+from cryptoml.cli.streams import BROKEN_PIPE_EXIT_CODE, exit_after_signal, exit_with, open_streams, queue_result
 from cryptoml.errors import CryptomlError, StoppedError
 from cryptoml.result import Failure, json_line
 from cryptoml.system import environment, stopping
 
-# Each command is a function of the same name in a file of the same name in cli/commands/, and has its group here.
+# Command -> its group in --help. Each command is a function in the file of the same name in cli/commands/.
 COMMANDS = {
     "setup-remotes": "Project",
     "doctor": "Project",
@@ -53,8 +53,8 @@ app = typer.Typer(
 register_commands(app, COMMANDS)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(value: bool) -> None:
+    if value:
         typer.echo(f"cryptoml {__version__}")
         raise typer.Exit
 
@@ -65,36 +65,36 @@ def root(
         bool, typer.Option("-v", "--verbose", help="Show the traceback of an unexpected error.")
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Hold the options of every command."""
+    """Define the options of `cryptoml` itself."""
 
 
 def main() -> NoReturn:
-    """Run the command line and leave with the documented exit code."""
+    """Run the command line and exit with its exit code."""
     invocation = Invocation(sys.argv[1:], COMMANDS)
     open_streams()
     try:
         environment.prepare()
     except CryptomlError as error:
-        leave(_end(invocation, failure=Failure.of(error)))
+        exit_with(_report(invocation, failure=Failure.of(error)))
 
     def last_line(code: int, message: str) -> str:
         return f"{json_line(invocation.schema, failure=Failure(code, message))}\n" if invocation.wants_json else ""
 
-    def run_and_leave() -> NoReturn:
+    def run_and_exit() -> NoReturn:
         try:
-            leave(run(invocation.arguments))
+            exit_with(run(invocation.arguments))
         except StoppedError as stopped:
-            _say(f"cryptoml: {stopping.STOPPED}")
-            leave_stopped(stopped.exit_code, last_line(stopped.exit_code, stopping.STOPPED))
+            _print_error(f"cryptoml: {stopping.STOPPED}")
+            exit_after_signal(stopped.exit_code, last_line(stopped.exit_code, stopping.STOPPED))
 
-    stopping.run_stoppable(run_and_leave, on_signal=_note_signal, on_killed=last_line)
+    stopping.run_stoppable(run_and_exit, on_signal=_mark_stopped, on_killed=last_line)
 
 
-def _note_signal(worker: int, signal_number: int) -> None:
-    """Should the process not get to end its runs, they are to count as KILLED."""
+def _mark_stopped(worker: int, signal_number: int) -> None:
+    """Mark the runs of the process as KILLED, in case it is killed before it can end them itself."""
     from cryptoml.settings import load_settings
     from cryptoml.tracking.tracker import project_journal
 
@@ -102,48 +102,48 @@ def _note_signal(worker: int, signal_number: int) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code. Errors go to standard error in a line or two, and into the JSON."""
+    """Run one command and return its exit code. Errors are printed on standard error and included in the JSON."""
     invocation = Invocation(arguments, COMMANDS)
     outcome: Outcome[Any] | None = None
     try:
         command = typer.main.get_command(app)
-        ended: Any = command.main(args=list(arguments), prog_name="cryptoml", standalone_mode=False)
-        if not isinstance(ended, Ended):
+        returned: Any = command.main(args=list(arguments), prog_name="cryptoml", standalone_mode=False)
+        if not isinstance(returned, CommandResult):
             # --help and --version.
-            return ended if isinstance(ended, int) else 0
-        outcome = ended.outcome
-        if not ended.as_json:
+            return returned if isinstance(returned, int) else 0
+        outcome = returned.outcome
+        if not returned.as_json:
             outcome.show()
-        shown = outcome.failure_shown and not ended.as_json
-        return _end(invocation, outcome=outcome, failure=outcome.failure, is_shown=shown)
+        is_shown = outcome.failure_shown and not returned.as_json
+        return _report(invocation, outcome=outcome, failure=outcome.failure, is_shown=is_shown)
     except (BrokenPipeError, SystemExit) as error:
-        # The reader of our output went away (`| head`): there is nobody left to tell. typer makes it a SystemExit.
+        # The reader closed the pipe (`| head`). typer turns the BrokenPipeError into a SystemExit.
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             raise
-        return READER_GONE
-    except Exception as error:  # noqa: BLE001 - the last catcher: an unexpected error gets exit code 1 and a short line
+        return BROKEN_PIPE_EXIT_CODE
+    except Exception as error:  # noqa: BLE001 - reports unexpected errors of any type with exit code 1
         stopping.raise_if_stopped()
         if type(error).__name__ == "NoArgsIsHelpError":
-            _say(str(error))
+            _print_error(str(error))
             return 2
-        return _end(invocation, outcome=outcome, failure=_failure_of(error, arguments))
+        return _report(invocation, outcome=outcome, failure=_failure_of(error, arguments))
 
 
-def _end(
+def _report(
     invocation: Invocation,
     *,
     outcome: Outcome[Any] | None = None,
     failure: Failure | None = None,
     is_shown: bool = False,
 ) -> int:
-    """Report the failure, keep the JSON for the end of the process, return the exit code."""
+    """Print the failure, queue the JSON document and return the exit code."""
     if failure is not None and not is_shown:
-        _say(f"cryptoml: {failure.message}")
+        _print_error(f"cryptoml: {failure.message}")
         if failure.hint:
-            _say(f"Hint: {failure.hint}")
+            _print_error(f"Hint: {failure.hint}")
     if invocation.wants_json:
         document = outcome.document if outcome is not None else None
-        say_last(f"{json_line(invocation.schema, result=document, failure=failure)}\n")
+        queue_result(f"{json_line(invocation.schema, result=document, failure=failure)}\n")
     return failure.code if failure is not None else 0
 
 
@@ -151,8 +151,9 @@ def _failure_of(error: Exception, arguments: Sequence[str]) -> Failure:
     if isinstance(error, CryptomlError):
         return Failure.of(error)
     if hasattr(error, "exit_code") and hasattr(error, "format_message"):
-        at = getattr(error, "ctx", None)
-        return Failure(int(error.exit_code), error.format_message(), f"{at.command_path if at else 'cryptoml'} --help")
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "cryptoml"
+        return Failure(int(error.exit_code), error.format_message(), f"{command} --help")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Failure(5, f"{error.filename or 'the output'}: the disk is full.", "free some space")
     if type(error).__name__ == "Abort":
@@ -164,8 +165,8 @@ def _failure_of(error: Exception, arguments: Sequence[str]) -> Failure:
     return Failure(1, f"unexpected error: {type(error).__name__}: {error}", hint)
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     from cryptoml.cli.console import printable
 
     with suppress(OSError):
-        print(printable(text), file=sys.stderr)  # noqa: T201 - the one place where errors are reported
+        print(printable(text), file=sys.stderr)  # noqa: T201 - errors are printed here only

@@ -1,4 +1,4 @@
-"""How things are shown: results to standard output, messages and progress to standard error."""
+"""Output on the terminal: results on standard output, messages and progress on standard error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from cryptoml import events
-from cryptoml.cli.streams import say_last
+from cryptoml.cli.streams import queue_result
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def talk_console() -> Console:
-    """Standard error: news, warnings, progress."""
+def message_console() -> Console:
+    """Return the console for messages, warnings and progress, on standard error."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def result_console() -> Console:
-    """Standard output: what was asked for. Wide when it is not a terminal, so that no column is cut."""
+    """Return the console for results, on standard output; wide if that is not a terminal, so no column is cut."""
     from rich.console import Console
 
     plain_width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
@@ -33,12 +33,12 @@ def result_console() -> Console:
 
 
 def printable(text: str) -> str:
-    """`text` without control characters, which could steer the terminal; names in a store may hold any."""
-    return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
+    """Replace control characters, which could control the terminal; names in a store may contain any character."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 class Listener:
-    """Shows events: a progress bar a step on a terminal, plain lines elsewhere."""
+    """Shows events: on a terminal with one progress bar per step, otherwise as plain lines."""
 
     def __init__(self, console: Console, *, quiet: bool = False) -> None:
         self.console = console
@@ -62,7 +62,7 @@ class Listener:
                 self._finish(step, seconds)
 
     def close(self) -> None:
-        """Take the progress display off the terminal."""
+        """Stop the progress display."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
@@ -97,8 +97,8 @@ class Listener:
         if self._progress is not None and step in self._tasks:
             self._progress.update(self._tasks[step], advance=parts, detail=detail)
         elif not self.console.is_terminal:
-            of = f"/{total}" if total else ""
-            self._line(f"{step}: {count + parts}{of} {detail}".rstrip())
+            suffix = f"/{total}" if total else ""
+            self._line(f"{step}: {count + parts}{suffix} {detail}".rstrip())
 
     def _finish(self, step: str, seconds: float) -> None:
         if self._progress is not None and step in self._tasks:
@@ -111,8 +111,8 @@ class Listener:
 
 @contextmanager
 def listening(*, quiet: bool = False) -> Iterator[Listener]:
-    """A listener on standard error that is closed whatever happens."""
-    listener = Listener(talk_console(), quiet=quiet)
+    """Yield a listener that prints on standard error, and close it afterwards."""
+    listener = Listener(message_console(), quiet=quiet)
     try:
         yield listener
     finally:
@@ -130,7 +130,7 @@ def print_table(
 ) -> None:
     """Print a table on standard output; the first `left` columns are left-aligned, the others right-aligned.
 
-    `align` sets the alignment of each column instead. With `fold`, a text that is too long goes on in the next line.
+    `align` sets the alignment of each column instead. With `fold`, long texts wrap within their cells.
     """
     from rich import box
     from rich.table import Table
@@ -139,25 +139,25 @@ def print_table(
     table: Table = Table(
         title=Text(printable(title)) if title else None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False
     )
-    for place, column in enumerate(columns):
-        justify = align[place] if align else "left" if place < left else "right"
+    for index, column in enumerate(columns):
+        justify = align[index] if align else "left" if index < left else "right"
         table.add_column(Text(printable(column)), justify=justify, no_wrap=not fold, overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     console = result_console()
     if not fold:
-        # A figure that is cut is a wrong figure: a terminal that is too narrow wraps the lines instead.
+        # A truncated number is wrong, so a narrow terminal wraps the lines instead.
         console.width = max(console.width, console.measure(table, options=console.options.update(width=1000)).maximum)
     console.print(table, crop=False)
 
 
 def print_lines(lines: Sequence[str]) -> None:
-    """Plain lines on standard output."""
+    """Print plain lines on standard output."""
     console = result_console()
     for line in lines:
         console.print(printable(line), markup=False, soft_wrap=True)
 
 
 def print_result_lines(lines: Sequence[str]) -> None:
-    """Lines that a program reads, on standard output when the command is over: nothing comes after them."""
-    say_last("".join(f"{line}\n" for line in lines))
+    """Queue lines for programs to read; they are the last output of the command."""
+    queue_result("".join(f"{line}\n" for line in lines))

@@ -1,4 +1,4 @@
-"""What `push-data` and `pull-data` print: each file with its version."""
+"""The result of `push-data` and `pull-data`: each file with its version."""
 
 from __future__ import annotations
 
@@ -13,26 +13,29 @@ class VersionedFile(TypedDict):
 
     path: Annotated[str, "relative to the project folder"]
     version: Annotated[str, "`MD5@COMMIT`, with the git commit that pins it, or `uncommitted`"]
-    state: Annotated[str, "what was done, or why nothing was"]
+    state: Annotated[str, "what was done, or why nothing was done"]
 
 
 class DataVersions(TypedDict):
-    """What became of each file."""
+    """The result for each file."""
 
     remote: Annotated[str, "address of the DVC remote"]
     revision: Annotated[str | None, "git revision of `--rev`"]
     transferred: Annotated[int, "objects sent or fetched"]
-    commit: Annotated[str | None, "git commit that was made"]
+    commit: Annotated[str | None, "git commit that was created"]
     files: list[VersionedFile]
 
 
 def show_versions(result: DataResult, *, sent: str) -> None:
-    """Print the table of files, the transfer (`sent` names its direction) and the commit."""
+    """Print the files, the number of transferred objects and the commit; `sent`: the words before the remote."""
     from cryptoml.cli.console import print_lines, print_table
     from cryptoml.system.plurals import counted
 
     print_table(
-        ("file", "version", "state"), [(one.path, one.version, one.state) for one in result.files], left=3, fold=True
+        ("file", "version", "state"),
+        [(file.path, file.version, file.state) for file in result.files],
+        left=3,
+        fold=True,
     )
     lines = [f"{counted(result.transferred, 'object')} {sent} {result.remote}"]
     if result.commit:

@@ -1,4 +1,4 @@
-"""How commands and their options are laid out by --help: in groups, each command with an example at the end."""
+"""The layout of --help: commands and options in groups, and an example at the end of each command."""
 
 from __future__ import annotations
 
@@ -9,46 +9,44 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 EXAMPLE = "Example:"
-# Texts of longer options start in the next line.
+# The descriptions of longer options start on the next line.
 LONGEST_NAME = 24
 
 
 def split_docstring(docstring: str) -> tuple[str, str]:
-    """The description and the example of a command function's docstring."""
+    """Split the docstring of a command into its description and its example."""
     description, _, example = docstring.rpartition(EXAMPLE)
     return description.strip(), example.strip()
 
 
 class Command(TyperCommand):
-    """A command whose options are grouped by their `rich_help_panel`; its epilog is the example."""
+    """A command with options grouped by `rich_help_panel`; the epilog is the example."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The words behind the command; typer puts a required argument in braces."""
+        """Return the arguments of the usage line, without the braces that typer puts around required ones."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the arguments, then the groups of options in the order of the signature, --help last."""
         arguments, options = [], []
         for parameter in self.get_params(ctx):
-            name, text = parameter.get_help_record(ctx) or ("", "")
-            text = _without_parentheses(text)
+            name, description = help_record(parameter, ctx)
             if parameter.param_type_name == "argument":
-                # The type is in the metavar.
-                arguments.append(("Arguments", (name.partition(" <")[0], text)))
+                arguments.append(("Arguments", (name, description)))
             else:
                 group = getattr(parameter, "rich_help_panel", None) or "Options"
-                options.append((group, (name, text)))
+                options.append((group, (name, description)))
         _write_groups(formatter, [*arguments, *options])
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the example as it is: a command that is broken over lines cannot be copied."""
+        """Write the example on one line, so that it can be copied."""
         if self.epilog:
             with formatter.section(EXAMPLE.removesuffix(":")):
                 formatter.write(f"{'':{formatter.current_indent}}{self.epilog}\n")
 
 
 class CommandGroup(TyperGroup):
-    """The list of commands, grouped by their `rich_help_panel`."""
+    """The list of commands, grouped by `rich_help_panel`."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the groups in the order of the list of commands."""
@@ -61,9 +59,12 @@ class CommandGroup(TyperGroup):
         _write_groups(formatter, rows)
 
 
-def _without_parentheses(text: str) -> str:
-    """typer puts a default that is described in words in parentheses."""
-    return re.sub(r"\[default: \((.*?)\)", r"[default: \1", text)
+def help_record(parameter: Any, ctx: Any) -> tuple[str, str]:
+    """Return the name of an argument or option and its description, with the default, as --help shows them."""
+    name, description = parameter.get_help_record(ctx) or ("", "")
+    # typer appends the Python type to the name of an argument and encloses a textual default in parentheses.
+    description = re.sub(r" *\[default: \((.*?)\)", r" [default: \1", description)
+    return name.partition(" <")[0], re.sub(r"  +\[", " [", description)
 
 
 def _write_groups(formatter: Any, rows: Sequence[tuple[str, tuple[str, str]]]) -> None:

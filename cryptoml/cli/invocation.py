@@ -1,4 +1,4 @@
-"""The command line before it is parsed: whether JSON is asked for, and of which command."""
+"""The unparsed command line: its command, and whether it requests JSON."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ JSON_OPTION = "--json"
 
 @dataclass(frozen=True)
 class Invocation:
-    """The arguments behind `cryptoml`. Errors need this where parsing fails, too."""
+    """The arguments of `cryptoml`. Errors need these properties even if parsing fails."""
 
     arguments: Sequence[str]
     commands: Collection[str]
 
     @property
     def wants_json(self) -> bool:
-        """Whether --json is among the options."""
+        """Whether --json is one of the options."""
         options = self.arguments[: self.arguments.index("--")] if "--" in self.arguments else self.arguments
         return JSON_OPTION in options
 
     @property
     def schema(self) -> str:
-        """The schema of the command's JSON; `cryptoml/1` where no command is named."""
+        """The JSON schema of the command; `cryptoml/1` without a valid command."""
         first = next((argument for argument in self.arguments if not argument.startswith("-")), "")
         return schema_of(first if first in self.commands else "")

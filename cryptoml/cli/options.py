@@ -1,4 +1,4 @@
-"""Options that many commands share, and the notes in --help on where else a value may come from."""
+"""Options shared by several commands, and the --help notes on config keys and environment variables."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import typer
 DATA = "Data"
 CONFIGURATION = "Configuration"
 OUTPUT = "Output"
-NEWEST_DATA = "newest file below data/"
+NEWEST_DATA = "newest file under data/"
 
 
 def config_key(key: str) -> str:
-    """The note that an option stands for a key of the config, which has an environment variable as well."""
+    """Return the --help note that names the config key of an option and its environment variable."""
     section, _, name = key.partition(".")
     return f"[config: {key}; env: CRYPTOML_{section.upper()}__{name.upper()}]"
 
@@ -26,7 +26,7 @@ ConfigFile = Annotated[
         metavar="FILE",
         rich_help_panel=CONFIGURATION,
         show_default="configs/default.yaml if it exists",
-        help="YAML config.",
+        help="YAML config file.",
     ),
 ]
 Overrides = Annotated[
@@ -39,5 +39,5 @@ Overrides = Annotated[
     ),
 ]
 Wide = Annotated[
-    bool, typer.Option("--wide", rich_help_panel=OUTPUT, help="Show all columns, however narrow the terminal.")
+    bool, typer.Option("--wide", rich_help_panel=OUTPUT, help="Show all columns, even if the terminal is narrow.")
 ]

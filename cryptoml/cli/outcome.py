@@ -1,4 +1,4 @@
-"""What a command function returns: its result, how to show it, and why it fails although it has one."""
+"""The return value of a command function."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Document = TypeVar("Document")
 
 @dataclass(frozen=True)
 class Outcome(Generic[Document]):
-    """The end of a command that ran through. Document: the TypedDict that describes `document`.
+    """The result of a command; `Document` is the TypedDict that describes `document`.
 
-    document: `result` of --json. show: prints it for people, without --json. failure: set where the command exits
-    with another code than 0 although it has a result. failure_shown: `show` says what the failure is.
+    document: the `result` of --json. show: prints the result when --json is not given. failure: set if the command
+    has a result but a nonzero exit code. failure_shown: whether `show` also prints the failure.
     """
 
     document: Mapping[str, object]

@@ -1,4 +1,4 @@
-"""From a function in `cli/commands/` to a command of the application: its help, its example, and --json."""
+"""Registers the functions in `cli/commands/` as commands, with help, example and --json."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ AS_JSON = inspect.Parameter(
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A command that ran through, and whether its result is to be printed as JSON."""
+class CommandResult:
+    """The outcome of a command, and whether to print it as JSON."""
 
     outcome: Outcome[Any]
     as_json: bool
 
 
 def command_function(name: str) -> Callable[..., Outcome[Any]]:
-    """The function of a command: `cli/commands/train_model.py` holds `train_model` for `train-model`."""
+    """Return the function of a command: `train_model` in `cli/commands/train_model.py` for `train-model`."""
     name = name.replace("-", "_")
     function: Callable[..., Outcome[Any]] = getattr(import_module(f"cryptoml.cli.commands.{name}"), name)
     return function
 
 
 def register_commands(app: typer.Typer, commands: Mapping[str, str]) -> None:
-    """Add each command, of its name and its group in --help."""
+    """Add the commands; `commands` maps each name to its group in --help."""
     for name, group in commands.items():
         function = command_function(name)
         description, example = split_docstring(inspect.getdoc(function) or "")
@@ -53,16 +53,16 @@ def register_commands(app: typer.Typer, commands: Mapping[str, str]) -> None:
         register(_with_json(function))
 
 
-def _with_json(function: Callable[..., Outcome[Any]]) -> Callable[..., Ended]:
+def _with_json(function: Callable[..., Outcome[Any]]) -> Callable[..., CommandResult]:
     signature = inspect.signature(function, eval_str=True)
 
     @wraps(function)
-    def call(*, as_json: bool, **options: Any) -> Ended:
+    def call(*, as_json: bool, **options: Any) -> CommandResult:
         if as_json:
             reserve_stdout()
-        return Ended(function(**options), as_json)
+        return CommandResult(function(**options), as_json)
 
     parameters = [*signature.parameters.values(), AS_JSON]
     call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    call.__annotations__ = {one.name: one.annotation for one in parameters}
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return call

@@ -1,4 +1,4 @@
-"""The process's streams: usable from the first moment, whatever they are, and the result last on them."""
+"""Standard input, output and error: safe to use in any state, with the result as the last output."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-READER_GONE = 141
+BROKEN_PIPE_EXIT_CODE = 141
 
 
 @dataclass
 class _Output:
-    """Where the result goes, and what of it is still to be written. opened: the streams are this process's own."""
+    """The file descriptor for the result and the text to write; opened: whether `open_streams` was called."""
 
     descriptor: int = 1
     pending: list[str] = field(default_factory=list)
@@ -26,42 +26,41 @@ _output = _Output()
 
 
 def open_streams() -> None:
-    """Make the three streams safe to use: a closed one leads nowhere, a character that one cannot show becomes `?`."""
+    """Open closed streams on the null device, and replace characters that a stream cannot encode with `?`."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
         except OSError:
-            # Left free, the number would go to the next file that is opened, and prints would end up in it.
+            # Otherwise the next opened file would get this descriptor, and prints would be written to it.
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
     for stream in (sys.stdout, sys.stderr):
-        # In the C locale they let pass what was read undecoded, and nothing else.
+        # In the C locale, the error handler is surrogateescape, which cannot encode other characters.
         if hasattr(stream, "reconfigure") and stream.errors in ("strict", "surrogateescape"):
             stream.reconfigure(errors="replace")
     _output.opened = True
 
 
 def reserve_stdout() -> None:
-    """Keep standard output for `say_last` alone: whatever libraries print goes to standard error from now on."""
+    """Reserve standard output for `queue_result`: redirect everything else, such as prints of libraries, to stderr."""
     if _output.opened and _output.descriptor == 1:
         sys.stdout.flush()
         _output.descriptor = os.dup(1)
         os.dup2(2, 1)
 
 
-def say_last(text: str) -> None:
-    """Keep `text` for standard output until the process leaves."""
+def queue_result(text: str) -> None:
+    """Add `text` to what is written to standard output at exit."""
     _output.pending.append(text)
 
 
-def leave(code: int) -> NoReturn:
-    """Write what `say_last` kept and end the process at once.
+def exit_with(code: int) -> NoReturn:
+    """Write the queued results and end the process immediately.
 
-    Exit handlers of libraries are left out on purpose: they could write after the result, hang or crash, and fits
-    in other threads would be waited for.
+    Exit handlers are not run: they could write after the result, hang, crash, or wait for fits in other threads.
     """
-    talk = os.dup(2)
+    stderr_copy = os.dup(2)
     try:
         logging.shutdown()
         with suppress(OSError, ValueError):
@@ -72,20 +71,20 @@ def leave(code: int) -> NoReturn:
             with suppress(OSError, ValueError):
                 sys.stdout.flush()
         if _output.pending:
-            # From here on no other thread, native ones included, gets a word in on standard error.
+            # No other thread, including native ones, may write to standard error after the result.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
             _write_pending()
     except BrokenPipeError:
-        code = code or READER_GONE
+        code = code or BROKEN_PIPE_EXIT_CODE
     except (OSError, ValueError) as error:
         code = code or 1
         with suppress(OSError):
-            _write(talk, f"cryptoml: the result cannot be written: {error}\n".encode())
+            _write(stderr_copy, f"cryptoml: the result cannot be written: {error}\n".encode())
     os._exit(code)
 
 
-def leave_stopped(code: int, text: str) -> NoReturn:
-    """End the process at once after a signal, with `text` on standard output unless a result is there already."""
+def exit_after_signal(code: int, text: str) -> NoReturn:
+    """End the process after a signal; write `text` to standard output unless a result was already written."""
     if text and not _output.is_written:
         _output.pending[:] = [text]
         with suppress(OSError, ValueError):
@@ -99,6 +98,6 @@ def _write_pending() -> None:
     _write(_output.descriptor, "".join(_output.pending).encode("utf-8", "surrogateescape"))
 
 
-def _write(number: int, data: bytes) -> None:
+def _write(descriptor: int, data: bytes) -> None:
     while data:
-        data = data[os.write(number, data) :]
+        data = data[os.write(descriptor, data) :]

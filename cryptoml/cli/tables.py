@@ -1,4 +1,4 @@
-"""Tables that fit the terminal: as many columns as it has room for, and all of them where there is no terminal."""
+"""Tables that fit the width of the terminal; without a terminal, all columns are printed."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import replace
 
 from cryptoml.reports.tables import Column
 
-# Between them a long text keeps its beginning and its end: for run names, the model and the number.
+# Replaces the middle of a long text; a run name keeps its model and number.
 ELLIPSIS = "…"
-LEAST_TEXT = 16
+MIN_TEXT_WIDTH = 16
 BEST = "*"
 
 
 def print_columns(columns: Sequence[Column], *, title: str = "", wide: bool = False) -> int:
-    """Print a table on standard output and return how many columns were left out; `wide` leaves none out.
+    """Print a table on standard output and return the number of hidden columns; `wide` hides none.
 
-    Columns without any text are never printed. The best values are marked with *.
+    Empty columns are never printed. The best values are marked with *.
     """
     from cryptoml.cli.console import print_table
 
@@ -34,42 +34,42 @@ def print_columns(columns: Sequence[Column], *, title: str = "", wide: bool = Fa
 
 
 def terminal_width() -> int | None:
-    """The width of the terminal on standard output; None where there is none."""
+    """Return the width of the terminal on standard output, or None without a terminal."""
     from cryptoml.cli.console import result_console
 
     return result_console().width if sys.stdout.isatty() else None
 
 
 def fit(columns: Sequence[Column], width: int) -> list[Column]:
-    """The columns that `width` has room for: the highest ranks are left out first, then long texts shrink."""
+    """Return the columns that fit `width`: first hide columns of the highest rank, then shorten long texts."""
     shown = list(columns)
     while table_width(shown) > width and any(column.rank for column in shown):
-        # Of equal ranks the last one is left out.
-        worst = max(range(len(shown)), key=lambda place: (shown[place].rank, place))
-        del shown[worst]
-    for place, size in _shrunk_sizes(shown, table_width(shown) - width).items():
-        shown[place] = replace(shown[place], cells=[shortened(text, size) for text in shown[place].cells])
+        # Among equal ranks, the last column is hidden.
+        last = max(range(len(shown)), key=lambda index: (shown[index].rank, index))
+        del shown[last]
+    for index, size in _shrunk_sizes(shown, table_width(shown) - width).items():
+        shown[index] = replace(shown[index], cells=[shortened(text, size) for text in shown[index].cells])
     return shown
 
 
 def _shrunk_sizes(columns: Sequence[Column], excess: int) -> dict[int, int]:
-    """Place -> width of the columns that shrink, the widest ones first, down to LEAST_TEXT."""
-    sizes = {place: _size(column) for place, column in enumerate(columns) if column.shrinks}
+    """Return index -> width of the columns that may shrink; the widest shrink first, down to MIN_TEXT_WIDTH."""
+    sizes = {index: _size(column) for index, column in enumerate(columns) if column.shrinks}
     for _ in range(excess):
-        widest = max(sizes, key=lambda place: sizes[place], default=None)
-        if widest is None or sizes[widest] <= LEAST_TEXT:
+        widest = max(sizes, key=lambda index: sizes[index], default=None)
+        if widest is None or sizes[widest] <= MIN_TEXT_WIDTH:
             break
         sizes[widest] -= 1
     return sizes
 
 
 def table_width(columns: Sequence[Column]) -> int:
-    """The characters of a line, with a space on each side of a column and two between columns."""
+    """Return the width of a line in characters: one space on each side of a column and one between columns."""
     return sum(_size(column) + 3 for column in columns) - 1
 
 
 def shortened(text: str, size: int) -> str:
-    """The text, without its middle where it is longer than `size`."""
+    """Shorten a text to `size` characters by removing its middle."""
     if len(text) <= size:
         return text
     end = (size - 1) // 2
@@ -77,10 +77,10 @@ def shortened(text: str, size: int) -> str:
 
 
 def _plain(column: Column) -> Column:
-    """The column without control characters, its best values marked."""
+    """Return the column without control characters and with its best values marked."""
     from cryptoml.cli.console import printable
 
-    cells = [f"{BEST if place in column.best else ''}{printable(text)}" for place, text in enumerate(column.cells)]
+    cells = [f"{BEST if index in column.best else ''}{printable(text)}" for index, text in enumerate(column.cells)]
     return replace(column, title=printable(column.title), cells=cells)
 
 

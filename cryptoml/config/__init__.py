@@ -1,1 +1,1 @@
-"""What to do: the schema of `configs/*.yaml` and how its layers are merged."""
+"""The config of a command: the schema of `configs/*.yaml` and the merging of its layers."""

@@ -1,4 +1,4 @@
-"""Hyper-parameters as pydantic models: the base class, the allowed values as messages, and one message per error."""
+"""The base class of hyperparameters, which are pydantic models, and their error messages."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -8,16 +8,16 @@ from typing import Any, Literal, Protocol, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-# Errors of pydantic that come down to a value outside the allowed ones.
-_OWN_WORDS = ("value_error", "assertion_error")
+_TYPE_NAMES = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
+# pydantic errors raised by a validator, which has a message of its own.
+_CUSTOM_ERRORS = ("value_error", "assertion_error")
 
 
 class Parameters(BaseModel):
-    """Base class of a model's hyper-parameters.
+    """Base class of the hyperparameters of a model.
 
-    Each field has a default, `ge` and `le` or a Literal of choices, and a description. Values are not converted,
-    except from int to float; unknown names are errors.
+    Each field has a default, a description, and either `ge` and `le` or a Literal type. Values are not converted,
+    except int to float; unknown names are errors.
     """
 
     model_config = ConfigDict(
@@ -26,19 +26,19 @@ class Parameters(BaseModel):
 
 
 class Configurable(Protocol):
-    """What the config must know of a model."""
+    """What the config requires of a model."""
 
     @property
     def parameters(self) -> type[Parameters]:
-        """The class of its hyper-parameters."""
+        """The class of its hyperparameters."""
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it is trained in any case, without being asked for."""
+        """Whether it is always trained."""
 
 
-def allowed(field: FieldInfo) -> str:
-    """The allowed values in short: `1 to 5,000`, or the choices."""
+def allowed_values(field: FieldInfo) -> str:
+    """Return the allowed values: a range such as `1 to 5,000`, or the choices."""
     if choices := _choices(field):
         return ", ".join(map(str, choices))
     low, high = _bound(field, "ge"), _bound(field, "le")
@@ -47,40 +47,40 @@ def allowed(field: FieldInfo) -> str:
     return f"at least {_number(low)}" if low is not None else f"at most {_number(high)}" if high is not None else ""
 
 
-def problems(parameters: type[Parameters], given: Mapping[str, Any]) -> dict[str, str]:
-    """What is wrong with the given values, by name; "" stands for all of them together."""
+def parameter_errors(parameters: type[Parameters], given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the error message of each wrong parameter, by name; the key "" is for all parameters together."""
     try:
         parameters.model_validate(given)
     except ValidationError as error:
-        return {".".join(map(str, one["loc"][:1])): _message(parameters, one) for one in error.errors()}
+        return {".".join(map(str, detail["loc"][:1])): _message(parameters, detail) for detail in error.errors()}
     return {}
 
 
-def nearest(name: str, known: Mapping[str, Any]) -> str:
-    """The end of a message about an unknown name: the most similar known one, or all of them."""
-    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}" if known else ""
+def suggestion(name: str, valid: Mapping[str, Any]) -> str:
+    """Return the end of a message about an unknown name: the most similar valid name, or all valid names."""
+    close = get_close_matches(name, list(valid), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else f"; valid names: {', '.join(valid)}" if valid else ""
 
 
 def _message(parameters: type[Parameters], error: Any) -> str:
     fields = parameters.model_fields
     name = str(error["loc"][0]) if error["loc"] else ""
     if error["type"] == "extra_forbidden":
-        return f"there is no such parameter{nearest(name, fields)}"
-    if error["type"] in _OWN_WORDS or name not in fields:
+        return f"unknown parameter{suggestion(name, fields)}"
+    if error["type"] in _CUSTOM_ERRORS or name not in fields:
         return str(error["ctx"]["error"]) if "error" in error.get("ctx", {}) else str(error["msg"])
     return f"must be {_expected(fields[name])}, not {error['input']!r:.100}"
 
 
 def _expected(field: FieldInfo) -> str:
-    """The allowed values as a part of a sentence: `a whole number from 1 to 5,000`."""
-    values = allowed(field)
+    """Return the allowed values for a message: `an integer from 1 to 5,000`."""
+    values = allowed_values(field)
     if _choices(field):
         return f"one of {values}"
-    kinds = [kind for kind in _types(field) if kind is not NoneType]
-    words = " or ".join(_KINDS.get(kind, str(kind)) for kind in kinds)
-    words += f" from {values}" if " to " in values else f" of {values}" if values else ""
-    return f"{words} or null" if NoneType in _types(field) else words
+    types = [field_type for field_type in _types(field) if field_type is not NoneType]
+    expected = " or ".join(_TYPE_NAMES.get(field_type, str(field_type)) for field_type in types)
+    expected += f" from {values}" if " to " in values else f" of {values}" if values else ""
+    return f"{expected} or null" if NoneType in _types(field) else expected
 
 
 def _types(field: FieldInfo) -> tuple[Any, ...]:
@@ -92,7 +92,7 @@ def _choices(field: FieldInfo) -> tuple[Any, ...]:
 
 
 def _bound(field: FieldInfo, name: str) -> float | None:
-    return next((getattr(one, name) for one in field.metadata if hasattr(one, name)), None)
+    return next((getattr(constraint, name) for constraint in field.metadata if hasattr(constraint, name)), None)
 
 
 def _number(value: float) -> str:

@@ -1,6 +1,6 @@
 """The schema of `configs/*.yaml`: every key with its type, range, default and effect.
 
-Who and where (tokens, URLs, folders) is `settings.py`.
+Tokens, URLs and folders are settings, see `cryptoml.settings`.
 """
 
 from difflib import get_close_matches
@@ -16,7 +16,7 @@ class _Section(BaseModel):
 
 
 def _as_list(value: object) -> object:
-    """Let `--set training.models=rf` mean a list of one."""
+    """Convert a single value, as in `--set training.models=rf`, to a list."""
     return [value] if isinstance(value, (str, int)) else value
 
 
@@ -27,11 +27,11 @@ def _zone(text: str) -> str:
         ZoneInfo(text)
     except (OSError, ValueError, LookupError):
         near = get_close_matches(text, available_timezones(), n=1, cutoff=0.4)
-        raise ValueError(f"{text!r} is no time zone" + (f"; did you mean {near[0]}?" if near else "")) from None
+        raise ValueError(f"unknown time zone {text!r}" + (f"; did you mean {near[0]}?" if near else "")) from None
     return text
 
 
-# YAML makes a date of 2019-01-01.
+# YAML parses 2019-01-01 as a date.
 Date = Annotated[str, BeforeValidator(str)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 Zone = Annotated[str, AfterValidator(_zone)]
@@ -66,7 +66,7 @@ class ExtractSection(_Section):
 
 
 class QualitySection(_Section):
-    """What candles must show to become a data set."""
+    """The quality requirements for candles."""
 
     max_missing_share: float = Field(
         0.05, ge=0, le=1, description="largest share of missing candles, not counting 'no trade' gaps"
@@ -79,7 +79,7 @@ class QualitySection(_Section):
 
 
 class FeaturesSection(_Section):
-    """Which features are computed, and over which windows (in candles)."""
+    """Which features are computed, and the windows in candles."""
 
     include: Names | None = Field(None, description="feature names; all features if not set")
     lag_windows: Windows = Field((1, 2, 3, 6, 12, 24), min_length=1, description="lags, in candles")
@@ -124,7 +124,7 @@ class TrainingSection(_Section):
 
 
 class GateSection(_Section):
-    """What a run must show to be registered."""
+    """The requirements for a registration."""
 
     min_skill: float = Field(-0.001, ge=-1, le=1, description="minimum hold-out skill")
     require: Literal["tie", "beats"] = Field(
@@ -133,21 +133,21 @@ class GateSection(_Section):
 
 
 class TrackingSection(_Section):
-    """What is tracked with a run."""
+    """What is stored with a run."""
 
     purpose: str = Field("training", description="the tag `purpose` of each run")
     profile_report: bool = Field(True, description="create the profile report once per data set version")
 
 
 class RegistrySection(_Section):
-    """Where the best run goes."""
+    """How the best run is registered."""
 
     model_name: ModelName = Field("crypto-price-predictor", description="name of the registered model")
     register_best: bool = Field(True, description="register the best run if it passes the gate")
 
 
 class PromotionSection(_Section):
-    """What a version must show to be promoted."""
+    """The requirements for a promotion."""
 
     require_reason: bool = Field(False, description="refuse promotions without --reason")
     min_candles: int = Field(
@@ -158,13 +158,13 @@ class PromotionSection(_Section):
 
 
 class PredictionSection(_Section):
-    """Which candles a forecast may be made from."""
+    """Which candles are recent enough for a forecast."""
 
     max_age_intervals: int = Field(2, ge=1, description="largest age of the latest candle, in candles since its end")
 
 
 class MonitorSection(_Section):
-    """When the model in production has become too bad."""
+    """The thresholds of `monitor`."""
 
     min_forecasts: int = Field(30, ge=5, description="minimum number of scored forecasts for a test result")
     max_drift: float = Field(
@@ -175,7 +175,7 @@ class MonitorSection(_Section):
 
 
 class Config(_Section):
-    """The whole of a config file; every key has a default, every unknown key is an error."""
+    """A complete config file. Every key has a default; unknown keys are errors."""
 
     data: DataSection = DataSection()
     extract: ExtractSection = ExtractSection()

@@ -1,1 +1,1 @@
-"""Folds, metrics, baselines and significance: how good a forecast is, and how sure that is."""
+"""Folds, metrics, prediction intervals and significance tests."""

@@ -1,4 +1,4 @@
-"""Runs side by side: which are comparable, in which order, what is best and what differs. Pure; no store."""
+"""The comparison of runs: comparability, ranking, best values and differing parameters; accesses no store."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
     from cryptoml.evaluation.pairwise_tests import Pair
 
-# What must be the same for two scores to mean the same.
-FAIR_TAGS = ("dataset_version",)
-FAIR_PARAMS = (
+# Scores are comparable if all of these are equal.
+COMPARABLE_TAGS = ("dataset_version",)
+COMPARABLE_PARAMS = (
     "symbol", "interval", "target_column", "prediction_horizon", "train_test_split_ratio", "cross_validation_folds",
     "gap_candles", "start_date", "end_date",
 )  # fmt: skip
-FairKey = tuple[str, ...]
+ComparabilityKey = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class RunDetails:
-    """predictions: as `ModelResult.predictions`, or None where the run has none.
+    """The artifacts of a run that the report shows.
 
-    folds: as training_metadata.json has them, in order of time. importance: feature -> share, empty where none.
+    predictions: as in `ModelResult.predictions`, None if missing. folds: as in training_metadata.json, in time order.
+    importance: feature -> share, may be empty.
     """
 
     predictions: pd.DataFrame | None
@@ -36,12 +37,12 @@ class RunDetails:
     importance: Mapping[str, float]
 
     def holdout(self) -> pd.DataFrame:
-        """The forecasts of the hold-out."""
+        """Return the forecasts of the hold-out."""
         assert self.predictions is not None
         return self.predictions[self.predictions["part"] == "holdout"]
 
     def holdout_losses(self) -> pd.Series[float]:
-        """Squared errors of the log return on the hold-out, by time."""
+        """Return the squared errors of the log return on the hold-out, by time."""
         rows = self.holdout()
         losses: pd.Series[float] = (rows["actual_return"] - rows["forecast_return"]) ** 2
         return losses
@@ -49,10 +50,10 @@ class RunDetails:
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """A run of the comparison; params, metrics and tags as MLflow has them.
+    """A run of the comparison; params, metrics and tags as in MLflow.
 
-    is_baseline: whether it is persistence. comparable: whether its scores mean the same as those of the others.
-    places: where it is in the registry, such as "v3 production". details: what its artifacts hold, where asked for.
+    is_baseline: whether it is persistence. comparable: whether its scores are comparable with those of the others.
+    places: its model versions, such as "v3 production". details: its artifacts, loaded for the report only.
     """
 
     run_id: str
@@ -69,16 +70,16 @@ class ComparedRun:
 
     @property
     def model_type(self) -> str:
-        """The model's key; empty for a run of another program."""
+        """The key of the model; empty for a run of another program."""
         return self.tags.get("model_type", "")
 
     @property
     def verdict(self) -> str:
-        """How it stands against persistence, or the run's status where it has no verdict; empty for persistence."""
+        """The verdict against persistence, or the run's status without a verdict; empty for persistence."""
         return "" if self.is_baseline else self.tags.get("verdict", self.status.lower())
 
     def value(self, metric: StoredMetric) -> float | None:
-        """The stored value; None where the run has none or where it says nothing about persistence."""
+        """Return the stored value; None if there is none, or for persistence if the metric is not defined for it."""
         if self.is_baseline and not metric.of_persistence:
             return None
         return self.metrics.get(metric.name)
@@ -86,10 +87,10 @@ class ComparedRun:
 
 @dataclass(frozen=True)
 class RunComparison:
-    """Runs, persistence first and then by the sort metric; those without a value last.
+    """Runs: persistence first, then by the sort metric; those without a value last.
 
-    best: metric -> ids of the runs that have its best value. differing: parameter -> run id -> value. level:
-    significance level of `pairs`.
+    best: metric -> IDs of the runs with the best value. differing: parameter -> run ID -> value. level: significance
+    level of `pairs`.
     """
 
     experiment: str
@@ -103,12 +104,12 @@ class RunComparison:
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The `result` of --json."""
+        """Return the `result` of --json."""
         return {
             "experiment": self.experiment,
             "tracking_uri": self.tracking_uri,
             "sort": self.sort,
-            "runs": [_document(one) for one in self.runs],
+            "runs": [_run_document(run) for run in self.runs],
             "best": {metric: sorted(ids) for metric, ids in self.best.items()},
             "differing_params": {name: dict(values) for name, values in self.differing.items()},
             "significance_level": self.level,
@@ -117,21 +118,21 @@ class RunComparison:
         }
 
 
-def fair_key(params: Mapping[str, str], tags: Mapping[str, str]) -> FairKey:
-    """What two runs must have in common to be comparable."""
-    return (*(tags.get(name, "") for name in FAIR_TAGS), *(params.get(name, "") for name in FAIR_PARAMS))
+def comparability_key(params: Mapping[str, str], tags: Mapping[str, str]) -> ComparabilityKey:
+    """Return the values that must be equal for runs to be comparable."""
+    return (*(tags.get(name, "") for name in COMPARABLE_TAGS), *(params.get(name, "") for name in COMPARABLE_PARAMS))
 
 
-def most_common_key(keys: Sequence[FairKey]) -> FairKey:
-    """The key that most runs have; the first one in a tie."""
+def most_common_key(keys: Sequence[ComparabilityKey]) -> ComparabilityKey:
+    """Return the key that most runs have; in a tie, the first one."""
     return Counter(keys).most_common(1)[0][0]
 
 
-def difference(keys: Sequence[FairKey]) -> str:
-    """What keeps runs apart, as "name: value (count), ..."."""
+def difference(keys: Sequence[ComparabilityKey]) -> str:
+    """Describe the differences between keys as "name: value (count), ..."."""
     parts = []
-    for place, name in enumerate((*FAIR_TAGS, *FAIR_PARAMS)):
-        counts = Counter(key[place] for key in keys)
+    for index, name in enumerate((*COMPARABLE_TAGS, *COMPARABLE_PARAMS)):
+        counts = Counter(key[index] for key in keys)
         if len(counts) > 1:
             values = ", ".join(f"{value[:24] or 'none'} ({count})" for value, count in counts.items())
             parts.append(f"{name}: {values}")
@@ -139,7 +140,7 @@ def difference(keys: Sequence[FairKey]) -> str:
 
 
 def ranked(rows: Sequence[ComparedRun], sort: str) -> list[ComparedRun]:
-    """Persistence first, then the comparable runs from best to worst, the others, and those without a value."""
+    """Sort runs: persistence, comparable runs from best to worst, other runs, runs without a value."""
     metric = stored_metrics()[sort]
 
     def order(row: ComparedRun) -> tuple[int, float, str]:
@@ -154,29 +155,29 @@ def ranked(rows: Sequence[ComparedRun], sort: str) -> list[ComparedRun]:
 
 
 def best_of(rows: Sequence[ComparedRun]) -> dict[str, frozenset[str]]:
-    """Metric -> the runs with its best value among comparable models; persistence is what they are held against."""
+    """Return metric -> IDs of the runs with the best value, among comparable models except persistence."""
     best = {}
-    rivals = [row for row in rows if row.comparable and not row.is_baseline]
+    candidates = [row for row in rows if row.comparable and not row.is_baseline]
     for name, metric in stored_metrics().items():
-        losses = {row.run_id: metric.loss(row.metrics.get(name, math.nan), row.params) for row in rivals}
-        known = {run_id: loss for run_id, loss in losses.items() if math.isfinite(loss)}
-        if known and metric.better != "none":
-            least = min(known.values())
-            best[name] = frozenset(run_id for run_id, loss in known.items() if loss == least)
+        losses = {row.run_id: metric.loss(row.metrics.get(name, math.nan), row.params) for row in candidates}
+        finite = {run_id: loss for run_id, loss in losses.items() if math.isfinite(loss)}
+        if finite and metric.better != "none":
+            lowest = min(finite.values())
+            best[name] = frozenset(run_id for run_id, loss in finite.items() if loss == lowest)
     return best
 
 
 def differing_params(rows: Sequence[ComparedRun]) -> dict[str, dict[str, str]]:
-    """The parameters that have more than one value among the runs that have them."""
-    found = {}
+    """Return the parameters whose values differ: parameter -> run ID -> value."""
+    differing = {}
     for name in sorted({name for row in rows for name in row.params}):
         values = {row.run_id: row.params[name] for row in rows if name in row.params}
         if len(set(values.values())) > 1:
-            found[name] = values
-    return found
+            differing[name] = values
+    return differing
 
 
-def _document(row: ComparedRun) -> dict[str, Any]:
+def _run_document(row: ComparedRun) -> dict[str, Any]:
     return {
         "run_id": row.run_id,
         "run_name": row.name,

@@ -1,4 +1,4 @@
-"""Numbers as text and in documents, where NaN and infinity have no place."""
+"""Formats numbers for texts and tables; NaN and infinity are replaced."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Mapping
 from typing import Any
 
 NOT_AVAILABLE = "n/a"
-# The same in a table's cell.
+# The placeholder in a table cell.
 NO_VALUE = "–"
 
 
-def figure(value: float, form: str = "", *, unit: str = "") -> str:
-    """The number in the format `form` with its unit, or "n/a" for one that is not finite."""
-    return f"{value:{form}}{unit}" if math.isfinite(value) else NOT_AVAILABLE
+def figure(value: float, fmt: str = "", *, unit: str = "") -> str:
+    """Format a number with its unit; "n/a" if it is not finite."""
+    return f"{value:{fmt}}{unit}" if math.isfinite(value) else NOT_AVAILABLE
 
 
-def cell(value: float, form: str) -> str:
-    """The number in the format `form`, or a dash for one that is not finite."""
-    return f"{value:{form}}" if math.isfinite(value) else NO_VALUE
+def cell(value: float, fmt: str) -> str:
+    """Format a number for a table cell; a dash if it is not finite."""
+    return f"{value:{fmt}}" if math.isfinite(value) else NO_VALUE
 
 
 def price(value: float) -> str:
-    """Five significant digits, whatever the size of the price, and no exponent; a dash if not finite."""
+    """Format a price with five significant digits and no exponent; a dash if it is not finite."""
     if not math.isfinite(value):
         return NO_VALUE
     if value == 0:
@@ -31,5 +31,5 @@ def price(value: float) -> str:
 
 
 def only_finite(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values without the numbers that are not finite."""
+    """Remove the numbers that are not finite."""
     return {name: value for name, value in values.items() if not isinstance(value, float) or math.isfinite(value)}

@@ -1,7 +1,7 @@
-"""One hold-out and a set of expanding folds, cut by time and not by row.
+"""One hold-out and a set of expanding folds, split by time, not by number of rows.
 
-A row stands for the candle at which a forecast is made; its target reaches `horizon` candles further. A gap
-between training and what follows keeps every training target outside of it.
+A row is the candle at which a forecast is made; its target is `horizon` candles later. A gap after each training window
+keeps the training targets out of the validation window or hold-out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Fold:
-    """Train on the first window, validate on the second; numbered from 1, oldest first."""
+    """A training and a validation window; numbered from 1, oldest first."""
 
     number: int
     train: Window
@@ -34,7 +34,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Plan:
-    """The hold-out (`test`), what may be trained on (`train`), and the folds inside that part."""
+    """The training part (`train`), the folds inside it, and the hold-out (`test`)."""
 
     train: Window
     test: Window
@@ -53,22 +53,23 @@ def make_plan(
     n_folds: int,
     gap_candles: int | None = None,
 ) -> Plan:
-    """Cut the span from the first to the last row.
+    """Split the time span from the first to the last row.
 
-    The hold-out begins at `ratio` of the span, on the grid. The training part is cut into n_folds + 1
-    segments of equal time: fold k trains on the first k of them and validates on the next. Before each validation and
-    before the hold-out, `gap_candles` candles (the horizon when not given) are left out of training.
+    The hold-out starts at `ratio` of the span. The training part is divided into n_folds + 1 segments of equal length:
+    fold k trains on the first k segments and validates on the next one. The last `gap_candles` candles (default: the
+    horizon) before each validation window and before the hold-out are not used for training.
 
-    Raises ConfigError for a gap shorter than the horizon less one, DataError when a segment would be shorter
-    than the gap and ten candles.
+    Raises ConfigError for a gap shorter than the horizon, DataError if a segment is shorter than the gap plus ten
+    candles.
     """
     import pandas as pd
 
     gap = horizon if gap_candles is None else gap_candles
     if gap < horizon:
         raise ConfigError(
-            f"A gap of {gap} candles lets training targets {horizon} candles ahead reach into what follows.",
-            hint=f"--set split.gap_candles={horizon}, or leave it out",
+            f"split.gap_candles = {gap} is shorter than the horizon of {horizon} candles: "
+            "training targets would overlap the test data.",
+            hint=f"--set split.gap_candles={horizon}, or remove the key",
         )
     step = pd.Timedelta(seconds=interval_seconds)
     n_candles = (last - first) // step + 1
@@ -77,23 +78,25 @@ def make_plan(
     needed = (gap + 10) * (n_folds + 1)
     if segment < gap + 10 or n_candles - cut < 10:
         raise DataError(
-            f"{n_candles} candles with every feature are too few for {n_folds} folds and a hold-out; "
-            f"about {int(needed / ratio) + 1} are needed.",
-            hint="bring more candles, fewer folds (--set split.cross_validation_folds=2) or shorter windows",
+            f"{n_candles:,} candles with all features are too few for {n_folds} folds and a hold-out; "
+            f"about {int(needed / ratio) + 1:,} are required.",
+            hint="use more candles, fewer folds (--set split.cross_validation_folds=2) or shorter windows",
         )
-    boundaries = [first + step * (segment * place) for place in range(n_folds + 1)] + [first + step * cut]
-    hold = step * gap
+    boundaries = [first + step * (segment * index) for index in range(n_folds + 1)] + [first + step * cut]
+    gap_length = step * gap
     folds = tuple(
         Fold(
             number,
-            train=Window(first, boundaries[number] - hold),
-            # The last candles before the hold-out stay out of validation too: their targets reach into it.
-            validation=Window(boundaries[number], boundaries[number + 1] - (hold if number == n_folds else 0 * step)),
+            train=Window(first, boundaries[number] - gap_length),
+            # The gap before the hold-out also applies to the last validation window, whose targets overlap it.
+            validation=Window(
+                boundaries[number], boundaries[number + 1] - (gap_length if number == n_folds else 0 * step)
+            ),
         )
         for number in range(1, n_folds + 1)
     )
     return Plan(
-        train=Window(first, boundaries[-1] - hold),
+        train=Window(first, boundaries[-1] - gap_length),
         test=Window(boundaries[-1], last + step),
         folds=folds,
         gap_candles=gap,
@@ -102,5 +105,5 @@ def make_plan(
 
 
 def rows(index: pd.DatetimeIndex, window: Window) -> slice:
-    """The rows of an ascending index that lie in `window`, as a slice of positions."""
+    """Return the rows of an ascending index in `window`, as a slice of positions."""
     return slice(int(index.searchsorted(window.start)), int(index.searchsorted(window.end)))

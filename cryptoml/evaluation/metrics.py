@@ -1,4 +1,4 @@
-"""The metrics: each once, with its formula, unit, direction and format. One entry in METRICS adds one everywhere."""
+"""The metrics, each with formula, unit, direction and format. To add one, add an entry to METRICS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Forecasts and what came true: float64, one value a forecast, no NaN; returns are log returns."""
+    """Forecasts and actual values: float64, one value per forecast, no NaN; returns are log returns."""
 
     price_now: Values
     actual_price: Values
@@ -30,8 +30,7 @@ class Forecasts:
 
 
 Better = Literal["lower", "higher", "nominal", "none"]
-# The names under which a metric is stored: of a fold, over the folds, of the hold-out, of the training part.
-# One that is computed on the hold-out alone is stored under its plain name.
+# Patterns of stored names. A metric that is computed on the hold-out only is stored under its plain name.
 CV_MEAN, CV_STD, TEST, TRAIN, LAST_FOLD, PLAIN = "cv_{}_mean", "cv_{}_std", "test_{}", "train_{}", "cv_{}", "{}"
 CROSS_VALIDATED = {
     CV_MEAN: "cv {}",
@@ -47,10 +46,10 @@ LAST_COLUMN = 99
 class StoredMetric:
     """A number stored with a run, by its MLflow name.
 
-    title: heading of its column, unit included. better: which value is best; "nominal" means nearest to the run
-    parameter `nominal`, "none" that no value is better than another. form: format of `scale * value`, empty for a
-    price. of_persistence: whether it says anything about persistence itself. column: rank among the columns of
-    tables, 1 is the last to go when the terminal is narrow; None for no column.
+    title: column heading with unit. better: the best value; "nominal" means nearest to the run parameter `nominal`,
+    "none" that no value is better. fmt: format of `scale * value`, empty for a price. of_persistence: whether it is
+    defined for persistence. column: rank of the table column, where 1 is hidden last on a narrow terminal; None for
+    no column.
     """
 
     name: str
@@ -58,35 +57,35 @@ class StoredMetric:
     unit: str
     better: Better
     formula: str
-    form: str = ""
+    fmt: str = ""
     scale: float = 1.0
     nominal: str = ""
     of_persistence: bool = True
     column: int | None = None
 
     def loss(self, value: float, params: Mapping[str, str]) -> float:
-        """A number that is the smaller the better `value` is; NaN when that cannot be told."""
+        """Return a number that is lower for better values; NaN if the nominal value is missing."""
         if self.better == "nominal":
             return abs(value - float(params.get(self.nominal, math.nan)))
         return -value if self.better == "higher" else value
 
     def scaled(self, value: float) -> float:
-        """The value in the unit of the title."""
+        """Convert a value to the unit of the title."""
         return self.scale * value
 
     def text(self, value: float | None) -> str:
-        """The value as a table shows it; empty for None, a dash for a number that is not finite."""
+        """Format a value for a table; empty for None, a dash if it is not finite."""
         if value is None:
             return ""
-        return cell(self.scaled(value), self.form) if self.form else price(self.scaled(value))
+        return cell(self.scaled(value), self.fmt) if self.fmt else price(self.scaled(value))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(StoredMetric):
     """A metric computed from forecasts.
 
-    cross_validated: computed for each fold, the training part and the hold-out; else for the hold-out alone.
-    columns: stored form -> rank, where not only the value of the hold-out has a column.
+    cross_validated: computed for each fold, the training part and the hold-out; otherwise for the hold-out only.
+    columns: pattern of the stored name -> rank; by default only the hold-out value has a column.
     """
 
     compute: Callable[[Forecasts], float]
@@ -94,91 +93,95 @@ class Metric(StoredMetric):
     columns: Mapping[str, int] = field(default_factory=dict)
 
     def stored(self) -> list[StoredMetric]:
-        """The numbers stored with a run."""
+        """Return the numbers stored with a run."""
         titles = CROSS_VALIDATED if self.cross_validated else {PLAIN: "{}"}
         columns = self.columns or {TEST: LAST_COLUMN, PLAIN: LAST_COLUMN}
         return [
             StoredMetric(
-                form.format(self.name), title.format(self.title), self.unit,
-                "lower" if form == CV_STD else self.better, self.formula, self.form, self.scale, self.nominal,
-                self.of_persistence, columns.get(form),
+                pattern.format(self.name), title.format(self.title), self.unit,
+                "lower" if pattern == CV_STD else self.better, self.formula, self.fmt, self.scale, self.nominal,
+                self.of_persistence, columns.get(pattern),
             )
-            for form, title in titles.items()
+            for pattern, title in titles.items()
         ]  # fmt: skip
 
 
 def skill_score(error: float, baseline_error: float) -> float:
-    """1 - error / baseline_error; NaN when the baseline makes no error, as nothing is smaller than none."""
+    """Return 1 - error / baseline_error; NaN if the baseline has no error."""
     return 1 - error / baseline_error if baseline_error > 0 else math.nan
 
 
-def rmse(one: Forecasts) -> float:
-    """Root of the mean squared error of price, in price units."""
-    return root_mean_square(one.actual_price - one.forecast_price)
+def rmse(forecasts: Forecasts) -> float:
+    """Return the root mean squared error of the price, in price units."""
+    return root_mean_square(forecasts.actual_price - forecasts.forecast_price)
 
 
-def mae(one: Forecasts) -> float:
-    """Mean absolute error of price, in price units."""
+def mae(forecasts: Forecasts) -> float:
+    """Return the mean absolute error of the price, in price units."""
     import numpy as np
 
-    return float(np.mean(np.abs(one.actual_price - one.forecast_price)))
+    return float(np.mean(np.abs(forecasts.actual_price - forecasts.forecast_price)))
 
 
-def mape(one: Forecasts) -> float:
-    """Mean absolute error of price as a share of the actual price, in percent."""
+def mape(forecasts: Forecasts) -> float:
+    """Return the mean absolute error relative to the actual price, in percent."""
     import numpy as np
 
-    return float(100 * np.mean(np.abs(one.actual_price - one.forecast_price) / one.actual_price))
+    return float(100 * np.mean(np.abs(forecasts.actual_price - forecasts.forecast_price) / forecasts.actual_price))
 
 
-def r2_score(one: Forecasts) -> float:
-    """1 - squared error / variance of the actual price; NaN when the price does not move."""
+def r2_score(forecasts: Forecasts) -> float:
+    """Return 1 - squared error / variance of the actual price; NaN if the price does not move."""
     import numpy as np
 
-    spread = float(np.sum((one.actual_price - np.mean(one.actual_price)) ** 2))
-    error = float(np.sum((one.actual_price - one.forecast_price) ** 2))
+    spread = float(np.sum((forecasts.actual_price - np.mean(forecasts.actual_price)) ** 2))
+    error = float(np.sum((forecasts.actual_price - forecasts.forecast_price) ** 2))
     return 1 - error / spread if spread > 0 else math.nan
 
 
-def skill(one: Forecasts) -> float:
-    """1 - RMSE / RMSE of persistence, on price; 0 for persistence itself, NaN when the price does not move."""
-    return skill_score(rmse(one), root_mean_square(one.actual_price - one.price_now))
+def skill(forecasts: Forecasts) -> float:
+    """Return 1 - RMSE / RMSE of persistence, on price; 0 for persistence, NaN if the price does not move."""
+    return skill_score(rmse(forecasts), root_mean_square(forecasts.actual_price - forecasts.price_now))
 
 
-def return_rmse(one: Forecasts) -> float:
-    """Root of the mean squared error of the log return."""
-    return root_mean_square(one.actual_return - one.forecast_return)
+def return_rmse(forecasts: Forecasts) -> float:
+    """Return the root mean squared error of the log return."""
+    return root_mean_square(forecasts.actual_return - forecasts.forecast_return)
 
 
-def return_r2(one: Forecasts) -> float:
-    """1 - squared error / squared error of the forecast "no change", on log returns (out-of-sample R2 against
-    zero, as Campbell and Thompson 2008 do with the mean).
+def return_r2(forecasts: Forecasts) -> float:
+    """Return 1 - squared error / squared error of the forecast "no change", on log returns.
+
+    This is the out-of-sample R2 of Campbell and Thompson (2008), with zero in place of the mean.
     """
     import numpy as np
 
-    spread = float(np.sum(one.actual_return**2))
-    return 1 - float(np.sum((one.actual_return - one.forecast_return) ** 2)) / spread if spread > 0 else math.nan
+    spread = float(np.sum(forecasts.actual_return**2))
+    error = float(np.sum((forecasts.actual_return - forecasts.forecast_return) ** 2))
+    return 1 - error / spread if spread > 0 else math.nan
 
 
-def directional_accuracy(one: Forecasts) -> float:
-    """Share of right signs where price moved and a move was forecast; NaN when there is none."""
+def directional_accuracy(forecasts: Forecasts) -> float:
+    """Return the share of correct signs, where the price moved and a move was forecast; NaN without such rows."""
     import numpy as np
 
-    asked = (one.actual_return != 0) & (one.forecast_return != 0)
-    if not asked.any():
+    moved = (forecasts.actual_return != 0) & (forecasts.forecast_return != 0)
+    if not moved.any():
         return math.nan
-    return float(np.mean(np.sign(one.actual_return[asked]) == np.sign(one.forecast_return[asked])))
+    return float(np.mean(np.sign(forecasts.actual_return[moved]) == np.sign(forecasts.forecast_return[moved])))
 
 
-def interval_coverage(one: Forecasts) -> float:
-    """Share of actual prices inside the forecast interval, both ends included."""
+def interval_coverage(forecasts: Forecasts) -> float:
+    """Return the share of actual prices inside the prediction interval, including both ends."""
     import numpy as np
 
-    return float(np.mean((one.lower_price <= one.actual_price) & (one.actual_price <= one.upper_price)))
+    above_lower = forecasts.lower_price <= forecasts.actual_price
+    below_upper = forecasts.actual_price <= forecasts.upper_price
+    return float(np.mean(above_lower & below_upper))
 
 
 def root_mean_square(values: Values) -> float:
-    """Root of the mean of the squares."""
+    """Return the root of the mean of the squares."""
     import numpy as np
 
     return float(np.sqrt(np.mean(values**2)))
@@ -194,40 +197,40 @@ _METRICS = (
         formula="mean(abs(actual - forecast))", columns={TEST: 7},
     ),
     Metric(
-        name="mape", title="MAPE %", unit="%", better="lower", compute=mape, cross_validated=True, form=".3f",
+        name="mape", title="MAPE %", unit="%", better="lower", compute=mape, cross_validated=True, fmt=".3f",
         formula="100 mean(abs(actual - forecast) / actual)", columns={TEST: 9},
     ),
     Metric(
-        name="r2_score", title="R2", unit="1", better="higher", compute=r2_score, cross_validated=True, form=".4f",
+        name="r2_score", title="R2", unit="1", better="higher", compute=r2_score, cross_validated=True, fmt=".4f",
         formula="1 - sum((actual - forecast)²) / sum((actual - mean(actual))²)", columns={TEST: 9},
     ),
     Metric(
-        name="skill", title="skill %", unit="share", better="higher", compute=skill, form="+.3f", scale=100,
+        name="skill", title="skill %", unit="share", better="higher", compute=skill, fmt="+.3f", scale=100,
         formula="1 - RMSE / RMSE of persistence, on price", of_persistence=False, columns={PLAIN: 2},
     ),
     Metric(
         name="directional_accuracy", title="direction %", unit="share", better="higher", compute=directional_accuracy,
-        formula="share of correct signs where the price moved and a move was forecast", form=".1f", scale=100,
+        formula="share of correct signs where the price moved and a move was forecast", fmt=".1f", scale=100,
         of_persistence=False, columns={PLAIN: 5},
     ),
     Metric(
         name="return_rmse", title="return RMSE bp", unit="log return", better="lower", compute=return_rmse,
-        formula="sqrt(mean((actual - forecast)²)), on log returns", form=".3f", scale=1e4,
+        formula="sqrt(mean((actual - forecast)²)), on log returns", fmt=".3f", scale=1e4,
     ),
     Metric(
         name="return_r2", title="return R2 %", unit="share", better="higher", compute=return_r2,
         formula="1 - sum((actual - forecast)²) / sum(actual²), on log returns (Campbell and Thompson 2008)",
-        form="+.3f", scale=100, of_persistence=False,
+        fmt="+.3f", scale=100, of_persistence=False,
     ),
     Metric(
         name="interval_coverage", title="coverage %", unit="share", better="nominal", nominal="interval_level",
-        compute=interval_coverage, form=".1f", scale=100,
+        compute=interval_coverage, fmt=".1f", scale=100,
         formula="share of actual prices inside the prediction interval, both ends included",
     ),
 )  # fmt: skip
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
 
-# What training stores beside them.
+# Other numbers that a training stores.
 _FIGURES = (
     StoredMetric(
         "dm_p_value", "p", "1", "none", "Diebold and Mariano (1995) against persistence, two-sided", ".3f",
@@ -245,18 +248,18 @@ FIGURES: dict[str, StoredMetric] = {figure.name: figure for figure in _FIGURES}
 
 
 def stored_metrics() -> dict[str, StoredMetric]:
-    """Every number stored with a run, by its MLflow name."""
-    stored = [*(one for metric in METRICS.values() for one in metric.stored()), *FIGURES.values()]
-    return {metric.name: metric for metric in stored}
+    """Return all numbers stored with a run, by MLflow name."""
+    metrics = [*(stored for metric in METRICS.values() for stored in metric.stored()), *FIGURES.values()]
+    return {metric.name: metric for metric in metrics}
 
 
 def table_metrics() -> list[StoredMetric]:
-    """Those that are columns of tables and reports, in the order of their columns."""
+    """Return the stored metrics that have a column in tables and reports, in column order."""
     return [metric for metric in stored_metrics().values() if metric.column is not None]
 
 
 def fold_values(folds: Sequence[Forecasts]) -> dict[str, tuple[float, ...]]:
-    """The values of the cross-validated metrics fold by fold, by MLflow name."""
+    """Return the cross-validated metrics by MLflow name, with one value per fold."""
     return {
         LAST_FOLD.format(name): tuple(metric.compute(fold) for fold in folds)
         for name, metric in METRICS.items()
@@ -265,18 +268,18 @@ def fold_values(folds: Sequence[Forecasts]) -> dict[str, tuple[float, ...]]:
 
 
 def summarize(train: Forecasts, test: Forecasts, by_fold: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """The value of every metric by MLflow name; means and standard deviations are of `by_fold` (see fold_values)."""
+    """Return all metrics by MLflow name; `by_fold`: the result of `fold_values`."""
     from statistics import fmean, stdev
 
-    found: dict[str, float] = {}
+    summary: dict[str, float] = {}
     for name, metric in METRICS.items():
         if not metric.cross_validated:
-            found[name] = metric.compute(test)
+            summary[name] = metric.compute(test)
             continue
         values = by_fold[LAST_FOLD.format(name)]
-        found[CV_MEAN.format(name)] = fmean(values)
-        # Where the price does not move in a fold, its R2 is NaN, which stdev refuses.
-        found[CV_STD.format(name)] = stdev(values) if math.isfinite(sum(values)) else math.nan
-        found[TEST.format(name)] = metric.compute(test)
-        found[TRAIN.format(name)] = metric.compute(train)
-    return found
+        summary[CV_MEAN.format(name)] = fmean(values)
+        # R2 is NaN for a fold in which the price does not move; stdev fails on NaN.
+        summary[CV_STD.format(name)] = stdev(values) if math.isfinite(sum(values)) else math.nan
+        summary[TEST.format(name)] = metric.compute(test)
+        summary[TRAIN.format(name)] = metric.compute(train)
+    return summary

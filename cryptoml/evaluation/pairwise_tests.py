@@ -1,4 +1,4 @@
-"""Every forecast against every other one, with p-values adjusted for the number of tests."""
+"""Pairwise tests between models, with p-values adjusted for multiple testing."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two forecasts on the `n` outcomes that both forecast; `better` has the smaller mean squared error.
+    """Two models on their `n` common outcomes; `better` has the lower mean squared error.
 
-    gain: share by which its root mean squared error is smaller, NaN where both are 0; p_value: Diebold-Mariano,
-    two-sided; p_adjusted: after Holm (1979) over all pairs of the comparison.
+    gain: relative reduction of the root mean squared error, a fraction, NaN if both errors are 0. p_value:
+    Diebold-Mariano test, two-sided. p_adjusted: adjusted by Holm (1979) over all pairs.
     """
 
     better: str
@@ -31,24 +31,26 @@ class Pair:
 
 
 def compare_pairs(losses: Mapping[str, pd.Series[float]], horizon: int) -> list[Pair]:
-    """All pairs of forecasts, the least p-value first.
+    """Test all pairs of models; return them by ascending p-value.
 
-    losses: name -> squared errors of the log return by time, ascending, no NaN. Pairs without common times are
-    left out.
+    losses: model name -> squared errors of the log return by ascending time, no NaN. Pairs without common times are
+    skipped.
     """
     import numpy as np
 
-    found = []
-    for one, two in combinations(losses, 2):
-        common = losses[one].index.intersection(losses[two].index)
+    pairs = []
+    for first, second in combinations(losses, 2):
+        common = losses[first].index.intersection(losses[second].index)
         if not len(common):
             continue
-        mine, other = (np.asarray(losses[name].loc[common], dtype=np.float64) for name in (one, two))
-        test = diebold_mariano(mine, other, horizon)
-        means = float(np.mean(mine)), float(np.mean(other))
-        names = (one, two) if means[0] <= means[1] else (two, one)
+        first_losses, second_losses = (
+            np.asarray(losses[name].loc[common], dtype=np.float64) for name in (first, second)
+        )
+        test = diebold_mariano(first_losses, second_losses, horizon)
+        means = float(np.mean(first_losses)), float(np.mean(second_losses))
+        names = (first, second) if means[0] <= means[1] else (second, first)
         gain = skill_score(min(means) ** 0.5, max(means) ** 0.5)
-        found.append(Pair(*names, len(common), gain, test.p_value, test.p_value))
-    adjusted = holm([pair.p_value for pair in found])
-    told = [replace(pair, p_adjusted=p) for pair, p in zip(found, adjusted, strict=True)]
-    return sorted(told, key=lambda pair: (pair.p_value, pair.better, pair.other))
+        pairs.append(Pair(*names, len(common), gain, test.p_value, test.p_value))
+    adjusted = holm([pair.p_value for pair in pairs])
+    pairs = [replace(pair, p_adjusted=p) for pair, p in zip(pairs, adjusted, strict=True)]
+    return sorted(pairs, key=lambda pair: (pair.p_value, pair.better, pair.other))

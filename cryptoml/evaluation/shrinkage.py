@@ -1,4 +1,4 @@
-"""How much of a raw forecast to believe, and how wide its interval must be, from out-of-fold forecasts."""
+"""Shrinkage of raw forecasts and the width of prediction intervals, estimated from out-of-fold forecasts."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def shrinkage(target: NDArray[np.float64], out_of_fold: NDArray[np.float64]) -> float:
-    """The slope, without intercept, of target on out-of-fold forecast, clipped to [0, 1].
+    """Return the slope of the regression, without intercept, of target on out-of-fold forecast, clipped to [0, 1].
 
-    0 when the forecasts are all zero: nothing is to be believed.
+    0 if all forecasts are zero.
     """
     import numpy as np
 
@@ -23,14 +23,14 @@ def shrinkage(target: NDArray[np.float64], out_of_fold: NDArray[np.float64]) -> 
 
 
 def conformal_quantile(residuals: NDArray[np.float64], level: float) -> float:
-    """Half-width that covers `level` of outcomes: the ceil((n + 1) level)-th smallest absolute residual.
+    """Return the half-width that covers `level` of outcomes: the ceil((n + 1) level)-th smallest absolute residual.
 
-    Split conformal prediction (Lei et al. 2018, section 2.2); the largest one when n is too small.
+    Split conformal prediction (Lei et al. 2018, section 2.2); the largest residual if n is too small.
     """
     import math
 
     import numpy as np
 
     sizes = np.sort(np.abs(residuals))
-    place = min(math.ceil((len(sizes) + 1) * level), len(sizes))
-    return float(sizes[place - 1])
+    rank = min(math.ceil((len(sizes) + 1) * level), len(sizes))
+    return float(sizes[rank - 1])

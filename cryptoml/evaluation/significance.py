@@ -1,4 +1,4 @@
-"""Whether one forecast is significantly better than another."""
+"""Significance tests between forecasts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Word = Literal["beats", "ties", "worse"]
 
 @dataclass(frozen=True)
 class DieboldMariano:
-    """Negative statistic: the first forecast loses less. p_value is two-sided, n the number of forecasts."""
+    """A negative statistic favours the first forecast. p_value: two-sided; n: number of forecasts."""
 
     statistic: float
     p_value: float
@@ -25,7 +25,7 @@ class DieboldMariano:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a model stands against persistence, in a word, with the test behind it."""
+    """The verdict of the test of a model against persistence."""
 
     word: Word
     p_value: float
@@ -33,11 +33,11 @@ class Verdict:
 
 
 def diebold_mariano(loss: NDArray[np.float64], other_loss: NDArray[np.float64], horizon: int) -> DieboldMariano:
-    """Test of equal expected loss of two forecasts of the same outcomes, in time order.
+    """Test two forecasts of the same outcomes, in time order, for equal expected loss.
 
-    Diebold and Mariano (1995) with the rectangular kernel up to lag horizon - 1, the small-sample correction
-    and the t distribution with n - 1 degrees of freedom of Harvey, Leybourne and Newbold (1997). Where the
-    kernel gives no positive variance, the one at lag 0 is used. Equal losses give statistic 0 and p 1.
+    Diebold and Mariano (1995) with the rectangular kernel up to lag horizon - 1, the small-sample correction and the t
+    distribution with n - 1 degrees of freedom of Harvey, Leybourne and Newbold (1997). If the kernel estimate of the
+    variance is not positive, the variance at lag 0 is used. Equal losses give statistic 0 and p 1.
     """
     import numpy as np
     from scipy.stats import t as student_t
@@ -48,7 +48,7 @@ def diebold_mariano(loss: NDArray[np.float64], other_loss: NDArray[np.float64], 
     centred = difference - mean
     at_zero = float(np.sum(centred * centred)) / n if n else 0.0
     if n < 2 or at_zero <= 0:
-        # No variation: either nothing differs, or every single outcome says the same.
+        # The differences are constant: all zero, or all in favour of the same forecast.
         return (
             DieboldMariano(0.0, 1.0, n) if mean == 0 or n < 2 else DieboldMariano(math.copysign(math.inf, mean), 0.0, n)
         )
@@ -65,7 +65,7 @@ def diebold_mariano(loss: NDArray[np.float64], other_loss: NDArray[np.float64], 
 def verdict(
     errors: NDArray[np.float64], persistence_errors: NDArray[np.float64], horizon: int, *, level: float
 ) -> Verdict:
-    """Compare squared errors of log returns with those of persistence, in time order, at a significance level."""
+    """Test errors of log returns against those of persistence, in time order, at significance level `level`."""
     test = diebold_mariano(errors**2, persistence_errors**2, horizon)
     word: Word = "ties"
     if test.p_value < level:
@@ -74,11 +74,11 @@ def verdict(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for how many there are (Holm 1979), in the order given."""
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    """Adjust p-values for multiple testing (Holm 1979); keeps their order."""
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted = [0.0] * len(p_values)
     largest = 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = largest
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
     return adjusted

@@ -1,4 +1,4 @@
-"""The statistical uncertainty of skill, for the bands and bars in the plots."""
+"""The statistical uncertainty of skill: the bands and error bars of the plots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TWO_SIDED_95 = 1.96
 
 
 def horizon_of(frame: pd.DataFrame, *, most: int = 250) -> int:
-    """How many candles ahead the forecasts reach: the shift at which actual prices become current ones; else 1."""
+    """Return the forecast horizon: the shift between actual and current prices; 1 if none matches."""
     import numpy as np
 
     now, actual = frame["price_now"].to_numpy(), frame["actual_price"].to_numpy()
@@ -25,11 +25,11 @@ def horizon_of(frame: pd.DataFrame, *, most: int = 250) -> int:
     return 1
 
 
-def overlap(values: np.ndarray, horizon: int) -> float:
-    """How much larger the variance of a sum is than for independent values, at least 1.
+def variance_inflation(values: np.ndarray, horizon: int) -> float:
+    """Return the ratio of the variance of the sum to that of independent values; at least 1.
 
-    Targets that reach `horizon` candles ahead share candles with the horizon - 1 before them. The same
-    rectangular kernel stands behind the verdict (Diebold and Mariano 1995).
+    Targets `horizon` candles ahead overlap with the horizon - 1 previous ones. The verdict uses the same rectangular
+    kernel (Diebold and Mariano 1995).
     """
     import numpy as np
 
@@ -40,21 +40,21 @@ def overlap(values: np.ndarray, horizon: int) -> float:
     return max(1.0, 1 + 2 * sum(float(np.sum(centred[lag:] * centred[:-lag])) / power for lag in range(1, horizon)))
 
 
-def drift(won: np.ndarray, horizon: int) -> np.ndarray:
-    """The height that the running sum of `won` stays under in 95 % of cases if its expectation is zero.
+def no_skill_band(gains: np.ndarray, horizon: int) -> np.ndarray:
+    """Return the 95 % bound, at each time, of the cumulative sum of `gains` if their expectation is zero.
 
-    Squares are added up as they come, so that calm and wild times count for what they are.
+    The variance is the cumulative sum of squares, so it follows changes in volatility.
     """
     import numpy as np
 
-    height: np.ndarray = TWO_SIDED_95 * np.sqrt(np.cumsum(won**2) * overlap(won, horizon))
-    return height
+    bound: np.ndarray = TWO_SIDED_95 * np.sqrt(np.cumsum(gains**2) * variance_inflation(gains, horizon))
+    return bound
 
 
 def skill(rows: pd.DataFrame, *, horizon: int) -> tuple[float, float, float, float]:
-    """Skill on price, its standard error (delta method), the RMSE, and the RMSE of persistence, in price units.
+    """Return skill on price, its standard error (delta method), RMSE and persistence RMSE (price units).
 
-    Without rows all are NaN; where the price does not move, skill and standard error are.
+    All are NaN without rows; skill and standard error are NaN if the price does not move.
     """
     import numpy as np
 
@@ -67,7 +67,7 @@ def skill(rows: pd.DataFrame, *, horizon: int) -> tuple[float, float, float, flo
     value = skill_score(a**0.5, b**0.5)
     if not a or not b:
         return value, 0.0 if b else math.nan, a**0.5, b**0.5
-    # skill = 1 - sqrt(a / b), linearised at the means: its spread is that of ours - (a / b) theirs.
+    # skill = 1 - sqrt(a / b), linearized at the means: its variance is that of ours - (a / b) theirs.
     parts = ours - a / b * theirs
-    error = float(np.std(parts)) * overlap(parts, horizon) ** 0.5 / b / (2 * (a / b * len(ours)) ** 0.5)
+    error = float(np.std(parts)) * variance_inflation(parts, horizon) ** 0.5 / b / (2 * (a / b * len(ours)) ** 0.5)
     return value, error, a**0.5, b**0.5

@@ -1,1 +1,1 @@
-"""The models that can be trained, and the forecaster that carries one from training to serving."""
+"""The models, and the forecaster that combines a fitted model with its features, scaler and shrinkage."""

@@ -1,7 +1,7 @@
-"""What a model is. Each model is a module of this package with one `Model`, listed in `zoo.py`.
+"""The definition of a model. Each model is a module of this package with one `Model`, listed in `zoo.py`.
 
-`ridge.py` is a short one to start a new model from. A module imports its libraries inside functions, so that the
-names and parameters of all models are read without them.
+`ridge.py` is a short example. Modules import their libraries inside functions, so that the names and parameters of all
+models can be read without them.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ P_contra = TypeVar("P_contra", bound=Parameters, contravariant=True)
 
 
 class Fit(Protocol[P_contra]):
-    """Make an estimator and fit it."""
+    """Create an estimator and fit it."""
 
     def __call__(
         self, params: P_contra, X: NDArray[np.float32], y: NDArray[np.float64], *, seed: int, implementation: str
     ) -> Any:
         """Return the fitted estimator.
 
-        X: (rows, features), scaled if the config says so, without NaN; y: log returns. It is called in several
-        threads at once and must use one thread; its digits depend on nothing but the arguments.
+        X: (rows, features), scaled if configured, no NaN; y: log returns. The function is called from several threads
+        in parallel, must use a single thread, and must be deterministic.
         """
 
 
 class Storage(Protocol):
-    """How fitted estimators are written and read, such as `SkopsFile`."""
+    """Saves and loads fitted estimators, for example `SkopsFile`."""
 
     def save(self, estimator: Any, folder: Path) -> None:
-        """Write a fitted estimator into a folder, in a format that no code runs from."""
+        """Save a fitted estimator in a folder, in a format that cannot contain code."""
 
     def load(self, folder: Path, implementation: str, n_features: int) -> Any:
-        """Read what `save` wrote; raises DataError for damaged files, AccessError for those that name other code."""
+        """Load a saved estimator; raises DataError for damaged files, AccessError for untrusted code."""
 
 
 def predict(estimator: Any, X: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Forecast with scikit-learn's interface, in one thread."""
+    """Call `estimator.predict` in a single thread."""
     import numpy as np
 
     with _thread_pools(type(estimator).__qualname__).limit(limits=1):
@@ -56,7 +56,7 @@ def predict(estimator: Any, X: NDArray[np.float32]) -> NDArray[np.float64]:
 
 @cache
 def _thread_pools(estimator_class: str) -> ThreadpoolController:
-    """The thread pools once such an estimator exists; detecting them takes longer than a forecast."""
+    """Return the thread pools, cached per estimator class, because detecting them takes longer than a forecast."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
@@ -68,14 +68,14 @@ def _no_importance(estimator: Any) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Model(Generic[P]):
-    """One kind of model.
+    """A model.
 
-    key: the name in configs and in the tag `model_type`. long_name: the prefix of run names. summary: one sentence
-    for the documentation. implementations: by name, the modules that fitting with it imports (they are imported
-    before threads start); the first is the default of `choose`. predict: raw forecasts of log return, one per row.
-    importance: a weight of at least 0 per feature, or None. requirements: packages that loading needs beyond
-    scikit-learn and skops. is_baseline: it is always trained, the others are compared with it, and it is never
-    registered; exactly one model is.
+    key: the name in configs and in the tag `model_type`. long_name: the prefix of run names. summary: one sentence for
+    the documentation. implementations: name -> modules to import before threads start; without `choose`, the first
+    implementation is used. predict: returns raw forecasts of the log return, one per row. importance: returns a
+    nonnegative weight per feature, or None. requirements: packages for loading other than scikit-learn and skops.
+    is_baseline: always trained and never registered; the other models are compared with it. Exactly one model is the
+    baseline.
     """
 
     key: str
@@ -92,9 +92,9 @@ class Model(Generic[P]):
     is_baseline: bool = False
 
     def read(self, params: Mapping[str, object]) -> P:
-        """The parameters as an object, with defaults for those not given; raises pydantic's ValidationError."""
+        """Parse parameters, with defaults for missing ones; raises pydantic's ValidationError."""
         return self.parameters.model_validate(dict(params))
 
     def implementation(self, params: P, n_rows: int) -> str:
-        """The name of the implementation that fits `n_rows` rows with these parameters."""
+        """Return the name of the implementation for these parameters and number of rows."""
         return self.choose(params, n_rows) if self.choose else next(iter(self.implementations))

@@ -1,6 +1,6 @@
-"""Gradient boosting of scikit-learn: exact splits on few rows, histogram splits on many.
+"""Gradient boosting with scikit-learn: exact splits for small data, histogram splits for large data.
 
-Returns are mostly noise, so the defaults are slow and short boosting with large leaves.
+Returns are mostly noise, so the defaults are a low learning rate, few rounds and large leaves.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pydantic import Field
 from cryptoml.config.parameters import Parameters
 from cryptoml.models.base import Model
 from cryptoml.models.storage.archive_schema import OBJECT_ARRAY
-from cryptoml.models.storage.skops_file import SkopsFile, shadowed_method, width_problem
+from cryptoml.models.storage.skops_file import SkopsFile, feature_count_problem, shadowed_method
 from cryptoml.models.storage.trees import (
     DECISION_TREE_TYPES,
     class_name,
@@ -46,20 +46,26 @@ _TRUSTED = DECISION_TREE_TYPES | {
 
 
 class BoostingParameters(Parameters):
-    """Hyper-parameters of gradient boosting."""
+    """Hyperparameters of gradient boosting."""
 
-    n_estimators: int = Field(100, ge=1, le=10_000, description="boosting rounds; more fits closer")
-    learning_rate: float = Field(0.03, ge=1e-4, le=1.0, description="weight of a round; less needs more rounds")
-    max_depth: int = Field(3, ge=1, le=16, description="longest path of a tree; the order of interactions")
-    min_samples_leaf: int = Field(200, ge=1, le=100_000, description="rows a leaf; more is smoother")
+    n_estimators: int = Field(
+        100, ge=1, le=10_000, description="boosting rounds; more rounds fit the training data more closely"
+    )
+    learning_rate: float = Field(
+        0.03, ge=1e-4, le=1.0, description="weight of each round; lower values need more rounds"
+    )
+    max_depth: int = Field(3, ge=1, le=16, description="maximum depth of a tree, and order of feature interactions")
+    min_samples_leaf: int = Field(
+        200, ge=1, le=100_000, description="minimum rows per leaf; higher values are smoother"
+    )
     max_features: float = Field(
-        0.3, ge=0.01, le=1.0, description="share of features tried a split; less makes rounds differ more"
+        0.3, ge=0.01, le=1.0, description="share of features tried per split; lower values make rounds more diverse"
     )
     l2_regularization: float = Field(
-        10.0, ge=0.0, le=1e6, description="pulls leaf values to zero (histogram form only)"
+        10.0, ge=0.0, le=1e6, description="shrinks leaf values towards zero (histogram splits only)"
     )
     implementation: Literal["auto", "exact", "hist"] = Field(
-        "auto", description="exact splits, or histogram splits; auto goes by the number of rows"
+        "auto", description="exact or histogram splits; auto depends on the number of rows"
     )
 
 
@@ -95,7 +101,7 @@ def _fit(
 
 
 def _importance(estimator: Any) -> NDArray[np.float64]:
-    """Decrease of impurity for exact splits, gain for histogram splits."""
+    """Return the decrease of impurity for exact splits, the gain for histogram splits."""
     import numpy as np
 
     if not hasattr(estimator, "_predictors"):
@@ -109,7 +115,7 @@ def _importance(estimator: Any) -> NDArray[np.float64]:
 
 
 def _problem(estimator: Any, n_features: int) -> str:
-    if problem := width_problem(estimator, n_features):
+    if problem := feature_count_problem(estimator, n_features):
         return problem
     if class_name(estimator) == _EXACT:
         return _exact_problem(estimator, n_features)
@@ -121,23 +127,23 @@ def _exact_problem(boosting: Any, n_features: int) -> str:
 
     trees = boosting.estimators_
     if type(trees) is not np.ndarray or trees.ndim != 2 or trees.shape[0] < 1 or trees.shape[1] != 1:
-        return "its trees are not in one column"
+        return "its trees do not form one column"
     if boosting.n_trees_per_iteration_ != 1:
         return "it has several outputs"
     if class_name(boosting.init_) != _FIRST_FORECAST or boosting.init_.n_outputs_ != 1:
         return "its first forecast is not a constant"
     if shadowed := shadowed_method(boosting.init_):
         return shadowed
-    return first_problem(decision_tree_problem(one, n_features) for one in trees[:, 0])
+    return first_problem(decision_tree_problem(tree, n_features) for tree in trees[:, 0])
 
 
 def _histogram_problem(boosting: Any, n_features: int) -> str:
     import numpy as np
 
     if boosting.n_trees_per_iteration_ != 1 or boosting._n_features != n_features:
-        return "it has several outputs, or another number of features"
+        return "it has several outputs, or a different number of features"
     if np.any(boosting._bin_mapper.is_categorical_) or boosting.is_categorical_ is not None:
-        return "it has categories, which no feature has"
+        return "it has categorical features"
     if type(boosting._predictors) is not list or not boosting._predictors:
         return "it has no trees"
     return first_problem(_round_problem(stage, n_features) for stage in boosting._predictors)
@@ -147,14 +153,14 @@ def _round_problem(stage: Any, n_features: int) -> str:
     import numpy as np
 
     if type(stage) is not list or len(stage) != 1:
-        return "a round has not one tree"
+        return "a round does not have exactly one tree"
     if class_name(stage[0]) != _HISTOGRAM_TREE:
-        return f"it has {class_name(stage[0])} in place of a tree"
+        return f"it has {class_name(stage[0])} instead of a tree"
     nodes = stage[0].nodes
     if type(nodes) is not np.ndarray or nodes.ndim != 1 or len(nodes) < 1:
         return "a tree has no nodes"
     if np.any(nodes["is_categorical"]):
-        return "a tree splits by category, which no feature has"
+        return "a tree has a categorical split"
     inner = nodes["is_leaf"] == 0
     return index_problem(inner, nodes["left"], nodes["right"], nodes["feature_idx"], n_features)
 

@@ -1,4 +1,4 @@
-"""The forecaster carries a model from training to serving: features, scaler, estimator, shrinkage, interval."""
+"""The forecaster: a fitted model with its features, scaler, shrinkage and prediction interval."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FittedParts:
-    """What a fit gives: the scaler (None without scaling), the estimator, the clip bound in log return."""
+    """The result of a fit. scaler: None without scaling; clip: bound of the training targets, in log return."""
 
     spec: Model[Any]
     scaler: Any
@@ -31,7 +31,7 @@ class FittedParts:
     implementation: str
 
     def raw_return(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Unshrunk forecasts of log return, one a row; X has no NaN."""
+        """Return forecasts of the log return before shrinkage, one per row; X has no NaN."""
         return self.spec.predict(self.estimator, scale(self.scaler, X))
 
 
@@ -45,9 +45,9 @@ def fit(
     scaling_method: str,
     clip_sigma: float,
 ) -> FittedParts:
-    """Fit scaler and estimator on these rows alone; targets are clipped at clip_sigma of their deviation.
+    """Fit scaler and estimator on these rows, with targets clipped at `clip_sigma` standard deviations.
 
-    X: (rows, features), float32, no NaN; y: log returns. One thread, so that the digits depend on nothing else.
+    X: (rows, features), float32, no NaN; y: log returns. Uses a single thread, so that results are reproducible.
     """
     import numpy as np
     from threadpoolctl import threadpool_limits
@@ -64,11 +64,11 @@ def fit(
 
 @dataclass(frozen=True)
 class Forecaster:
-    """Everything from candles on the grid to a forecast.
+    """Computes forecasts from candles on the grid.
 
-    shrinkage: share of the raw forecast that is believed; interval_quantile: half-width of the interval in log
-    return, which covers `interval_level` of outcomes; clip: bound of the training targets in log return;
-    unseen_from: the first open time (ISO, UTC) of candles that had no part in fitting it.
+    shrinkage: factor of the raw forecast; interval_quantile: half-width of the prediction interval in log return, with
+    nominal coverage `interval_level`; clip: bound of the training targets in log return; unseen_from: open time (ISO,
+    UTC) of the first candle that was not used for fitting.
     """
 
     model_type: str
@@ -87,13 +87,14 @@ class Forecaster:
     unseen_from: str = ""
 
     def raw_return(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Unshrunk forecasts of log return, one a row."""
+        """Return forecasts of the log return before shrinkage, one per row."""
         return get_model(self.model_type).predict(self.estimator, scale(self.scaler, X))
 
     def forecast(self, grid: pd.DataFrame, *, newest: int | None = None) -> pd.DataFrame:
-        """Forecasts at every row of a grid of candles, or at the `newest` ones; NaN where a feature is missing.
+        """Forecast from each row of a grid of candles, or from the `newest` latest rows.
 
-        Columns forecast_return (log), forecast_price, lower_price, upper_price; index as given.
+        Returns the columns forecast_return (log), forecast_price, lower_price and upper_price, with the index of the
+        grid; NaN if a feature is missing.
         """
         import numpy as np
         import pandas as pd
@@ -101,10 +102,10 @@ class Forecaster:
         features = self.pipeline.transform(grid).to_numpy()
         if newest is not None:
             grid, features = grid.iloc[-newest:], features[-newest:]
-        known = ~np.isnan(features).any(axis=1)
+        complete = ~np.isnan(features).any(axis=1)
         forecast = np.full(len(features), np.nan)
-        if known.any():
-            forecast[known] = self.shrinkage * self.raw_return(np.ascontiguousarray(features[known]))
+        if complete.any():
+            forecast[complete] = self.shrinkage * self.raw_return(np.ascontiguousarray(features[complete]))
         close = grid["close"].to_numpy()
         return pd.DataFrame(
             {
@@ -117,7 +118,7 @@ class Forecaster:
         )
 
     def feature_importance(self) -> pd.Series[float] | None:
-        """Importance by feature name, summing to 1, or None where the model has none; its module says of what kind."""
+        """Return the importance by feature name, with sum 1, or None; the model's module defines it."""
         import numpy as np
         import pandas as pd
 
@@ -128,11 +129,11 @@ class Forecaster:
         return pd.Series(weights / total, index=list(self.pipeline.feature_names), name="importance")
 
     def save(self, folder: Path) -> None:
-        """Write the forecaster as files that no code runs from: JSON, and the format of the model's storage."""
+        """Save the forecaster in files that cannot contain code: JSON and the format of the model's storage."""
         from cryptoml.models.storage.description import FORMAT
 
         folder.mkdir(parents=True, exist_ok=True)
-        about = {
+        description = {
             "format": FORMAT,
             "model_type": self.model_type,
             "implementation": self.implementation,
@@ -148,23 +149,23 @@ class Forecaster:
             "unseen_from": self.unseen_from,
             "feature_names": list(self.pipeline.feature_names),
         }
-        (folder / "forecaster.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        (folder / "forecaster.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
         save_scaler(self.scaler, folder)
         get_model(self.model_type).storage.save(self.estimator, folder)
 
 
 def load_forecaster(folder: Path) -> Forecaster:
-    """Read what `save` wrote, running no code that the files name.
+    """Load a saved forecaster without running code from its files.
 
-    Raises DataError for files that are damaged or no forecaster, AccessError for those that ask for foreign code.
+    Raises DataError for files that are damaged or not a forecaster, AccessError for files that refer to untrusted code.
     """
-    from cryptoml.models.storage.description import read_facts
+    from cryptoml.models.storage.description import read_description
 
-    facts = read_facts(folder)
-    n_features = len(facts.pipeline.feature_names)
-    estimator = get_model(facts.model_type).storage.load(folder, facts.implementation, n_features)
+    description = read_description(folder)
+    n_features = len(description.pipeline.feature_names)
+    estimator = get_model(description.model_type).storage.load(folder, description.implementation, n_features)
     forecaster = Forecaster(
-        **{one.name: getattr(facts, one.name) for one in fields(facts)},
+        **{field.name: getattr(description, field.name) for field in fields(description)},
         scaler=load_scaler(folder, n_features),
         estimator=estimator,
     )
@@ -173,17 +174,17 @@ def load_forecaster(folder: Path) -> Forecaster:
 
 
 def _check_one_forecast(folder: Path, forecaster: Forecaster, n_features: int) -> None:
-    """Make one forecast of features that are all 0; raises DataError unless it is one finite number."""
+    """Raise DataError unless the forecast for features that are all 0 is a finite number."""
     import numpy as np
 
     from cryptoml.models.storage.archive import FETCH_AGAIN
-    from cryptoml.models.storage.load_errors import LIBRARY_ERRORS, brief
+    from cryptoml.models.storage.load_errors import LIBRARY_ERRORS, short_message
 
     try:
         forecast = np.asarray(forecaster.raw_return(np.zeros((1, n_features), dtype=np.float32)), dtype=np.float64)
-        sound = forecast.shape == (1,) and bool(np.isfinite(forecast).all())
-        problem = "" if sound else f"it is {str(forecast)[:100]}"
+        is_valid = forecast.shape == (1,) and bool(np.isfinite(forecast).all())
+        problem = "" if is_valid else f"the forecast is {str(forecast)[:100]}"
     except LIBRARY_ERRORS as error:
-        problem = brief(error)
+        problem = short_message(error)
     if problem:
-        raise DataError(f"{folder}: the model makes no forecast: {problem}.", hint=FETCH_AGAIN)
+        raise DataError(f"{folder}: the model cannot forecast: {problem}.", hint=FETCH_AGAIN)

@@ -1,4 +1,4 @@
-"""The random forest: grown by scikit-learn, or by scikit-learn-intelex and carried by a scikit-learn forest.
+"""Random forest of scikit-learn, with trees grown by scikit-learn or scikit-learn-intelex.
 
 Returns are mostly noise, so the defaults are many trees with large leaves.
 """
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from cryptoml.config.parameters import Parameters
 from cryptoml.models.base import Model
-from cryptoml.models.storage.skops_file import SkopsFile, width_problem
+from cryptoml.models.storage.skops_file import SkopsFile, feature_count_problem
 from cryptoml.models.storage.trees import DECISION_TREE_TYPES, decision_tree_problem, first_problem
 
 if TYPE_CHECKING:
@@ -23,32 +23,34 @@ _CLASS = "sklearn.ensemble._forest.RandomForestRegressor"
 
 
 class ForestParameters(Parameters):
-    """Hyper-parameters of the random forest."""
+    """Hyperparameters of the random forest."""
 
-    n_estimators: int = Field(200, ge=1, le=5000, description="trees; more is steadier, slower and larger")
-    max_depth: int | None = Field(None, ge=1, le=64, description="longest path; less is smoother")
+    n_estimators: int = Field(
+        200, ge=1, le=5000, description="number of trees; more trees are more stable, slower and larger"
+    )
+    max_depth: int | None = Field(None, ge=1, le=64, description="maximum depth; lower values are smoother")
     min_samples_leaf: int = Field(
-        100, ge=1, le=100_000, description="rows a leaf; more is smoother and makes smaller files"
+        100, ge=1, le=100_000, description="minimum rows per leaf; higher values are smoother and give smaller files"
     )
     max_features: float = Field(
-        0.3, ge=0.01, le=1.0, description="share of features tried a split; less makes trees differ more"
+        0.3, ge=0.01, le=1.0, description="share of features tried per split; lower values make trees more diverse"
     )
     max_samples: float = Field(
-        0.5, ge=0.01, le=1.0, description="share of rows a tree sees; less is quicker and smoother"
+        0.5, ge=0.01, le=1.0, description="share of rows per tree; lower values are faster and smoother"
     )
     max_tree_rows: int = Field(
         50_000,
         ge=100,
         le=100_000_000,
-        description="rows a tree sees at most; keeps years of minutes quick and their forests small",
+        description="maximum rows per tree; limits time and model size on years of one-minute candles",
     )
     implementation: Literal["auto", "sklearn", "sklearnex"] = Field(
-        "auto", description="code that grows the trees; auto takes sklearnex where it is installed"
+        "auto", description="library that grows the trees; auto: sklearnex if installed"
     )
 
 
 def accelerator_installed() -> bool:
-    """Whether scikit-learn-intelex is installed (it exists for Linux on x86-64)."""
+    """Return whether scikit-learn-intelex is installed (available for Linux on x86-64)."""
     from importlib.util import find_spec
 
     return find_spec("sklearnex") is not None
@@ -78,19 +80,19 @@ def _fit(
 
 
 def _fit_accelerated(forest: Any, X: NDArray[np.float32], y: NDArray[np.float64]) -> Any:
-    """Fit an unfitted scikit-learn forest with scikit-learn-intelex and give it the trees.
+    """Fit a scikit-learn forest with scikit-learn-intelex and return it.
 
-    The same algorithm on binned features, so the trees differ from those scikit-learn would grow; they depend on
-    the seed alone, not on the number of threads. Returns `forest`, fitted.
+    The algorithm is the same, but on binned features, so the trees differ from those of scikit-learn. They depend only
+    on the seed, not on the number of threads.
     """
     from sklearnex.ensemble import RandomForestRegressor
 
-    grower = RandomForestRegressor(**forest.get_params())
+    accelerated = RandomForestRegressor(**forest.get_params())
     with warnings.catch_warnings():
-        # Reported when a fit runs in a thread; it is about speed, and one thread is what is wanted here.
+        # The warning concerns speed only; a single thread is intended here.
         warnings.filterwarnings("ignore", message="'Threading' parallel backend is not supported")
-        grower.fit(X, y)
-    forest.estimators_ = list(grower.estimators_)
+        accelerated.fit(X, y)
+    forest.estimators_ = list(accelerated.estimators_)
     forest.estimator_ = forest.estimators_[0].__class__()
     forest.n_features_in_ = X.shape[1]
     forest.n_outputs_ = 1
@@ -98,7 +100,7 @@ def _fit_accelerated(forest: Any, X: NDArray[np.float32], y: NDArray[np.float64]
 
 
 def _predict(forest: Any, X: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Tree by tree: the forest's own predict adds up in the order its threads finish, and is slow for one row."""
+    """Add up the trees in order; the forest's own `predict` adds in thread order and is slow for single rows."""
     import numpy as np
 
     rows = np.ascontiguousarray(X, dtype=np.float32)
@@ -109,7 +111,7 @@ def _predict(forest: Any, X: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _importance(forest: Any) -> NDArray[np.float64]:
-    """Decrease of impurity, averaged over the trees."""
+    """Return the decrease of impurity, averaged over the trees."""
     import numpy as np
 
     weights = [tree.tree_.compute_feature_importances() for tree in forest.estimators_]
@@ -117,17 +119,17 @@ def _importance(forest: Any) -> NDArray[np.float64]:
 
 
 def _problem(forest: Any, n_features: int) -> str:
-    if problem := width_problem(forest, n_features):
+    if problem := feature_count_problem(forest, n_features):
         return problem
     if type(forest.estimators_) is not list or not forest.estimators_:
         return "it has no trees"
-    return first_problem(decision_tree_problem(one, n_features) for one in forest.estimators_)
+    return first_problem(decision_tree_problem(tree, n_features) for tree in forest.estimators_)
 
 
 MODEL = Model(
     key="rf",
     long_name="random_forest",
-    summary="RandomForestRegressor: many deep-enough trees on random parts of rows and features.",
+    summary="RandomForestRegressor: many trees on random subsets of rows and features.",
     parameters=ForestParameters,
     implementations={"sklearn": ("sklearn.ensemble",), "sklearnex": ("sklearn.ensemble", "sklearnex.ensemble")},
     choose=_choose,

@@ -1,4 +1,4 @@
-"""Persistence: the forecast of no change, the baseline of all models."""
+"""Persistence: the forecast of no change, which is the baseline for all models."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _problem(estimator: Any, n_features: int) -> str:
 MODEL = Model(
     key="persistence",
     long_name="persistence",
-    summary="The forecast 'no change': what every other model is measured against.",
+    summary="The forecast 'no change': the baseline for all other models.",
     parameters=PersistenceParameters,
     implementations={"constant": ("sklearn.dummy",)},
     fit=_fit,

@@ -1,4 +1,4 @@
-"""Forecasts of a registered model, as `predict` returns them and the forecast log keeps them."""
+"""Forecasts of a stored model, as returned by `predict` and stored in the forecast log."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Prediction:
 
     table: index `timestamp` (open time of the candle at whose close the forecast is made, UTC), columns made_at,
     target_time (UTC), price_now, forecast_return (log), forecast_price, lower_price, upper_price; no NaN.
-    skipped: candles of those asked for that touch a break, and give no forecast. logged: forecasts that are new
-    to the log; None when nothing was to be logged.
+    skipped: requested candles without a forecast because of a gap. logged: forecasts added to the log; None without
+    logging.
     """
 
     model: str
@@ -32,7 +32,7 @@ class Prediction:
     logged: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The `result` of --json; times are ISO, UTC."""
+        """Return the `result` of --json; times are ISO, UTC."""
         rows = self.table.reset_index()
         for name in ("timestamp", "made_at", "target_time"):
             rows[name] = rows[name].dt.strftime("%Y-%m-%dT%H:%M:%SZ")

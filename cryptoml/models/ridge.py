@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 
 class RidgeParameters(Parameters):
-    """Hyper-parameters of ridge regression."""
+    """Hyperparameters of ridge regression."""
 
-    alpha: float = Field(10_000.0, ge=0.0, le=1e12, description="penalty; more pulls the coefficients to zero")
+    alpha: float = Field(
+        10_000.0, ge=0.0, le=1e12, description="penalty; higher values shrink the coefficients towards zero"
+    )
 
 
 def _fit(
@@ -30,7 +32,7 @@ def _fit(
 
 
 def _importance(estimator: Any) -> NDArray[np.float64]:
-    """Size of the coefficients; comparable between features when they are scaled."""
+    """Return the absolute coefficients; comparable between features only if these are scaled."""
     import numpy as np
 
     return np.abs(np.ravel(estimator.coef_))

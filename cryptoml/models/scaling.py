@@ -1,4 +1,4 @@
-"""The scaler in front of an estimator, fitted on the same rows."""
+"""The scaler of an estimator, fitted on the same rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FILE = SkopsFile(classes={"standard": "sklearn.preprocessing._data.StandardScal
 
 
 def fit_scaler(method: str, X: NDArray[np.float32]) -> Any:
-    """A fitted StandardScaler for the method `standard`, None for `none`."""
+    """Return a fitted StandardScaler for the method `standard`, None for `none`."""
     if method != "standard":
         return None
     from sklearn.preprocessing import StandardScaler
@@ -24,18 +24,18 @@ def fit_scaler(method: str, X: NDArray[np.float32]) -> Any:
 
 
 def scale(scaler: Any, X: NDArray[np.float32]) -> NDArray[np.float32]:
-    """X as the estimator takes it; unchanged without a scaler."""
+    """Scale X; unchanged if `scaler` is None."""
     scaled: NDArray[np.float32] = X if scaler is None else scaler.transform(X)
     return scaled
 
 
 def save_scaler(scaler: Any, folder: Path) -> None:
-    """Write scaler.skops, or nothing without a scaler."""
+    """Write scaler.skops; nothing if `scaler` is None."""
     if scaler is not None:
         _FILE.save(scaler, folder)
 
 
 def load_scaler(folder: Path, n_features: int) -> Any:
-    """Read scaler.skops, None where there is none; raises AccessError and DataError as `SkopsFile.load` does."""
+    """Load scaler.skops, None if there is none; raises the same errors as `SkopsFile.load`."""
     path = folder / _FILE.name
     return _FILE.load(folder, "standard", n_features) if path.is_symlink() or path.exists() else None

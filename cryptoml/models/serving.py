@@ -1,4 +1,4 @@
-"""What MLflow's pyfunc flavour loads: raw candles in, forecasts out. Imports no tracker."""
+"""The pyfunc flavour for MLflow: maps raw candles to forecasts. Does not import MLflow."""
 
 from __future__ import annotations
 
@@ -17,40 +17,42 @@ OUTPUT_COLUMNS = ("timestamp", "forecast_return", "forecast_price", "lower_price
 
 
 class ServedForecaster:
-    """A forecaster with the `predict` that pyfunc calls."""
+    """A forecaster with the `predict` method that pyfunc calls."""
 
     def __init__(self, forecaster: Forecaster) -> None:
         self.forecaster = forecaster
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """One row a given candle, in time order: timestamp (ISO, UTC) and the forecast made at its close.
+        """Return one row per candle, in time order: timestamp (ISO, UTC) and the forecast made at its close.
 
-        `model_input` has timestamp, open, high, low, close, volume; the newest candle needs as many before it as
-        the features look back, without a break, or its forecast is missing. Raises DataError.
+        `model_input` has the columns timestamp, open, high, low, close and volume. The forecast is NaN for a candle
+        that is not preceded by as many candles, without a gap, as the features need. Raises DataError for invalid
+        input or if no candle has a forecast.
         """
         import pandas as pd
 
         from cryptoml.data.grid import to_grid
         from cryptoml.data.interval import parse_interval
+        from cryptoml.system.plurals import counted
 
-        frame = candles_of(model_input)
+        frame = parse_candles(model_input)
         interval = parse_interval(self.forecaster.pipeline.interval)
         grid = to_grid(frame, interval, max_no_trade_candles=self.forecaster.max_no_trade_candles)
-        found = self.forecaster.forecast(grid)
-        if len(found) != len(frame):
-            found = found.loc[frame.index]
-        if found["forecast_return"].isna().all():
+        forecasts = self.forecaster.forecast(grid)
+        if len(forecasts) != len(frame):
+            forecasts = forecasts.loc[frame.index]
+        if forecasts["forecast_return"].isna().all():
             raise DataError(
-                f"{len(frame)} candles give no forecast.",
-                hint=f"give at least {self.forecaster.pipeline.warmup_candles} candles of {interval.label} "
-                "without a break",
+                f"{counted(len(frame), 'candle')} without a forecast: the features need more candles.",
+                hint=f"send at least {self.forecaster.pipeline.warmup_candles} candles of {interval.label} "
+                "without a gap",
             )
-        times = pd.Series(pd.DatetimeIndex(found.index).strftime("%Y-%m-%dT%H:%M:%SZ"), name="timestamp")
-        return pd.concat([times, found.reset_index(drop=True)], axis=1)[list(OUTPUT_COLUMNS)]
+        times = pd.Series(pd.DatetimeIndex(forecasts.index).strftime("%Y-%m-%dT%H:%M:%SZ"), name="timestamp")
+        return pd.concat([times, forecasts.reset_index(drop=True)], axis=1)[list(OUTPUT_COLUMNS)]
 
 
-def candles_of(table: pd.DataFrame) -> pd.DataFrame:
-    """OHLCV by UTC open time, ascending, of a table as callers send it; raises DataError."""
+def parse_candles(table: pd.DataFrame) -> pd.DataFrame:
+    """Convert a table sent by a caller to OHLCV by ascending UTC open time; raises DataError."""
     import pandas as pd
 
     missing = [name for name in COLUMNS if name not in table.columns]
@@ -64,28 +66,28 @@ def candles_of(table: pd.DataFrame) -> pd.DataFrame:
         index = pd.DatetimeIndex(pd.to_datetime(table["timestamp"], utc=True, format="ISO8601"), name="timestamp")
         frame = table[list(COLUMNS[1:])].astype("float64").set_index(index)
     except (ValueError, TypeError) as error:
-        raise DataError(f"The candles cannot be read: {error}.", hint="send ISO times and numbers") from error
+        raise DataError(f"The candles cannot be read: {error}.", hint="send ISO times and numeric columns") from error
     frame = frame.sort_index()
     if len(frame) == 0:
-        raise DataError("There are no candles.", hint="send at least one")
+        raise DataError("The input contains no candles.", hint="send at least one candle")
     if frame.index.has_duplicates:
-        double = frame.index[frame.index.duplicated()][0]
-        raise DataError(f"There are two candles for {double:%Y-%m-%d %H:%M} UTC.", hint="send each once")
+        duplicate = frame.index[frame.index.duplicated()][0]
+        raise DataError(f"Duplicate candle at {duplicate:%Y-%m-%d %H:%M} UTC.", hint="send each candle once")
     return frame
 
 
 def _refuse_wrong_types(table: pd.DataFrame) -> None:
-    """Raise DataError for text among prices and volumes, and for numbers as timestamps, whose unit nobody states."""
+    """Raise DataError for strings as prices or volumes, and for numeric timestamps, whose unit is unknown."""
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     if is_numeric_dtype(table["timestamp"]):
-        # Seconds of today have 10 digits, milliseconds 13, microseconds 16, nanoseconds 19.
+        # Current times have 10 digits in seconds, 13 in milliseconds, 16 in microseconds, 19 in nanoseconds.
         digits = len(f"{table['timestamp'].max():.0f}")
         unit = "s" if digits <= 11 else "ms" if digits <= 14 else "us" if digits <= 17 else "ns"
         convert = f"pandas.to_datetime(x, unit={unit!r}, utc=True)"
         raise DataError(
-            f"The timestamps are numbers ({table['timestamp'].dtype}), and their unit is unknown.",
-            hint=f"send ISO text in UTC, 2024-11-27T00:00:00Z, or datetimes: {convert}",
+            f"The timestamps are numbers ({table['timestamp'].dtype}) with an unknown unit.",
+            hint=f"send ISO strings in UTC, such as 2024-11-27T00:00:00Z, or datetimes: {convert}",
         )
     for name in COLUMNS[1:]:
         column = table[name]
@@ -93,13 +95,13 @@ def _refuse_wrong_types(table: pd.DataFrame) -> None:
         if is_bool_dtype(column.dtype) or (not is_numeric_dtype(column.dtype) and column.dtype != object) or wrong:
             example = wrong[0] if wrong else column.iloc[0] if len(column) else column.dtype
             raise DataError(
-                f"The candles' {name} is not numbers: {example!r} ({column.dtype}).",
+                f"The column {name} is not numeric: {example!r} ({column.dtype}).",
                 hint=f"convert it first: candles['{name}'] = candles['{name}'].astype(float)",
             )
 
 
 def _load_pyfunc(path: str) -> ServedForecaster:
-    """The entry point that MLmodel names."""
+    """Load the model; the entry point that MLmodel refers to."""
     from cryptoml.models.forecaster import load_forecaster
 
     return ServedForecaster(load_forecaster(Path(path)))

@@ -1,4 +1,4 @@
-"""XGBoost. Returns are mostly noise, so the defaults are slow and short boosting with large leaves."""
+"""XGBoost. Returns are mostly noise, so the defaults are a low learning rate, few rounds and large leaves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 from cryptoml.config.parameters import Parameters
 from cryptoml.models.base import Model
 from cryptoml.models.storage.boosters import OBJECTIVE, read_booster
-from cryptoml.models.storage.load_errors import load_errors
+from cryptoml.models.storage.load_errors import translate_load_errors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,15 +20,21 @@ _FILE = "estimator.ubj"
 
 
 class XgboostParameters(Parameters):
-    """Hyper-parameters of XGBoost."""
+    """Hyperparameters of XGBoost."""
 
-    n_estimators: int = Field(100, ge=1, le=10_000, description="boosting rounds; more fits closer")
-    learning_rate: float = Field(0.03, ge=1e-4, le=1.0, description="weight of a round; less needs more rounds")
-    max_depth: int = Field(3, ge=1, le=16, description="longest path of a tree; the order of interactions")
-    min_child_weight: float = Field(200.0, ge=0.0, le=1e6, description="rows a leaf; more is smoother")
-    subsample: float = Field(0.5, ge=0.01, le=1.0, description="share of rows a round sees")
-    colsample_bytree: float = Field(0.3, ge=0.01, le=1.0, description="share of features a round sees")
-    reg_lambda: float = Field(10.0, ge=0.0, le=1e6, description="pulls leaf values to zero")
+    n_estimators: int = Field(
+        100, ge=1, le=10_000, description="boosting rounds; more rounds fit the training data more closely"
+    )
+    learning_rate: float = Field(
+        0.03, ge=1e-4, le=1.0, description="weight of each round; lower values need more rounds"
+    )
+    max_depth: int = Field(3, ge=1, le=16, description="maximum depth of a tree, and order of feature interactions")
+    min_child_weight: float = Field(
+        200.0, ge=0.0, le=1e6, description="minimum rows per leaf; higher values are smoother"
+    )
+    subsample: float = Field(0.5, ge=0.01, le=1.0, description="share of rows per round")
+    colsample_bytree: float = Field(0.3, ge=0.01, le=1.0, description="share of features per round")
+    reg_lambda: float = Field(10.0, ge=0.0, le=1e6, description="shrinks leaf values towards zero")
 
 
 def _fit(
@@ -48,27 +54,27 @@ def _fit(
 
 
 def _importance(estimator: Any) -> NDArray[np.float64]:
-    """Average gain of the splits by a feature."""
+    """Return the average gain of the splits by each feature."""
     import numpy as np
 
     return np.asarray(estimator.feature_importances_, dtype=np.float64)
 
 
 class _BoosterFile:
-    """XGBoost's own format, checked before XGBoost reads it."""
+    """Stores models in XGBoost's own format; files are checked before XGBoost reads them."""
 
     def save(self, estimator: Any, folder: Path) -> None:
         """Write estimator.ubj."""
         estimator.save_model(folder / _FILE)
 
     def load(self, folder: Path, implementation: str, n_features: int) -> Any:
-        """Read estimator.ubj; raises DataError for a file that XGBoost did not write for so many features."""
+        """Load estimator.ubj; raises DataError unless XGBoost wrote it for `n_features` features."""
         from xgboost import XGBRegressor
 
         path = folder / _FILE
         data = read_booster(path, n_features)
         estimator = XGBRegressor(n_jobs=1)
-        with load_errors(path):
+        with translate_load_errors(path):
             estimator.load_model(bytearray(data))
         return estimator.set_params(n_jobs=1)
 
@@ -76,7 +82,7 @@ class _BoosterFile:
 MODEL = Model(
     key="xgb",
     long_name="xgboost",
-    summary="XGBRegressor: boosted trees on random parts of rows and features.",
+    summary="XGBRegressor: boosted trees on random subsets of rows and features.",
     parameters=XgboostParameters,
     implementations={"hist": ("xgboost",)},
     fit=_fit,

@@ -1,4 +1,4 @@
-"""The list of models. A module with a `MODEL` and its line in MODULES add one; no library of a model is imported."""
+"""The list of models. To add one, write a module with a `MODEL` and add it to MODULES; imports no model library."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ MODULES = (
 MODELS: dict[str, Model[Any]] = {
     model.key: model for model in (import_module(f"cryptoml.models.{name}").MODEL for name in MODULES)
 }
-# The key of the model that every other one is compared with.
+# The key of the model that all others are compared with.
 BASELINE = next(key for key, model in MODELS.items() if model.is_baseline)
 
 
 def get_model(key: str) -> Model[Any]:
-    """The model with this key; raises UsageError naming the most similar one."""
+    """Return the model with this key; raises UsageError that names the most similar key."""
     if key in MODELS:
         return MODELS[key]
     by_long_name = {model.long_name: name for name, model in MODELS.items()}
     near = get_close_matches(key.lower(), [*MODELS, *by_long_name], n=1, cutoff=0.5)
     hint = by_long_name.get(near[0], near[0]) if near else ", ".join(MODELS)
-    raise UsageError(f"{key}: there is no such model.", hint=f"use {hint}")
+    raise UsageError(f"unknown model {key!r}.", hint=f"use {hint}")

@@ -84,7 +84,7 @@ def model_signature(output_columns: Sequence[str] = OUTPUT_COLUMNS) -> Any:
     """Raw candles in, one row of forecasts a candle out.
 
     Inputs are named and not typed: MLflow refuses integers for a column of doubles and datetimes for one of text. The
-    served model checks types itself (`serving.candles_of`).
+    served model checks types itself (`serving.parse_candles`).
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema

@@ -1,1 +1,1 @@
-"""Plots and pages for people."""
+"""Plots, tables and HTML reports."""

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const found = JSON.parse(document.getElementById("data").textContent);
+  const report = JSON.parse(document.getElementById("data").textContent);
   const narrow = () => window.innerWidth < 700;
   const base = () => ({
     font: { family: "system-ui, sans-serif", size: narrow() ? 11 : 13, color: "#222" },
@@ -21,12 +21,12 @@
     Plotly.react(document.getElementById("chart-" + key), figure.data, layout, config);
   }
 
-  for (const [key, figure] of Object.entries(found.figures)) draw(key, figure);
+  for (const [key, figure] of Object.entries(report.figures)) draw(key, figure);
 
   const pickX = document.getElementById("metric-x");
   const pickY = document.getElementById("metric-y");
   function scatter() {
-    const { titles, runs } = found.metrics;
+    const { titles, runs } = report.metrics;
     const data = runs
       .filter((run) => run.values[pickX.value] !== null && run.values[pickY.value] !== null)
       .map((run) => ({
@@ -47,7 +47,7 @@
   for (const pick of [pickX, pickY]) pick.addEventListener("change", scatter);
   scatter();
 
-  // Persistence stays on top: it is the baseline of the others.
+  // Persistence stays in the first row, as the baseline.
   const table = document.getElementById("runs");
   const body = table.tBodies[0];
   const value = (row, column) => {

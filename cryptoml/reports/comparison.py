@@ -1,4 +1,4 @@
-"""The comparison of runs as one HTML file that needs no network: tables, and charts that Plotly draws."""
+"""The comparison report: an HTML file with tables and Plotly charts that works offline."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cryptoml.reports.tables import pair_columns, parameter_columns, run_columns
 
 
 def render(comparison: RunComparison) -> str:
-    """The whole report; its charts need the details of the runs."""
+    """Render the report as HTML; the charts require `ComparedRun.details`."""
     from importlib.resources import files
 
     import jinja2
@@ -40,7 +40,7 @@ def render(comparison: RunComparison) -> str:
         notes=comparison.notes,
         sections=sections,
         metric_titles=titles,
-        # A "<" could end the script element in the middle of a text.
+        # A "<" in a string could end the script element.
         data=json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
         plotly=files(plotly).joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8"),
         script=here.joinpath("comparison.js").read_text(encoding="utf-8"),
@@ -48,11 +48,11 @@ def render(comparison: RunComparison) -> str:
 
 
 def _subtitle(comparison: RunComparison) -> str:
-    shown = next((row for row in comparison.runs if row.comparable), comparison.runs[0])
-    params = shown.params
+    reference = next((row for row in comparison.runs if row.comparable), comparison.runs[0])
+    params = reference.params
     horizon = params.get("prediction_horizon", "1")
     return (
         f"{params.get('symbol', '')} {params.get('interval', '')}, {horizon} candle{'' if horizon == '1' else 's'} "
-        f"ahead, data set {shown.tags.get('dataset_version', '')[:24]}, {params.get('start_date', '')} to "
+        f"ahead, data set {reference.tags.get('dataset_version', '')[:24]}, {params.get('start_date', '')} to "
         f"{params.get('end_date', '')} UTC"
     )

@@ -13,7 +13,7 @@ from cryptoml.result import finite_or_none
 if TYPE_CHECKING:
     import pandas as pd
 
-# Okabe and Ito (2008): colours that colour-blind readers can distinguish.
+# Okabe and Ito (2008): distinguishable with colour vision deficiency.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A7B00", "#7F3C8D", "#4D4D4D")
 BASELINE_COLOUR = "#999999"
 NEWEST_SHOWN = 300
@@ -23,7 +23,7 @@ FEATURES_SHOWN = 15
 
 @dataclass(frozen=True)
 class Section:
-    """A chart: what it shows, and how to read it."""
+    """A chart with its title and caption."""
 
     key: str
     title: str
@@ -32,7 +32,7 @@ class Section:
 
 
 def charts(runs: Sequence[ComparedRun]) -> list[Section]:
-    """The charts that there is data for."""
+    """Return the charts for which the runs have data."""
     colours = colours_of(runs)
     forecasting = [run for run in runs if run.details and run.details.predictions is not None and len(_rows(run))]
     models = [run for run in forecasting if not run.is_baseline]
@@ -43,7 +43,7 @@ def charts(runs: Sequence[ComparedRun]) -> list[Section]:
                 "forecast",
                 "Forecast and actual price",
                 f"The latest {NEWEST_SHOWN} candles of the hold-out. A forecast that follows the price one candle "
-                "late is persistence: look at where the lines differ.",
+                "late is persistence; look for the places where the lines differ.",
                 _forecast(forecasting, colours),
             )
         )
@@ -51,12 +51,12 @@ def charts(runs: Sequence[ComparedRun]) -> list[Section]:
         sections += [
             Section(
                 "residuals", "Residuals",
-                "Actual minus forecast log return on the hold-out, in percent: closer to zero is better.",
+                "Actual minus forecast log return on the hold-out, in percent; closer to zero is better.",
                 _residuals(forecasting, colours),
             ),
             Section(
                 "time", "Error over time",
-                "Skill by period of the hold-out: how much smaller the RMSE is than that of persistence. "
+                "Skill by period of the hold-out: the reduction of the RMSE relative to persistence. "
                 "A good model is above zero in most periods, not only in one.",
                 _over_time(models, colours),
             ),
@@ -65,7 +65,7 @@ def charts(runs: Sequence[ComparedRun]) -> list[Section]:
         sections.append(
             Section(
                 "importance", "Feature importance",
-                "The share of each feature by impurity, gain or coefficient, depending on the model.",
+                "The importance of each feature as a share: by impurity, gain or coefficient, depending on the model.",
                 _importance(runs, colours),
             )
         )  # fmt: skip
@@ -73,7 +73,7 @@ def charts(runs: Sequence[ComparedRun]) -> list[Section]:
         sections.append(
             Section(
                 "folds", "Fold scores",
-                "Skill in each fold of the cross-validation, the earliest first.",
+                "Skill in each fold of the cross-validation, in time order.",
                 _folds(runs, colours),
             )
         )  # fmt: skip
@@ -90,14 +90,14 @@ def charts(runs: Sequence[ComparedRun]) -> list[Section]:
 
 
 def colours_of(runs: Sequence[ComparedRun]) -> dict[str, str]:
-    """Run id -> its colour in every chart."""
+    """Return run ID -> colour in all charts."""
     models = [run.run_id for run in runs if not run.is_baseline]
-    found = {run_id: COLOURS[place % len(COLOURS)] for place, run_id in enumerate(models)}
-    return {run.run_id: found.get(run.run_id, BASELINE_COLOUR) for run in runs}
+    colours = {run_id: COLOURS[index % len(COLOURS)] for index, run_id in enumerate(models)}
+    return {run.run_id: colours.get(run.run_id, BASELINE_COLOUR) for run in runs}
 
 
 def shown_values(run: ComparedRun) -> dict[str, float | None]:
-    """The run's metrics in the units of their titles; None for those that it lacks."""
+    """Return the metrics of a run in the units of their titles; None for missing ones."""
     values = {metric: run.value(metric) for metric in table_metrics()}
     return {
         metric.name: None if value is None else finite_or_none(metric.scaled(value)) for metric, value in values.items()
@@ -122,8 +122,8 @@ def _line(name: str, x: Sequence[Any], y: Sequence[float | None], colour: str, *
 
 
 def _forecast(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict[str, Any]:
-    truth = _rows(runs[0]).tail(NEWEST_SHOWN)
-    data = [_line("actual", _times(truth.index), _floats(truth["actual_price"]), "#000000", line={"width": 2.2})]
+    actual = _rows(runs[0]).tail(NEWEST_SHOWN)
+    data = [_line("actual", _times(actual.index), _floats(actual["actual_price"]), "#000000", line={"width": 2.2})]
     for run in runs:
         rows = _rows(run).tail(NEWEST_SHOWN)
         data.append(_line(run.name, _times(rows.index), _floats(rows["forecast_price"]), colours[run.run_id]))
@@ -134,13 +134,13 @@ def _residuals(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict[
     import numpy as np
 
     errors = [100 * (_rows(run)["actual_return"] - _rows(run)["forecast_return"]).to_numpy() for run in runs]
-    bound = max(float(np.quantile(np.abs(one), 0.995)) for one in errors) or 1.0
+    bound = max(float(np.quantile(np.abs(run_errors), 0.995)) for run_errors in errors) or 1.0
     edges = np.linspace(-bound, bound, 61)
     middles = _floats((edges[1:] + edges[:-1]) / 2)
     data = []
-    for run, one in zip(runs, errors, strict=True):
-        counts, _ = np.histogram(one, edges)
-        shares = _floats(100 * counts / len(one))
+    for run, run_errors in zip(runs, errors, strict=True):
+        counts, _ = np.histogram(run_errors, edges)
+        shares = _floats(100 * counts / len(run_errors))
         data.append(_line(run.name, middles, shares, colours[run.run_id], line={"shape": "hvh"}))
     return {
         "data": data,
@@ -202,13 +202,13 @@ def _parallel(runs: Sequence[ComparedRun]) -> dict[str, Any]:
     values = {run.run_id: shown_values(run) for run in runs}
     names = [
         metric.name for metric in table_metrics()
-        if len({one[metric.name] for one in values.values()} - {None}) > 1
+        if len({by_metric[metric.name] for by_metric in values.values()} - {None}) > 1
     ]  # fmt: skip
-    # A line needs a value on every axis; persistence has no skill, so it has no line.
-    complete = [one for one in values.values() if all(one[name] is not None for name in names)]
+    # A line needs a value on each axis; persistence has no skill, so it has no line.
+    complete = [by_metric for by_metric in values.values() if all(by_metric[name] is not None for name in names)]
     titles = {metric.name: metric.title for metric in table_metrics()}
-    axes = [{"label": titles[name], "values": [one[name] for one in complete]} for name in names]
-    scores = [one["cv_rmse_mean"] or 0.0 for one in complete]
+    axes = [{"label": titles[name], "values": [by_metric[name] for by_metric in complete]} for name in names]
+    scores = [by_metric["cv_rmse_mean"] or 0.0 for by_metric in complete]
     line = {"color": scores, "colorscale": [[0, "#0072B2"], [1, "#E69F00"]], "showscale": False}
     return {
         "data": [{"type": "parcoords", "dimensions": axes, "line": line}],

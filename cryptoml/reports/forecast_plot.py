@@ -1,7 +1,7 @@
-"""Forecasts of the hold-out against what came true.
+"""The plot of forecasts and actual values on the hold-out.
 
-One candle ahead, any forecast lies on top of the price at any scale that shows months. So the price is shown for
-the newest candles only, and the other panels show returns, where a forecast has to earn its keep.
+One candle ahead, the curves of forecast and price coincide on a scale of months. Therefore the price is shown for the
+latest candles only; the other panels show returns.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ MADE_AT = "time of the forecast, UTC"
 
 
 def actual_vs_predicted(holdout: pd.DataFrame, *, price_unit: str = "quote currency") -> Figure:
-    """Four panels about the rows of the hold-out (columns as `draw_all` says; at least one row, no NaN).
+    """Plot the hold-out (columns as in `draw_all`; at least one row, no NaN) in four panels.
 
-    The newest candles with their interval and the moves forecast; forecast against actual return; the same in
-    groups of equal size; the squared error won over persistence, added up, with the 95 % band of no difference.
+    The panels: the latest prices with prediction interval and forecast moves; forecast and actual return; the same in
+    groups of equal size; the cumulative reduction of the squared error against persistence, with its 95 % band.
     """
     figure = style.canvas()
     grid = figure.add_gridspec(
@@ -47,24 +47,24 @@ def _newest(figure: Figure, cell: object, holdout: pd.DataFrame, unit: str) -> N
 
     rows = holdout.tail(ZOOM_CANDLES)
     when = style.times(rows.index)
-    # A break in the candles is a break in the lines.
+    # A gap in the candles is a gap in the lines.
     steps = np.diff(when)
-    breaks = np.flatnonzero(steps > 1.5 * np.median(steps)) + 1 if len(steps) else np.array([], dtype=np.intp)
-    when = np.insert(when, breaks, np.nan)
+    gaps = np.flatnonzero(steps > 1.5 * np.median(steps)) + 1 if len(steps) else np.array([], dtype=np.intp)
+    when = np.insert(when, gaps, np.nan)
     actual, forecast, low, high, moved = (
-        np.insert(rows[name].to_numpy(dtype=np.float64), breaks, np.nan)
+        np.insert(rows[name].to_numpy(dtype=np.float64), gaps, np.nan)
         for name in ("actual_price", "forecast_price", "lower_price", "upper_price", "actual_return")
     )
     inside = holdout["actual_price"].between(holdout["lower_price"], holdout["upper_price"])
     price = style.panel(
         figure, cell[0],  # type: ignore[index]
         f"The last {len(rows)} of {len(holdout):,} forecasts of the hold-out",
-        note="drawn where the forecast is made: a forecast that only trails the price says \"no change\"",
+        note="plotted at the time of the forecast; a forecast equal to the current price is \"no change\"",
         y=f"price, {unit}",
     )  # fmt: skip
     price.fill_between(
         when, low, high, color=style.FORECAST, alpha=0.14, lw=0,
-        label=f"interval (held {100 * inside.mean():.1f} % of the hold-out)",
+        label=f"prediction interval (coverage {100 * inside.mean():.1f} % on the hold-out)",
     )  # fmt: skip
     price.plot(when, actual, color=style.ACTUAL, lw=1.5, label="actual")
     price.plot(when, forecast, color=style.FORECAST, lw=1.2, label="forecast")
@@ -77,12 +77,12 @@ def _newest(figure: Figure, cell: object, holdout: pd.DataFrame, unit: str) -> N
     price.tick_params(labelbottom=False)
 
     moves = style.panel(figure, cell[1], "", x=MADE_AT, y="forecast\nmove, bp", sharex=price)  # type: ignore[index]
-    forecasts = np.insert(style.basis_points(rows["forecast_return"]), breaks, np.nan)
-    right = np.sign(forecasts) == np.sign(moved)
-    for side, color, label in ((right, style.GOOD, "right direction"), (~right, style.BAD, "wrong direction")):
+    forecasts = np.insert(style.basis_points(rows["forecast_return"]), gaps, np.nan)
+    correct = np.sign(forecasts) == np.sign(moved)
+    for side, color, label in ((correct, style.GOOD, "correct direction"), (~correct, style.BAD, "wrong direction")):
         moves.vlines(when[side], 0, forecasts[side], lw=3.2, color=color, label=label)
     moves.axhline(0, color=style.QUIET, lw=0.8)
-    bound = style.reach(style.basis_points(rows["forecast_return"]))
+    bound = style.axis_limit(style.basis_points(rows["forecast_return"]))
     moves.set_ylim(-bound, bound)
     if not rows["forecast_return"].any():
         moves.text(0.5, 0.68, "every forecast is \"no change\"", transform=moves.transAxes, ha="center",
@@ -98,9 +98,9 @@ def _scatter(figure: Figure, cell: object, holdout: pd.DataFrame) -> None:
         figure, cell, "Return: forecast and actual", note=_scores(holdout),
         x="forecast return, bp (0.01 %)", y="actual return, bp (99 %)",
     )  # fmt: skip
-    wide, tall = style.reach(forecast, 0.995), style.reach(actual, 0.99)
-    some = style.thin(len(forecast), 2000)
-    axes.plot(forecast[some], actual[some], "o", ms=2.6, alpha=0.25, color=style.FORECAST, mew=0)
+    wide, tall = style.axis_limit(forecast, 0.995), style.axis_limit(actual, 0.99)
+    shown = style.thin(len(forecast), 2000)
+    axes.plot(forecast[shown], actual[shown], "o", ms=2.6, alpha=0.25, color=style.FORECAST, mew=0)
     axes.axhline(0, color=style.QUIET, lw=0.9)
     axes.axvline(0, color=style.QUIET, lw=0.9)
     _diagonal(axes, min(wide, tall))
@@ -116,59 +116,69 @@ def _scores(holdout: pd.DataFrame) -> str:
 
 
 def _calibration(figure: Figure, cell: object, holdout: pd.DataFrame) -> None:
-    """Mean actual return of forecasts alike, with 95 % bars: on the diagonal, a forecast means what it says."""
+    """Plot the mean actual return of groups of similar forecasts, with 95 % bars; ideally on the diagonal."""
     import numpy as np
 
     forecast, actual = style.basis_points(holdout["forecast_return"]), style.basis_points(holdout["actual_return"])
     groups = min(10, max(1, len(forecast) // 30)) if np.ptp(forecast) > 0 else 1
     order = np.argsort(forecast, kind="stable")
     parts = np.array_split(order, groups)
-    said = np.array([forecast[part].mean() for part in parts])
-    came = np.array([actual[part].mean() for part in parts])
-    # Forecasts alike come close together in time, so overlapping targets are counted once a horizon.
-    shared = skill_uncertainty.horizon_of(holdout)
-    doubt = np.array([1.96 * actual[part].std() * math.sqrt(shared / len(part)) for part in parts])
+    forecast_means = np.array([forecast[part].mean() for part in parts])
+    actual_means = np.array([actual[part].mean() for part in parts])
+    # Similar forecasts are close in time, so overlapping targets count once per horizon.
+    horizon = skill_uncertainty.horizon_of(holdout)
+    half_widths = np.array([1.96 * actual[part].std() * math.sqrt(horizon / len(part)) for part in parts])
     axes = style.panel(
-        figure, cell, "Does a larger forecast mean more?",
-        note=f"means of {groups} groups by forecast, 95 % bars" if groups > 1 else "all alike, or too few to tell",
+        figure, cell, "Calibration of the forecast return",
+        note=f"means of {groups} groups by forecast, 95 % bars" if groups > 1 else "forecasts are constant or too few",
         x="mean forecast return, bp", y="mean actual return, bp",
     )  # fmt: skip
-    axes.errorbar(said, came, yerr=doubt, fmt="o", color=style.FORECAST, ecolor=style.FORECAST, ms=5, lw=1, capsize=2)
+    axes.errorbar(
+        forecast_means,
+        actual_means,
+        yerr=half_widths,
+        fmt="o",
+        color=style.FORECAST,
+        ecolor=style.FORECAST,
+        ms=5,
+        lw=1,
+        capsize=2,
+    )
     axes.axhline(0, color=style.QUIET, lw=0.9)
     axes.axvline(0, color=style.QUIET, lw=0.9)
-    _diagonal(axes, style.reach(said))
+    _diagonal(axes, style.axis_limit(forecast_means))
     style.legend(axes, loc="lower right")
 
 
 def _gain(figure: Figure, cell: object, holdout: pd.DataFrame) -> None:
-    """Running sum of (persistence's squared error - the model's), as a share of persistence's whole."""
+    """Plot the cumulative reduction of the squared error against persistence, as a share of persistence's total."""
     import numpy as np
 
     actual = holdout["actual_return"].to_numpy(dtype=np.float64)
-    won = actual**2 - (actual - holdout["forecast_return"].to_numpy(dtype=np.float64)) ** 2
+    gains = actual**2 - (actual - holdout["forecast_return"].to_numpy(dtype=np.float64)) ** 2
     scale = 100 / (float(np.sum(actual**2)) or 1.0)
-    gain = scale * np.cumsum(won)
-    band = scale * skill_uncertainty.drift(won, skill_uncertainty.horizon_of(holdout))
-    some = style.thin(len(gain))
-    when = style.times(holdout.index[some])
+    gain = scale * np.cumsum(gains)
+    band = scale * skill_uncertainty.no_skill_band(gains, skill_uncertainty.horizon_of(holdout))
+    shown = style.thin(len(gain))
+    when = style.times(holdout.index[shown])
     end = float(gain[-1])
-    word = "above" if end > band[-1] else "below" if end < -band[-1] else "inside"
+    position = "above" if end > band[-1] else "below" if end < -band[-1] else "inside"
     axes = style.panel(
-        figure, cell, "Squared error won over persistence, added up",
-        note=f"the hold-out alone ends at {end:+.2f} %, {word} the band of no difference",
-        x=MADE_AT, y="% of its squared error",
+        figure, cell, "Cumulative reduction of the squared error",
+        note=f"against persistence: {end:+.2f} % at the end, {position} the 95 % band",
+        x=MADE_AT, y="% of persistence's squared error",
     )  # fmt: skip
     axes.fill_between(
         when,
-        -band[some],
-        band[some],
+        -band[shown],
+        band[shown],
         color=style.FAINT,
         alpha=0.6,
         lw=0,
-        label="95 % band if the two were equally good",
+        label="95 % band for equal accuracy",
     )
     axes.axhline(0, color=style.QUIET, lw=1)
-    axes.plot(when, gain[some], color=style.GOOD if end > 0 else style.BAD if end < 0 else style.QUIET, lw=1.6)
+    axes.plot(when, gain[shown], color=style.GOOD if end > 0 else style.BAD if end < 0 else style.QUIET, lw=1.6)
     axes.margins(x=0.01)
     style.legend(axes, loc="upper left")
     style.date_axis(axes)

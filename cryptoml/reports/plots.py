@@ -1,4 +1,4 @@
-"""The plots of a run: forecast against truth, residuals, importance, folds. One PNG a plot."""
+"""The plots of a run, one PNG each: forecasts, residuals, feature importance, folds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEADLINES = {
 
 
 class FoldRow(Protocol):
-    """What the fold plot needs of a fold: its number and its windows (UTC, ends exclusive)."""
+    """The number and the windows (UTC, ends exclusive) of a fold."""
 
     @property
     def number(self) -> int: ...  # noqa: D102
@@ -53,12 +53,12 @@ def draw_all(
     timestamp: str,
     price_unit: str = "quote currency",
 ) -> list[Path]:
-    """Write `{plot}_{timestamp}.png` for every plot that has something to show; `folder` exists.
+    """Write `{plot}_{timestamp}.png` into `folder` for each plot that has data.
 
-    predictions: index timestamp (UTC, the candle at which a forecast is made), no NaN; columns part ("fold_1" ... or
+    predictions: index timestamp (UTC, candle from which the forecast is made), no NaN; columns part ("fold_1" ... or
     "holdout"), price_now, actual_price, forecast_price, lower_price, upper_price, actual_return, forecast_return.
-    importance: index feature name, sums to 1; None, or nothing but zeros and NaN, leaves its plot out.
-    title: model and data set; subtitle: stands behind each plot's name.
+    importance: index feature name, sum 1; no plot if it is None or has only zeros and NaN.
+    title: model and data set; subtitle: follows the name of each plot.
     """
     holdout = predictions[predictions["part"] == "holdout"]
     figures: dict[str, Figure] = {}
@@ -73,42 +73,42 @@ def draw_all(
     for name, figure in figures.items():
         style.heading(figure, title, f"{HEADLINES[name]}  |  {subtitle}")
         path = folder / f"{name}_{timestamp}.png"
-        # Half of the time goes into packing the pixels; the least effort makes files 5 % larger.
+        # Compression takes half of the time; the lowest level makes files only 5 % larger.
         figure.savefig(path, dpi=style.DPI, pil_kwargs={"compress_level": 1})
         written.append(path)
     return written
 
 
 def feature_importance(importance: pd.Series[float], *, top: int = 20) -> Figure:
-    """The `top` most important features as shares of the whole, with the share each would have if all were alike."""
-    known = importance[importance.notna()].sort_values(ascending=False, kind="stable")
-    shown = known.head(top)
+    """Plot the shares of the `top` most important features, with the share of equally important ones."""
+    valid = importance[importance.notna()].sort_values(ascending=False, kind="stable")
+    shown = valid.head(top)
     names = [name if len(name) <= 34 else f"{name[:33]}…" for name in map(str, shown.index)]
     figure = style.canvas()
-    # Few features get bars of the same height, not bars that fill the page.
+    # With few features, the bars keep their height instead of filling the figure.
     bottom = 0.86 - 0.79 * (max(len(shown), 4) / max(top, 20))
-    rest = f"; the other {len(known) - len(shown)} have {100 * float(known[top:].sum()):.1f} %"
+    rest = f"; the other {len(valid) - len(shown)} have {100 * float(valid[top:].sum()):.1f} %"
     axes = style.panel(
         figure, figure.add_gridspec(1, 1, left=0.24, right=0.95, top=0.86, bottom=max(0.07, bottom))[0],
-        f"The first {len(shown)} of {len(importance)} features" + (rest if len(known) > len(shown) else ""),
-        note="what the model looks at, not what can be earned with it; features alike share their importance",
+        f"The first {len(shown)} of {len(importance)} features" + (rest if len(valid) > len(shown) else ""),
+        note="what the model uses, not its predictive value; correlated features share their importance",
         x="share of the importance, %",
     )  # fmt: skip
     values = 100 * shown.to_numpy()
     bars = axes.barh(range(len(shown)), values, color=style.FORECAST, alpha=0.8, height=0.72)
     axes.bar_label(bars, [f"{value:.1f}" for value in values], padding=4, fontsize=9, color=style.TEXT)
-    alike = 100 / len(importance)
-    axes.axvline(alike, color=style.BAD, lw=1.2, ls="--", label=f"all alike: {alike:.1f} %")
+    equal_share = 100 / len(importance)
+    axes.axvline(equal_share, color=style.BAD, lw=1.2, ls="--", label=f"equal shares: {equal_share:.1f} %")
     axes.set_yticks(range(len(shown)), names, fontsize=10, color=style.ACTUAL)
     axes.set_ylim(len(shown) - 0.4, -0.6)
-    axes.set_xlim(0, 1.08 * max(float(values.max()), alike))
+    axes.set_xlim(0, 1.08 * max(float(values.max()), equal_share))
     axes.grid(visible=False, axis="y")
     style.legend_above(axes, 1)
     return figure
 
 
 def folds(fold_rows: Sequence[FoldRow], predictions: pd.DataFrame, *, price_unit: str = "quote currency") -> Figure:
-    """On one time axis: the price, what each fold trains on and is scored on, and its skill with 95 % bars."""
+    """Plot on one time axis the price, the windows of each fold, and its skill with 95 % bars."""
     figure = style.canvas()
     grid = figure.add_gridspec(
         3, 1, height_ratios=(1, 1.5, 1.3), top=0.875, bottom=0.06, left=0.2, right=0.985, hspace=0.36
@@ -120,12 +120,12 @@ def folds(fold_rows: Sequence[FoldRow], predictions: pd.DataFrame, *, price_unit
     if len(holdout):
         scored.append(("holdout", "hold-out", holdout.index[0], holdout.index[-1]))
     colors = [style.HOLDOUT if part == "holdout" else style.FORECAST for part, *_ in scored]
-    places = [(style.time_of(start), style.time_of(end)) for _, _, start, end in scored]
+    windows = [(style.time_of(start), style.time_of(end)) for _, _, start, end in scored]
 
-    price = style.panel(figure, grid[0], "The price that was forecast", y=f"{price_unit},\nlog scale")
-    some = style.thin(len(predictions))
+    price = style.panel(figure, grid[0], "Price", y=f"{price_unit},\nlog scale")
+    shown = style.thin(len(predictions))
     price.plot(
-        style.times(predictions.index[some]), predictions["price_now"].to_numpy()[some], color=style.ACTUAL, lw=0.9
+        style.times(predictions.index[shown]), predictions["price_now"].to_numpy()[shown], color=style.ACTUAL, lw=0.9
     )
     price.set_yscale("log")
     marks = _price_marks(predictions["price_now"])
@@ -134,75 +134,75 @@ def folds(fold_rows: Sequence[FoldRow], predictions: pd.DataFrame, *, price_unit
     price.tick_params(labelbottom=False)
 
     plan = style.panel(
-        figure, grid[1], "What is trained on and what is scored", sharex=price,
+        figure, grid[1], "Training and validation windows", sharex=price,
         note="left: RMSE of price, model | persistence",
     )  # fmt: skip
-    _windows(plan, fold_rows, places, colors)
+    _draw_windows(plan, fold_rows, windows, colors)
     horizon = skill_uncertainty.horizon_of(predictions)
     scores = [skill_uncertainty.skill(predictions[predictions["part"] == part], horizon=horizon) for part, *_ in scored]
     labels = [
-        f"{name}:  {style.figures(rmse)} | {style.figures(baseline)}"
+        f"{name}:  {style.five_digits(rmse)} | {style.five_digits(baseline)}"
         for (_, name, *_), (_, _, rmse, baseline) in zip(scored, scores, strict=True)
     ]
     plan.set_yticks(range(len(scored)), labels, fontsize=9.5 if len(scored) < 13 else 7, color=style.ACTUAL)
     plan.tick_params(labelbottom=False)
 
     gains = [100 * gain for gain, *_ in scores]
-    _skills(figure, grid[2], price, places, gains, [196 * doubt for _, doubt, *_ in scores])
+    _draw_skills(figure, grid[2], price, windows, gains, [196 * half_width for _, half_width, *_ in scores])
     return figure
 
 
-def _windows(
-    axes: Axes, fold_rows: Sequence[FoldRow], places: Sequence[tuple[float, float]], colors: Sequence[str]
+def _draw_windows(
+    axes: Axes, fold_rows: Sequence[FoldRow], windows: Sequence[tuple[float, float]], colors: Sequence[str]
 ) -> None:
     trained = [(style.time_of(row.train_start), style.time_of(row.train_end)) for row in fold_rows]
-    if len(places) > len(trained):
-        trained.append((trained[0][0], max(end for _, end in places[:-1])))
+    if len(windows) > len(trained):
+        trained.append((trained[0][0], max(end for _, end in windows[:-1])))
     for number, (start, end) in enumerate(trained):
         axes.barh(number, end - start, left=start, height=0.62, color=style.FAINT, label="" if number else "training")
-    for number, ((start, end), color) in enumerate(zip(places, colors, strict=True)):
+    for number, ((start, end), color) in enumerate(zip(windows, colors, strict=True)):
         label = "validation" if number == 0 else "hold-out" if color == style.HOLDOUT else ""
         axes.barh(number, end - start, left=start, height=0.62, color=color, label=label)
-    axes.set_ylim(len(places) - 0.4, -0.6)
+    axes.set_ylim(len(windows) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     style.legend_above(axes, 3)
 
 
-def _skills(
+def _draw_skills(
     figure: Figure,
     cell: object,
     beside: Axes,
-    places: Sequence[tuple[float, float]],
+    windows: Sequence[tuple[float, float]],
     gains: Sequence[float],
-    doubts: Sequence[float],
+    half_widths: Sequence[float],
 ) -> None:
     axes = style.panel(
         figure, cell, "Skill: reduction of the RMSE relative to persistence", sharex=beside,
         note="thin lines: 95 % bars; not significant where the line crosses zero", y="skill, %",
     )  # fmt: skip
     size = 9.5 if len(gains) < 13 else 7
-    for (start, end), gain, doubt in zip(places, gains, doubts, strict=True):
+    for (start, end), gain, half_width in zip(windows, gains, half_widths, strict=True):
         middle = (start + end) / 2
         if not isfinite(gain):
             axes.annotate("–", (middle, 0), ha="center", va="bottom", fontsize=size, color=style.ACTUAL)
             continue
         color = style.GOOD if gain > 0 else style.BAD
         axes.bar(middle, gain, width=0.8 * (end - start), color=color, alpha=0.8)
-        axes.errorbar(middle, gain, yerr=doubt, color=style.ACTUAL, lw=1, capsize=3)
-        tip = max(gain + doubt, 0) if gain >= 0 else min(gain - doubt, 0)
+        axes.errorbar(middle, gain, yerr=half_width, color=style.ACTUAL, lw=1, capsize=3)
+        tip = max(gain + half_width, 0) if gain >= 0 else min(gain - half_width, 0)
         axes.annotate(
             f"{gain:+.2f}", (middle, tip), xytext=(0, 4 if gain >= 0 else -4), textcoords="offset points",
             ha="center", va="bottom" if gain >= 0 else "top", fontsize=size, color=style.ACTUAL,
         )  # fmt: skip
     axes.axhline(0, color=style.QUIET, lw=1)
     axes.margins(x=0.01, y=0.22)
-    if max((abs(value) for value in (*gains, *doubts) if isfinite(value)), default=0.0) < 1e-6:
+    if max((abs(value) for value in (*gains, *half_widths) if isfinite(value)), default=0.0) < 1e-6:
         axes.set_ylim(-1, 1)
     style.date_axis(axes, ticks=10)
 
 
 def _price_marks(prices: pd.Series[float]) -> list[float]:
-    """Four prices in equal ratios from the lowest to the highest, rounded to what tells them apart."""
+    """Return four prices from the lowest to the highest with equal ratios, rounded as far as they stay distinct."""
     low, high = float(prices.min()), float(prices.max())
     digits = 2 if high > 2 * low else 3 if high > 1.1 * low else 5
     return sorted({float(f"{low * (high / low) ** (step / 3):.{digits}g}") for step in range(4)})

@@ -1,7 +1,7 @@
-"""The profile report of a data set, made by fg-data-profiling in a process of its own.
+"""Creates the profile report of a data set with fg-data-profiling in a separate process.
 
-The library takes nine seconds to import and keeps a core busy, so it never runs inside a training. Run as a
-program, this module is that process.
+The library takes nine seconds to import and uses a full core, so it does not run in the training process. The separate
+process runs this module as a program.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from cryptoml.system.files import replacing
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_ROWS = 20_000
+MAX_ROWS = 20_000
 REMOVE_SOURCE = "--remove-source"
 
 
 @dataclass(frozen=True)
 class ProfileJob:
-    """A report in the making; `output` appears whole when it is done.
+    """A job that creates a report; `output` is created atomically when it is done.
 
-    process: None where the report was there already or could not be begun (`log` then says why).
-    source: the candles' file, if it is the job's to remove.
+    process: None if the report already existed or the process could not be started (see `log`). source: the candle
+    file, if the job deletes it.
     """
 
     output: Path
@@ -38,22 +38,22 @@ class ProfileJob:
 
     @property
     def log(self) -> Path:
-        """What the process wrote; gone when all went well."""
+        """The output of the process; deleted on success."""
         return self.output.with_suffix(".log")
 
     def ready(self) -> bool:
-        """Whether the report is there."""
+        """Return whether the report exists."""
         return self.output.is_file()
 
     def finish(self, wait_s: float = 0.0) -> Path | None:
-        """The report if it is there within `wait_s` seconds, else None; never raises, and the process goes on."""
+        """Wait up to `wait_s` seconds for the report; return None on timeout. The process continues; never raises."""
         if self.process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired, OSError):
                 self.process.wait(timeout=max(0.0, wait_s))
         return self.output if self.ready() else None
 
     def cancel(self) -> None:
-        """End the process and all it started, and remove what it left unfinished."""
+        """Kill the process and its children, and delete unfinished files."""
         if self.process is None or self.process.poll() is not None:
             return
         with contextlib.suppress(OSError):
@@ -67,19 +67,18 @@ class ProfileJob:
 
 
 def start_profile(source: Path, output: Path, *, title: str, remove_source: bool = False) -> ProfileJob:
-    """Begin a report on a file of candles, at low priority; nothing is begun when it is there already.
+    """Start creating a report on a candle file, at low priority, unless the report already exists.
 
-    source: Parquet, or CSV (plain or gzip), with a time index or a `timestamp` column. It must stay until the
-    report is done; with `remove_source` the job removes it then.
-    output: the HTML file, one for each version of the data; its folder is made. Raises nothing: a report that
-    cannot be begun is a report that does not come.
+    source: Parquet or CSV (plain or gzip) with a time index or a `timestamp` column; needed until the report is done.
+    remove_source: delete the source when the report is done. output: the HTML file, one per data version; its folder
+    is created. Never raises; if the process cannot be started, there is no report.
     """
     if output.is_file():
         if remove_source:
             source.unlink(missing_ok=True)
         return ProfileJob(output, None)
     command = [sys.executable, "-m", "cryptoml.reports.profile", str(source), str(output), title]
-    mine = source if remove_source else None
+    owned_source = source if remove_source else None
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with ProfileJob(output, None).log.open("ab") as log:
@@ -92,15 +91,15 @@ def start_profile(source: Path, output: Path, *, title: str, remove_source: bool
                 env={**os.environ, **ENVIRON},
             )
     except OSError:
-        if mine is not None:
+        if owned_source is not None:
             with contextlib.suppress(OSError):
-                mine.unlink(missing_ok=True)
+                owned_source.unlink(missing_ok=True)
         return ProfileJob(output, None)
-    return ProfileJob(output, process, mine)
+    return ProfileJob(output, process, owned_source)
 
 
-# The library reports each use to its makers over the network unless told not to, without a time-out.
-# One thread: the cores belong to the training. Agg: no display is asked for.
+# Disables the library's usage reports, which are sent without a timeout. One thread, to leave the cores to the
+# training. Agg: needs no display.
 ENVIRON = {
     "YDATA_PROFILING_NO_ANALYTICS": "1",
     "MPLBACKEND": "Agg",
@@ -112,15 +111,15 @@ ENVIRON = {
 
 
 def make_profile(source: Path, output: Path, *, title: str) -> None:
-    """Write the report, whole or not at all. At most MOST_ROWS rows, evenly taken, are described."""
-    # Set before the library is imported: it reads the environment on its own.
+    """Write the report atomically, on a sample of at most MAX_ROWS evenly spaced rows."""
+    # The library reads the environment when it is imported.
     os.environ.update(ENVIRON)
     from data_profiling import ProfileReport
 
     frame = _read(source)
-    step = max(1, -(-len(frame) // MOST_ROWS))
-    name = title if step == 1 else f"{title} (one in {step} of {len(frame):,} candles)"
-    # No theme: the others fetch a font. Everything inline: the file is read where there is no network.
+    step = max(1, -(-len(frame) // MAX_ROWS))
+    name = title if step == 1 else f"{title} (1 in {step} of {len(frame):,} candles)"
+    # No theme, because themes download a font; inline assets, so that the file works offline.
     report = ProfileReport(
         frame.iloc[::step].reset_index(drop=True),
         title=name,
@@ -150,7 +149,7 @@ def _read(source: Path) -> pd.DataFrame:
 
 
 def main(arguments: list[str]) -> int:
-    """`SOURCE OUTPUT TITLE [--remove-source]`: make one report."""
+    """Create one report; arguments: SOURCE OUTPUT TITLE [--remove-source]."""
     with contextlib.suppress(OSError, AttributeError):
         os.nice(19)
     source, output = Path(arguments[0]), Path(arguments[1])

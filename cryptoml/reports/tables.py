@@ -1,4 +1,4 @@
-"""The tables about runs, as columns of texts; the terminal and the HTML report show the same ones."""
+"""The tables of runs as columns of text, shared by the terminal and the HTML report."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ VERDICT_TITLE = "vs persistence"
 
 @dataclass(frozen=True)
 class Column:
-    """A column of texts, with the numbers to sort by where the texts are numbers.
+    """A column of text. values: the numbers to sort by, if the cells are numbers.
 
-    best: numbers of the rows with the best value. rank: 0 always shown, else the highest rank is left out first
-    where there is too little room. shrinks: a long text may lose its middle.
+    best: indices of the rows with the best value. rank: 0 is always shown; otherwise columns of the highest rank are
+    hidden first. shrinks: whether long texts may be shortened.
     """
 
     title: str
@@ -40,7 +40,7 @@ def metric_columns(
     verdict: Callable[[Row], str],
     best: Callable[[Row, StoredMetric], bool] = lambda row, metric: False,
 ) -> list[Column]:
-    """A column for each metric that has one, and the verdict before the p-value that decides it."""
+    """Return a column for each metric in tables, and the verdict before its p-value."""
     columns = []
     for metric in table_metrics():
         if metric.name == "dm_p_value":
@@ -49,9 +49,9 @@ def metric_columns(
         columns.append(
             Column(
                 metric.title,
-                [metric.text(one) for one in values],
-                [None if one is None else metric.scaled(one) for one in values],
-                frozenset(place for place, row in enumerate(rows) if best(row, metric)),
+                [metric.text(number) for number in values],
+                [None if number is None else metric.scaled(number) for number in values],
+                frozenset(index for index, row in enumerate(rows) if best(row, metric)),
                 metric.column or 0,
             )
         )
@@ -59,7 +59,7 @@ def metric_columns(
 
 
 def run_columns(comparison: RunComparison) -> list[Column]:
-    """The compared runs; ≠ stands before those that are not comparable."""
+    """Return the columns of the compared runs; ≠ marks runs that are not comparable."""
     rows = comparison.runs
     return [
         Column("run", [row.name if row.comparable else f"≠ {row.name}" for row in rows], align="left", shrinks=True),
@@ -75,7 +75,7 @@ def run_columns(comparison: RunComparison) -> list[Column]:
 
 
 def parameter_columns(comparison: RunComparison) -> list[Column]:
-    """The parameters that differ, one a row, with a column for each run; empty where none does."""
+    """Return the differing parameters, one per row, with a column per run; empty if none differ."""
     names = list(comparison.differing)
     if not names:
         return []
@@ -87,16 +87,16 @@ def parameter_columns(comparison: RunComparison) -> list[Column]:
 
 
 def pair_columns(comparison: RunComparison, *, most: int | None = None) -> list[Column]:
-    """The first `most` pairs of models, with what the test says at the significance level; empty without pairs."""
+    """Return the first `most` pairs of models with their test results; empty without pairs."""
     pairs = comparison.pairs[:most]
     if not pairs:
         return []
-    gains, p_values, adjusted = [[getattr(one, name) for one in pairs] for name in ("gain", "p_value", "p_adjusted")]
+    gains, p_values, adjusted = [[getattr(pair, name) for pair in pairs] for name in ("gain", "p_value", "p_adjusted")]
     return [
-        Column("lower error", [one.better for one in pairs], align="left", shrinks=True),
-        Column("than", [one.other for one in pairs], align="left", shrinks=True),
+        Column("lower error", [pair.better for pair in pairs], align="left", shrinks=True),
+        Column("than", [pair.other for pair in pairs], align="left", shrinks=True),
         Column("RMSE lower by %", [cell(100 * gain, ".3f") for gain in gains], gains, rank=2),
-        Column("forecasts", [f"{one.n:,}" for one in pairs], [one.n for one in pairs], rank=4),
+        Column("forecasts", [f"{pair.n:,}" for pair in pairs], [pair.n for pair in pairs], rank=4),
         Column("p", [cell(p, ".3g") for p in p_values], p_values, rank=3),
         Column("p (Holm)", [cell(p, ".3g") for p in adjusted], adjusted),
         Column("significant", ["yes" if p < comparison.level else "no" for p in adjusted]),

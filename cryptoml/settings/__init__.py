@@ -1,4 +1,4 @@
-"""Who and where: tokens, addresses and folders, built once for each command."""
+"""The settings of a command: tokens, URLs and folders."""
 
 from cryptoml.settings.load import known_variables, load_settings, read_dotenv
 from cryptoml.settings.schema import LOCAL_STORE, MLFLOW_CREDENTIALS_FILE, SIGNERS, Settings

@@ -1,4 +1,4 @@
-"""Who and where: tokens, addresses, folders. What to do is `cryptoml.config`."""
+"""The settings: tokens, URLs and folders. See `cryptoml.config` for the config of a training."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ from cryptoml.system.names import check_experiment_name
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 BEARER = "MLFLOW_TRACKING_TOKEN"
-# With these, MLflow's client adds credentials of its own to each request.
+# If one of these is set, MLflow's client adds its own credentials to each request.
 SIGNERS = ("MLFLOW_TRACKING_AUTH", "MLFLOW_TRACKING_AWS_SIGV4")
 MLFLOW_CREDENTIALS_FILE = Path("~/.mlflow/credentials")
 LOCAL_STORE = "sqlite:///mlflow.db"
@@ -23,7 +23,7 @@ ExperimentName = Annotated[str, AfterValidator(check_experiment_name)]
 
 
 class Settings(BaseSettings):
-    """The settings; secrets are SecretStr and print as stars."""
+    """The settings; secrets are SecretStr and are printed as asterisks."""
 
     model_config = SettingsConfigDict(
         extra="ignore",
@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     tracking_uri: Address | None = Field(
         None,
         alias="MLFLOW_TRACKING_URI",
-        # A database's address may hold a password.
+        # The URL of a database may contain a password.
         repr=False,
         description="MLflow store; default: DagsHub's if its three values are set, else mlflow.db in this folder",
     )
@@ -112,11 +112,11 @@ class Settings(BaseSettings):
         parts = urlsplit(url or "https://none")
         local = parts.scheme == "http" and parts.hostname in LOOPBACK
         if not parts.hostname or parts.username or parts.path.strip("/") or not (parts.scheme == "https" or local):
-            raise ValueError("must be https://HOST[:PORT], or http:// on this machine")
+            raise ValueError("must be https://HOST[:PORT], or http:// on loopback")
         return url
 
     def mlflow_uri(self) -> str:
-        """The MLflow store in use: the one named, DagsHub's, or SQLite in the project folder (absolute)."""
+        """Return the URI of the MLflow store: as configured, DagsHub's, or SQLite in the project folder."""
         if self.tracking_uri:
             return self._absolute(self.tracking_uri)
         if self.dagshub_repo and self.dagshub_token and (self.dagshub_username or "/" in self.dagshub_repo):
@@ -124,10 +124,10 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.project_dir / 'mlflow.db'}"
 
     def mlflow_credentials(self) -> tuple[str, str] | None:
-        """User and password for the MLflow store; both or none, as its client sends them only together.
+        """Return user name and password for the MLflow store; None if no password is set.
 
-        DagsHub's token is for DagsHub alone: another host never gets to see it. Raises AccessError where a secret
-        would go to a host that is named elsewhere, the bearer token and MLflow's own file included.
+        DagsHub's token is only sent to DagsHub. Raises AccessError if a secret, including the bearer token and MLflow's
+        credentials file, would be sent to a host that is configured in another place than the secret.
         """
         uri = self.mlflow_uri()
         if not uri.startswith(("http://", "https://")):
@@ -148,37 +148,37 @@ class Settings(BaseSettings):
         return self.tracking_username or self.dagshub_username or password, password
 
     def dagshub_secret(self) -> str | None:
-        """DagsHub's token; raises AccessError where DagsHub's host is named elsewhere than the token."""
+        """Return DagsHub's token; raises AccessError if DagsHub's host is configured in another place."""
         if self.dagshub_token is None:
             return None
         self.check_dagshub_host("DAGSHUB_TOKEN")
         return self.dagshub_token.get_secret_value()
 
     def check_dagshub_host(self, secret: str, *, places: frozenset[str] | None = None) -> None:
-        """Raise AccessError unless the secret, by default from its variable's places, may go to DagsHub's host."""
+        """Raise AccessError unless the secret may be sent to DagsHub's host; `places`: where the secret is set."""
         if self._origins is not None:
             check_host(
                 self.dagshub_host,
                 secret=secret,
                 places=self._origins.of(secret) if places is None else places,
-                named_by=self._named("DAGSHUB_CLIENT_HOST"),
+                named_by=self._source_of("DAGSHUB_CLIENT_HOST"),
                 origins=self._origins,
-                hint="to use this host and write it beside the token into .env: cryptoml setup-remotes --trust-host",
+                hint="to use this host and write it to .env with the token: cryptoml setup-remotes --trust-host",
             )
 
     def trusting(self, *addresses: str) -> "Settings":
-        """These settings with more hosts that may get any secret."""
+        """Return a copy in which the hosts of these URLs may receive any secret."""
         copy = self.model_copy()
         copy._origins = None if self._origins is None else self._origins.trusting(*addresses)
         return copy
 
     @property
     def origins(self) -> Origins:
-        """Where the values come from; nothing is known of settings that were not read by `load_settings`."""
+        """The sources of the values; empty unless `load_settings` read them."""
         return self._origins or Origins()
 
     def check_connected(self) -> None:
-        """Raise AccessError where a clone names DagsHub without credentials and a new local store would be made."""
+        """Raise AccessError if a clone refers to DagsHub without credentials, instead of creating a local store."""
         default = f"sqlite:///{self.project_dir / 'mlflow.db'}"
         if self.tracking_uri or self.mlflow_uri() != default or (self.project_dir / "mlflow.db").exists():
             return
@@ -188,9 +188,9 @@ class Settings(BaseSettings):
         named = named or clones.dagshub_remote(self.project_dir, self.dagshub_host)
         if named is not None:
             raise AccessError(
-                f"{self.project_dir}: {named} refers to DagsHub, but its credentials are not complete. "
+                f"{self.project_dir}: {named} refers to DagsHub, but its credentials are incomplete. "
                 "No local store was created instead.",
-                hint=f"cryptoml setup-remotes; or, to work locally, put MLFLOW_TRACKING_URI={LOCAL_STORE} into .env",
+                hint=f"cryptoml setup-remotes; or, to work locally, add MLFLOW_TRACKING_URI={LOCAL_STORE} to .env",
             )
 
     def _check_tracking(self, secret: str, *, places: frozenset[str] | None = None) -> None:
@@ -199,37 +199,37 @@ class Settings(BaseSettings):
                 self.mlflow_uri(),
                 secret=secret,
                 places=self._origins.of(secret) if places is None else places,
-                named_by=self._named("MLFLOW_TRACKING_URI" if self.tracking_uri else "DAGSHUB_CLIENT_HOST"),
+                named_by=self._source_of("MLFLOW_TRACKING_URI" if self.tracking_uri else "DAGSHUB_CLIENT_HOST"),
                 origins=self._origins,
-                hint="name the address and the secret in one place, both in .env or both in the environment",
+                hint="set the URL and the secret in the same place, both in .env or both in the environment",
             )
 
     def _check_secrets_of_mlflow(self) -> None:
-        """What MLflow's client adds to its requests by itself, where it is given nothing."""
+        """Check the credentials that MLflow's client uses if it is given none."""
         if BEARER in self.origins.places:
             self._check_tracking(BEARER)
         elif MLFLOW_CREDENTIALS_FILE.expanduser().is_file():
             self._check_tracking(str(MLFLOW_CREDENTIALS_FILE), places=frozenset({ENVIRONMENT}))
 
-    def _named(self, variable: str) -> str:
+    def _source_of(self, variable: str) -> str:
         places = self.origins.of(variable)
         return f"{variable} in {' and '.join(sorted(places))}" if places else f"the default of {variable}"
 
     def store_is_dagshub(self) -> bool:
-        """Whether the MLflow store in use is at DagsHub's host."""
+        """Return whether the MLflow store is on DagsHub's host."""
         return self.mlflow_uri().startswith(f"{self.dagshub_host.rstrip('/')}/")
 
     def dagshub_slug(self) -> str:
-        """The repository as owner/name; raises ConfigError when the owner is not known."""
+        """Return the repository as owner/name; raises ConfigError if the owner is unknown."""
         repo = (self.dagshub_repo or "").strip("/")
         if "/" in repo:
             return repo
         if not repo or not self.dagshub_username:
-            raise ConfigError("DAGSHUB_REPO and DAGSHUB_USERNAME are needed.", hint="set them in .env")
+            raise ConfigError("DAGSHUB_REPO and DAGSHUB_USERNAME are required.", hint="set them in .env")
         return f"{self.dagshub_username}/{repo}"
 
     def _absolute(self, uri: str) -> str:
         if uri.startswith("sqlite:///") and not uri.startswith("sqlite:////"):
             return f"sqlite:///{self.project_dir / uri.removeprefix('sqlite:///')}"
-        # Copied from a browser, a server's address ends in the page that was open: http://host:5000/#/experiments/1.
+        # A URL copied from the browser contains the current page: http://host:5000/#/experiments/1.
         return uri.partition("/#")[0] if uri.startswith(("http://", "https://")) else uri

@@ -1,1 +1,1 @@
-"""Fits models on one split and one set of folds. Knows no tracker and no terminal."""
+"""Fits models on one split and one set of folds. Does not track runs or print."""

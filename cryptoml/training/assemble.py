@@ -1,7 +1,7 @@
-"""One model's result from its fits: shrinkage, prediction interval, metrics, verdict and the forecaster to deploy.
+"""Computes the result of a model from its fits: shrinkage, prediction interval, metrics, verdict and forecaster.
 
-Shrinkage is out of fold. A fold's forecasts are shrunk by the slope of the folds before it; the first fold has none
-before it, so its scores use the slope of the folds after it, and the interval and the verdict leave it out.
+Shrinkage is out of fold. The forecasts of a fold are shrunk by the slope of the preceding folds. The first fold has no
+preceding one, so its scores use the slope of the following folds, and it is excluded from the interval and the verdict.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def assemble(
     dataset: Dataset, plan: Plan, choice: ModelChoice, options: TrainingOptions, fits: Mapping[int, Fit]
 ) -> ModelResult:
-    """Score the fits of one model, by fold number and FINAL, and build its forecaster."""
+    """Score the fits of one model and build its forecaster; `fits`: fold number or FINAL -> fit."""
     train, holdout = rows(dataset.index, plan.train), rows(dataset.index, plan.test)
     validation = {fold.number: rows(dataset.index, fold.validation) for fold in plan.folds}
     slopes = _slopes(plan.folds, {n: (dataset.target[part], fits[n].raw_return) for n, part in validation.items()})
@@ -43,7 +43,7 @@ def assemble(
         "test": _forecasts(dataset, holdout, slope * final.raw_return, quantile),
     }
     by_fold = {n: _forecasts(dataset, part, forecast, quantile) for n, (part, forecast) in out_of_fold.items()}
-    judged = _verdict(dataset, [*later, (holdout, slope * final.raw_return)], options)
+    test = _verdict(dataset, [*later, (holdout, slope * final.raw_return)], options)
     forecaster = _forecaster(dataset, plan, choice, options, final, shrinkage=slope, quantile=quantile)
     fold_metrics = fold_values(list(by_fold.values()))
     frames = [_frame(dataset, validation[n], f"fold_{n}", one, fits[n].raw_return) for n, one in by_fold.items()]
@@ -54,7 +54,7 @@ def assemble(
         metrics={
             **summarize(scored["train"], scored["test"], fold_metrics),
             "baseline_rmse": METRICS["rmse"].compute(_persistence(scored["test"])),
-            "dm_p_value": judged.p_value,
+            "dm_p_value": test.p_value,
             "shrinkage": slope,
             "n_train_samples": float(_length(train)),
             "n_test_samples": float(_length(holdout)),
@@ -64,7 +64,7 @@ def assemble(
         },
         fold_metrics=fold_metrics,
         folds=tuple(_fold_score(dataset, fold, by_fold[fold.number], slopes[fold.number]) for fold in plan.folds),
-        verdict=judged,
+        verdict=test,
         forecaster=forecaster,
         predictions=_concatenated(frames),
         importance=forecaster.feature_importance(),
@@ -72,9 +72,9 @@ def assemble(
 
 
 def _slopes(folds: Sequence[Fold], pairs: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> dict[int, float]:
-    """Shrinkage for each fold (number -> lambda) and, under FINAL, from all folds together.
+    """Return the shrinkage of each fold, by number, and of the final fit, which uses all folds.
 
-    pairs: fold number -> (actual return, raw forecast return) of its validation window.
+    pairs: fold number -> (actual returns, raw forecast returns) of its validation window.
     """
     import numpy as np
 
@@ -82,14 +82,14 @@ def _slopes(folds: Sequence[Fold], pairs: Mapping[int, tuple[np.ndarray, np.ndar
         return shrinkage(np.concatenate([pairs[n][0] for n in numbers]), np.concatenate([pairs[n][1] for n in numbers]))
 
     numbers = [fold.number for fold in folds]
-    slopes = {n: slope(numbers[:place]) for place, n in enumerate(numbers) if place}
+    slopes = {n: slope(numbers[:index]) for index, n in enumerate(numbers) if index}
     slopes[numbers[0]] = slope(numbers[1:])
     slopes[FINAL] = slope(numbers)
     return slopes
 
 
 def _actual_and_error(dataset: Dataset, parts: Sequence[tuple[slice, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Actual returns, and actual minus forecast returns, of the parts (rows, forecast returns) one after the other."""
+    """Concatenate actual returns and errors (actual minus forecast) of the parts (rows, forecast returns)."""
     import numpy as np
 
     actual = np.concatenate([dataset.target[part] for part, _ in parts])
@@ -98,7 +98,7 @@ def _actual_and_error(dataset: Dataset, parts: Sequence[tuple[slice, np.ndarray]
 
 
 def _verdict(dataset: Dataset, parts: Sequence[tuple[slice, np.ndarray]], options: TrainingOptions) -> Verdict:
-    """The test against persistence, whose error is the actual return itself."""
+    """Test against persistence, whose error is the actual return."""
     actual, error = _actual_and_error(dataset, parts)
     return verdict(error, actual, dataset.horizon, level=options.significance_level)
 
@@ -119,7 +119,7 @@ def _forecasts(dataset: Dataset, part: slice, forecast_return: np.ndarray, quant
 
 
 def _persistence(scores: Forecasts) -> Forecasts:
-    """The same rows, with the current price as the forecast."""
+    """Return the forecasts of persistence for the same rows."""
     return replace(scores, forecast_price=scores.price_now, forecast_return=scores.forecast_return * 0.0)
 
 
@@ -192,7 +192,7 @@ def _concatenated(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _latency_ms(forecaster: Forecaster, dataset: Dataset) -> float:
-    """Median of a few forecasts of one candle from raw candles, in milliseconds."""
+    """Return the median time of a forecast from raw candles, in milliseconds."""
     from statistics import median
 
     from cryptoml.data.grid import to_grid

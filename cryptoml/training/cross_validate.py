@@ -1,4 +1,4 @@
-"""Split, cross-validation, hold-out and final fit: every chosen model on the same rows, folds and hold-out."""
+"""Fits the chosen models on the same folds and training part, and forecasts validation windows and hold-out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Task:
 
 
 def plan_for(dataset: Dataset, *, ratio: float, n_folds: int, gap_candles: int | None) -> Plan:
-    """The one hold-out and the one set of folds; raises DataError when there are too few candles."""
+    """Return the plan of hold-out and folds; raises DataError if there are too few candles."""
     plan = make_plan(
         dataset.index[0],
         dataset.index[-1],
@@ -45,7 +45,7 @@ def plan_for(dataset: Dataset, *, ratio: float, n_folds: int, gap_candles: int |
 
 
 def check_rows(plan: Plan, dataset: Dataset, *, least: int = 50) -> None:
-    """Raise DataError when a window holds too few rows to mean anything (gaps can empty one)."""
+    """Raise DataError if a window has fewer than `least` rows, for example because of gaps."""
     windows = [(f"fold {fold.number}, training", fold.train) for fold in plan.folds]
     windows += [(f"fold {fold.number}, validation", fold.validation) for fold in plan.folds]
     windows += [("the training part", plan.train), ("the hold-out", plan.test)]
@@ -53,9 +53,9 @@ def check_rows(plan: Plan, dataset: Dataset, *, least: int = 50) -> None:
         part = rows(dataset.index, window)
         if part.stop - part.start < least:
             raise DataError(
-                f"{name} ({window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC) holds "
-                f"{part.stop - part.start} usable rows of {len(dataset.index)}, at least {least} are needed.",
-                hint="bring more candles, or fewer folds (--set split.cross_validation_folds=2)",
+                f"{name} ({window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC) has "
+                f"{part.stop - part.start} of {len(dataset.index):,} usable rows; at least {least} are required.",
+                hint="use more candles, or fewer folds (--set split.cross_validation_folds=2)",
             )
 
 
@@ -67,32 +67,32 @@ def train_models(
     *,
     on_fit: Callable[[str, int], None] = lambda model, fold: None,
 ) -> Iterator[ModelResult | ModelFailure]:
-    """Yield each model's result as soon as its last fit is done.
+    """Yield the result of each model when its last fit is done.
 
-    `on_fit(model, fold)` is called after each fit; fold 0 is the final one, on the whole training part.
+    on_fit(model, fold): called after each fit; fold 0 is the final fit on the whole training part.
     """
     import numpy as np
 
     features = np.ascontiguousarray(dataset.features.to_numpy(dtype=np.float32))
-    done: dict[str, dict[int, Fit]] = {choice.spec.key: {} for choice in choices}
+    fits: dict[str, dict[int, Fit]] = {choice.spec.key: {} for choice in choices}
     failed: set[str] = set()
     tasks = _tasks(dataset, plan, choices)
-    work = partial(_fit, features, dataset.target, options)
-    for task, outcome in run_tasks(tasks, work, workers=options.workers):
+    run_task = partial(_fit, features, dataset.target, options)
+    for task, outcome in run_tasks(tasks, run_task, workers=options.workers):
         key = task.choice.spec.key
         if isinstance(outcome, Exception):
             if key not in failed:
                 failed.add(key)
                 yield ModelFailure(task.choice, outcome)
             continue
-        done[key][task.number] = outcome
+        fits[key][task.number] = outcome
         on_fit(key, task.number)
-        if len(done[key]) == len(plan.folds) + 1 and key not in failed:
-            yield assemble(dataset, plan, task.choice, options, done.pop(key))
+        if len(fits[key]) == len(plan.folds) + 1 and key not in failed:
+            yield assemble(dataset, plan, task.choice, options, fits.pop(key))
 
 
 def _tasks(dataset: Dataset, plan: Plan, choices: Sequence[ModelChoice]) -> list[_Task]:
-    """One task for each model and fit, the longest fits first, so that the cores stay busy to the end."""
+    """Return one task per model and fit, the longest fits first to keep all cores busy until the end."""
     windows = [(FINAL, plan.train, plan.test)]
     windows += [(fold.number, fold.train, fold.validation) for fold in reversed(plan.folds)]
     return [
@@ -103,7 +103,7 @@ def _tasks(dataset: Dataset, plan: Plan, choices: Sequence[ModelChoice]) -> list
 
 
 def _fit(features: np.ndarray, target: np.ndarray, options: TrainingOptions, task: _Task) -> Fit:
-    # The time of this thread alone: wall time would include waiting for the fits that share the cores.
+    # CPU time of this thread; wall time would include the time of parallel fits on the same core.
     started = time.thread_time()
     parts = fit(
         task.choice.spec,

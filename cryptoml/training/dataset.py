@@ -1,4 +1,4 @@
-"""From candles on the regular grid to the rows a model is trained on."""
+"""The rows for training: features and targets of candles on the regular grid."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows with every feature and a known target; all parts share one ascending UTC index.
+    """The rows with all features and a target; all parts share one ascending UTC index.
 
-    features: float32, one column a feature, no NaN. target: log return over the horizon, float64.
-    price_now, actual_price: close at the row's candle and `horizon` candles later.
+    features: float32, one column per feature, no NaN. target: log return over the horizon, float64.
+    price_now, actual_price: close of the row's candle and of the candle `horizon` candles later.
     """
 
     features: pd.DataFrame
@@ -38,7 +38,7 @@ class Dataset:
 
     @property
     def index(self) -> pd.DatetimeIndex:
-        """The open times of the candles at which forecasts are made."""
+        """The open times of the candles from which forecasts are made."""
         index: pd.DatetimeIndex = self.features.index  # type: ignore[assignment]
         return index
 
@@ -46,9 +46,9 @@ class Dataset:
 def build_dataset(
     candles: Candles, pipeline: FeaturePipeline, *, horizon: int, max_no_trade_candles: int | None = None
 ) -> Dataset:
-    """Compute features and target; candles made up for missing trades give no row of their own.
+    """Compute features and targets; candles inserted for missing trades are not used as rows.
 
-    Raises DataError when no row has every feature, or when the price never moves.
+    Raises DataError if no row has all features, or if the price never moves.
     """
     import numpy as np
 
@@ -61,14 +61,14 @@ def build_dataset(
     usable &= target.notna().to_numpy() & ~grid["no_trade"].to_numpy()
     if not usable.any():
         raise DataError(
-            f"{candles.report.source}: {len(candles.frame)} candles give no row with every feature.",
-            hint=f"bring at least {pipeline.warmup_candles + horizon} candles in a row, or shorter windows "
+            f"{candles.report.source}: none of the {len(candles.frame):,} candles has all features.",
+            hint=f"use at least {pipeline.warmup_candles + horizon} candles without a gap, or shorter windows "
             "(--set features.rolling_windows=6,24)",
         )
     values = target.to_numpy()[usable]
     if not np.any(values):
         raise DataError(
-            f"{candles.report.source}: the price never changes, there is nothing to forecast.",
+            f"{candles.report.source}: the price never changes, so there is nothing to forecast.",
             hint="check that this is the right file and column",
         )
     close = grid["close"].to_numpy()[usable]

@@ -1,4 +1,4 @@
-"""Runs fit tasks side by side and hands back each result as it is ready."""
+"""Runs fit tasks in parallel threads."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ Result = TypeVar("Result")
 def run_tasks(
     tasks: Sequence[Task], work: Callable[[Task], Result], *, workers: int | None = None
 ) -> Iterator[tuple[Task, Result | Exception]]:
-    """Yield (task, result or the exception it raised) in the order of completion.
+    """Yield (task, result or exception) in the order of completion; by default with one worker per core.
 
-    Threads, not processes: the fits spend their time in native code that lets go of Python's lock, share the
-    features without copies, and start at once. Each fit is single-threaded inside, so the digits are the same
-    whatever `workers` is (one a core by default).
+    The tasks run in threads: fits release the GIL in native code, share the features without copies and start
+    immediately. Each fit is single-threaded, so the results do not depend on `workers`.
     """
     from threadpoolctl import threadpool_limits
 
     def limit() -> None:
-        # OpenMP keeps its limit per thread, BLAS one for the process: both are set.
+        # OpenMP has a limit per thread, BLAS a limit per process; both are set.
         threadpool_limits(limits=1)
 
     with threadpool_limits(limits=1):
@@ -43,5 +42,5 @@ def run_tasks(
 
 
 def default_workers() -> int:
-    """The number of cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

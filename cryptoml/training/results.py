@@ -1,4 +1,4 @@
-"""Options, choices and results of a training: the records that the modules of this package exchange."""
+"""Records of a training: options, chosen models, fits and results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-# The number of the final fit, on the whole training part; folds count from 1.
+# The number of the final fit on the whole training part; folds are numbered from 1.
 FINAL = 0
 
 
@@ -44,12 +44,12 @@ class FoldScore:
 
 @dataclass(frozen=True)
 class ModelResult:
-    """A trained model with everything that is reported about it.
+    """A trained model with its metrics and forecasts.
 
-    predictions: one row a forecast of the folds and the hold-out, in time order; columns part, price_now,
+    predictions: one row per forecast of the folds and the hold-out, in time order; columns part, price_now,
     actual_price, forecast_price, lower_price, upper_price, actual_return, forecast_return, raw_return.
-    metrics: by MLflow name; training_time_seconds is the computing of all fits together, without the waits.
-    fold_metrics: metric name -> value per fold, in the order of the folds.
+    metrics: by MLflow name; training_time_seconds is the total CPU time of all fits.
+    fold_metrics: metric name -> one value per fold.
     """
 
     choice: ModelChoice
@@ -65,7 +65,7 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class ModelFailure:
-    """A model whose fit raised; the others go on."""
+    """A model with a failed fit; the other models continue."""
 
     choice: ModelChoice
     error: Exception
@@ -73,7 +73,7 @@ class ModelFailure:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What all models of one training share."""
+    """Options shared by all models of a training."""
 
     seed: int
     clip_sigma: float
@@ -85,10 +85,10 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class Fit:
-    """One fit of a model: on the training window of a fold, or the final one on the whole training part.
+    """One fit of a model: on the training window of a fold, or the final fit on the whole training part.
 
-    raw_return: forecasts of the log return, not yet shrunk, for the fold's validation window or the hold-out;
-    raw_return_in_sample: for the rows of the fit, of the final fit only. seconds: computing time.
+    raw_return: forecasts of the log return before shrinkage, for the fold's validation window or the hold-out;
+    raw_return_in_sample: the same for the rows of the fit, only for the final fit. seconds: CPU time.
     """
 
     parts: FittedParts

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cryptoml.config.schema import Config
 from cryptoml.errors import CheckFailedError, UsageError
 from cryptoml.evaluation import comparison
-from cryptoml.evaluation.comparison import ComparedRun, FairKey, RunComparison
+from cryptoml.evaluation.comparison import ComparabilityKey, ComparedRun, RunComparison
 from cryptoml.evaluation.metrics import stored_metrics
 from cryptoml.models.zoo import BASELINE
 from cryptoml.registry.versions import list_versions
@@ -57,9 +57,9 @@ def compare(request: CompareRequest) -> RunComparison:
             raise UsageError(f"{settings.experiment_name}: no such runs.", hint="create some with cryptoml train")
         notes: list[str] = []
         newest_first = sorted(found, key=lambda run: -run.start_time_ms)
-        reference = comparison.most_common_key([_fair_key(run) for run in newest_first])
-        if any(_fair_key(run) != reference for run in found):
-            apart = comparison.difference([_fair_key(run) for run in found])
+        reference = comparison.most_common_key([_comparability_key(run) for run in newest_first])
+        if any(_comparability_key(run) != reference for run in found):
+            apart = comparison.difference([_comparability_key(run) for run in found])
             if not request.force:
                 raise CheckFailedError(
                     f"these runs are not comparable: {apart}.",
@@ -97,7 +97,7 @@ def _check_sort(sort: str) -> None:
         )
 
 
-def _row(run: RunView, reference: FairKey, places: Mapping[str, tuple[str, ...]]) -> ComparedRun:
+def _row(run: RunView, reference: ComparabilityKey, places: Mapping[str, tuple[str, ...]]) -> ComparedRun:
     return ComparedRun(
         run_id=run.run_id,
         name=run.name,
@@ -107,13 +107,13 @@ def _row(run: RunView, reference: FairKey, places: Mapping[str, tuple[str, ...]]
         metrics=run.metrics,
         tags=run.tags,
         is_baseline=run.tags.get("model_type") == BASELINE,
-        comparable=_fair_key(run) == reference,
+        comparable=_comparability_key(run) == reference,
         places=places.get(run.run_id, ()),
     )
 
 
-def _fair_key(run: RunView) -> FairKey:
-    return comparison.fair_key(run.params, run.tags)
+def _comparability_key(run: RunView) -> ComparabilityKey:
+    return comparison.comparability_key(run.params, run.tags)
 
 
 def _select(store: Store, experiment: str, request: CompareRequest) -> list[RunView]:
@@ -159,12 +159,12 @@ def _with_baseline(
     store: Store, experiment: str, runs: list[RunView], reference: tuple[str, ...], notes: list[str]
 ) -> list[RunView]:
     """The runs with one of persistence: its scores are the same in every training on the same data."""
-    baselines = [run for run in runs if run.tags.get("model_type") == BASELINE and _fair_key(run) == reference]
+    baselines = [run for run in runs if run.tags.get("model_type") == BASELINE and _comparability_key(run) == reference]
     others = [run for run in runs if run not in baselines]
     if len(baselines) > 1:
         notes.append(f"{len(baselines) - 1} more runs of persistence on the same data are left out")
     if not baselines:
-        training = next((run.tags.get("training_id", "") for run in others if _fair_key(run) == reference), "")
+        training = next((run.tags.get("training_id", "") for run in others if _comparability_key(run) == reference), "")
         if re.fullmatch(r"[\w-]+", training):
             query = f"tags.training_id = '{training}' and tags.model_type = '{BASELINE}'"
             baselines = list(search_runs(store, experiment, query=query, limit=1))

@@ -41,7 +41,7 @@ def test_a_training_without_mlflow_is_delivered_by_sync(world: World, first: Dag
     assert world.statuses(lost) == {"FINISHED"}
     assert world.statuses(first.xcom("train_model")["training_id"]) == {"FINISHED"}
     assert len(set(world.versions()) - versions) == 2
-    assert "nothing waits" in world.cryptoml("sync").out
+    assert "no runs are waiting" in world.cryptoml("sync").out
 
 
 def next_try(run: DagRun) -> int:
@@ -81,7 +81,7 @@ def test_a_training_that_is_timed_out_cleared_and_killed(world: World):
         assert len(trainings.seen) == 5
     assert world.statuses(result["training_id"]) == {"FINISHED"}
     assert {run["status"] for run in world.runs()} <= {"FINISHED", "KILLED", "FAILED"}
-    assert "nothing waits" in world.cryptoml("sync").out
+    assert "no runs are waiting" in world.cryptoml("sync").out
     ended = [run for run in world.runs() if run["status"] != "FINISHED"]
     assert len({run["tags"]["training_id"] for run in ended}) == 4, "each training that was stopped is told of"
     ids = world.webhook.ids(run.run_id)

@@ -1,4 +1,4 @@
-"""A `cryptoml` process that stops at a chosen function and says so, to be met there by a signal."""
+"""A `cryptoml` process that pauses at a chosen function, to receive a signal there."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ SourceFileLoader.exec_module = exec_and_patch
 
 
 class Started:
-    """A command on its way; both streams merged, as Airflow reads them."""
+    """A running command with merged streams, as Airflow reads them."""
 
     def __init__(self, project: Project, *arguments: object, **environ: str) -> None:
         self.process = subprocess.Popen(
@@ -78,7 +78,7 @@ class Started:
         self.seen = ""
 
     def wait_for(self, text: str) -> None:
-        """Read on until a line holds `text`."""
+        """Read until a line contains `text`."""
         assert self.process.stdout
         for line in self.process.stdout:
             self.seen += line
@@ -87,13 +87,13 @@ class Started:
         raise AssertionError(f"{text!r} was never said:\n{self.seen}")
 
     def end(self, number: signal.Signals) -> float:
-        """Send the signal and wait for the end; the seconds it took."""
+        """Send the signal, wait for the exit and return the seconds it took."""
         began = time.monotonic()
         self.process.send_signal(number)
         return self.ended(began)
 
     def ended(self, began: float) -> float:
-        """Wait for the end; the seconds since `began`."""
+        """Wait for the exit and return the seconds since `began`."""
         assert self.process.stdout
         self.seen += self.process.stdout.read()
         self.process.wait(timeout=60)
@@ -101,7 +101,7 @@ class Started:
 
     @property
     def code(self) -> int | None:
-        """The exit code as Popen gives it: negative when a signal ended the process by itself."""
+        """The return code of Popen: negative if a signal ended the process."""
         return self.process.returncode
 
     def __enter__(self) -> Self:
@@ -115,7 +115,7 @@ class Started:
 
 
 def paused(project: Project, at: str, *arguments: object, how: str = "before", **environ: str) -> Started:
-    """Start a command that stops at `module:function`.
+    """Start a command that pauses at `module:function`.
 
     `before` it, `after` it, before it and `deaf` to every exception, or before it with Python's lock `locked`.
     """

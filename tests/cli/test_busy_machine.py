@@ -1,4 +1,4 @@
-"""A loaded machine is no trouble: `cryptoml doctor` reports no error for a healthy set-up."""
+"""On a loaded machine, `cryptoml doctor` reports no error for a healthy setup."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BUSY = 4
 
 @contextmanager
 def busy() -> Iterator[None]:
-    """Processes that compute all the time, more than there are cores here."""
+    """Run more busy processes than there are cores."""
     # They end by themselves should this process be killed.
     script = "import time\nend = time.monotonic() + 240\nwhile time.monotonic() < end: pass"
     loops = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(BUSY)]
@@ -29,7 +29,7 @@ def busy() -> Iterator[None]:
 
 
 def troubles(project: Project) -> list[object]:
-    """What `cryptoml doctor` reports, started anew while the machine is busy."""
+    """Run `cryptoml doctor` in a new process and return its errors."""
     with busy():
         done = project.run("doctor", "--json", fresh=True)
     findings = done.json()["findings"]

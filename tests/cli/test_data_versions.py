@@ -13,7 +13,7 @@ from tests.conftest import Done, Hub, Project
 
 @pytest.fixture
 def connected(hub: Hub) -> Hub:
-    """With DVC set up as setup-remotes does it."""
+    """Configure DVC as setup-remotes does."""
     dvc_project.init_project(hub.folder)
     dvc_project.set_remote(hub.folder, "dagshub", f"{hub.url}.dvc")
     dvc_project.set_secret(hub.folder, "dagshub", user=hub.standin.state.owner, password=hub.token)
@@ -28,7 +28,7 @@ def put(hub: Project, name: str, text: str) -> Path:
 
 
 def forget(hub: Project) -> None:
-    """Lose the files and the cache, as a fresh clone has neither."""
+    """Delete the files and the cache, as in a new clone."""
     shutil.rmtree(hub.folder / ".dvc/cache")
     for path in (hub.folder / "data").rglob("*.csv"):
         path.unlink()
@@ -38,7 +38,7 @@ def states(done: Done) -> dict[str, str]:
     return {one["path"]: one["state"] for one in done.json()["files"]}  # type: ignore[index, attr-defined]
 
 
-def test_a_revision_is_pulled_as_it_was_and_train_logs_its_version(connected: Hub) -> None:
+def test_a_revision_is_pulled_and_train_logs_its_version(connected: Hub) -> None:
     hub = connected
     path = put(hub, "data/raw/a.csv", "one\n")
     put(hub, "data/raw/b.csv", "other\n")
@@ -67,7 +67,7 @@ def test_a_revision_is_pulled_as_it_was_and_train_logs_its_version(connected: Hu
     assert path.read_text() == "two\n"
 
 
-def test_a_change_made_here_is_not_lost_without_force(connected: Hub) -> None:
+def test_local_changes_are_not_overwritten_without_force(connected: Hub) -> None:
     hub = connected
     path = put(hub, "data/raw/a.csv", "one\n")
     assert hub.run("push-data").code == 0
@@ -80,7 +80,7 @@ def test_a_change_made_here_is_not_lost_without_force(connected: Hub) -> None:
     assert path.read_text() == "one\n"
 
 
-def test_an_interrupted_pull_goes_on_where_it_stopped(connected: Hub) -> None:
+def test_an_interrupted_pull_is_resumed(connected: Hub) -> None:
     hub = connected
     for number in range(6):
         put(hub, f"data/raw/{number}.csv", f"{number}\n" * 1000)
@@ -116,7 +116,7 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(connected: Hub) -> None:
         ("damaged", 4, "is damaged"),
     ],
 )
-def test_why_data_do_not_come_is_told_apart(connected: Hub, break_it: str, code: int, word: str) -> None:
+def test_failed_downloads_are_reported_with_their_cause(connected: Hub, break_it: str, code: int, word: str) -> None:
     hub, state = connected, connected.standin.state
     put(hub, "data/raw/a.csv", "one\n")
     assert hub.run("push-data", "--commit").code == 0
@@ -158,7 +158,7 @@ def test_why_data_do_not_come_is_told_apart(connected: Hub, break_it: str, code:
     assert "Traceback" not in done.err
 
 
-def test_a_token_in_the_environment_is_enough_on_another_machine(connected: Hub) -> None:
+def test_a_token_in_the_environment_is_sufficient_on_another_machine(connected: Hub) -> None:
     """A worker has a clone and DAGSHUB_TOKEN, and no .dvc/config.local."""
     hub = connected
     put(hub, "data/raw/a.csv", "one\n")

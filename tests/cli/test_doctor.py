@@ -1,4 +1,4 @@
-"""`cryptoml doctor`: every complaint that users of DagsHub have, made on purpose, is named with its hint."""
+"""`cryptoml doctor` reports each common DagsHub problem with a hint."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.conftest import Done, Hub, Project
 
 @pytest.fixture
 def connected(hub: Hub) -> Hub:
-    """Connected as setup-remotes does it, with one data file pinned and pushed."""
+    """Connect as setup-remotes does, with one versioned and pushed data file."""
     done = hub.run("setup-remotes")
     assert done.code == 0, done.err
     names = ("DAGSHUB_CLIENT_HOST", "DAGSHUB_USERNAME", "DAGSHUB_REPO", "DAGSHUB_TOKEN")
@@ -49,7 +49,7 @@ def put(hub: Project, name: str, text: str) -> Path:
     return path
 
 
-def test_a_healthy_set_up_has_no_errors_and_is_looked_at_in_order(connected: Hub) -> None:
+def test_a_healthy_setup_has_no_errors_and_is_checked_in_order(connected: Hub) -> None:
     done = connected.run("doctor", "--json")
     assert done.code == 0, done.out
     assert {one["status"] for hits in findings(done).values() for one in hits} <= {"ok", "warning"}
@@ -61,7 +61,7 @@ def test_a_healthy_set_up_has_no_errors_and_is_looked_at_in_order(connected: Hub
     assert findings(done)["mlflow-server"][0]["text"].startswith("version 3.")
 
 
-def test_1_and_2_functions_that_the_server_refuses(connected: Hub) -> None:
+def test_1_and_2_endpoints_that_the_server_does_not_support(connected: Hub) -> None:
     state = connected.standin.state
     assert len(findings(connected.run("doctor", "mlflow-server", "--json"))["mlflow-server"]) == 1
     state.set_mode("legacy")
@@ -89,9 +89,7 @@ def test_1_and_2_functions_that_the_server_refuses(connected: Hub) -> None:
         ({"DAGSHUB_USERNAME": "bob"}, "dagshub-token", "warning", "DAGSHUB_USERNAME"),
     ],
 )  # fmt: skip
-def test_3_5_9_and_13_values_that_are_wrong(
-    connected: Hub, changes: dict[str, str], check: str, tier: str, word: str
-) -> None:
+def test_3_5_9_and_13_wrong_settings(connected: Hub, changes: dict[str, str], check: str, tier: str, word: str) -> None:
     special = {"expired": connected.standin.state.expired, "no suffix": f"{connected.url}"}
     values = {name: special.get(text, text) for name, text in changes.items()}
     env_file.write_variables(connected.folder / ".env", values)
@@ -103,7 +101,7 @@ def test_3_5_9_and_13_values_that_are_wrong(
     assert done.code == (6 if tier == "error" else 0)
 
 
-def test_3_a_stale_variable_in_the_environment_is_named(connected: Hub) -> None:
+def test_3_an_outdated_environment_variable_is_reported(connected: Hub) -> None:
     environ = {"MLFLOW_TRACKING_URI": f"{connected.standin.url}/ada/old.mlflow", "CRYPTOML_AUTOR": "x"}
     done = connected.run("doctor", "settings", "unknown-variables", "same-repository", "--json", environ=environ)
     found = complaint(done, "settings", "warning")
@@ -113,7 +111,7 @@ def test_3_a_stale_variable_in_the_environment_is_named(connected: Hub) -> None:
     assert "CRYPTOML_AUTHOR" in complaint(done, "unknown-variables", "warning")["hint"]
 
 
-def test_4_a_reader_may_not_write(connected: Hub) -> None:
+def test_4_a_user_with_read_permission_cannot_write(connected: Hub) -> None:
     state = connected.standin.state
     token = state.token_of(state.reader)
     env_file.write_variables(
@@ -157,7 +155,7 @@ def test_8_git_without_credentials(connected: Hub) -> None:
     assert found["hint"] == "cryptoml setup-remotes"
 
 
-def test_10_refusals_now_and_then(connected: Hub) -> None:
+def test_10_intermittent_refusals(connected: Hub) -> None:
     state = connected.standin.state
     state.nth = 3
     state.set_mode("throttle")
@@ -166,7 +164,7 @@ def test_10_refusals_now_and_then(connected: Hub) -> None:
     assert "429" in complaint(done, "dagshub-steady", "warning")["text"]
 
 
-def test_11_a_configuration_where_dvc_does_not_look(connected: Hub) -> None:
+def test_11_a_configuration_that_dvc_does_not_read(connected: Hub) -> None:
     put(connected, ".git/.dvc/config", "[core]\n")
     done = connected.run("doctor", "dvc", "--json")
     assert ".git/.dvc/config" in complaint(done, "dvc", "warning")["text"]
@@ -213,7 +211,7 @@ def test_14_tokens_in_git(connected: Hub) -> None:
     assert any("contains a password" in one["text"] for one in findings(inside)["committed-secrets"])
 
 
-def test_a_clock_that_is_wrong_and_a_file_that_others_can_read(connected: Hub) -> None:
+def test_a_wrong_clock_and_a_file_that_others_can_read(connected: Hub) -> None:
     connected.standin.state.clock_skew_s = 600
     (connected.folder / ".env").chmod(0o644)
     done = connected.run("doctor", "clock", "secrets", "--json")
@@ -223,8 +221,8 @@ def test_a_clock_that_is_wrong_and_a_file_that_others_can_read(connected: Hub) -
     assert (connected.folder / ".env").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_dead_server_costs_seconds_and_what_needs_it_is_skipped(connected: Hub) -> None:
-    """A port that takes connections and never answers is the worst that can happen."""
+def test_an_unresponsive_server_times_out_and_dependent_checks_are_skipped(connected: Hub) -> None:
+    """The worst case: a port that accepts connections and never responds."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(64)
@@ -250,7 +248,7 @@ def test_a_dead_server_costs_seconds_and_what_needs_it_is_skipped(connected: Hub
     assert findings(offline)["mlflow"][0]["status"] == "skipped"
 
 
-def test_no_account_broken_settings_and_a_folder_of_nothing(project: Project, tmp_path: Path) -> None:
+def test_no_account_invalid_settings_and_an_empty_folder(project: Project, tmp_path: Path) -> None:
     bare = project.run("doctor", "--json")
     assert bare.code == 0, bare.out
     assert findings(bare)["dagshub-token"][0]["text"] == "DagsHub is not used"
@@ -265,7 +263,7 @@ def test_no_account_broken_settings_and_a_folder_of_nothing(project: Project, tm
     assert "did you mean mlflow" in unknown.err
 
 
-def test_data_that_are_changed_absent_or_unreadable(project: Project) -> None:
+def test_changed_missing_and_unreadable_data(project: Project) -> None:
     subprocess.run(["git", "init", "--quiet", str(project.folder)], check=True)
     assert project.run("setup-remotes", "--local").code == 0
     assert project.run("sample-data", "--years", "0.1", "-o", "data/raw/sim.csv").code == 0
@@ -282,7 +280,7 @@ def test_data_that_are_changed_absent_or_unreadable(project: Project) -> None:
     assert "not here" in texts
 
 
-def test_the_report_is_made_to_be_shown(connected: Hub) -> None:
+def test_the_report_contains_no_secrets(connected: Hub) -> None:
     environ = {"AWS_SECRET_ACCESS_KEY": "canary-9d1e", "HTTPS_PROXY": "http://me:hidden-pw@127.0.0.1:9"}
     done = connected.run("doctor", "--offline", "--report", "report.txt", environ=environ)
     assert done.code == 0

@@ -1,4 +1,4 @@
-"""`cryptoml extract-data` as a user and as Airflow run it: streams, exit codes, signals, a second one beside it."""
+"""`cryptoml extract-data`: streams, exit codes, signals, parallel extractions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(project: Project, standin, *arguments: object):
 
 
 def started(project: Project, standin, *arguments: object) -> subprocess.Popen[str]:
-    """An extraction that hangs in its third page, with the first in the file."""
+    """Start an extraction that hangs at its third page, after writing the first one."""
     standin.hold = threading.Event()
     standin.asked.clear()
     process = subprocess.Popen(
@@ -48,7 +48,7 @@ def times(path: Path) -> list[str]:
     return [line.partition(",")[0] for line in path.read_text().splitlines()[1:]]
 
 
-def test_paths_are_the_last_lines_and_the_second_call_has_nothing_to_do(project, standin):
+def test_paths_are_printed_last_and_a_second_call_adds_nothing(project, standin):
     flags = ("--exchange", "binance", "--symbol", "BTC/USDT", "--symbol", "ETH/USDT", "--interval", "1h")
     done = run(project, standin, *flags, "--since", "2019-01-01", "--until", "2019-02-01")
     raw = project.folder / "data" / "raw"
@@ -78,7 +78,7 @@ def test_paths_are_the_last_lines_and_the_second_call_has_nothing_to_do(project,
         (("--set", "extract.symbol=BTC/USDT"), 3, "did you mean symbols"),
     ],
 )
-def test_what_is_wrong_is_answered_in_two_lines(project, standin, arguments, code, words):
+def test_an_error_is_reported_in_two_lines(project, standin, arguments, code, words):
     done = run(project, standin, *arguments)
     assert (done.code, done.out) == (code, "")
     assert words in done.err
@@ -86,13 +86,13 @@ def test_what_is_wrong_is_answered_in_two_lines(project, standin, arguments, cod
     assert len(done.err.splitlines()) <= 2
 
 
-def test_an_address_that_is_not_safe_is_a_wrong_setting(project):
+def test_an_insecure_url_is_a_config_error(project):
     done = project.run("extract-data", environ={"CRYPTOML_EXCHANGE_URL": "http://exchange.example"})
     assert done.code == 3
     assert "CRYPTOML_EXCHANGE_URL" in done.err
 
 
-def test_killed_in_the_middle_it_goes_on_without_a_gap_or_a_copy(project, standin):
+def test_a_killed_extraction_resumes_without_gaps_or_duplicates(project, standin):
     process = started(project, standin, "-o", "btc.csv")
     path = project.folder / "btc.csv"
     assert len(times(path)) == 1000
@@ -112,7 +112,7 @@ def test_killed_in_the_middle_it_goes_on_without_a_gap_or_a_copy(project, standi
     assert not list(project.folder.glob(".*.partial"))
 
 
-def test_a_signal_ends_it_soon_and_keeps_what_was_fetched(project, standin):
+def test_a_signal_ends_the_extraction_quickly_and_keeps_fetched_candles(project, standin):
     process = started(project, standin, "-o", "btc.csv")
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=5)
@@ -120,7 +120,7 @@ def test_a_signal_ends_it_soon_and_keeps_what_was_fetched(project, standin):
     assert len(times(project.folder / "btc.csv")) == 2000, "the page in memory as well"
 
 
-def test_an_exchange_that_is_away_is_exit_code_5_with_the_result_so_far(project, standin):
+def test_an_unavailable_exchange_gives_exit_code_5_and_a_partial_result(project, standin):
     (project.folder / "my.yaml").write_text(
         "extract:\n  symbols: [ETH/BTC]\n  interval: 1h\n  since: 2019-01-02\n  exchange: binance\n"
     )

@@ -1,4 +1,4 @@
-"""--json: one valid line from every command, whatever becomes of it. The examples of --help, run as one story."""
+"""--json prints one valid line for every command, also on failure. Runs the examples of --help in sequence."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def example_of(name: str) -> list[str]:
     return shlex.split(group.commands[name].epilog)[1:]
 
 
-def test_the_examples_of_help_work_one_after_the_other(tmp_path: Path):
+def test_the_examples_in_help_work_in_sequence(tmp_path: Path):
     project = make_project(tmp_path)
     subprocess.run(["git", "init", "--quiet", "-b", "main", str(project.folder)], check=True)
     for name, text in (("user.name", "Ada"), ("user.email", "ada@example.org")):
@@ -82,7 +82,7 @@ def test_the_example_of_extract_data_works(project: Project):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_failure_is_json_too(name: str, empty: Project):
+def test_a_failure_is_printed_as_json(name: str, empty: Project):
     words, kind = FAILURES[name]
     done = empty.run(name, *shlex.split(words), "--json")
     assert done.code != 0
@@ -93,20 +93,20 @@ def test_a_failure_is_json_too(name: str, empty: Project):
 
 
 @pytest.mark.parametrize("words", ["--json", "nonsense --json", "--nonsense train --json"])
-def test_a_command_line_without_a_command_has_a_schema_of_its_own(words: str, empty: Project):
+def test_a_command_line_without_a_command_has_its_own_schema(words: str, empty: Project):
     done = empty.run(*words.split())
     assert done.code == 2
     assert done.envelope()["schema"] == ("cryptoml.train/1" if "train" in words else "cryptoml/1")
 
 
-def test_json_is_an_option_and_not_a_value_behind_two_dashes(empty: Project):
+def test_json_after_two_dashes_is_not_an_option(empty: Project):
     done = empty.run("register", "--", "--json")
     assert done.code != 0
     assert done.out == ""
     assert empty.run("train", "--json", "--help").out.startswith("Usage: cryptoml train")
 
 
-def test_what_libraries_print_goes_to_standard_error(empty: Project):
+def test_output_of_libraries_is_redirected_to_standard_error(empty: Project):
     search = noisy(empty, 'import sys; print("on standard output")')
     done = empty.run("sample-data", "--years", 0.1, "-o", "noisy.csv", "--json", environ={"PYTHONPATH": search})
     assert done.json()["path"] == "noisy.csv"
@@ -130,7 +130,7 @@ def test_an_unexpected_error_is_json_with_exit_code_1(empty: Project):
 
 
 def noisy(project: Project, line: str) -> str:
-    """A search path on which the simulation begins with `line`."""
+    """Return a PYTHONPATH on which the simulation module starts with `line`."""
     folder = project.folder.parent / f"noisy{abs(hash(line))}"
     folder.mkdir(exist_ok=True)
     (folder / "sitecustomize.py").write_text(
@@ -143,7 +143,7 @@ def noisy(project: Project, line: str) -> str:
 
 
 @pytest.mark.parametrize("how", ["before", "deaf"])
-def test_a_signal_is_json_too_also_where_the_process_must_be_killed(how: str, empty: Project):
+def test_a_signal_is_reported_as_json_even_if_the_process_is_killed(how: str, empty: Project):
     arguments = ("sample-data", "--years", "0.1", "-o", f"{how}.csv", "--json")
     with paused(empty, "cryptoml.data.simulation.simulate:simulate", *arguments, how=how) as command:
         assert isinstance(command, Started)

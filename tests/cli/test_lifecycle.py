@@ -1,4 +1,4 @@
-"""A model's life on the command line: compare, register, promote, predict, monitor, and the pages."""
+"""The lifecycle of a model on the command line: compare, register, promote, predict, monitor, ui."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.lab import Lab
 
 
 class Named:
-    """The lab's project with a registered model of the test's own."""
+    """The lab's project with a separate registered model."""
 
     def __init__(self, lab: Lab, name: str) -> None:
         self.lab = lab
@@ -36,7 +36,7 @@ def named(lab: Lab, request: pytest.FixtureRequest) -> Named:
 
 
 def on_a_terminal(command: Sequence[str], lab: Lab, answer: bytes) -> tuple[int, str]:
-    """Run it on a terminal and type `answer` when something is asked; its exit code and all that was shown."""
+    """Run a command on a terminal, answer its prompt with `answer`, and return exit code and output."""
     leader, follower = pty.openpty()
     environ = {**lab.project.environ, "TERM": "xterm"}
     process = subprocess.Popen(command, cwd=lab.project.folder, env=environ, stdin=follower, stdout=follower,
@@ -62,7 +62,7 @@ def on_a_terminal(command: Sequence[str], lab: Lab, answer: bytes) -> tuple[int,
     return process.wait(30), seen.decode()
 
 
-def test_from_runs_to_a_forecast_that_is_monitored(named: Named) -> None:
+def test_compare_register_promote_predict_and_monitor(named: Named) -> None:
     lab = named.lab
     compared = named.run("compare")
     assert compared.code == 0, compared.err
@@ -96,7 +96,7 @@ def test_from_runs_to_a_forecast_that_is_monitored(named: Named) -> None:
     monitored = named.run("monitor", "--json")
     assert monitored.code == (6 if monitored.json()["word"] == "worse" else 0)
     assert (monitored.json()["scored"], monitored.json()["waiting"]) == (49, 1)
-    assert "promised" in named.run("monitor").out
+    assert "in training" in named.run("monitor").out
     csv = named.run("compare", "--csv", "runs.csv", "--json")
     assert csv.code == 0, csv.err
     table = pd.read_csv(lab.project.folder / "runs.csv")
@@ -104,7 +104,7 @@ def test_from_runs_to_a_forecast_that_is_monitored(named: Named) -> None:
     assert "param.symbol" in table.columns
 
 
-def test_nobody_to_ask_for_a_reason_is_recorded_and_warned_of(named: Named) -> None:
+def test_a_missing_reason_is_recorded_with_a_warning(named: Named) -> None:
     named.run("register", named.lab.runs["ridge"])
     done = named.run("promote", "1", "STAGING")
     assert done.code == 0, done.err
@@ -117,7 +117,7 @@ def test_nobody_to_ask_for_a_reason_is_recorded_and_warned_of(named: Named) -> N
 
 
 @pytest.mark.parametrize(("typed", "kept"), [(b"it is better\r", "it is better"), (b"\r", "none given")])
-def test_a_reason_is_asked_for_on_a_terminal(named: Named, typed: bytes, kept: str) -> None:
+def test_a_terminal_prompts_for_the_reason(named: Named, typed: bytes, kept: str) -> None:
     named.run("register", named.lab.runs["ridge"])
     command = named.lab.project.command("promote", "v1", "staging", *named.options)
     code, seen = on_a_terminal(command, named.lab, typed)
@@ -126,7 +126,7 @@ def test_a_reason_is_asked_for_on_a_terminal(named: Named, typed: bytes, kept: s
     assert entries[0]["reason"] == kept  # type: ignore[index]
 
 
-def test_an_unfair_question_gets_no_answer(named: Named) -> None:
+def test_invalid_requests_are_refused(named: Named) -> None:
     assert named.run("compare", "absent_2024-01-01_001").code == 2
     assert named.run("compare", "--sort", "rmse").code == 2
     assert named.run("compare", "--html", "page.pdf").code == 2
@@ -140,7 +140,7 @@ def test_an_unfair_question_gets_no_answer(named: Named) -> None:
     assert named.run("predict").code == 2
 
 
-def test_the_pages_are_served_until_stopped(lab: Lab) -> None:
+def test_the_ui_is_served_until_it_is_stopped(lab: Lab) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

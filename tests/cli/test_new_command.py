@@ -1,4 +1,4 @@
-"""Adding a command is one file in workflows/, one in cli/commands/ and one line in cli/app.py."""
+"""A new command needs one file in workflows/, one in cli/commands/ and one line in cli/app.py."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ LINE = '    "monitor": "Forecasts",\n'
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the package with one command more, in a folder with a file of two lines."""
+    """Copy the package with an additional command, to a folder with a file of two lines."""
     folder = tmp_path_factory.mktemp("tree")
     package = folder / "cryptoml"
     shutil.copytree(Path(cryptoml.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -91,14 +91,14 @@ def run(tree: Path, *arguments: str) -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def test_it_is_in_help_in_its_group(tree: Path):
+def test_the_new_command_is_in_its_help_group(tree: Path):
     assert "\nFiles:\n  count-lines     Count the lines of a file.\n" in run(tree, "--help").out
     shown = run(tree, "count-lines", "--help").out
     assert "--json" in shown
     assert shown.endswith("Example:\n  cryptoml count-lines data/raw/sim.csv\n")
 
 
-def test_it_prints_its_result(tree: Path):
+def test_the_new_command_prints_its_result(tree: Path):
     done = run(tree, "count-lines", "two.txt")
     assert (done.code, done.out, done.err) == (0, "2 lines\n", "")
     done = run(tree, "count-lines", "two.txt", "--json")
@@ -115,7 +115,7 @@ def test_it_prints_its_result(tree: Path):
         ([], 2, "usage", None),
     ],
 )
-def test_its_errors_have_exit_codes_and_json(tree: Path, arguments, code, kind, result):
+def test_errors_of_the_new_command_have_exit_codes_and_json(tree: Path, arguments, code, kind, result):
     done = run(tree, "count-lines", *arguments, "--json")
     assert done.code == code
     document = json.loads(done.out)

@@ -1,4 +1,4 @@
-"""A command that reads, or that needs a run, makes no store where there is none."""
+"""Commands that only read, or that need a run, create no store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COMMANDS = [("compare",), ("monitor",), ("promote", "v1", "production"), ("promo
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_folder_without_runs_stays_as_it_is(project: Project, command: tuple[str, ...]) -> None:
+def test_a_folder_without_runs_is_not_changed(project: Project, command: tuple[str, ...]) -> None:
     done = project.run(*command)
     assert done.code == 2, done.err
     assert "mlflow.db: the tracking store does not exist yet" in done.err

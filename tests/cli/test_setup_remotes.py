@@ -1,4 +1,4 @@
-"""`cryptoml setup-remotes` against the stand-in, with the real git, DVC and MLflow clients."""
+"""`cryptoml setup-remotes` against the DagsHub stand-in, with real git, DVC and MLflow clients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def parts(done: Done) -> dict[str, dict[str, object]]:
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
-    """Every file of the project that set-up could touch."""
+    """Return all files of the project that the setup could change."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
@@ -31,7 +31,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_it_connects_everything_and_a_second_time_changes_nothing(hub: Hub) -> None:
+def test_setup_connects_everything_and_is_idempotent(hub: Hub) -> None:
     planned = hub.run("setup-remotes", "--dry-run", "--json")
     assert planned.code == 0, planned.err
     assert planned.json()["changed"] is True
@@ -72,10 +72,10 @@ def test_it_connects_everything_and_a_second_time_changes_nothing(hub: Hub) -> N
     assert second.json()["notes"] == []
     assert snapshot(hub.folder) == before
     told = bare.run("setup-remotes")
-    assert "nothing had to be changed" in told.out
+    assert "no changes needed" in told.out
 
 
-def test_other_lines_of_env_stay_and_one_backup_is_kept(hub: Hub) -> None:
+def test_other_lines_of_dotenv_are_kept_and_backed_up_once(hub: Hub) -> None:
     old = "# mine\nOTHER='a b'\nexport DAGSHUB_REPO=somebody/else\nDAGSHUB_REPO=typo\nLAST=1"
     (hub.folder / ".env").write_text(old)
     done = hub.run("setup-remotes", "--json")
@@ -88,7 +88,7 @@ def test_other_lines_of_env_stay_and_one_backup_is_kept(hub: Hub) -> None:
     assert mode(hub.folder / ".env") == mode(hub.folder / ".env.bak") == 0o600
 
 
-def test_create_makes_a_private_repository_and_push_sends_the_branches(hub: Hub) -> None:
+def test_create_makes_a_private_repository_and_push_pushes_the_branches(hub: Hub) -> None:
     slug = f"{hub.standin.state.owner}/made-{os.getpid()}-{len(hub.standin.state.repositories)}"
     refused = hub.run("setup-remotes", "--repo", slug)
     assert refused.code == 2
@@ -106,7 +106,7 @@ def test_create_makes_a_private_repository_and_push_sends_the_branches(hub: Hub)
     assert {line.rsplit("/", 1)[-1] for line in heads.splitlines()} == {"main", "dev", "test"}
 
 
-def test_an_origin_elsewhere_stays_and_dagshub_becomes_a_second_remote(hub: Hub) -> None:
+def test_another_origin_is_kept_and_dagshub_becomes_a_second_remote(hub: Hub) -> None:
     hub.git("remote", "add", "origin", "https://git.example.org/ada/coins.git")
     assert hub.run("setup-remotes").code == 0
     assert hub.git("remote", "get-url", "origin").strip() == "https://git.example.org/ada/coins.git"
@@ -131,7 +131,7 @@ def test_an_origin_elsewhere_stays_and_dagshub_becomes_a_second_remote(hub: Hub)
         ("no token", 7, "DAGSHUB_TOKEN"),
     ],
 )
-def test_what_goes_wrong_is_told_and_leaves_everything_as_it_was(hub: Hub, break_it: str, code: int, word: str) -> None:
+def test_an_error_is_reported_and_changes_nothing(hub: Hub, break_it: str, code: int, word: str) -> None:
     state = hub.standin.state
     environ: dict[str, str] = {}
     if break_it == "expired token":
@@ -179,7 +179,7 @@ def test_what_goes_wrong_is_told_and_leaves_everything_as_it_was(hub: Hub, break
     assert not any(hub.token in path.read_text(errors="replace") for path in home.rglob("*") if path.is_file())
 
 
-def test_without_an_account_everything_is_on_this_machine(project: Project) -> None:
+def test_local_setup_needs_no_account(project: Project) -> None:
     done = project.run("setup-remotes", "--local", "--json")
     assert done.code == 0, done.err
     assert project.run("setup-remotes", "--local", "--json").json()["changed"] is False
@@ -198,8 +198,8 @@ def test_without_an_account_everything_is_on_this_machine(project: Project) -> N
     assert (moved.folder / "data/raw/a.csv").read_text() == "x\n"
 
 
-def test_the_token_is_in_three_places_alone(hub: Hub) -> None:
-    """After the whole flow: not in a stream, a child's argv, the repository, its history, the store, a log."""
+def test_the_token_is_stored_in_three_places_only(hub: Hub) -> None:
+    """After the whole workflow, the token is in no stream, child argv, repository, history, store or log."""
     spy = hub.folder.parent / "bin"
     spy.mkdir()
     log = hub.folder.parent / "argv.log"
@@ -239,8 +239,8 @@ def test_the_token_is_in_three_places_alone(hub: Hub) -> None:
     assert json.dumps([vars(one) for one in hub.standin.state.requests]).count(hub.token) == 0
 
 
-def test_trust_host_writes_the_host_beside_the_token(hub: Hub) -> None:
-    """The clone names the host, the environment has the token: refused until told, then both are in one place."""
+def test_trust_host_writes_the_host_next_to_the_token(hub: Hub) -> None:
+    """The clone configures the host, the environment the token: refused without --trust-host, then both are in .env."""
     (hub.folder / ".env").write_text(f"DAGSHUB_CLIENT_HOST={hub.standin.url}\nDAGSHUB_REPO={hub.slug}\n")
     names = ("DAGSHUB_CLIENT_HOST", "DAGSHUB_REPO", "DAGSHUB_USERNAME")
     bare = Project(hub.folder, {name: text for name, text in hub.environ.items() if name not in names})
@@ -256,7 +256,7 @@ def test_trust_host_writes_the_host_beside_the_token(hub: Hub) -> None:
     assert bare.run("doctor", "dagshub-token", "mlflow").code == 0
 
 
-def test_a_foreign_host_does_not_stay_beside_the_token(hub: Hub) -> None:
+def test_an_untrusted_host_is_not_kept_next_to_the_token(hub: Hub) -> None:
     (hub.folder / ".env").write_text("DAGSHUB_CLIENT_HOST=https://elsewhere.example.org\n")
     done = hub.run("setup-remotes")
     assert done.code == 0, done.err
@@ -264,7 +264,7 @@ def test_a_foreign_host_does_not_stay_beside_the_token(hub: Hub) -> None:
 
 
 def on_a_terminal(hub: Hub, *arguments: str, typed: list[str], environ: dict[str, str]) -> tuple[int, str]:
-    """Run cryptoml with a terminal of its own; each question is answered with the next line. Exit code and output."""
+    """Run cryptoml on a terminal, answer each prompt with the next line, and return exit code and output."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(hub.folder)
@@ -285,7 +285,7 @@ def on_a_terminal(hub: Hub, *arguments: str, typed: list[str], environ: dict[str
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen.decode(errors="replace")
 
 
-def test_a_refused_token_is_asked_for_again_on_a_terminal(hub: Hub) -> None:
+def test_a_terminal_prompts_again_after_a_refused_token(hub: Hub) -> None:
     expired = hub.standin.state.expired
     (hub.folder / ".env").write_text(f"DAGSHUB_CLIENT_HOST={hub.standin.url}\nDAGSHUB_TOKEN={expired}\n")
     alone = hub.run("setup-remotes", environ={"DAGSHUB_TOKEN": ""})
@@ -298,14 +298,14 @@ def test_a_refused_token_is_asked_for_again_on_a_terminal(hub: Hub) -> None:
     assert f"DAGSHUB_TOKEN={hub.token}\n" in (hub.folder / ".env").read_text()
 
 
-def test_tokens_are_not_asked_for_without_end(hub: Hub) -> None:
+def test_the_number_of_token_prompts_is_limited(hub: Hub) -> None:
     code, seen = on_a_terminal(hub, "setup-remotes", typed=["wr0ng"] * 9, environ={"DAGSHUB_TOKEN": ""})
     assert code == 7, seen
     assert seen.count("settings/tokens): ") == 3
     assert not (hub.folder / ".env").exists()
 
 
-def test_a_token_is_not_asked_for_a_host_that_a_clone_names(hub: Hub) -> None:
+def test_there_is_no_token_prompt_for_a_host_configured_in_a_clone(hub: Hub) -> None:
     (hub.folder / ".env").write_text(f"DAGSHUB_CLIENT_HOST={hub.standin.url}\n")
     environ = {"DAGSHUB_TOKEN": "", "DAGSHUB_CLIENT_HOST": ""}
     code, seen = on_a_terminal(hub, "setup-remotes", typed=["t0ken"], environ=environ)
@@ -314,8 +314,8 @@ def test_a_token_is_not_asked_for_a_host_that_a_clone_names(hub: Hub) -> None:
     assert "settings/tokens): " not in seen
 
 
-def test_a_member_who_may_only_read(hub: Hub) -> None:
-    """Everything is set up and proven by reading; nothing is written to the server."""
+def test_a_member_with_read_permission(hub: Hub) -> None:
+    """Everything is configured and tested by reading; nothing is written to the server."""
     data = hub.folder / "data/raw/a.csv"
     data.parent.mkdir(parents=True)
     data.write_text("one\n")
@@ -358,7 +358,7 @@ def notes(done: Done) -> list[str]:
     "command",
     [("compare",), ("promote", "--history"), ("predict",), ("monitor",), ("register", "--best"), ("ui", "--port", "1")],
 )
-def test_a_clone_without_credentials_opens_no_new_local_store(project: Project, command: tuple[str, ...]) -> None:
+def test_a_clone_without_credentials_creates_no_local_store(project: Project, command: tuple[str, ...]) -> None:
     (project.folder / ".git").mkdir()
     config = '[remote "origin"]\n\turl = https://dagshub.com/ada/coins.git\n'
     (project.folder / ".git" / "config").write_text(config)
@@ -369,7 +369,7 @@ def test_a_clone_without_credentials_opens_no_new_local_store(project: Project, 
     assert not (project.folder / "mlflow.db").exists()
 
 
-def test_a_clone_may_be_used_on_this_machine_alone(project: Project) -> None:
+def test_a_clone_may_use_a_local_store(project: Project) -> None:
     (project.folder / ".env").write_text("DAGSHUB_REPO=ada/coins\n")
     assert project.run("compare").code == 7
     assert project.run("compare", environ={"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}).code == 2

@@ -1,4 +1,4 @@
-"""Signals in every phase of a training: how fast it ends, with which code, and what is left behind."""
+"""Signals in every phase of a training: time to exit, exit code and remaining files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def make_candles(project: Project) -> Project:
 
 @pytest.fixture(scope="module")
 def settled(tmp_path_factory) -> Project:
-    """A project with candles and a store that a training has used."""
+    """A project with candles and the store of a finished training."""
     project = make_candles(make_project(tmp_path_factory.mktemp("settled")))
     done = project.run("train", *QUICK)
     assert done.code == 0, done.err
@@ -40,14 +40,14 @@ def client(project: Project):
 
 
 def runs(project: Project) -> dict[str, str]:
-    """Run name to status, of every run in the store."""
+    """Return run name -> status for all runs in the store."""
     store = client(project)
     experiment = store.get_experiment_by_name("crypto-price-prediction")
     return {run.info.run_name: run.info.status for run in store.search_runs([experiment.experiment_id])}
 
 
 def new_runs(project: Project, before: dict[str, str]) -> list[str]:
-    """The statuses of the runs that were not there before."""
+    """Return the statuses of the runs that are not in `before`."""
     return sorted(status for name, status in runs(project).items() if name not in before)
 
 
@@ -71,8 +71,8 @@ def check(ended: Started, seconds: float, number: signal.Signals = signal.SIGTER
     assert "Traceback" not in ended.seen
 
 
-def test_native_fits_end_in_time(settled):
-    """Two signals in a row, as a scheduler in a hurry sends them."""
+def test_native_fits_are_stopped_in_time(settled):
+    """Two signals in quick succession, as some schedulers send them."""
     before = runs(settled)
     flags = ("--set", "training.models=[rf]", "--set", "models.rf.n_estimators=5000",
              "--set", "models.rf.implementation=sklearn")  # fmt: skip
@@ -93,8 +93,8 @@ def test_native_fits_end_in_time(settled):
     ids=["deaf", "locked"],
 )
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
-def test_a_process_that_cannot_clean_up_ends_all_the_same(settled, at, how, number):
-    """A library that swallows every exception, and native code that keeps Python's lock as accelerated fits do."""
+def test_a_process_that_cannot_clean_up_is_ended(settled, at, how, number):
+    """A library that swallows all exceptions, and native code that holds the GIL, as accelerated fits do."""
     before = runs(settled)
     with paused(settled, at, "train", *QUICK, how=how) as training:
         training.wait_for(PAUSED)
@@ -112,8 +112,8 @@ def test_a_process_that_cannot_clean_up_ends_all_the_same(settled, at, how, numb
     ids=["libraries", "candles"],
 )
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGUSR1], ids=lambda one: one.name)
-def test_before_a_run_is_open_nothing_is_left(settled, at, number):
-    """Also where a library's `except Exception` stands around what is going on."""
+def test_no_files_remain_if_no_run_was_started(settled, at, number):
+    """Also if the current call is inside an `except Exception` of a library."""
     before = sorted((settled.folder / ".cryptoml" / "journal").rglob("*.jsonl"))
     with paused(settled, at, "train", *QUICK) as training:
         training.wait_for(PAUSED)
@@ -121,7 +121,7 @@ def test_before_a_run_is_open_nothing_is_left(settled, at, number):
     assert sorted((settled.folder / ".cryptoml" / "journal").rglob("*.jsonl")) == before
 
 
-def test_a_store_that_has_gone_silent_is_not_waited_for(hub):
+def test_an_unresponsive_store_does_not_delay_the_exit(hub):
     make_candles(hub)
     with paused(hub, "cryptoml.workflows.training.registration:best_of", "train", *QUICK) as training:
         training.wait_for(PAUSED)
@@ -132,8 +132,8 @@ def test_a_store_that_has_gone_silent_is_not_waited_for(hub):
 
 
 @pytest.mark.parametrize(("how", "made"), [("before", 0), ("after", 1)])
-def test_a_version_is_whole_or_not_there(settled, how, made):
-    """The signal comes just before and just after the store is asked for a version."""
+def test_a_version_is_complete_or_does_not_exist(settled, how, made):
+    """The signal arrives just before or just after the request for a version."""
     before = len(versions(settled))
     at = "mlflow.tracking.client:MlflowClient.create_model_version"
     with paused(settled, at, "train", *QUICK, how=how) as training:
@@ -148,7 +148,7 @@ def test_a_version_is_whole_or_not_there(settled, how, made):
     assert "RUNNING" not in runs(settled).values()
 
 
-def test_the_profile_report_ends_with_the_training(tmp_path):
+def test_the_profile_report_is_stopped_with_the_training(tmp_path):
     project = make_candles(make_project(tmp_path / "p"))
     with paused(project, FIT, "train", *QUICK, "--set", "tracking.profile_report=true") as one:
         one.wait_for(PAUSED)
@@ -162,7 +162,7 @@ def test_the_profile_report_ends_with_the_training(tmp_path):
     assert [path for path in (project.folder / ".cryptoml" / "profiles").rglob("*") if path.is_file()] == []
 
 
-def test_the_next_training_delivers_what_kill_9_left_and_a_store_at_hand_hears_of_a_stop_at_once(settled):
+def test_runs_of_a_killed_process_are_delivered_and_a_stop_is_recorded_immediately(settled):
     before = runs(settled)
     with paused(settled, FIT, "train", *QUICK) as training:
         training.wait_for(PAUSED)

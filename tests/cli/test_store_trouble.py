@@ -1,4 +1,4 @@
-"""Trouble with the store, seen from the command line: reported before the first fit, with the right exit code."""
+"""Errors of the store are reported before the first fit, with the right exit code."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def journal(project: Project) -> list[Path]:
 
 
 def place(done: Done, text: str) -> int:
-    """The number of the first line of standard error with `text`."""
+    """Return the number of the first line of standard error that contains `text`."""
     lines = done.err.splitlines()
     return next(number for number, line in enumerate(lines) if text in line)
 
 
 @contextmanager
 def answering(reply: bytes | None) -> Iterator[str]:
-    """Takes connections; sends `reply` and closes, or never says anything."""
+    """Accept connections; send `reply` and close, or never respond."""
     stop = threading.Event()
     kept: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
@@ -81,7 +81,7 @@ def answering(reply: bytes | None) -> Iterator[str]:
         (b'HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n{"experiment": {"exp', "incomplete or damaged"),
     ],
 )
-def test_a_server_that_is_away_is_reported_before_the_first_fit(
+def test_an_unavailable_server_is_reported_before_the_first_fit(
     project: Project, candles: Path, reply: bytes | None, said: str
 ) -> None:
     with_data(project, candles)
@@ -107,7 +107,7 @@ def reader_environ(hub: Hub) -> dict[str, str]:
     }  # fmt: skip
 
 
-def test_a_token_that_may_only_read_ends_every_command_that_writes_at_once(hub: Hub, candles: Path) -> None:
+def test_a_read_only_token_fails_immediately_in_every_command_that_writes(hub: Hub, candles: Path) -> None:
     with_data(hub, candles)
     owner = {"MLFLOW_EXPERIMENT_NAME": hub.slug}
     name = f"registry.model_name=read-{hub.slug.rpartition('-')[2]}"
@@ -132,7 +132,7 @@ def test_a_token_that_may_only_read_ends_every_command_that_writes_at_once(hub: 
         assert len(log) == 3, command
 
 
-def test_a_deleted_experiment_ends_the_training_before_the_first_fit_and_doctor_restores_it(
+def test_a_deleted_experiment_is_reported_before_the_first_fit_and_doctor_restores_it(
     project: Project, candles: Path
 ) -> None:
     with_data(project, candles)
@@ -160,7 +160,7 @@ def test_a_deleted_experiment_ends_the_training_before_the_first_fit_and_doctor_
     assert project.run(*TRAIN, environ=environ).code == 0
 
 
-def test_doctor_restores_a_deleted_experiment_on_a_server_that_wants_credentials(hub: Hub) -> None:
+def test_doctor_restores_a_deleted_experiment_on_a_server_with_credentials(hub: Hub) -> None:
     owner, environ = hub.standin.state.owner, {"MLFLOW_EXPERIMENT_NAME": hub.slug}
     with open_store(f"{hub.url}.mlflow", timeout_s=20, username=owner, password=hub.token) as store:
         identifier = store.experiment_id(hub.slug)
@@ -176,7 +176,7 @@ def test_doctor_restores_a_deleted_experiment_on_a_server_that_wants_credentials
 
 
 def paste(project: Project, hint: str) -> Done:
-    """Run a hint in a shell, as it is, where `cryptoml` is the command under test."""
+    """Run a hint literally in a shell in which `cryptoml` is the command under test."""
     import subprocess
 
     folder = project.folder.parent / "bin"

@@ -1,4 +1,4 @@
-"""What a program sees of a command: the last line of the merged streams, and streams that are closed, full or odd."""
+"""The streams of a command: the last line of the merged streams; closed, full and unusual streams."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def project(tmp_path_factory) -> Project:
 
 
 def shell(project: Project, redirection: str, *arguments: object, **environ: str) -> Done:
-    """Run a command in a shell with a redirection behind it."""
+    """Run a command in a shell with a redirection."""
     done = subprocess.run(
         ["bash", "-c", f"{shlex.join(project.command(*arguments))} {redirection}"],
         cwd=project.folder,
@@ -85,7 +85,7 @@ def test_the_last_line_of_the_merged_streams_is_the_result(project, buffering):
     assert any("at the start" in line for line in talk)
 
 
-def test_a_path_is_the_last_line_too(project):
+def test_a_path_is_printed_last(project):
     done = shell(project, "2>&1", "transform-data", "data/raw/sim.csv", PYTHONPATH="noisy", PYTHONUNBUFFERED="1")
     assert done.code == 0, done.out
     assert (project.folder / done.out.splitlines()[-1]).is_file()
@@ -93,7 +93,7 @@ def test_a_path_is_the_last_line_too(project):
     assert made.out.splitlines()[-1] == "data/ünïcödé.csv"
 
 
-def test_the_result_of_a_failure_comes_after_its_error(project):
+def test_the_result_of_a_failure_follows_its_error(project):
     limits = ("--set", "quality.max_age_intervals=1")
     done = shell(project, "2>&1", "transform-data", "data/raw/sim.csv", *limits, "--json", PYTHONPATH="noisy")
     assert done.code == 4, done.out
@@ -116,7 +116,7 @@ def test_standard_input_may_be_a_socket(project):
     ("redirection", "code"),
     [(">&-", 0), (">&- 2>&-", 0), ("<&- >&- 2>&-", 0), ("| true; exit ${PIPESTATUS[0]}", 141), (">/dev/full", 5)],
 )
-def test_a_reader_that_is_not_there_is_no_bug(project, redirection, code):
+def test_a_closed_output_is_not_an_unexpected_error(project, redirection, code):
     path = project.folder / "data" / "out.csv"
     path.unlink(missing_ok=True)
     done = shell(project, redirection, "sample-data", "--years", 0.1, "-o", "data/out.csv")
@@ -128,7 +128,7 @@ def test_a_reader_that_is_not_there_is_no_bug(project, redirection, code):
         assert "the disk is full" in done.err
 
 
-def test_a_table_stands_any_terminal(project):
+def test_a_table_is_printed_on_any_terminal(project):
     odd = {"TERM": "dumb", "COLUMNS": "1", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     done = shell(project, "", *QUICK, **odd)
     assert done.code == 0, done.err

@@ -1,4 +1,4 @@
-"""`cryptoml sync --from` as a user has it: from a laptop to DagsHub, where the same commands give the same figures."""
+"""`cryptoml sync --from` from a local store to DagsHub, where the same commands give the same results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.lab import Lab, config_of
 
 
 @pytest.mark.timeout(600)
-def test_from_the_laptop_to_dagshub(lab: Lab, hub: Hub) -> None:
+def test_copy_from_a_local_store_to_dagshub(lab: Lab, hub: Hub) -> None:
     name = f"moved-{hub.slug.rpartition('-')[2]}"
     config = config_of(name, gate={"min_skill": -1})
     register(RegisterRequest(lab.settings, config, lab.runs["ridge"]))
@@ -62,7 +62,7 @@ def test_from_the_laptop_to_dagshub(lab: Lab, hub: Hub) -> None:
 
     again = hub.run("sync", "--from", "sqlite:///mlflow.db")
     assert again.code == 0, again.err
-    assert again.out.splitlines()[-1] == "nothing to copy: 1 run is there already"
+    assert again.out.splitlines()[-1] == "nothing to copy: 1 run already exists"
 
 
 def settings_of(hub: Hub) -> Settings:
@@ -72,15 +72,15 @@ def settings_of(hub: Hub) -> Settings:
     )  # fmt: skip
 
 
-def test_options_that_belong_to_from_are_refused_without_it(project: Project) -> None:
+def test_options_that_require_from_are_refused_without_it(project: Project) -> None:
     done = project.run("sync", "--dry-run")
     assert done.code == 2
-    assert "belong to --from" in done.err
+    assert "require --from" in done.err
     both = project.run("sync", "--from", "sqlite:///x.db", "--experiment", "a", "--all-experiments")
     assert both.code == 2
 
 
-def test_a_source_that_does_not_exist_is_named_and_not_made(project: Project) -> None:
+def test_a_missing_source_is_reported_and_not_created(project: Project) -> None:
     done = project.run("sync", "--from", "sqlite:///old.db", environ={"MLFLOW_TRACKING_URI": "sqlite:///new.db"})
     assert done.code == 2
     assert "old.db: the file does not exist" in done.err

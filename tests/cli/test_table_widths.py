@@ -1,4 +1,4 @@
-"""The tables of train and compare on real terminals of 80, 120 and 200 columns, and without one."""
+"""The tables of train and compare on terminals of 80, 120 and 200 columns, and without a terminal."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _show(TrainResult(**given), wide="--wide" in sys.argv)
 
 
 def on_terminal(command: list[str], width: int, folder: Path, environ: Mapping[str, str]) -> list[str]:
-    """The lines that a command writes to a terminal of that width, without the colours."""
+    """Return the lines that a command prints on a terminal of this width, without colours."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
     kept = {name: text for name, text in environ.items() if name != "COLUMNS"} | {"TERM": "xterm"}
@@ -56,7 +56,7 @@ def on_terminal(command: list[str], width: int, folder: Path, environ: Mapping[s
 
 
 def heading(lines: list[str], first: str) -> list[str]:
-    """The titles of the table whose first column is `first`."""
+    """Return the column titles of the table whose first column is `first`."""
     line = next(line for line in lines if line.strip().startswith(f"{first}  "))
     return re.split(r"\s{2,}", line.strip())
 
@@ -69,15 +69,15 @@ def heading(lines: list[str], first: str) -> list[str]:
         (200, tuple(metric.title for metric in table_metrics()), ()),
     ],
 )
-def test_train_shows_what_the_terminal_has_room_for(
+def test_train_shows_the_columns_that_fit_the_terminal(
     tmp_path: Path, width: int, shown: tuple[str, ...], absent: tuple[str, ...]
 ) -> None:
     lines = on_terminal([sys.executable, "-c", TRAIN], width, tmp_path, os.environ)
     titles = heading(lines, "model")
     assert set(shown) <= set(titles)
     assert not set(absent) & set(titles)
-    assert max(len(line.rstrip()) for line in lines if "columns left out" not in line) <= width
-    assert any("columns left out" in line for line in lines) == (width < 200)
+    assert max(len(line.rstrip()) for line in lines if "columns are hidden" not in line) <= width
+    assert any("columns are hidden" in line for line in lines) == (width < 200)
     ridge = next(line for line in lines if line.strip().startswith("ridge *"))
     # The p-value is NaN, which is shown as a dash.
     assert ridge.split()[2] == "12,829"
@@ -118,4 +118,4 @@ def test_compare_is_complete_without_a_terminal(lab: Lab) -> None:
     lines = done.out.splitlines()
     assert {metric.title for metric in table_metrics()} <= set(heading(lines, "run"))
     assert "forecasts" in heading(lines, "lower error")
-    assert "columns left out" not in done.out
+    assert "columns are hidden" not in done.out

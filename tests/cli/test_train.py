@@ -1,4 +1,4 @@
-"""`cryptoml train` as a user runs it: what lands in the store, the result, the exit codes."""
+"""`cryptoml train`: the contents of the store, the result and the exit codes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ PLOTS = {"actual_vs_predicted", "residuals", "folds"}
 
 
 def artifacts_of(run) -> Path:
-    """The folder of a run's artifacts."""
+    """Return the folder of a run's artifacts."""
     return Path(run.info.artifact_uri.removeprefix("file://"))
 
 
@@ -72,7 +72,7 @@ def trained(tmp_path_factory) -> tuple[Project, Done]:
 
 @pytest.fixture(scope="module")
 def runs(trained):
-    """The runs as the store has them, once the profile report has been added."""
+    """The runs in the store, after the profile report was added."""
     from mlflow import MlflowClient
 
     project, _ = trained
@@ -87,7 +87,7 @@ def runs(trained):
         time.sleep(1)
 
 
-def test_the_result_is_one_line_of_json(trained):
+def test_the_result_is_single_line_json(trained):
     project, done = trained
     assert done.code == 0, done.err
     assert len(done.out.strip().splitlines()) == 1
@@ -105,7 +105,7 @@ def test_the_result_is_one_line_of_json(trained):
     assert set(result["best"]) == {"run_id", "model_type", "cv_rmse_mean", "test_rmse", "skill", "verdict"}
 
 
-def test_every_run_has_all_that_is_promised_by_name(trained, runs):
+def test_every_run_has_the_documented_contents(trained, runs):
     client, found = runs
     assert len(found) == 5
     for run in found:
@@ -135,7 +135,7 @@ def test_every_run_has_all_that_is_promised_by_name(trained, runs):
         assert not [name for name in files if name.endswith((".pkl", ".tmp", ".partial"))]
 
 
-def test_parameters_are_logged_wherever_they_come_from(runs):
+def test_parameters_from_all_sources_are_logged(runs):
     _, found = runs
     by_key = {run.data.tags["model_type"]: run.data.params for run in found}
     assert by_key["ridge"]["alpha"] == "500"
@@ -144,7 +144,7 @@ def test_parameters_are_logged_wherever_they_come_from(runs):
     assert by_key["gbm"]["prediction_horizon"] == "1"
 
 
-def test_stored_forecasts_give_the_logged_metrics(runs):
+def test_logged_metrics_match_the_stored_forecasts(runs):
     _, found = runs
     for run in found:
         with gzip.open(artifacts_of(run) / "data" / "predictions.csv.gz", "rt") as file:
@@ -155,7 +155,7 @@ def test_stored_forecasts_give_the_logged_metrics(runs):
         assert len(rows) == run.data.metrics["n_test_samples"]
 
 
-def test_the_version_says_what_it_is(trained, runs):
+def test_the_version_is_described(trained, runs):
     client, _ = runs
     _, done = trained
     version = client.get_model_version("crypto-price-predictor", "1")
@@ -165,7 +165,7 @@ def test_the_version_says_what_it_is(trained, runs):
     assert version.tags["verdict"] == done.json()["best"]["verdict"]
 
 
-def test_again_gives_the_same_digits_on_one_core(trained):
+def test_training_is_reproducible_on_one_core(trained):
     project, done = trained
     again = project.run(
         "train", "--models", "rf,gbm,ridge,xgb", *QUICK, "--json",
@@ -184,7 +184,7 @@ def test_again_gives_the_same_digits_on_one_core(trained):
     assert again.json()["version"] == "2"
 
 
-def test_the_registered_model_serves_in_a_fresh_process_elsewhere(trained, runs, tmp_path):
+def test_the_registered_model_serves_in_a_new_process_elsewhere(trained, runs, tmp_path):
     project, _ = trained
     rows = (project.folder / "data/raw/sim.csv").read_text().splitlines()
     header = rows[0].split(",")
@@ -208,7 +208,7 @@ def test_the_registered_model_serves_in_a_fresh_process_elsewhere(trained, runs,
     assert abs(last["forecast_price"] / close - 1) < 0.05
 
 
-def test_a_processed_file_trains_the_same(trained):
+def test_a_processed_file_gives_the_same_results(trained):
     project, done = trained
     script = (
         "from pathlib import Path\n"
@@ -231,7 +231,7 @@ def test_a_processed_file_trains_the_same(trained):
     assert again.json()["best"]["test_rmse"] == ridge["metrics"]["test_rmse"]
 
 
-def test_the_table_for_people(trained):
+def test_the_table_on_the_terminal(trained):
     project, _ = trained
     done = project.run("train", "--models", "ridge", *QUICK)
     assert done.code == 0, done.err
@@ -258,7 +258,7 @@ BAD_INPUT = [
 
 
 @pytest.mark.parametrize(("arguments", "code", "said"), BAD_INPUT, ids=lambda one: str(one)[:40])
-def test_bad_input_gets_a_clear_answer(trained, arguments, code, said):
+def test_invalid_input_is_reported(trained, arguments, code, said):
     project, _ = trained
     folder = project.folder
     rows = (folder / "data/raw/sim.csv").read_text().splitlines()
@@ -276,8 +276,8 @@ def test_bad_input_gets_a_clear_answer(trained, arguments, code, said):
     assert sorted(str(path) for path in (folder / ".cryptoml" / "journal").glob("*/*.jsonl")) == before
 
 
-def test_one_model_that_fails_does_not_stop_the_others(trained):
-    """A forest that asks for the accelerator where it is not installed."""
+def test_a_failed_model_does_not_stop_the_others(trained):
+    """The forest requests the accelerator, which is not installed."""
     project, _ = trained
     (project.folder / "block").mkdir(exist_ok=True)
     (project.folder / "block" / "sitecustomize.py").write_text(
@@ -300,7 +300,7 @@ def test_one_model_that_fails_does_not_stop_the_others(trained):
     assert "out of luck" in run.data.tags["error"]
 
 
-def test_a_closed_gate_says_why_and_ends_with_6(trained):
+def test_a_refused_registration_is_explained_with_exit_code_6(trained):
     project, _ = trained
     done = project.run("train", "--models", "ridge", *QUICK, "--set", "gate.min_skill=0.9", "--json")
     assert done.code == 6
@@ -309,7 +309,7 @@ def test_a_closed_gate_says_why_and_ends_with_6(trained):
     assert "below the minimum" in result["gate"]["reasons"][0]
 
 
-def test_a_server_that_is_away_costs_seconds_and_no_result(trained):
+def test_an_unavailable_server_loses_no_result(trained):
     project, _ = trained
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -329,7 +329,7 @@ def test_a_server_that_is_away_costs_seconds_and_no_result(trained):
     assert project.run("sync", "--json").json()["delivered"] == []
 
 
-def test_nothing_heavy_is_imported_for_help():
+def test_help_imports_no_heavy_modules():
     script = (
         "import sys; from cryptoml.cli.app import run; run(['--help']); "
         "heavy = {'pandas', 'numpy', 'sklearn', 'mlflow', 'xgboost', 'matplotlib', 'dagshub', 'dvc', 'scipy'}; "

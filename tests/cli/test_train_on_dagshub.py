@@ -1,4 +1,4 @@
-"""The whole of `cryptoml train`, registration and promotion included, on every kind of server DagsHub may be."""
+"""`cryptoml train` with registration and promotion, on all server variants that DagsHub may use."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def test_train_registers_and_promotes(hub: Hub, mode: Mode, tmp_path: Path) -> N
         assert {alias: str(version) for alias, version in model.aliases.items()} == {"production": "1"}
 
 
-def test_a_server_that_breaks_off_loses_nothing(hub: Hub) -> None:
-    """It goes away in the middle of a delivery; sync brings the rest, and nothing twice."""
+def test_a_server_failure_during_delivery_loses_no_run(hub: Hub) -> None:
+    """The server fails during a delivery; sync delivers the rest without duplicates."""
     assert hub.run("sample-data", "--years", "0.5", "-o", "data/raw/sim.csv").code == 0
     state = hub.standin.state
     state.down_from = 25

@@ -1,4 +1,4 @@
-"""Two trainings of one output: the second is refused or waits; other outputs and dead holders are no obstacle."""
+"""Two trainings with the same output: the second is refused or waits; stale locks do not block."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def project(tmp_path_factory) -> Project:
 
 @pytest.fixture
 def holder(project):
-    """A training of btc.csv in the midst of its fits."""
+    """Start a training of btc.csv and pause it during its fits."""
     with paused(project, "cryptoml.training.cross_validate:fit", "train", *BTC, *QUICK) as training:
         training.wait_for(PAUSED)
         yield training
 
 
-def test_a_second_training_is_refused_at_once_and_told_who_is_at_work(project, holder):
+def test_a_second_training_is_refused_and_names_the_running_process(project, holder):
     began = time.monotonic()
     done = project.run("train", "--data", "link.csv", "--models", "rf", "--json")
     assert time.monotonic() - began < 5
@@ -56,8 +56,8 @@ def test_a_second_training_is_refused_at_once_and_told_who_is_at_work(project, h
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_who_waits_goes_on_when_the_other_is_gone(project, holder, number):
-    """No lock is stale: it goes with its process, whatever ends that."""
+def test_a_waiting_training_starts_when_the_other_has_ended(project, holder, number):
+    """A lock is released when its process ends, however it ends."""
     with Started(project, "train", *BTC, *QUICK, "--wait", 60) as waiting:
         waiting.wait_for(f"at work: pid {holder.process.pid} on")
         holder.end(number)
@@ -65,14 +65,14 @@ def test_who_waits_goes_on_when_the_other_is_gone(project, holder, number):
     assert waiting.code == 0, waiting.seen
 
 
-def test_a_signal_ends_the_waiting(project, holder):
+def test_a_signal_ends_the_wait(project, holder):
     with Started(project, "train", *BTC, *QUICK, "--wait", 600) as waiting:
         waiting.wait_for("Waiting up to 600 s")
         assert waiting.end(signal.SIGTERM) < 2
     assert waiting.code == 143
 
 
-def test_a_folder_without_the_data_stays_untouched(tmp_path):
+def test_a_folder_without_the_data_is_not_changed(tmp_path):
     project = make_project(tmp_path / "new")
     (project.folder / ".cryptoml").rmdir()
     done = project.run("train", "--data", "no.csv", *QUICK, environ={"PYTHONPROFILEIMPORTTIME": "1"})

@@ -1,4 +1,4 @@
-"""`cryptoml transform-data`: gates, the same bytes for the same input, and a data set that trains as its candles do."""
+"""`cryptoml transform-data`: quality gates, identical output for equal input, and equal results in training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def raw_file(folder: Path, name: str = "BTCUSDT_1h.csv", *, candles: int = 800) 
     return folder / name
 
 
-def test_the_same_input_gives_the_same_bytes_wherever_it_lies(project: Project):
+def test_equal_input_gives_identical_output_in_any_folder(project: Project):
     path = raw_file(project.folder)
     done = project.run("transform-data", path)
     made = project.folder / "data" / "processed" / "BTCUSDT_1h.parquet"
@@ -39,7 +39,7 @@ def test_the_same_input_gives_the_same_bytes_wherever_it_lies(project: Project):
     assert document["candles"]["candles"] == 800
 
 
-def test_candles_that_are_not_good_enough_are_exit_code_4_with_the_report(project: Project):
+def test_candles_that_fail_a_gate_give_exit_code_4_and_a_report(project: Project):
     path = raw_file(project.folder)
     frame = pd.read_csv(path)
     frame = frame.drop(index=range(100, 200))
@@ -67,7 +67,7 @@ def test_candles_that_are_not_good_enough_are_exit_code_4_with_the_report(projec
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the superuser may write everywhere")
-def test_a_folder_that_is_not_ours_is_said_in_words(project: Project):
+def test_an_output_folder_without_permission_is_reported(project: Project):
     path = raw_file(project.folder)
     (project.folder / "locked").mkdir(mode=0o500)
     assert project.run("transform-data", path, "-o", "locked").code == 7

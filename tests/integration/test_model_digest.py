@@ -184,7 +184,7 @@ def test_predict_runs_no_code_of_a_replaced_model(lab: Lab, config: Config, stor
             store.client.set_tag(run_id, MODEL_SHA256, digest)
     assert (changed.code, foreign.code) == (7, 7), (changed.err, foreign.err)
     assert "were changed after training" in changed.err
-    assert "asks for code that is not trusted: builtins.exec" in foreign.err
+    assert "refers to untrusted code: builtins.exec" in foreign.err
     assert "Traceback" not in changed.err + foreign.err
     assert "planted-token" not in changed.err + foreign.err
     assert not canary.exists()

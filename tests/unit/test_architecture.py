@@ -1,4 +1,4 @@
-"""docs/architecture.md names the packages and layers that the code has."""
+"""docs/architecture.md lists the packages and layers of the code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TEXT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 PACKAGES = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "cryptoml").rglob("__init__.py")}
 
 
-def test_every_package_that_is_named_exists() -> None:
+def test_every_documented_package_exists() -> None:
     named = set(re.findall(r"\bcryptoml(?:\.[a-z_]+)+", TEXT))
     assert named <= PACKAGES
 
@@ -22,7 +22,7 @@ def test_every_package_is_in_the_table() -> None:
     assert sorted(listed) == sorted(PACKAGES - {"cryptoml"})
 
 
-def test_the_layers_are_those_that_are_checked() -> None:
+def test_the_documented_layers_are_those_of_import_linter() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
         "contracts"
     ]
@@ -32,7 +32,7 @@ def test_the_layers_are_those_that_are_checked() -> None:
     assert "\n".join(shown).splitlines() == checked
 
 
-def test_the_access_modes_are_those_of_the_store() -> None:
+def test_the_documented_access_modes_are_those_of_the_store() -> None:
     from cryptoml.tracking.store import project_store
 
     modes = {name for name, one in vars(project_store).items() if isinstance(one, project_store.AccessMode)}

@@ -1,4 +1,4 @@
-"""The layers of the config, and the errors it tells all at once."""
+"""The layers of the config and its error messages."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_defaults_are_complete(tmp_path):
     assert config.training.models == ("rf", "ridge"), "all but the baseline"
 
 
-def test_option_beats_environment_beats_dotenv_beats_file(tmp_path):
+def test_precedence_is_option_environment_dotenv_file(tmp_path):
     text = "models: {rf: {n_estimators: 1, max_depth: 3}}\nsplit: {cross_validation_folds: 2}\n"
     environ = {"CRYPTOML_MODELS__RF__N_ESTIMATORS": "3", "CRYPTOML_SPLIT__CROSS_VALIDATION_FOLDS": "4"}
     dotenv = {"CRYPTOML_MODELS__RF__N_ESTIMATORS": "2", "CRYPTOML_MODELS__RIDGE__ALPHA": "1e-3"}
@@ -69,74 +69,74 @@ def test_option_beats_environment_beats_dotenv_beats_file(tmp_path):
     assert loaded.origins["split.cross_validation_folds"] == ("environment, CRYPTOML_SPLIT__CROSS_VALIDATION_FOLDS")
 
 
-def test_all_errors_are_told_at_once_with_key_and_place(tmp_path):
+def test_all_errors_are_reported_at_once_with_key_and_source(tmp_path):
     text = "split: {cross_validation_foldz: 3}\nmodels: {rf: {n_estimator: 3, max_features: 7}, rff: {}}\n"
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, text, overrides=["training.random_seed=abc", "nonsense"])
-    told = str(caught.value)
-    assert "c.yaml: split.cross_validation_foldz" in told
-    assert "did you mean cross_validation_folds?" in told
-    assert "models.rf.n_estimator: there is no such parameter; did you mean n_estimators?" in told
-    assert "models.rf.max_features: must be a number from 0.01 to 1, not 7" in told
-    assert "--set training.random_seed=abc" in told
-    assert "--set nonsense: the form is" in told
+    message = str(caught.value)
+    assert "c.yaml: split.cross_validation_foldz" in message
+    assert "did you mean cross_validation_folds?" in message
+    assert "models.rf.n_estimator: unknown parameter; did you mean n_estimators?" in message
+    assert "models.rf.max_features: must be a number from 0.01 to 1, not 7" in message
+    assert "--set training.random_seed=abc" in message
+    assert "--set nonsense: must have the form" in message
     assert caught.value.exit_code == 3
 
 
-def test_unknown_model_names_the_nearest(tmp_path):
-    with pytest.raises(ConfigError, match=r"models.ridg: there is no such model; did you mean ridge"):
+def test_an_unknown_model_error_suggests_the_most_similar_model(tmp_path):
+    with pytest.raises(ConfigError, match=r"models.ridg: unknown model; did you mean ridge"):
         load(tmp_path, "models: {ridg: {alpha: 1}}")
 
 
 @pytest.mark.parametrize(
     ("given", "expected"), [("rf", ("rf",)), ("rf,gbm", ("rf", "gbm")), ("[rf, gbm]", ("rf", "gbm"))]
 )
-def test_a_list_may_be_given_as_text(tmp_path, given, expected):
+def test_a_list_may_be_given_as_a_string(tmp_path, given, expected):
     assert load(tmp_path, overrides=[f"training.models={given}"]).config.training.models == expected
 
 
-def test_hash_depends_on_values_and_not_on_their_place(tmp_path):
+def test_the_hash_depends_on_values_and_not_on_their_source(tmp_path):
     by_file = load(tmp_path, "split: {cross_validation_folds: 3}").hash()
     assert by_file == load(tmp_path, overrides=["split.cross_validation_folds=3"]).hash()
     assert by_file != load(tmp_path).hash()
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "a: [1", "3"])
-def test_a_file_of_something_else_is_refused(tmp_path, text):
+def test_an_invalid_config_file_is_refused(tmp_path, text):
     with pytest.raises(ConfigError, match=r"c\.yaml"):
         load(tmp_path, text)
 
 
-def test_a_missing_file_is_named():
-    with pytest.raises(ConfigError, match="there is no such config file"):
+def test_a_missing_config_file_is_reported():
+    with pytest.raises(ConfigError, match="the config file does not exist"):
         load_config(Path("nowhere.yaml"), models=MODELS)
 
 
 @pytest.mark.parametrize(
     ("param", "value", "problem"),
     [
-        ("rf.n_estimators", "true", "must be a whole number from 1 to 5,000, not True"),
-        ("rf.n_estimators", "1.5", "must be a whole number from 1 to 5,000, not 1.5"),
-        ("rf.n_estimators", "0", "must be a whole number from 1 to 5,000, not 0"),
-        ("rf.n_estimators", "null", "must be a whole number from 1 to 5,000, not None"),
+        ("rf.n_estimators", "true", "must be an integer from 1 to 5,000, not True"),
+        ("rf.n_estimators", "1.5", "must be an integer from 1 to 5,000, not 1.5"),
+        ("rf.n_estimators", "0", "must be an integer from 1 to 5,000, not 0"),
+        ("rf.n_estimators", "null", "must be an integer from 1 to 5,000, not None"),
         ("rf.max_features", "some", "must be a number from 0.01 to 1, not 'some'"),
         ("rf.max_features", "1.01", "must be a number from 0.01 to 1, not 1.01"),
         ("rf.max_features", ".nan", "must be a number from 0.01 to 1, not nan"),
-        ("rf.max_depth", "65", "must be a whole number from 1 to 64 or null, not 65"),
+        ("rf.max_depth", "65", "must be an integer from 1 to 64 or null, not 65"),
         ("rf.implementation", "gpu", "must be one of auto, sklearn, not 'gpu'"),
         ("ridge.alpha", "-1", "must be a number of at least 0, not -1"),
         ("ridge.alpha", ".inf", "must be a number of at least 0, not inf"),
-        ("ridge.beta", "1", "there is no such parameter; known are alpha"),
+        ("ridge.beta", "1", "unknown parameter; valid names: alpha"),
     ],
 )
-def test_a_wrong_parameter_is_reported_in_one_line_with_place_key_and_range(tmp_path, param, value, problem):
+def test_a_wrong_parameter_is_reported_with_source_key_and_range(tmp_path, param, value, problem):
     override = f"models.{param}={value}"
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, overrides=[override])
     assert caught.value.fact == f"--set {override}: models.{param}: {problem}"
 
 
-def test_a_whole_number_is_taken_for_a_number_and_kept_as_given(tmp_path):
+def test_an_integer_is_accepted_as_a_number_and_kept_as_given(tmp_path):
     alpha = load(tmp_path, "models: {ridge: {alpha: 2}}").config.models["ridge"]["alpha"]
     assert (alpha, type(alpha)) == (2, int)
 

@@ -1,4 +1,4 @@
-"""What is shown is shown as it is: no markup in it counts, and no control character reaches the terminal."""
+"""Output is literal: markup is not interpreted, and control characters do not reach the terminal."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ ODD = "[/bold]\x1b]0;title\x07[red]x\\"
 SHOWN = "[/bold]\ufffd]0;title\ufffd[red]x\\"
 
 
-def test_a_table_shows_markup_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_prints_markup_literally(capsys: pytest.CaptureFixture[str]) -> None:
     print_table((f"column {ODD}", "2"), [(f"cell {ODD}", "3")], title=f"title {ODD}")
     out = capsys.readouterr().out
     for place in ("title", "column", "cell"):
         assert f"{place} {SHOWN}" in out
 
 
-def test_lines_and_events_show_markup_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_and_events_print_markup_literally(capsys: pytest.CaptureFixture[str]) -> None:
     print_lines([f"line {ODD}"])
     with listening() as listener:
         listener(events.Warned(ODD))

@@ -1,4 +1,4 @@
-"""The documents agree with the code: generated pages, commands, options, links and the files that they name."""
+"""The documents match the code: generated pages, commands, options, links and file names."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_every_key_and_option_has_a_description():
 
 
 @EACH_DOCUMENT
-def test_links_lead_to_files_and_headings(path):
+def test_links_refer_to_existing_files_and_headings(path):
     for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
         if "://" in target:
             continue
@@ -57,7 +57,7 @@ def test_links_lead_to_files_and_headings(path):
 
 
 @EACH_DOCUMENT
-def test_files_and_tests_that_a_document_names_exist(path):
+def test_files_and_tests_named_in_a_document_exist(path):
     for name in re.findall(
         r"`((?:tests|cryptoml|docs|airflow|benchmarks|tools)/[\w./-]+(?:::\w+)?)`", path.read_text()
     ):
@@ -70,20 +70,20 @@ def test_files_and_tests_that_a_document_names_exist(path):
 
 
 @EACH_DOCUMENT
-def test_commands_that_a_document_shows_exist_with_their_options(path):
+def test_commands_in_a_document_exist_with_their_options(path):
     for command, options in shown_commands(path.read_text()):
         known = {option for param in COMMANDS[command].params for option in (*param.opts, *param.secondary_opts)}
         assert options <= known | {"--help"}, f"cryptoml {command}: {options - known}"
 
 
 def anchors(path: Path) -> set[str]:
-    """The names under which a Markdown page's headings can be linked to."""
+    """Return the anchors of the headings of a Markdown page."""
     headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def shown_commands(text: str) -> list[tuple[str, set[str]]]:
-    """Each command of cryptoml in a code block or between backquotes, with its long options."""
+    """Return each cryptoml command in code, with its long options."""
     text = text.replace("\\\n", " ")
     lines = [*re.findall(r"^\$ (.+)", text, re.MULTILINE), *re.findall(r"`((?:env [^`]+ )?cryptoml [^`\n]+)`", text)]
     found = []
@@ -99,7 +99,7 @@ def shown_commands(text: str) -> list[tuple[str, set[str]]]:
     return found
 
 
-def test_checks_that_the_troubleshooting_page_names_exist():
+def test_checks_named_on_the_troubleshooting_page_exist():
     text = (REPOSITORY / "docs" / "troubleshooting.md").read_text()
     named = {
         name

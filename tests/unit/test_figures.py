@@ -1,4 +1,4 @@
-"""No sentence, table, tag or ledger entry says "nan"."""
+"""No message, table, tag or ledger entry contains "nan"."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAN_ENTRY = Entry(1, "", "2024-01-01T00:00:00Z", "ada", "h", "1", "none", "stagi
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_what_is_not_finite_is_not_available(value: float) -> None:
+def test_values_that_are_not_finite_are_shown_as_not_available(value: float) -> None:
     assert figure(value, "+.3f", unit=" %") == "n/a"
     assert cell(value, ".3f") == price(value) == "–"
     assert only_finite({"a": value, "b": 1.0, "c": "nan", "d": 2}) == {"b": 1.0, "c": "nan", "d": 2}
@@ -57,7 +57,7 @@ def test_a_version_is_described_without_nan() -> None:
     assert "nan" not in written.values()
 
 
-def test_json_has_null_for_what_is_not_finite() -> None:
+def test_values_that_are_not_finite_are_null_in_json() -> None:
     line = json_line("cryptoml/1", result={"entries": [vars(NAN_ENTRY)], "pair": (math.inf, 1.0)})
     found = json.loads(line)["result"]
     assert found["entries"][0]["metrics"] == {"skill": None}

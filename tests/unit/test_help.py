@@ -1,4 +1,4 @@
-"""--help: fits a terminal of 80 columns, ends with an example that parses, and names settings that exist."""
+"""--help fits 80 columns, ends with a valid example and refers to existing settings."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ def test_help_fits_80_columns_and_ends_with_an_example(name, capsys, monkeypatch
     shown = help_of([name], capsys, monkeypatch)
     assert max(map(len, shown.splitlines())) <= 80
     assert not re.search(r" <[a-z]", shown), "a type of Python is not a metavar"
+    assert "[[" not in shown.splitlines()[0], "typer adds the brackets of an optional argument itself"
+    assert "{" not in shown, "typer's braces around a required argument are removed"
     assert "\nOutput:\n" in shown
     assert "\nOptions:\n  -h, --help " in shown, "every other option has a group"
     heading, example = shown.splitlines()[-2:]
@@ -52,7 +54,7 @@ def test_help_fits_80_columns_and_ends_with_an_example(name, capsys, monkeypatch
     command_of(name).make_context(name, arguments)
 
 
-def test_what_help_says_of_settings_is_true(capsys, monkeypatch):
+def test_config_keys_and_variables_named_in_help_exist(capsys, monkeypatch):
     shown = " ".join(" ".join(help_of([name], capsys, monkeypatch).split()) for name in COMMANDS)
     keys = dict(re.findall(r"\[config: ([\w.]+); env: (\w+)\]", shown))
     assert {"training.models", "extract.exchange"} <= keys.keys()

@@ -14,18 +14,18 @@ from tests.json_schemas import Envelope, Error, documents, nested
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
 MEANINGS = {
-    "unexpected": "an error that cryptoml does not know",
-    "usage": "the command line asks for something that does not exist",
+    "unexpected": "an unexpected error",
+    "usage": "the command line is wrong or names something that does not exist",
     "config": "settings or config are wrong",
     "data": "the data cannot be used",
-    "unavailable": "a service is away; trying again may help",
+    "unavailable": "a service is unavailable; a retry may succeed",
     "check_failed": "a check failed: the gate, doctor, monitor, runs that are not comparable",
-    "access": "credentials are missing, wrong or not sufficient",
+    "access": "credentials are missing, wrong or insufficient",
 }
 HEAD = """# JSON output
 
 With `--json` every command prints exactly one line on standard output, also when it fails; messages go to standard
-error. The line is the last thing the process writes. Exceptions: `--help`, a reader that closes the pipe, and a process
+error. The line is the last output of the process. Exceptions: `--help`, a reader that closes the pipe, and a process
 that is killed together with its parent.
 
 ```json
@@ -35,8 +35,8 @@ that is killed together with its parent.
 
 A command that fails although it has a result prints both: `doctor` with errors, `train` and `register` when the gate
 refuses the run, `monitor` when the model is worse than persistence, `sync` and `extract-data` when a part failed,
-`transform-data` when a quality gate is not passed. NaN and infinity are `null`. The number in the schema's name changes
-when keys are removed or change their meaning; new keys may be added without.
+`transform-data` when a quality gate fails. NaN and infinity are `null`. The number in the schema's name changes
+when keys are removed or change their meaning, but not when keys are added.
 
 ```console
 $ cryptoml train --json | jq -r .result.version
@@ -46,7 +46,7 @@ $ cryptoml doctor --json | jq -r '.result.findings[] | select(.status == "error"
 
 
 def reference() -> str:
-    """docs/json.md."""
+    """Return the text of docs/json.md."""
     lines = [HEAD, "## Envelope", "", *_table(Envelope), "", "`error`:", "", *_table(Error), ""]
     lines += ["| code | kind | meaning |", "|---|---|---|"]
     lines += [f"| {code} | `{kind}` | {MEANINGS[kind]} |" for code, kind in KINDS.items()]
@@ -54,8 +54,8 @@ def reference() -> str:
     for command in COMMANDS:
         lines += ["", f"## {command}", "", f"`result` of `{schema_of(command)}`."]
         for document in documents(command):
-            for one in nested(document):
-                lines += ["", f"**{one.__name__}**: {one.__doc__}", "", *_table(one)]
+            for typed_dict in nested(document):
+                lines += ["", f"**{typed_dict.__name__}**: {typed_dict.__doc__}", "", *_table(typed_dict)]
     return "\n".join(lines) + "\n"
 
 
@@ -69,20 +69,20 @@ def _table(typed_dict: type) -> list[str]:
 
 
 def _name(hint: Any) -> str:
-    """A type as people read it."""
+    """Return the JSON name of a type."""
     text = "object" if hint is Any else re.sub(r"<class '([\w.]+)'>", r"\1", str(hint))
     text = re.sub(r"[a-z_]+(\.[A-Za-z_]+)*\.([A-Z]\w*)", r"\2", text)
     names = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "None": "null", "dict": "object"}
-    return re.sub(r"\b[a-zA-Z]+\b", lambda found: names.get(found[0], found[0]), text).replace("|", "or")
+    return re.sub(r"\b[a-zA-Z]+\b", lambda match: names.get(match[0], match[0]), text).replace("|", "or")
 
 
-def test_the_reference_of_json_has_not_drifted():
+def test_the_json_reference_is_up_to_date():
     if os.environ.get("UPDATE_DOCS"):
         PAGE.write_text(reference())
     assert PAGE.read_text() == reference(), "run it again with UPDATE_DOCS=1"
 
 
-def test_every_error_has_the_kind_of_its_exit_code():
+def test_every_error_has_the_kind_for_its_exit_code():
     kinds = {UsageError: "usage", ConfigError: "config", DataError: "data", UnavailableError: "unavailable",
              CheckFailedError: "check_failed", AccessError: "access"}  # fmt: skip
     for error, kind in kinds.items():

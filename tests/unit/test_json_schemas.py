@@ -1,4 +1,4 @@
-"""The validator of --json itself: it accepts what its types say and nothing else."""
+"""The validator of --json documents accepts valid documents only."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_valid_result_passes():
         ({}, 1),
     ],
 )
-def test_anything_else_fails(changed: dict[str, object], code: int):
+def test_an_invalid_document_fails(changed: dict[str, object], code: int):
     with pytest.raises(AssertionError):
         check_envelope(json_line(SCHEMA, result=RESULT | changed), code)
 
@@ -42,7 +42,7 @@ def test_a_missing_key_fails():
         check_envelope(json_line(SCHEMA, result=fewer), 0)
 
 
-def test_the_error_must_be_that_of_the_exit_code():
+def test_the_error_must_match_the_exit_code():
     line = json_line(SCHEMA, failure=Failure(5, "away."))
     assert check_envelope(line, 5)["error"]["kind"] == "unavailable"
     with pytest.raises(AssertionError):

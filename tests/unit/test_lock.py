@@ -1,4 +1,4 @@
-"""The environment is the one that the lock describes."""
+"""The installed packages match the lock file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def pins(lock: Path) -> list[Requirement]:
     return [Requirement(line.strip()) for line in lines]
 
 
-def test_what_is_installed_is_what_the_lock_pins():
+def test_installed_versions_match_the_lock_file():
     wanted = [pin for pin in pins(REPOSITORY / "requirements.lock") if pin.marker is None or pin.marker.evaluate()]
     assert len(wanted) > 200
     assert {pin.name: f"=={version(pin.name)}" for pin in wanted} == {pin.name: str(pin.specifier) for pin in wanted}
@@ -33,20 +33,20 @@ def test_what_is_installed_is_what_the_lock_pins():
         *(f"tests/compat/mlflow-{version}.lock" for version in ("2.9", "2.22", "3")),
     ],
 )
-def test_locks_carry_hashes_and_no_addresses(lock: str):
+def test_lock_files_have_hashes_and_no_urls(lock: str):
     text = (REPOSITORY / lock).read_text()
     entries = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
     assert "://" not in text
 
 
-def test_the_projects_overrides_stay_out_of_airflows_lock():
+def test_the_overrides_of_the_project_do_not_apply_to_the_lock_file_of_airflow():
     assert "--override" in (REPOSITORY / "requirements.lock").read_text()
     assert "--override" not in (REPOSITORY / "airflow" / "requirements.lock").read_text()
 
 
-def test_installed_packages_agree_but_for_the_stated_overrides():
-    """What `pip check` reports, less the overrides in pyproject.toml, each of which has its reason beside it."""
+def test_installed_packages_are_compatible_except_for_the_overrides():
+    """Compare with `pip check`, except for the overrides in pyproject.toml, which state their reasons."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     overridden = {canonicalize_name(Requirement(text).name) for text in project["tool"]["uv"]["override-dependencies"]}
     installed = {canonicalize_name(one.name): one for one in distributions()}

@@ -1,4 +1,4 @@
-"""What a wheel contains."""
+"""The contents of a wheel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import zipfile
 from tests.conftest import REPOSITORY
 
 
-def test_a_wheel_has_the_package_its_types_its_templates_and_its_license(tmp_path):
+def test_a_wheel_contains_package_types_templates_and_license(tmp_path):
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
         cwd=REPOSITORY,

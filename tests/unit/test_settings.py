@@ -1,4 +1,4 @@
-"""Where settings come from, and what is derived from them."""
+"""The sources of settings and the values derived from them."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from cryptoml.system.project_folder import find_project
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def test_without_anything_runs_go_to_sqlite_in_the_project(tmp_path):
+def test_the_default_store_is_sqlite_in_the_project(tmp_path):
     (tmp_path / "p" / ".git").mkdir(parents=True)
     (tmp_path / "p" / "deep" / "er").mkdir(parents=True)
     settings = load_settings(cwd=tmp_path / "p" / "deep" / "er")
@@ -20,7 +20,7 @@ def test_without_anything_runs_go_to_sqlite_in_the_project(tmp_path):
     assert settings.mlflow_credentials() is None
 
 
-def test_three_values_move_everything_to_dagshub(tmp_path):
+def test_three_settings_select_dagshub(tmp_path):
     (tmp_path / ".env").write_text("DAGSHUB_USERNAME=ada\nDAGSHUB_TOKEN=t0ken\nDAGSHUB_REPO=coins\n")
     settings = load_settings(cwd=tmp_path)
     assert settings.mlflow_uri() == "https://dagshub.com/ada/coins.mlflow"
@@ -28,7 +28,7 @@ def test_three_values_move_everything_to_dagshub(tmp_path):
     assert "t0ken" not in repr(settings)
 
 
-def test_dagshubs_token_is_for_dagshub_alone(tmp_path, monkeypatch):
+def test_the_dagshub_token_is_only_sent_to_dagshub(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("DAGSHUB_USERNAME=ada\nDAGSHUB_TOKEN=t0ken\nDAGSHUB_REPO=coins\n")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.org")
     assert load_settings(cwd=tmp_path).mlflow_credentials() is None
@@ -38,39 +38,39 @@ def test_dagshubs_token_is_for_dagshub_alone(tmp_path, monkeypatch):
     assert load_settings(cwd=tmp_path).mlflow_credentials() == ("ada", "t0ken")
 
 
-def test_environment_beats_dotenv(tmp_path, monkeypatch):
+def test_the_environment_overrides_dotenv(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("MLFLOW_EXPERIMENT_NAME=file\nCRYPTOML_AUTHOR=file\n")
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "shell")
     settings = load_settings(cwd=tmp_path)
     assert (settings.experiment_name, settings.author) == ("shell", "file")
 
 
-def test_a_mistyped_setting_in_dotenv_is_told(tmp_path):
+def test_a_mistyped_setting_in_dotenv_is_reported(tmp_path):
     (tmp_path / ".env").write_text("CRYPTOML_AUTOR=x\nOTHER=1\n")
     with pytest.raises(ConfigError, match=r"CRYPTOML_AUTOR.*did you mean CRYPTOML_AUTHOR"):
         load_settings(cwd=tmp_path)
 
 
-def test_a_wrong_value_is_told_without_the_value(tmp_path, monkeypatch):
+def test_a_wrong_setting_is_reported_without_its_value(tmp_path, monkeypatch):
     monkeypatch.setenv("CRYPTOML_WORKERS", "s3cret")
     with pytest.raises(ConfigError, match="CRYPTOML_WORKERS") as caught:
         load_settings(cwd=tmp_path)
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_relative_sqlite_store_is_in_the_project(tmp_path, monkeypatch):
+def test_a_relative_sqlite_path_is_relative_to_the_project(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///runs/x.db")
     assert load_settings(cwd=tmp_path).mlflow_uri() == f"sqlite:///{tmp_path}/runs/x.db"
 
 
-def test_the_project_may_be_named(tmp_path):
+def test_the_project_folder_may_be_configured(tmp_path):
     assert find_project(environ={"CRYPTOML_PROJECT_DIR": str(tmp_path)}) == tmp_path
     with pytest.raises(ConfigError, match="is not a folder"):
         find_project(environ={"CRYPTOML_PROJECT_DIR": str(tmp_path / "no")})
 
 
 @pytest.mark.parametrize("url", ["https://mirror.example", "http://127.0.0.1:8899", "http://[::1]:80/"])
-def test_the_exchange_may_be_elsewhere(tmp_path, monkeypatch, url):
+def test_the_exchange_url_may_be_changed(tmp_path, monkeypatch, url):
     monkeypatch.setenv("CRYPTOML_EXCHANGE_URL", url)
     assert load_settings(cwd=tmp_path).exchange_url == url
 
@@ -79,7 +79,7 @@ def test_the_exchange_may_be_elsewhere(tmp_path, monkeypatch, url):
     "url",
     ["http://mirror.example", "ftp://127.0.0.1", "https://user:pw@mirror.example", "https://x.example/api", "x", "//"],
 )
-def test_the_exchange_is_only_asked_where_nobody_listens(tmp_path, monkeypatch, url):
+def test_an_insecure_exchange_url_is_refused(tmp_path, monkeypatch, url):
     monkeypatch.setenv("CRYPTOML_EXCHANGE_URL", url)
     with pytest.raises(ConfigError, match="CRYPTOML_EXCHANGE_URL"):
         load_settings(cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""The code's structure where import-linter does not look: the length of files and functions, and who opens stores."""
+"""Structure rules beyond import-linter: the length of files and functions, and where stores are opened."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_files_and_functions_are_short(name: str) -> None:
     assert long_functions(code) == []
 
 
-def test_a_long_function_is_found_and_a_reason_permits_it() -> None:
+def test_a_long_function_needs_a_stated_reason() -> None:
     body = "    x = 1\n" * (LONGEST_FUNCTION + 1)
     found = [f"f ({LONGEST_FUNCTION + 1} lines)"]
     assert long_functions(f"def f():\n{body}") == found
@@ -58,7 +58,7 @@ def test_a_long_function_is_found_and_a_reason_permits_it() -> None:
     assert long_functions(f"# long: of another\nx = 1\ndef f():\n{body}") == found
 
 
-def test_a_store_is_opened_for_the_project_or_for_a_move_only() -> None:
+def test_a_store_is_opened_only_for_the_project_or_for_a_copy() -> None:
     openers = {
         name
         for name in FILES

@@ -1,4 +1,4 @@
-"""A command line that cannot be understood: exit code 2, what is wrong, and whose help to read."""
+"""Invalid command lines: exit code 2, the error and the command that shows help."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cryptoml.cli.app import run
         (["compare", "--last", "0"], "Invalid value for '--last'", "cryptoml compare --help"),
     ],
 )
-def test_what_is_wrong_and_whose_help_to_read(arguments, fact, hint, capsys):
+def test_a_usage_error_names_the_problem_and_the_help_command(arguments, fact, hint, capsys):
     assert run(arguments) == 2
     told = capsys.readouterr()
     first, second = told.err.splitlines()
@@ -24,6 +24,6 @@ def test_what_is_wrong_and_whose_help_to_read(arguments, fact, hint, capsys):
     assert told.out == ""
 
 
-def test_without_a_command_the_help_is_shown_and_nothing_else(capsys):
+def test_without_a_command_only_the_help_is_shown(capsys):
     assert run([]) == 2
     assert capsys.readouterr().err.startswith("Usage: cryptoml")

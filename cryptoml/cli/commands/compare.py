@@ -1,4 +1,4 @@
-"""`cryptoml compare`: runs side by side, on the terminal, as CSV, as JSON, as a page."""
+"""`cryptoml compare`: compare runs on the terminal, as CSV, JSON or an HTML report."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from cryptoml.reports.tables import Column
 
 PAIRS_SHOWN = 15
-
-
 SELECTION = "Selection"
 COMPARISON = "Comparison"
 
@@ -31,8 +29,8 @@ class ComparedRunDocument(TypedDict):
     run_name: str
     model_type: str | None
     status: str
-    comparable: Annotated[bool, "whether its scores may be compared with those of the other runs"]
-    registered: Annotated[list[str], 'its versions, such as "v3 production"']
+    comparable: Annotated[bool, "whether its scores are comparable with those of the other runs"]
+    registered: Annotated[list[str], 'its model versions, such as "v3 production"']
     verdict: Annotated[str | None, "beats, ties or worse than persistence"]
     dataset_version: str | None
     training_id: str | None
@@ -42,25 +40,25 @@ class ComparedRunDocument(TypedDict):
 
 
 class PairDocument(TypedDict):
-    """Two forecasts of the hold-out; `better` has the smaller mean squared error."""
+    """Two models on the hold-out; `better` has the lower mean squared error."""
 
     better: str
     other: str
-    n: Annotated[int, "outcomes that both forecast"]
-    gain: Annotated[float | None, "share by which the RMSE is smaller"]
-    p_value: Annotated[float | None, "Diebold-Mariano, two-sided"]
-    p_adjusted: Annotated[float | None, "after Holm, over all pairs"]
+    n: Annotated[int, "number of common forecasts"]
+    gain: Annotated[float | None, "relative reduction of the RMSE, a fraction"]
+    p_value: Annotated[float | None, "Diebold-Mariano test, two-sided"]
+    p_adjusted: Annotated[float | None, "Holm-adjusted over all pairs"]
 
 
 class CompareDocument(TypedDict):
-    """Runs, persistence first and then by the sort metric."""
+    """Runs: persistence first, the others by the sort metric."""
 
     experiment: str
     tracking_uri: str
-    sort: Annotated[str, "metric"]
+    sort: Annotated[str, "sort metric"]
     runs: list[ComparedRunDocument]
-    best: Annotated[dict[str, list[str]], "metric to the ids of the best runs"]
-    differing_params: Annotated[dict[str, dict[str, str]], "parameter to run id to value"]
+    best: Annotated[dict[str, list[str]], "metric -> IDs of the best runs"]
+    differing_params: Annotated[dict[str, dict[str, str]], "parameter -> run ID -> value"]
     significance_level: Annotated[float, "of the pairwise tests"]
     significance: Annotated[list[PairDocument], "empty without `--significance`"]
     notes: list[str]
@@ -69,22 +67,24 @@ class CompareDocument(TypedDict):
 def compare(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN", help="Ids or names of runs.", show_default="those of the latest training"),
+        typer.Argument(metavar="RUN", help="Run IDs or names.", show_default="runs of the latest training"),
     ] = None,
     last: Annotated[
-        int | None, typer.Option(min=1, metavar="N", rich_help_panel=SELECTION, help="The N latest runs.")
+        int | None, typer.Option(min=1, metavar="N", rich_help_panel=SELECTION, help="Compare the N latest runs.")
     ] = None,
     training_id: Annotated[
-        str | None, typer.Option(metavar="ID", rich_help_panel=SELECTION, help="The runs of one training.")
+        str | None, typer.Option(metavar="ID", rich_help_panel=SELECTION, help="Compare the runs of one training.")
     ] = None,
     dataset: Annotated[
         str | None,
         typer.Option(
-            metavar="VERSION", rich_help_panel=SELECTION, help="The runs on one data set version, or its first letters."
+            metavar="VERSION",
+            rich_help_panel=SELECTION,
+            help="Compare the runs on a data set version (a prefix is enough).",
         ),
     ] = None,
     sort: Annotated[
-        str, typer.Option(metavar="METRIC", rich_help_panel=COMPARISON, help="Metric to sort by, best first.")
+        str, typer.Option(metavar="METRIC", rich_help_panel=COMPARISON, help="Metric to sort by, best run first.")
     ] = "cv_rmse_mean",
     significance: Annotated[
         bool,
@@ -95,15 +95,16 @@ def compare(
         ),
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", rich_help_panel=COMPARISON, help="Show runs that are not comparable, marked.")
+        bool,
+        typer.Option("--force", rich_help_panel=COMPARISON, help="Also show runs that are not comparable, marked."),
     ] = False,
     csv: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", rich_help_panel=OUTPUT, help="Write all metrics and parameters to a .csv file."),
+        typer.Option(metavar="FILE", rich_help_panel=OUTPUT, help="Write all metrics and parameters to a CSV file."),
     ] = None,
     html: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", rich_help_panel=OUTPUT, help="Write a report with charts to an .html file."),
+        typer.Option(metavar="FILE", rich_help_panel=OUTPUT, help="Write a report with charts to an HTML file."),
     ] = None,
     wide: Wide = False,
     config: ConfigFile = None,
@@ -111,22 +112,22 @@ def compare(
 ) -> Outcome[CompareDocument]:
     """Compare runs: metrics, parameters, charts.
 
-    Only runs on the same data and split are comparable; the exit code is 6 for others without --force.
+    Only runs on the same data and split are comparable. For other runs the exit code is 6, unless --force is given.
 
     Example: cryptoml compare --last 5 --html runs.html
     """
-    from cryptoml.cli.configured import configured
+    from cryptoml.cli.project_config import load_project_config
     from cryptoml.data.table_files import check_table_path, write_table
     from cryptoml.errors import UsageError
     from cryptoml.workflows.compare import CompareRequest
-    from cryptoml.workflows.compare import compare as side_by_side
+    from cryptoml.workflows.compare import compare as compare_runs
 
     if csv is not None:
         check_table_path(csv)
     if html is not None and (html.suffix.lower() not in (".html", ".htm") or html.is_dir()):
-        raise UsageError(f"{html}: this names no page.", hint="end it with .html")
-    settings, loaded = configured(config, set_)
-    done = side_by_side(
+        raise UsageError(f"--html {html}: the file name must end with .html.", hint="--html runs.html")
+    settings, loaded = load_project_config(config, set_)
+    comparison = compare_runs(
         CompareRequest(
             settings,
             loaded.config,
@@ -141,44 +142,44 @@ def compare(
         )
     )
     if csv is not None:
-        write_table(_csv_table(done), csv)
+        write_table(_csv_table(comparison), csv)
     if html is not None:
-        _write_report(done, html)
+        _write_report(comparison, html)
     files = [path for path in (csv, html) if path is not None]
-    return Outcome(done.to_dict(), lambda: _show(done, files, wide=wide))
+    return Outcome(comparison.to_dict(), lambda: _show(comparison, files, wide=wide))
 
 
-def _write_report(done: RunComparison, path: Path) -> None:
+def _write_report(comparison: RunComparison, path: Path) -> None:
     from cryptoml.reports.comparison import render
     from cryptoml.system.files import translate_os_errors, write_atomically
 
     with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, render(done))
+        write_atomically(path, render(comparison))
 
 
-def _show(done: RunComparison, files: Sequence[Path], *, wide: bool) -> None:
+def _show(comparison: RunComparison, files: Sequence[Path], *, wide: bool) -> None:
     from cryptoml.cli.console import print_lines, print_result_lines
     from cryptoml.cli.tables import print_columns
     from cryptoml.reports.tables import pair_columns, parameter_columns, run_columns
 
-    hidden = print_columns(run_columns(done), wide=wide)
-    differing = parameter_columns(done)
+    hidden = print_columns(run_columns(comparison), wide=wide)
+    differing = parameter_columns(comparison)
     if differing:
-        _show_differing(done, differing, wide=wide)
-    if done.pairs:
-        title = f"pairwise tests on the hold-out, significance level {done.level:g}"
-        hidden += print_columns(pair_columns(done, most=PAIRS_SHOWN), title=title, wide=wide)
-        if len(done.pairs) > PAIRS_SHOWN:
-            print_lines([f"the {PAIRS_SHOWN} least p-values of {len(done.pairs)} pairs"])
-    print_lines([f"note: {note}" for note in done.notes])
+        _show_differing(comparison, differing, wide=wide)
+    if comparison.pairs:
+        title = f"pairwise tests on the hold-out, significance level {comparison.level:g}"
+        hidden += print_columns(pair_columns(comparison, most=PAIRS_SHOWN), title=title, wide=wide)
+        if len(comparison.pairs) > PAIRS_SHOWN:
+            print_lines([f"the {PAIRS_SHOWN} pairs with the lowest p-values, of {len(comparison.pairs)}"])
+    print_lines([f"note: {note}" for note in comparison.notes])
     if hidden:
-        print_lines(["columns left out: show them with --wide, --csv or --json"])
+        print_lines(["some columns are hidden: show them with --wide, --csv or --json"])
     print_result_lines([str(file) for file in files])
 
 
-def _show_differing(done: RunComparison, columns: Sequence[Column], *, wide: bool) -> None:
-    """A column for each run where there is room, else a row for each value with the runs that have it."""
+def _show_differing(comparison: RunComparison, columns: Sequence[Column], *, wide: bool) -> None:
+    """Print one column per run if that fits the terminal, else one row per value with the runs that have it."""
     from cryptoml.cli.console import print_table
     from cryptoml.cli.tables import print_columns, table_width, terminal_width
 
@@ -187,16 +188,16 @@ def _show_differing(done: RunComparison, columns: Sequence[Column], *, wide: boo
     if wide or width is None or table_width(columns) <= width:
         print_columns(columns, title=title, wide=True)
         return
-    names = {row.run_id: row.name for row in done.runs}
+    names = {row.run_id: row.name for row in comparison.runs}
     rows = []
-    for parameter, values in done.differing.items():
+    for parameter, values in comparison.differing.items():
         for value in dict.fromkeys(values.values()):
             runs = ", ".join(names[run_id] for run_id, other in values.items() if other == value)
             rows.append([parameter, value, runs])
     print_table(("parameter", "value", "runs"), rows, title=title, left=3, fold=True)
 
 
-def _csv_table(done: RunComparison) -> pd.DataFrame:
+def _csv_table(comparison: RunComparison) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(
@@ -213,6 +214,6 @@ def _csv_table(done: RunComparison) -> pd.DataFrame:
                 **dict(sorted(row.metrics.items())),
                 **{f"param.{name}": value for name, value in sorted(row.params.items())},
             }
-            for row in done.runs
+            for row in comparison.runs
         ]
     )

@@ -1,4 +1,4 @@
-"""`cryptoml doctor`: what is wrong with the set-up, and the command that fixes it."""
+"""`cryptoml doctor`: check the set-up and print the command that fixes each error."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SELECTION = "Selection"
 
 
 class FindingDocument(TypedDict):
-    """What one check found."""
+    """A finding of one check."""
 
     check: str
     status: Annotated[str, "ok, warning, error or skipped"]
     text: str
-    hint: Annotated[str, "the command that fixes it; may be empty"]
-    fixable: Annotated[bool, "whether `--fix` fixes it"]
+    hint: Annotated[str, "the command that fixes it, or empty"]
+    fixable: Annotated[bool, "whether `--fix` can fix it"]
 
 
 class DoctorDocument(TypedDict):
@@ -54,25 +54,25 @@ class ChecksDocument(TypedDict):
 def doctor(
     checks: Annotated[
         list[str] | None,
-        typer.Argument(metavar="CHECK", help="Checks to run, with those they need.", show_default="all"),
+        typer.Argument(metavar="CHECK", help="Checks to run, in addition to their prerequisites.", show_default="all"),
     ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", rich_help_panel=SELECTION, help="Skip checks that use the network.")
     ] = False,
     list_: Annotated[bool, typer.Option("--list", rich_help_panel=SELECTION, help="List the checks and exit.")] = False,
     fix: Annotated[
-        bool, typer.Option("--fix", rich_help_panel="Repair", help="Fix what is safe to fix, then check again.")
+        bool, typer.Option("--fix", rich_help_panel="Repair", help="Apply the safe fixes, then check again.")
     ] = False,
     report: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", rich_help_panel=OUTPUT, help="Also write the findings, without secrets, to a file."
+            metavar="FILE", rich_help_panel=OUTPUT, help="Also write the findings to a file, without secrets."
         ),
     ] = None,
 ) -> Outcome[DoctorDocument | ChecksDocument]:
     """Find set-up errors and how to fix them.
 
-    Checks everything that training and promotion need. The exit code is 6 if a check finds an error.
+    Checks everything that training and promotion need. The exit code is 6 if there are errors.
 
     Example: cryptoml doctor --offline
     """
@@ -93,24 +93,25 @@ def doctor(
         "fixed": list(diagnosis.fixed),
         "findings": [
             {
-                "check": one.check,
-                "status": one.status,
-                "text": one.text,
-                "hint": one.hint,
-                "fixable": one.fix is not None,
+                "check": finding.check,
+                "status": finding.status,
+                "text": finding.text,
+                "hint": finding.hint,
+                "fixable": finding.fix is not None,
             }
-            for one in diagnosis.findings
+            for finding in diagnosis.findings
         ],
     }
     return Outcome(document, lambda: _show(diagnosis), _failure(diagnosis), failure_shown=True)
 
 
 def _failure(diagnosis: Diagnosis) -> Failure | None:
-    errors = [one for one in diagnosis.findings if one.status == "error"]
+    errors = [finding for finding in diagnosis.findings if finding.status == "error"]
     if not errors:
         return None
-    names = ", ".join(dict.fromkeys(one.check for one in errors))
-    return Failure(6, f"{counted(len(errors), 'error')}: {names}.", next((one.hint for one in errors if one.hint), ""))
+    names = ", ".join(dict.fromkeys(error.check for error in errors))
+    hint = next((error.hint for error in errors if error.hint), "")
+    return Failure(6, f"{counted(len(errors), 'error')}: {names}.", hint)
 
 
 def _show(diagnosis: Diagnosis) -> None:
@@ -126,8 +127,8 @@ def _show(diagnosis: Diagnosis) -> None:
         console.print(line, soft_wrap=True)
         if finding.hint:
             console.print(Text(f"{'':29}Hint: {printable(finding.hint)}", style="cyan"), soft_wrap=True)
-    for line_ in _ending(diagnosis):
-        console.print(Text(line_), soft_wrap=True)
+    for summary_line in _summary_lines(diagnosis):
+        console.print(Text(summary_line), soft_wrap=True)
 
 
 def _lines(diagnosis: Diagnosis) -> list[str]:
@@ -136,11 +137,11 @@ def _lines(diagnosis: Diagnosis) -> list[str]:
         lines.append(f"{finding.status:8}{finding.check:20} {finding.text}")
         if finding.hint:
             lines.append(f"{'':29}Hint: {finding.hint}")
-    return lines + _ending(diagnosis)
+    return lines + _summary_lines(diagnosis)
 
 
-def _ending(diagnosis: Diagnosis) -> list[str]:
-    count = {status: sum(one.status == status for one in diagnosis.findings) for status in STYLES}
+def _summary_lines(diagnosis: Diagnosis) -> list[str]:
+    count = {status: sum(finding.status == status for finding in diagnosis.findings) for status in STYLES}
     return [
         *(f"fixed: {text}" for text in diagnosis.fixed),
         f"{counted(count['error'], 'error')}, {counted(count['warning'], 'warning')}, {count['ok']} ok, "
@@ -154,8 +155,10 @@ def _write_report(path: Path, lines: list[str]) -> None:
     from cryptoml import __version__
     from cryptoml.errors import AccessError
 
-    head = [f"cryptoml {__version__}, Python {platform.python_version()}, {platform.platform()}", ""]
+    header = [f"cryptoml {__version__}, Python {platform.python_version()}, {platform.platform()}", ""]
     try:
-        path.write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")
+        path.write_text("\n".join([*header, *lines]) + "\n", encoding="utf-8")
     except OSError as error:
-        raise AccessError(f"{path}: cannot be written: {error.strerror}.", hint="choose another file") from None
+        raise AccessError(
+            f"{path}: cannot be written: {error.strerror}.", hint="choose another file for --report"
+        ) from None

@@ -1,4 +1,4 @@
-"""`cryptoml extract-data`: candles from an exchange into raw files."""
+"""`cryptoml extract-data`: fetch candles from an exchange into raw files."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ CANDLES = "Candles"
 
 
 class Gap(TypedDict):
-    """Candles that the exchange does not have."""
+    """A gap in the candles of the exchange."""
 
     after: Annotated[str, "open time of the candle before the gap, UTC"]
     candles: Annotated[int, "missing candles"]
 
 
 class Market(TypedDict):
-    """The file of one symbol. Times are of the whole file, counts and gaps of what was added."""
+    """The file of one symbol. Times refer to the whole file, counts and gaps to the added candles."""
 
     symbol: str
     path: str
@@ -45,7 +45,7 @@ class FailedSymbol(TypedDict):
 
 
 class ExtractDocument(TypedDict):
-    """What was fetched, also when some symbols failed."""
+    """The fetched candles; complete also if some symbols failed."""
 
     exchange: str
     interval: str
@@ -59,7 +59,7 @@ def extract_data(
         typer.Option(
             metavar="NAME",
             rich_help_panel=CANDLES,
-            help=f"One of {', '.join(SOURCES)}. {config_key('extract.exchange')}",
+            help=f"Exchange: {', '.join(SOURCES)}. {config_key('extract.exchange')}",
         ),
     ] = None,
     symbol: Annotated[
@@ -67,7 +67,7 @@ def extract_data(
         typer.Option(
             metavar="SYMBOL",
             rich_help_panel=CANDLES,
-            help=f"Market such as BTC/USDT; repeatable. {config_key('extract.symbols')}",
+            help=f"Market, such as BTC/USDT; repeatable. {config_key('extract.symbols')}",
         ),
     ] = None,
     interval: Annotated[
@@ -103,7 +103,7 @@ def extract_data(
             metavar="PATH",
             rich_help_panel=OUTPUT,
             show_default="data/raw",
-            help="Folder, or CSV or CSV.gz file.",
+            help="Output folder, or a .csv or .csv.gz file.",
         ),
     ] = None,
     config: ConfigFile = None,
@@ -111,16 +111,16 @@ def extract_data(
 ) -> Outcome[ExtractDocument]:
     """Fetch candles from an exchange.
 
-    Writes one file for each symbol. A file that exists is continued at its end. No key is needed.
+    Writes one file per symbol and appends to existing files. No API key is needed.
 
     Example: cryptoml extract-data --symbol ETH/USDT --since 2019-01-01
     """
-    from cryptoml.cli.configured import configured
     from cryptoml.cli.console import listening, print_result_lines
+    from cryptoml.cli.project_config import load_project_config
     from cryptoml.result import Failure
     from cryptoml.workflows.extract_data import ExtractRequest, extract
 
-    settings, loaded = configured(config, set_)
+    settings, loaded = load_project_config(config, set_)
     chosen = loaded.config.extract
     request = ExtractRequest(
         exchange=exchange or chosen.exchange,
@@ -158,6 +158,7 @@ def _document(result: ExtractResult) -> ExtractDocument:
             for market in result.markets
         ],
         "failed": [
-            {"symbol": one.symbol, "error": str(one.error), "exit_code": one.error.exit_code} for one in result.failed
+            {"symbol": market.symbol, "error": str(market.error), "exit_code": market.error.exit_code}
+            for market in result.failed
         ],
     }

@@ -1,4 +1,4 @@
-"""`cryptoml monitor`: does the model in production still keep what training promised?"""
+"""`cryptoml monitor`: compare the scores of logged forecasts with those of the training."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ class FeatureDrift(TypedDict):
 class MonitorDocument(TypedDict):
     """The scored forecasts."""
 
-    model: Annotated[str, "the model asked for, and what it is"]
+    model: Annotated[str, "the requested model and its version or run"]
     version: Annotated[str | None, "null for a run that is not registered"]
     run_id: str
-    source: Annotated[str, "file of candles"]
-    scored: Annotated[int, "forecasts"]
-    waiting: Annotated[int, "forecasts without an outcome"]
+    source: Annotated[str, "candle file"]
+    scored: Annotated[int, "number of scored forecasts"]
+    waiting: Annotated[int, "forecasts whose outcome is not known yet"]
     late: Annotated[int, "forecasts that were logged after their outcome"]
-    start: Annotated[str, "when the first one was made, UTC"]
-    end: Annotated[str, "when the last one was made, UTC"]
+    start: Annotated[str, "time of the first forecast, UTC"]
+    end: Annotated[str, "time of the last forecast, UTC"]
     rmse: Annotated[float | None, "in the quote currency"]
-    baseline_rmse: Annotated[float | None, "that of persistence"]
+    baseline_rmse: Annotated[float | None, "RMSE of persistence"]
     skill: float | None
-    promised_skill: Annotated[float | None, "on the hold-out"]
-    word: Annotated[str, "beats, ties or worse than persistence, or unknown"]
+    promised_skill: Annotated[float | None, "skill on the hold-out"]
+    word: Annotated[str, "beats, ties, worse (than persistence) or unknown"]
     p_value: float | None
-    covered: Annotated[float | None, "share of outcomes within the prediction interval"]
-    interval_level: Annotated[float, "the share it should be"]
-    drift: Annotated[list[FeatureDrift] | None, "null where the model has no scaler to compare with"]
+    covered: Annotated[float | None, "coverage of the prediction interval"]
+    interval_level: Annotated[float, "nominal coverage"]
+    drift: Annotated[list[FeatureDrift] | None, "null if the model has no scaler to compare with"]
     warnings: list[str]
 
 
@@ -55,7 +55,9 @@ def monitor(
     ] = "production",
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", rich_help_panel=DATA, show_default=NEWEST_DATA, help="Candles with the outcomes."),
+        typer.Option(
+            metavar="FILE", rich_help_panel=DATA, show_default=NEWEST_DATA, help="Candles that contain the outcomes."
+        ),
     ] = None,
     last: Annotated[
         int | None,
@@ -68,50 +70,54 @@ def monitor(
 ) -> Outcome[MonitorDocument]:
     """Score logged forecasts on later candles.
 
-    Scores the forecasts of cryptoml predict --log. The exit code is 6 if the model is significantly worse than
-    persistence.
+    Scores the forecasts that cryptoml predict --log stored. The exit code is 6 if the model is significantly worse
+    than persistence.
 
     Example: cryptoml monitor --model production
     """
-    from cryptoml.cli.configured import configured
+    from cryptoml.cli.project_config import load_project_config
     from cryptoml.workflows.monitor import MonitorRequest
-    from cryptoml.workflows.monitor import monitor as score
+    from cryptoml.workflows.monitor import monitor as score_forecasts
 
-    settings, loaded = configured(config, set_)
-    done = score(MonitorRequest(settings, loaded.config, model=model, data=data, last=last))
+    settings, loaded = load_project_config(config, set_)
+    result = score_forecasts(MonitorRequest(settings, loaded.config, model=model, data=data, last=last))
     failure = None
-    if done.exit_code:
-        failure = Failure(done.exit_code, f"{done.model} is significantly worse than persistence.")
-    return Outcome(done.to_dict(), lambda: _show(done), failure, failure_shown=True)
+    if result.exit_code:
+        failure = Failure(result.exit_code, f"{result.model} is significantly worse than persistence.")
+    return Outcome(result.to_dict(), lambda: _show(result), failure, failure_shown=True)
 
 
-def _show(done: MonitorResult) -> None:
+def _show(result: MonitorResult) -> None:
     from cryptoml.cli.console import print_lines, print_table
     from cryptoml.evaluation.figures import figure, price
     from cryptoml.evaluation.metrics import METRICS
 
     skill, coverage = METRICS["skill"], METRICS["interval_coverage"]
-    words = {
+    verdicts = {
         "beats": "is better than persistence",
         "ties": "is statistically indistinguishable from persistence",
         "worse": "is worse than persistence",
-        "unknown": "has no verdict yet",
+        "unknown": "has too few scored forecasts for a verdict",
     }
-    print_lines([f"{done.model}: {done.scored:,} forecasts, made from {done.start} to {done.end} UTC"])
+    print_lines([f"{result.model}: {result.scored:,} forecasts from {result.start} to {result.end} UTC"])
     print_table(
-        ("", "now", "promised"),
+        ("", "now", "in training"),
         [
-            [skill.title, skill.text(done.skill), skill.text(done.promised_skill)],
-            [f"interval {coverage.title}", coverage.text(done.covered), coverage.text(done.interval_level)],
-            ["RMSE", price(done.rmse), ""],
-            ["RMSE of persistence", price(done.baseline_rmse), ""],
+            [skill.title, skill.text(result.skill), skill.text(result.promised_skill)],
+            [f"interval {coverage.title}", coverage.text(result.covered), coverage.text(result.interval_level)],
+            ["RMSE", price(result.rmse), ""],
+            ["RMSE of persistence", price(result.baseline_rmse), ""],
         ],
     )
     print_lines(
         [
-            f"{done.model} {words[done.word]} (p = {figure(done.p_value, '.3g')})",
-            *([f"waiting for their outcome: {done.waiting:,}"] if done.waiting else []),
-            *(["features: no scaler to compare with"] if done.drift is None else []),
-            *(f"note: {one}" for one in done.warnings),
+            f"{result.model} {verdicts[result.word]} (p = {figure(result.p_value, '.3g')})",
+            *([f"forecasts whose outcome is not known yet: {result.waiting:,}"] if result.waiting else []),
+            *(
+                ["feature drift: not checked, because the model has no scaler to compare with"]
+                if result.drift is None
+                else []
+            ),
+            *(f"note: {warning}" for warning in result.warnings),
         ]
     )

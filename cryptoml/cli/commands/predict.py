@@ -1,4 +1,4 @@
-"""`cryptoml predict`: what the next candle's close will be, and how sure that is."""
+"""`cryptoml predict`: forecast the close of the next candles, with prediction intervals."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SHOWN = 10
 
 
 class Forecast(TypedDict):
-    """The forecast made at the close of one candle. Prices are in the quote currency, times ISO, UTC."""
+    """A forecast made at the close of one candle. Prices are in the quote currency; times are ISO, UTC."""
 
     timestamp: Annotated[str, "open time of the candle"]
-    made_at: Annotated[str, "its close"]
-    target_time: Annotated[str, "the close that is forecast"]
+    made_at: Annotated[str, "close time of the candle"]
+    target_time: Annotated[str, "time of the forecast close"]
     price_now: float
     forecast_return: Annotated[float, "log return"]
     forecast_price: float
@@ -32,16 +32,16 @@ class Forecast(TypedDict):
 class PredictDocument(TypedDict):
     """Forecasts of one model."""
 
-    model: Annotated[str, "the model asked for, and what it is"]
+    model: Annotated[str, "the requested model and its version or run"]
     version: Annotated[str | None, "null for a run that is not registered"]
     run_id: str
     symbol: str
     interval: Annotated[str, "candle interval"]
     horizon: Annotated[int, "candles ahead"]
-    interval_level: Annotated[float, "share of outcomes that the prediction interval should cover"]
-    data: Annotated[str, "file of candles"]
-    skipped: Annotated[int, "candles that give no forecast"]
-    logged: Annotated[int | None, "forecasts that are new in the log; null without `--log`"]
+    interval_level: Annotated[float, "nominal coverage of the prediction interval"]
+    data: Annotated[str, "candle file"]
+    skipped: Annotated[int, "candles without a forecast"]
+    logged: Annotated[int | None, "forecasts added to the log; null without `--log`"]
     forecasts: Annotated[list[Forecast], "oldest first"]
 
 
@@ -54,14 +54,12 @@ def predict(
     ] = "production",
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", rich_help_panel=DATA, show_default=NEWEST_DATA, help="Candles."),
+        typer.Option(metavar="FILE", rich_help_panel=DATA, show_default=NEWEST_DATA, help="Raw candles."),
     ] = None,
     last: Annotated[
         int, typer.Option(metavar="N", rich_help_panel=DATA, help="Forecast from each of the N latest candles.")
     ] = 1,
-    stale_ok: Annotated[
-        bool, typer.Option("--stale-ok", rich_help_panel=DATA, help="Forecast from outdated candles too.")
-    ] = False,
+    stale_ok: Annotated[bool, typer.Option("--stale-ok", rich_help_panel=DATA, help="Allow outdated candles.")] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -76,29 +74,30 @@ def predict(
 ) -> Outcome[PredictDocument]:
     """Forecast from the latest candles.
 
-    Candles must be recent, complete and for the same symbol and interval as the model.
+    The candles must be recent, complete and for the symbol and interval of the model.
 
     Example: cryptoml predict --last 48 --stale-ok --log
     """
-    from cryptoml.cli.configured import configured
+    from cryptoml.cli.project_config import load_project_config
     from cryptoml.data.table_files import check_table_path, write_table
     from cryptoml.workflows.predict import PredictRequest
-    from cryptoml.workflows.predict import predict as forecast
+    from cryptoml.workflows.predict import predict as make_forecasts
 
     if out is not None:
         check_table_path(out)
-    settings, loaded = configured(config, set_)
-    done = forecast(
+    settings, loaded = load_project_config(config, set_)
+    result = make_forecasts(
         PredictRequest(settings, loaded.config, model=model, data=data, last=last, stale_ok=stale_ok, log=log)
     )
     if out is not None:
-        write_table(done.table.reset_index(), out)
-    return Outcome(done.to_dict(), lambda: _show(done, out))
+        write_table(result.table.reset_index(), out)
+    return Outcome(result.to_dict(), lambda: _show(result, out))
 
 
-def _show(done: Prediction, out: Path | None) -> None:
+def _show(result: Prediction, out: Path | None) -> None:
     from cryptoml.cli.console import print_lines, print_result_lines, print_table
     from cryptoml.evaluation.figures import price
+    from cryptoml.system.plurals import counted
 
     rows = [
         [
@@ -110,22 +109,22 @@ def _show(done: Prediction, out: Path | None) -> None:
             price(row["lower_price"]),
             price(row["upper_price"]),
         ]
-        for row in done.table.tail(SHOWN).to_dict("records")
+        for row in result.table.tail(SHOWN).to_dict("records")
     ]
-    level = f"{100 * done.interval_level:g} %"
+    level = f"{100 * result.interval_level:g} %"
     print_table(
-        ("made at (UTC)", "for (UTC)", "price then", "forecast", "return %", f"{level} from", f"{level} to"),
+        ("made at (UTC)", "for (UTC)", "price", "forecast", "return %", f"{level} from", f"{level} to"),
         rows,
-        title=f"{done.symbol} {done.interval} by {done.model}",
+        title=f"{result.symbol} {result.interval}, model {result.model}",
         left=2,
     )
     lines = []
-    if len(done.table) > SHOWN:
-        lines.append(f"the newest {SHOWN} of {len(done.table):,} forecasts")
-    if done.skipped:
-        lines.append(f"{done.skipped:,} candles give no forecast: they touch a break, or come too early in the file")
-    if done.logged is not None:
-        lines.append(f"{done.logged:,} forecasts are new in the log; cryptoml monitor scores them")
+    if len(result.table) > SHOWN:
+        lines.append(f"the {SHOWN} latest of {len(result.table):,} forecasts")
+    if result.skipped:
+        lines.append(f"{counted(result.skipped, 'candle')} without a forecast: near a gap or the start of the file")
+    if result.logged is not None:
+        lines.append(f"{counted(result.logged, 'forecast')} added to the log; score them with: cryptoml monitor")
     print_lines(lines)
     if out is not None:
         print_result_lines([str(out)])

@@ -1,4 +1,4 @@
-"""`cryptoml promote`: a version to a stage, back, and the history of it all."""
+"""`cryptoml promote`: move a model version to a stage, roll back, or show the history."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ if TYPE_CHECKING:
     from cryptoml.registry.ledger import Entry
     from cryptoml.workflows.promote import Promoted
 
-
 VALIDATION = "Validation"
 LEDGER = "Ledger"
 
 
 class Displaced(TypedDict):
-    """A version that another one replaced."""
+    """A version that was replaced."""
 
     version: str
-    stage: Annotated[str, "where it went"]
+    stage: Annotated[str, "its new stage"]
 
 
 # "from" is a keyword.
@@ -34,11 +33,11 @@ PromoteDocument = TypedDict(
     {
         "model_name": Annotated[str, "name in the registry"],
         "version": str,
-        "from": Annotated[str, "stage before"],
-        "stage": Annotated[str, "stage now"],
+        "from": Annotated[str, "previous stage"],
+        "stage": Annotated[str, "new stage"],
         "changed": bool,
         "displaced": list[Displaced],
-        "metrics": Annotated[dict[str, float | str | None], "the figures behind the decision"],
+        "metrics": Annotated[dict[str, float | str | None], "the metrics behind the decision"],
         "warnings": list[str],
     },
 )
@@ -46,10 +45,10 @@ PromoteDocument.__doc__ = "Without `--history`: the transition."
 
 
 class LedgerEntry(TypedDict):
-    """One transition, or a refusal of one."""
+    """A transition, or a refused one."""
 
     number: int
-    previous: Annotated[str, "hash of the entry before; empty for the first"]
+    previous: Annotated[str, "hash of the previous entry; empty for the first"]
     time: Annotated[str, "ISO, UTC"]
     who: str
     host: str
@@ -59,8 +58,8 @@ class LedgerEntry(TypedDict):
     reason: str
     kind: Annotated[str, "promotion, rollback or refusal"]
     forced: bool
-    displaced: Annotated[tuple[str, str] | None, "version that was replaced, and the stage it went to"]
-    metrics: Annotated[dict[str, float | str | None], "the figures behind the decision"]
+    displaced: Annotated[tuple[str, str] | None, "version that was replaced, and its new stage"]
+    metrics: Annotated[dict[str, float | str | None], "the metrics behind the decision"]
     git_commit: str
     dataset_version: str
     hash: str
@@ -70,93 +69,95 @@ class HistoryDocument(TypedDict):
     """With `--history`: the ledger."""
 
     entries: Annotated[list[LedgerEntry], "oldest first"]
-    faults: Annotated[list[str], "where the ledger disagrees with the registry"]
+    faults: Annotated[list[str], "differences between the ledger and the registry"]
 
 
 def promote(
-    version: Annotated[str | None, typer.Argument(metavar="VERSION", help="Such as v3 or 3.")] = None,
-    stage: Annotated[str | None, typer.Argument(metavar="STAGE", help="none, staging, production or archived.")] = None,
+    version: Annotated[str | None, typer.Argument(metavar="VERSION", help="Model version, such as v3 or 3.")] = None,
+    stage: Annotated[
+        str | None, typer.Argument(metavar="STAGE", help="New stage: none, staging, production or archived.")
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", rich_help_panel=VALIDATION, show_default=NEWEST_DATA, help="Candles to validate on."
+            metavar="FILE", rich_help_panel=VALIDATION, show_default=NEWEST_DATA, help="Candles for the validation."
         ),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", rich_help_panel=VALIDATION, help="Move the version even if a check fails.")
     ] = False,
     reason: Annotated[
-        str | None, typer.Option(metavar="TEXT", rich_help_panel=LEDGER, help="Stored in the ledger.")
+        str | None, typer.Option(metavar="TEXT", rich_help_panel=LEDGER, help="Reason, stored in the ledger.")
     ] = None,
     rollback: Annotated[
         bool, typer.Option("--rollback", rich_help_panel=LEDGER, help="Restore the previous production version.")
     ] = False,
     history: Annotated[
-        bool, typer.Option("--history", rich_help_panel=LEDGER, help="Show and verify all transitions.")
+        bool, typer.Option("--history", rich_help_panel=LEDGER, help="Show all transitions and verify the ledger.")
     ] = False,
     config: ConfigFile = None,
     set_: Overrides = None,
 ) -> Outcome[PromoteDocument | HistoryDocument]:
     """Move a model version to another stage.
 
-    A version is validated before production and then replaces the one there, which is archived. The exit code is 6
-    if a check fails.
+    A promotion to production validates the version and archives the current one. The exit code is 6 if a check
+    fails.
 
     Example: cryptoml promote v1 production --reason "beats persistence"
     """
-    from cryptoml.cli.configured import configured
     from cryptoml.cli.console import listening
+    from cryptoml.cli.project_config import load_project_config
     from cryptoml.errors import UsageError
     from cryptoml.workflows.promote import PromoteRequest, read_history
-    from cryptoml.workflows.promote import promote as move
-    from cryptoml.workflows.promote import rollback as go_back
+    from cryptoml.workflows.promote import promote as promote_version
+    from cryptoml.workflows.promote import rollback as roll_back
 
-    settings, loaded = configured(config, set_)
+    settings, loaded = load_project_config(config, set_)
     if history:
         return _history(*read_history(settings, loaded.config))
     if not rollback and (version is None or stage is None):
         raise UsageError(
-            "which version goes where?", hint="cryptoml promote v3 production, or --rollback, or --history"
+            "VERSION and STAGE are required.", hint="cryptoml promote v3 production, or --rollback, or --history"
         )
     with listening() as listener:
-        reason = reason or _ask()
+        reason = reason or _ask_reason()
         if rollback:
-            done = go_back(settings, loaded.config, reason=reason, on_event=listener)
+            result = roll_back(settings, loaded.config, reason=reason, on_event=listener)
         else:
             assert version is not None
             assert stage is not None
-            done = move(
+            result = promote_version(
                 PromoteRequest(settings, loaded.config, version, stage, reason=reason, data=data, force=force),
                 on_event=listener,
             )
-    return Outcome(done.to_dict(), lambda: _show(done, reason))
+    return Outcome(result.to_dict(), lambda: _show(result, reason))
 
 
-def _ask() -> str | None:
-    """The reason, asked for where somebody can answer; Enter leaves it out."""
+def _ask_reason() -> str | None:
+    """Prompt for the reason on a terminal; return None without a terminal or for an empty answer."""
     if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
         return None
     return typer.prompt("reason (Enter: none)", default="", show_default=False, err=True).strip() or None
 
 
-def _show(done: Promoted, reason: str | None) -> None:
-    from cryptoml.cli.console import print_lines, talk_console
+def _show(result: Promoted, reason: str | None) -> None:
+    from cryptoml.cli.console import message_console, print_lines
 
-    if not done.entries:
-        print_lines([f"{done.model_name} v{done.version} is already in {done.stage}"])
+    if not result.entries:
+        print_lines([f"{result.model_name} v{result.version} is already in {result.stage}"])
         return
     if reason is None:
-        talk_console().print('warning: no reason is given; the ledger says "none given"', style="yellow")
-    way = " -> ".join([done.from_stage, *(entry.to_stage for entry in done.entries)])
-    lines = [f"{done.model_name} v{done.version}: {way}"]
+        message_console().print('warning: no reason is given; recorded as "none given"', style="yellow")
+    steps = " -> ".join([result.from_stage, *(entry.to_stage for entry in result.entries)])
+    lines = [f"{result.model_name} v{result.version}: {steps}"]
     lines += [
         f"v{entry.displaced[0]} was archived"
         if entry.displaced[1] == "archived"
         else f"v{entry.displaced[0]} was moved to {entry.displaced[1]}"
-        for entry in done.entries
+        for entry in result.entries
         if entry.displaced
     ]
-    print_lines([*lines, *(f"note: {warning}" for warning in done.warnings)])
+    print_lines([*lines, *(f"note: {warning}" for warning in result.warnings)])
 
 
 def _history(entries: tuple[Entry, ...], faults: tuple[str, ...]) -> Outcome[PromoteDocument | HistoryDocument]:
@@ -176,7 +177,7 @@ def _show_history(entries: tuple[Entry, ...], faults: tuple[str, ...]) -> None:
         left=10,
         fold=True,
     )
-    print_lines([f"disagrees: {fault}" for fault in faults] or ["ledger verified: matches the registry"])
+    print_lines([f"mismatch: {fault}" for fault in faults] or ["ledger verified: matches the registry"])
 
 
 def _row(entry: Entry) -> list[str]:

@@ -1,4 +1,4 @@
-"""`cryptoml pull-data`: get the data files that the project, or a revision of it, pins."""
+"""`cryptoml pull-data`: download the data files that the .dvc files refer to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cryptoml.cli.outcome import Outcome
 def pull_data(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATH", help="Files or folders.", show_default="all pinned files"),
+        typer.Argument(metavar="PATH", help="Files or folders.", show_default="all versioned files"),
     ] = None,
     rev: Annotated[
         str | None,
@@ -23,16 +23,16 @@ def pull_data(
             metavar="REVISION",
             rich_help_panel=DATA,
             show_default="working tree",
-            help="Git revision whose data to get.",
+            help="Git revision of the .dvc files.",
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", rich_help_panel=DATA, help="Overwrite files that were changed here.")
+        bool, typer.Option("--force", rich_help_panel=DATA, help="Overwrite files with local changes.")
     ] = False,
 ) -> Outcome[DataVersions]:
-    """Get pinned data files with DVC.
+    """Download versioned data files with DVC.
 
-    The .dvc files of the working tree, or of a git revision, say which version of each file.
+    The .dvc files of the working tree, or of a git revision, determine the version of each file.
 
     Example: cryptoml pull-data data/raw/sim.csv --rev HEAD
     """
@@ -42,4 +42,4 @@ def pull_data(
 
     with listening() as listener:
         result = pull(load_settings(), paths or (), revision=rev, force=force, on_event=listener)
-    return Outcome(result.to_dict(), lambda: show_versions(result, sent="came from"))
+    return Outcome(result.to_dict(), lambda: show_versions(result, sent="downloaded from"))

@@ -1,4 +1,4 @@
-"""`cryptoml push-data`: version data files with DVC and send them to the remote."""
+"""`cryptoml push-data`: version data files with DVC and upload them to the remote."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def push_data(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="PATH", help="Files or folders.", show_default="all below data/")
+        list[Path] | None, typer.Argument(metavar="PATH", help="Files or folders.", show_default="all under data/")
     ] = None,
     message: Annotated[
         str | None,
@@ -30,7 +30,7 @@ def push_data(
 ) -> Outcome[DataVersions]:
     """Version data files and push them with DVC.
 
-    Prints the version of each file. Clones get the files once the .dvc files are committed.
+    Prints the version of each file. Commit the .dvc files so that clones get the data.
 
     Example: cryptoml push-data data/raw/sim.csv -m "Add candles"
     """
@@ -46,8 +46,10 @@ def push_data(
 
 
 def _show(result: DataResult) -> None:
-    from cryptoml.cli.console import talk_console
+    from cryptoml.cli.console import message_console
 
-    show_versions(result, sent="sent to")
-    if result.commit is None and any("@uncommitted" in one.version for one in result.files):
-        talk_console().print("the .dvc files are not committed; git add and commit them, or push with --commit")
+    show_versions(result, sent="uploaded to")
+    if result.commit is None and any("@uncommitted" in file.version for file in result.files):
+        message_console().print(
+            "the .dvc files are not committed; commit them with git, or with: cryptoml push-data --commit"
+        )

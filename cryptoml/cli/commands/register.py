@@ -1,4 +1,4 @@
-"""`cryptoml register`: a run's model into the registry, through the gate."""
+"""`cryptoml register`: register the model of a run if it passes the gate."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ GATE = "Gate"
 
 
 class RegisterGate(TypedDict):
-    """What the gate decided."""
+    """The decision of the gate."""
 
     passed: bool
     reasons: Annotated[list[str], "why the run did not pass"]
 
 
 class RegisterDocument(TypedDict):
-    """The version."""
+    """The model version."""
 
     model_name: Annotated[str, "name in the registry"]
-    version: Annotated[str | None, "null when the gate refused the run"]
+    version: Annotated[str | None, "null if the gate refused the run"]
     run_id: str
     run_name: str
-    new: Annotated[bool, "false when the run was a version already"]
+    new: Annotated[bool, "false if the run was already registered"]
     gate: RegisterGate
     warnings: list[str]
 
 
 def register(
     run: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="Id or name of a run; cryptoml compare lists them.")
+        str | None, typer.Argument(metavar="RUN", help="Run ID or name, as listed by cryptoml compare.")
     ] = None,
     best: Annotated[
         bool, typer.Option("--best", rich_help_panel="Run", help="Register the best run of the latest training.")
@@ -47,7 +47,9 @@ def register(
     ] = False,
     reason: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", rich_help_panel=GATE, help="Stored with the version; required with --force."),
+        typer.Option(
+            metavar="TEXT", rich_help_panel=GATE, help="Reason, stored with the version; required with --force."
+        ),
     ] = None,
     data: Annotated[
         Path | None,
@@ -55,7 +57,7 @@ def register(
             metavar="FILE",
             rich_help_panel=DATA,
             show_default=NEWEST_DATA,
-            help="Candles to compare with the production version on.",
+            help="Candles for the comparison with the production version.",
         ),
     ] = None,
     config: ConfigFile = None,
@@ -67,19 +69,19 @@ def register(
 
     Example: cryptoml register --best
     """
-    from cryptoml.cli.configured import configured
     from cryptoml.cli.console import listening
+    from cryptoml.cli.project_config import load_project_config
     from cryptoml.errors import UsageError
     from cryptoml.result import Failure
     from cryptoml.workflows.register import GateRefusedError, RegisterRequest
-    from cryptoml.workflows.register import register as enter
+    from cryptoml.workflows.register import register as register_run
 
     if (run is None) != best:
-        raise UsageError("which run?", hint="name one (cryptoml compare shows them), or --best")
-    settings, loaded = configured(config, set_)
+        raise UsageError("Exactly one of RUN and --best is required.", hint="cryptoml register --best")
+    settings, loaded = load_project_config(config, set_)
     try:
         with listening() as listener:
-            done = enter(
+            result = register_run(
                 RegisterRequest(settings, loaded.config, run=run, force=force, reason=reason, data=data),
                 on_event=listener,
             )
@@ -94,17 +96,17 @@ def register(
             "warnings": list(error.decision.warnings),
         }
         return Outcome(refused, lambda: None, Failure.of(error))
-    return Outcome(done.to_dict(), lambda: _show(done))
+    return Outcome(result.to_dict(), lambda: _show(result))
 
 
-def _show(done: RegisterResult) -> None:
+def _show(result: RegisterResult) -> None:
     from cryptoml.cli.console import print_lines
 
-    word = "is now" if done.is_new else "is already"
+    verb = "is now" if result.is_new else "is already"
     print_lines(
         [
-            f"{done.run_name} {word} {done.model_name} v{done.version}",
-            *(f"forced: {one}" for one in done.reasons),
-            *(f"note: {one}" for one in done.warnings),
+            f"{result.run_name} {verb} {result.model_name} v{result.version}",
+            *(f"forced: {reason}" for reason in result.reasons),
+            *(f"note: {warning}" for warning in result.warnings),
         ]
     )

@@ -1,4 +1,4 @@
-"""`cryptoml sample-data`: simulated candles with a known amount of predictability."""
+"""`cryptoml sample-data`: simulate candles with a known degree of predictability."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SIMULATION = "Simulation"
 class SampleDocument(TypedDict):
     """The simulated candles."""
 
-    path: Annotated[str, "file of candles"]
-    truth_path: Annotated[str, "file with the best possible forecast of each candle"]
+    path: Annotated[str, "candle file"]
+    truth_path: Annotated[str, "file with the best possible forecast for each candle"]
     candles: int
     interval: str
     start: Annotated[str, "open time of the first candle, UTC"]
@@ -28,12 +28,10 @@ class SampleDocument(TypedDict):
 def sample_data(
     output: Annotated[
         Path,
-        typer.Option(
-            "-o", "--output", metavar="FILE", rich_help_panel=OUTPUT, help="CSV, CSV.gz or Parquet file to write."
-        ),
+        typer.Option("-o", "--output", metavar="FILE", rich_help_panel=OUTPUT, help="CSV, CSV.gz or Parquet file."),
     ],
     symbol: Annotated[
-        str, typer.Option(metavar="SYMBOL", rich_help_panel=SIMULATION, help="Symbol written into the file.")
+        str, typer.Option(metavar="SYMBOL", rich_help_panel=SIMULATION, help="Symbol to write to the file.")
     ] = "SIM",
     interval: Annotated[
         str,
@@ -51,39 +49,43 @@ def sample_data(
             max=0.5,
             metavar="R2",
             rich_help_panel=SIMULATION,
-            help="Best possible R2 on next-candle returns; 0 is a random walk.",
+            help="R2 of the best possible next-candle forecast; 0 is a random walk.",
         ),
     ] = 0.01,
     seed: Annotated[
-        int, typer.Option(min=0, metavar="N", rich_help_panel=SIMULATION, help="The same seed gives the same bytes.")
+        int,
+        typer.Option(
+            min=0, metavar="N", rich_help_panel=SIMULATION, help="Random seed; equal seeds give identical files."
+        ),
     ] = 7,
     force: Annotated[bool, typer.Option("--force", rich_help_panel=OUTPUT, help="Overwrite an existing file.")] = False,
 ) -> Outcome[SampleDocument]:
-    """Write simulated candles and their truth.
+    """Simulate candles with a known signal.
 
-    The truth file holds what the best possible model would forecast for each candle.
+    A second file, the truth, contains the best possible forecast for each candle.
 
     Example: cryptoml sample-data --years 1 --signal 0.05 -o data/raw/sim.csv
     """
     from cryptoml.cli.console import print_lines
     from cryptoml.workflows.sample_data import make_sample_data
 
-    made = make_sample_data(
+    sample = make_sample_data(
         output, symbol=symbol, interval=interval, years=years, signal=signal, seed=seed, replace=force
     )
     document: SampleDocument = {
-        "path": str(made.path),
-        "truth_path": str(made.truth_path),
-        "candles": made.n_candles,
+        "path": str(sample.path),
+        "truth_path": str(sample.truth_path),
+        "candles": sample.n_candles,
         "interval": interval,
-        "start": made.start,
-        "end": made.end,
+        "start": sample.start,
+        "end": sample.end,
         "signal": signal,
     }
     lines = [
-        f"SIMULATED candles, not a real market: {made.n_candles:,} of {interval}, {made.start} to {made.end} UTC.",
+        f"SIMULATED candles, not a real market: {sample.n_candles:,} of {interval}, "
+        f"{sample.start} to {sample.end} UTC.",
         f"The best possible model explains {signal:.2%} of next-candle return variance; the truth is in "
-        f"{made.truth_path}.",
-        str(made.path),
+        f"{sample.truth_path}.",
+        str(sample.path),
     ]
     return Outcome(document, lambda: print_lines(lines))

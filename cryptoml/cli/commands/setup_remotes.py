@@ -1,4 +1,4 @@
-"""`cryptoml setup-remotes`: connect git, DVC and MLflow to DagsHub, or to folders of this machine."""
+"""`cryptoml setup-remotes`: connect git, DVC and MLflow to DagsHub or to local folders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SetupPart(TypedDict):
     name: str
     before: str
     after: str
-    proof: Annotated[str, "what proves that it works; empty in a dry run"]
+    proof: Annotated[str, "the successful test; empty in a dry run"]
     changed: bool
 
 
@@ -33,7 +33,7 @@ class SetupDocument(TypedDict):
 
     target: Annotated[str, "the repository, or the local folder"]
     dry_run: bool
-    changed: Annotated[bool, "whether any part was, or would be, changed"]
+    changed: Annotated[bool, "whether any part was changed, or would be in a dry run"]
     parts: list[SetupPart]
     notes: list[str]
 
@@ -44,8 +44,8 @@ def setup_remotes(
         typer.Option(
             metavar="NAME",
             rich_help_panel=REPOSITORY,
-            show_default="owner of the git remote, else you",
-            help="User or organisation that owns the repository.",
+            show_default="owner of the git remote, else your user",
+            help="User or organization that owns the repository.",
         ),
     ] = None,
     repo: Annotated[
@@ -60,38 +60,39 @@ def setup_remotes(
     private: Annotated[
         bool,
         typer.Option(
-            "--private/--public", rich_help_panel=REPOSITORY, help="Visibility of a repository made with --create."
+            "--private/--public", rich_help_panel=REPOSITORY, help="Visibility of a repository created with --create."
         ),
     ] = True,
     local: Annotated[
         bool,
-        typer.Option("--local", rich_help_panel=REPOSITORY, help="No account: DVC on a folder below .cryptoml/."),
+        typer.Option("--local", rich_help_panel=REPOSITORY, help="Use a local folder as DVC remote; needs no account."),
     ] = False,
     push: Annotated[bool, typer.Option("--push", rich_help_panel=PUSH, help="Push the current branch.")] = False,
     branches: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME,...", rich_help_panel=PUSH, help="Create and push these branches too; implies --push."
+            metavar="NAME,...", rich_help_panel=PUSH, help="Also create and push these branches; implies --push."
         ),
     ] = None,
     read_only: Annotated[
-        bool, typer.Option("--read-only", rich_help_panel=SAFETY, help="Set up for reading; write nothing to DagsHub.")
+        bool,
+        typer.Option("--read-only", rich_help_panel=SAFETY, help="Set up read access only; write nothing to DagsHub."),
     ] = False,
     trust_host: Annotated[
         bool,
-        typer.Option("--trust-host", rich_help_panel=SAFETY, help="Send the token to this host wherever it is named."),
+        typer.Option("--trust-host", rich_help_panel=SAFETY, help="Trust the configured host with the token."),
     ] = False,
     force: Annotated[
         bool,
-        typer.Option("--force", rich_help_panel=SAFETY, help="Change remotes that point to another repository."),
+        typer.Option("--force", rich_help_panel=SAFETY, help="Replace remotes that point to another repository."),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", rich_help_panel=SAFETY, help="Show what would be done; change nothing.")
+        bool, typer.Option("--dry-run", rich_help_panel=SAFETY, help="Show the changes without making them.")
     ] = False,
 ) -> Outcome[SetupDocument]:
     """Connect git, DVC and MLflow to DagsHub.
 
-    Every part is tried out before the command ends. The token is taken from DAGSHUB_TOKEN or .env, or asked for.
+    Tests each connection. The token is read from DAGSHUB_TOKEN or .env; otherwise a prompt asks for it.
 
     Example: cryptoml setup-remotes --local
     """
@@ -103,7 +104,7 @@ def setup_remotes(
     settings = load_settings()
     request = SetupRequest(
         settings=settings,
-        ask_token=_token_asker(settings),
+        ask_token=_token_prompt(settings),
         trust_host=trust_host,
         read_only=read_only,
         owner=owner,
@@ -111,7 +112,7 @@ def setup_remotes(
         create=create,
         private=private,
         push=push or branches is not None,
-        branches=tuple(one.strip() for one in (branches or "").split(",") if one.strip()),
+        branches=tuple(name.strip() for name in (branches or "").split(",") if name.strip()),
         force=force,
         dry_run=dry_run,
         local=local,
@@ -125,9 +126,9 @@ def _show(result: SetupResult) -> None:
     from cryptoml.cli.console import print_lines, print_table
 
     print_table(
-        ("part", "before", "after", "proof"),
+        ("part", "before", "after", "test"),
         [
-            (part.name, part.before, part.after if part.changed else "as before", part.proof or "not tried")
+            (part.name, part.before, part.after if part.changed else "unchanged", part.proof or "not tested")
             for part in result.parts
         ],
         title=result.target,
@@ -136,16 +137,16 @@ def _show(result: SetupResult) -> None:
     )
     lines = [f"note: {note}" for note in result.notes]
     if result.dry_run:
-        lines.append("nothing was changed: this was a dry run")
+        lines.append("dry run: nothing was changed")
     elif result.changed:
         lines.append("connected; next: cryptoml push-data, cryptoml train, cryptoml doctor")
     else:
-        lines.append("nothing had to be changed; everything works")
+        lines.append("no changes needed; all connections work")
     print_lines(lines)
 
 
-def _token_asker(settings: Settings) -> AskToken | None:
-    """Asks for a token on a terminal, unseen; None where nobody can be asked."""
+def _token_prompt(settings: Settings) -> AskToken | None:
+    """Return a function that prompts for a token without echo; None without a terminal."""
     import getpass
     import sys
 

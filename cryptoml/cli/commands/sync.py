@@ -1,4 +1,4 @@
-"""`cryptoml sync`: deliver what the tracking server did not take; with --from, copy another store."""
+"""`cryptoml sync`: deliver runs from the journal to the store; with --from, copy another store."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class DeliveredRun(TypedDict):
     run_name: str
     run_id: str
     status: Annotated[str, "FINISHED, FAILED or KILLED"]
-    is_new: Annotated[bool, "whether the store did not have it"]
-    versions: Annotated[list[tuple[str, str]], "registered models and versions that were made of it"]
+    is_new: Annotated[bool, "whether the run is new in the store"]
+    versions: Annotated[list[tuple[str, str]], "registered models and versions created from it"]
 
 
 class SyncDocument(TypedDict):
-    """Without `--from`: what was delivered."""
+    """Without `--from`: the delivered runs."""
 
     tracking_uri: str
     delivered: list[DeliveredRun]
-    left: Annotated[int, "runs that are still in the journal"]
+    left: Annotated[int, "runs that remain in the journal"]
 
 
 class CopiedRun(TypedDict):
-    """A run that was copied, or would be."""
+    """A copied run; in a dry run, one that would be copied."""
 
     source_run_id: str
     run_id: Annotated[str, "empty in a dry run"]
@@ -53,17 +53,17 @@ class CopiedModel(TypedDict):
     """A registered model."""
 
     name: str
-    versions: Annotated[dict[str, str], "version in the source to version in the target, of those added"]
-    there: Annotated[int, "versions that the target had already"]
+    versions: Annotated[dict[str, str], "source version -> target version, for added versions"]
+    there: Annotated[int, "versions that already existed in the target"]
     aliases: dict[str, str]
     ledger: Annotated[str, "moved, aside, unchanged or none"]
     ledger_entries: int
     notes: list[str]
-    lost: Annotated[list[str], "what could not be copied"]
+    lost: Annotated[list[str], "parts that could not be copied"]
 
 
 class CopyDocument(TypedDict):
-    """With `--from`: what was copied."""
+    """With `--from`: the copied runs and models."""
 
     source: str
     tracking_uri: str
@@ -76,12 +76,12 @@ class CopyDocument(TypedDict):
     versions: int
     aliases: int
     ledger_entries: int
-    runs_there: Annotated[int, "runs that the target had already"]
-    versions_there: Annotated[int, "versions that the target had already"]
+    runs_there: Annotated[int, "runs that already existed in the target"]
+    versions_there: Annotated[int, "versions that already existed in the target"]
     copied: list[CopiedRun]
     models: list[CopiedModel]
-    skipped: Annotated[list[str], "runs left out, and why"]
-    without_artifacts: Annotated[list[str], "runs whose artifacts the source has lost"]
+    skipped: Annotated[list[str], "skipped runs, with the reason"]
+    without_artifacts: Annotated[list[str], "runs whose artifacts are missing in the source"]
 
 
 def sync(
@@ -91,7 +91,7 @@ def sync(
             "--from",
             metavar="ADDRESS",
             rich_help_panel=COPY,
-            help="Copy this store too: sqlite:///mlflow.db or an http(s) server.",
+            help="Store to copy: sqlite:///mlflow.db or an http(s) URL.",
         ),
     ] = None,
     experiment: Annotated[
@@ -99,8 +99,8 @@ def sync(
         typer.Option(
             metavar="NAME",
             rich_help_panel=COPY,
-            show_default="the project's",
-            help="With --from: an experiment to copy; repeatable.",
+            show_default="that of the project",
+            help="With --from: experiment to copy; repeatable.",
         ),
     ] = None,
     all_experiments: Annotated[
@@ -114,14 +114,15 @@ def sync(
         typer.Option(
             metavar="NAME",
             rich_help_panel="Delivery",
-            show_default="the experiment of each run",
-            help="Deliver waiting runs into this experiment.",
+            show_default="experiment of each run",
+            help="Experiment that receives the waiting runs.",
         ),
     ] = None,
 ) -> Outcome[SyncDocument | CopyDocument]:
     """Deliver waiting runs; copy another store.
 
-    Runs wait in the journal when the tracking server is away or a process was killed. None is delivered twice.
+    Runs wait in the journal if the tracking server was unavailable or the process was killed. No run is delivered
+    twice.
 
     Example: cryptoml sync
     """
@@ -131,14 +132,14 @@ def sync(
     if source is None:
         if experiment or all_experiments or dry_run:
             raise UsageError(
-                "--experiment, --all-experiments and --dry-run belong to --from.",
+                "--experiment, --all-experiments and --dry-run require --from.",
                 hint="cryptoml sync --from sqlite:///mlflow.db",
             )
         return _deliver(load_settings(), into)
     if into is not None:
-        raise UsageError("--into is for waiting runs, not for --from.", hint="run cryptoml sync --into NAME by itself")
+        raise UsageError("--into and --from exclude each other.", hint="cryptoml sync --into NAME")
     if experiment and all_experiments:
-        raise UsageError("--experiment and --all-experiments exclude each other.", hint="leave one of them out")
+        raise UsageError("--experiment and --all-experiments exclude each other.", hint="use only one of them")
     return _copy(load_settings(), source, tuple(experiment or ()), all_experiments, dry_run)
 
 
@@ -146,7 +147,7 @@ def _deliver(settings: Settings, into: str | None) -> Outcome[SyncDocument | Cop
     from cryptoml.cli.console import listening, print_lines
     from cryptoml.errors import UsageError
     from cryptoml.system.names import check_experiment_name
-    from cryptoml.workflows.sync import sync as deliver
+    from cryptoml.workflows.sync import sync as deliver_runs
 
     if into is not None:
         try:
@@ -154,32 +155,33 @@ def _deliver(settings: Settings, into: str | None) -> Outcome[SyncDocument | Cop
         except ValueError as error:
             raise UsageError(f"--into: {error}.", hint="cryptoml sync --into NAME") from None
     with listening() as listener:
-        result = deliver(settings, into=into, on_event=listener)
+        result = deliver_runs(settings, into=into, on_event=listener)
     document: SyncDocument = {
         "tracking_uri": result.tracking_uri,
         "delivered": [
             {
-                "run_name": one.run_name,
-                "run_id": one.run_id,
-                "status": one.status,
-                "is_new": one.is_new,
-                "versions": list(one.versions),
+                "run_name": run.run_name,
+                "run_id": run.run_id,
+                "status": run.status,
+                "is_new": run.is_new,
+                "versions": list(run.versions),
             }
-            for one in result.delivered
+            for run in result.delivered
         ],
         "left": result.left,
     }
     return Outcome(
-        document, lambda: print_lines(_deliveries(result)), Failure.of(result.error) if result.error else None
+        document, lambda: print_lines(_delivery_lines(result)), Failure.of(result.error) if result.error else None
     )
 
 
-def _deliveries(result: SyncResult) -> list[str]:
+def _delivery_lines(result: SyncResult) -> list[str]:
+    if not (result.delivered or result.left):
+        return ["no runs are waiting in the journal"]
+    delivered = counted(len(result.delivered), "run")
     return [
-        *(f"{one.status.lower()}: {one.run_name} ({one.run_id})" for one in result.delivered),
-        f"{counted(len(result.delivered), 'run')} delivered to {result.tracking_uri}, {result.left} left in the journal"
-        if result.delivered or result.left
-        else "nothing waits in the journal",
+        *(f"{run.status.lower()}: {run.run_name} ({run.run_id})" for run in result.delivered),
+        f"{delivered} delivered to {result.tracking_uri}, {result.left} still in the journal",
     ]
 
 
@@ -196,29 +198,31 @@ def _copy(
     if result.error:
         failure = Failure.of(result.error)
     elif result.exit_code:
-        failure = Failure(result.exit_code, "the source has lost a part of what was to be copied.")
-    return Outcome(result.to_dict(), lambda: print_lines(_lines(result)), failure, failure_shown=result.error is None)
+        failure = Failure(result.exit_code, "some runs or artifacts are missing in the source and were not copied.")
+    return Outcome(
+        result.to_dict(), lambda: print_lines(_copy_lines(result)), failure, failure_shown=result.error is None
+    )
 
 
-def _lines(result: MoveResult) -> list[str]:
+def _copy_lines(result: MoveResult) -> list[str]:
     lines = [f"{run.status.lower()}: {run.run_name} ({run.run_id or run.source_run_id})" for run in result.runs]
     for model in result.models:
         lines += [
-            f"{model.name} v{old}" + (f" is v{new} here" if new not in ("", old) else "")
+            f"{model.name} v{old}" + (f" -> v{new}" if new not in ("", old) else "")
             for old, new in model.versions.items()
         ]
-        lines += [f"note: {sentence}" for sentence in model.notes]
-    lines += [f"skipped: {sentence}" for sentence in result.skipped]
-    lines += [f"without artifacts, which the source no longer has: {name}" for name in result.without_artifacts]
-    lines += [f"not copied: {sentence}" for sentence in result.lost]
+        lines += [f"note: {note}" for note in model.notes]
+    lines += [f"skipped: {reason}" for reason in result.skipped]
+    lines += [f"artifacts are missing in the source: {name}" for name in result.without_artifacts]
+    lines += [f"not copied: {reason}" for reason in result.lost]
     totals = result.totals()
     if not (totals["runs"] or totals["versions"]):
         if result.error:
             return lines
-        verb = "is" if result.there == 1 else "are"
-        return [*lines, f"nothing to copy: {counted(result.there, 'run')} {verb} there already"]
+        verb = "exists" if result.there == 1 else "exist"
+        return [*lines, f"nothing to copy: {counted(result.there, 'run')} already {verb}"]
     verb = "would be copied" if result.dry_run else "copied"
-    named = [
+    counts = [
         counted(totals["runs"], "run"),
         counted(totals["metrics"], "metric value"),
         f"{counted(totals['artifacts'], 'artifact')} ({totals['bytes'] / 1e6:,.1f} MB)",
@@ -228,5 +232,5 @@ def _lines(result: MoveResult) -> list[str]:
     ]
     return [
         *lines,
-        f"{verb} to {result.tracking_uri}: {', '.join(named)}; there already: {counted(result.there, 'run')}",
+        f"{verb} to {result.tracking_uri}: {', '.join(counts)}; already existing: {counted(result.there, 'run')}",
     ]

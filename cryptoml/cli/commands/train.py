@@ -1,4 +1,4 @@
-"""`cryptoml train`: candles to a tracked, registered model."""
+"""`cryptoml train`: train and track models, and register the best one."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class BestRun(TypedDict):
     model_type: str
     cv_rmse_mean: float | None
     test_rmse: float | None
-    skill: Annotated[float | None, "on the hold-out"]
+    skill: Annotated[float | None, "skill on the hold-out"]
     verdict: Annotated[str | None, "beats, ties or worse than persistence"]
 
 
 class TrainGate(TypedDict):
-    """What the gate decided."""
+    """The decision of the gate."""
 
     passed: bool
     reasons: Annotated[list[str], "why the best run did not pass"]
@@ -42,12 +42,12 @@ class TrainedModel(TypedDict):
 
     model_type: str
     run_name: str
-    status: Annotated[str, "of the run: FINISHED or FAILED"]
-    implementation: Annotated[str, "the library that fitted it"]
+    status: Annotated[str, "status of the run: FINISHED or FAILED"]
+    implementation: Annotated[str, "implementation that fitted the model"]
     run_id: Annotated[str | None, "null until the run is delivered"]
-    metrics: Annotated[dict[str, float | None], "empty when it failed"]
+    metrics: Annotated[dict[str, float | None], "empty if the model failed"]
     verdict: Annotated[str | None, "beats, ties or worse than persistence"]
-    error: Annotated[str | None, "why it failed"]
+    error: Annotated[str | None, "why the model failed"]
     exit_code: int
 
 
@@ -61,8 +61,8 @@ class TrainDocument(TypedDict):
     best: BestRun | None
     registered: bool
     model_name: Annotated[str, "name in the registry"]
-    version: Annotated[str | None, "null when nothing was registered"]
-    stage: Annotated[str | None, "none for a new version"]
+    version: Annotated[str | None, "null if nothing was registered"]
+    stage: Annotated[str | None, "`none` for a new version"]
     gate: TrainGate
     undelivered: Annotated[str | None, "why runs wait in the journal"]
     models: Annotated[list[TrainedModel], "in the order of training, persistence first"]
@@ -92,26 +92,26 @@ def train(
             min=0,
             metavar="SECONDS",
             rich_help_panel="Parallel trainings",
-            help="Wait for another training of the same data; then exit 5.",
+            help="Maximum wait for a training on the same data; then exit code 5.",
         ),
     ] = 0.0,
 ) -> Outcome[TrainDocument]:
     """Train models and register the best one.
 
-    All models share one hold-out and one set of folds, and every run is tracked. The best one is registered if it
-    passes the gate; the exit code is 6 if it does not.
+    All models use the same hold-out and folds, and every run is tracked. The best model is registered if it passes
+    the gate; otherwise the exit code is 6.
 
     Example: cryptoml train --data data/raw/sim.csv --models ridge,xgb
     """
-    from cryptoml.cli.configured import configured
     from cryptoml.cli.console import listening
+    from cryptoml.cli.project_config import load_project_config
     from cryptoml.data.project_files import find_data
     from cryptoml.workflows.training.train import TrainRequest
     from cryptoml.workflows.training.train import train as train_models
 
     names = [name.strip() for name in (models or "").split(",") if name.strip()]
     chosen = [f"training.models={json.dumps(names)}"] if models is not None else []
-    settings, loaded = configured(config, [*(set_ or []), *chosen])
+    settings, loaded = load_project_config(config, [*(set_ or []), *chosen])
     request = TrainRequest(data or find_data(settings.project_dir), settings, loaded, wait_s=wait)
     with listening() as listener:
         result = train_models(request, on_event=listener)
@@ -144,12 +144,14 @@ def _show(result: TrainResult, *, wide: bool) -> None:
     lines += [f"note: {warning}" for warning in result.gate_warnings]
     lines += [f"failed: {row.model_type}: {row.error}" for row in result.models if row.error]
     if result.undelivered:
-        lines.append(f"not delivered: {result.undelivered} Nothing is lost; deliver with: cryptoml sync")
+        lines.append(
+            f"not delivered: {result.undelivered} The runs are kept in the journal; deliver them with: cryptoml sync"
+        )
     lines.append(f"runs: experiment {result.experiment} in {result.tracking_uri}")
     if result.tracking_uri.startswith("sqlite:"):
-        lines.append("look: cryptoml compare, cryptoml ui")
+        lines.append("show them with: cryptoml compare, cryptoml ui")
     if hidden:
-        lines.append("columns left out: show them with --wide or --json, or with cryptoml compare")
+        lines.append("some columns are hidden: show them with --wide or --json, or with cryptoml compare")
     print_lines(lines)
 
 
@@ -171,7 +173,7 @@ def _verdict(row: ModelRow) -> str:
 
 
 def _value(row: ModelRow, metric: StoredMetric) -> float | None:
-    """The stored value; None for a failed model, and where the metric says nothing about persistence."""
+    """Return the stored value; None for a failed model, or for persistence if the metric is not defined for it."""
     if row.is_baseline and not metric.of_persistence:
         return None
     return (row.metrics or {}).get(metric.name)

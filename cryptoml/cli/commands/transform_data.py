@@ -1,4 +1,4 @@
-"""`cryptoml transform-data`: raw candles through the quality gates to the processed data set."""
+"""`cryptoml transform-data`: check raw candles with the quality gates and write the data set."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class QualityGate(TypedDict):
     """One quality gate."""
 
     gate: str
-    value: Annotated[float | None, "what was measured"]
-    limit: Annotated[float, "the largest value that passes; a key `quality.*` of the config"]
-    fact: Annotated[str, "both in words"]
+    value: Annotated[float | None, "measured value"]
+    limit: Annotated[float, "maximum allowed value; a config key `quality.*`"]
+    fact: Annotated[str, "description of both"]
     passed: bool
 
 
 class TransformDocument(TypedDict):
-    """The data set, or why there is none."""
+    """The data set and the results of the quality gates."""
 
-    passed: Annotated[bool, "whether every gate was passed"]
-    path: Annotated[str | None, "the data set; null when a gate was not passed"]
-    report_path: Annotated[str, "the quality report, JSON"]
+    passed: Annotated[bool, "whether all gates passed"]
+    path: Annotated[str | None, "the data set; null if a gate failed"]
+    report_path: Annotated[str, "the quality report (JSON)"]
     symbol: str
     interval: str
     candles: int
@@ -49,7 +49,7 @@ def transform_data(
             metavar="PATH",
             rich_help_panel=OUTPUT,
             show_default="data/processed",
-            help="Folder, or Parquet or CSV file.",
+            help="Output folder, or a Parquet or CSV file.",
         ),
     ] = None,
     config: ConfigFile = None,
@@ -61,13 +61,13 @@ def transform_data(
 
     Example: cryptoml transform-data data/raw/sim.csv
     """
-    from cryptoml.cli.configured import configured
     from cryptoml.cli.console import listening, print_result_lines
+    from cryptoml.cli.project_config import load_project_config
     from cryptoml.errors import DataError
     from cryptoml.result import Failure
     from cryptoml.workflows.transform_data import transform
 
-    settings, loaded = configured(config, set_)
+    settings, loaded = load_project_config(config, set_)
     with listening() as listener:
         result = transform(
             path, output or settings.project_dir / "data" / "processed", loaded.config, on_event=listener
@@ -77,7 +77,7 @@ def transform_data(
         failure = Failure(
             DataError.exit_code,
             f"{path}: {'; '.join(result.failures)}.",
-            f"see {result.report_path}; the limits are the keys quality.* of the config",
+            f"see {result.report_path}; the limits are the config keys quality.*",
         )
     return Outcome(
         _document(result),
@@ -98,7 +98,7 @@ def _document(result: Transformed) -> TransformDocument:
         "last": result.last,
         "n_features": result.n_features,
         "gates": [
-            {"gate": one.gate, "value": one.value, "limit": one.limit, "fact": one.fact, "passed": one.passed}
-            for one in result.gates
+            {"gate": gate.gate, "value": gate.value, "limit": gate.limit, "fact": gate.fact, "passed": gate.passed}
+            for gate in result.gates
         ],
     }

@@ -1,4 +1,4 @@
-"""`cryptoml ui`: MLflow's pages on the store in use."""
+"""`cryptoml ui`: open the MLflow UI of the configured store."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from cryptoml.cli.outcome import Outcome
 
 
 class UiDocument(TypedDict):
-    """Where the pages are; printed when they are closed, or at once for a tracking server."""
+    """The store; printed when the local UI is stopped, or immediately for a tracking server."""
 
     tracking_uri: str
 
 
 def ui(
     port: Annotated[
-        int, typer.Option(min=1, max=65535, metavar="PORT", rich_help_panel="Pages", help="Port on loopback.")
+        int, typer.Option(min=1, max=65535, metavar="PORT", rich_help_panel="Server", help="Local port.")
     ] = 5000,
-    browser: Annotated[bool, typer.Option(rich_help_panel="Pages", help="Open the pages in a browser.")] = True,
+    browser: Annotated[bool, typer.Option(rich_help_panel="Server", help="Open a browser.")] = True,
 ) -> Outcome[UiDocument]:
-    """Open MLflow's pages in a browser.
+    """Open the MLflow UI in a browser.
 
-    Pages of a local store are served on loopback until Ctrl-C. Those of a tracking server are only opened.
+    For a local store, serves the UI on localhost until Ctrl-C. For a tracking server, only opens its URL.
 
     Example: cryptoml ui --port 5001 --no-browser
     """
-    from cryptoml.cli.console import talk_console
+    from cryptoml.cli.console import message_console
     from cryptoml.settings import load_settings
     from cryptoml.tracking.store.errors import masked
     from cryptoml.workflows.ui import open_pages
 
     settings = load_settings()
-    open_pages(settings, port=port, browser=browser, tell=lambda text: talk_console().print(text, markup=False))
+    open_pages(settings, port=port, browser=browser, tell=lambda text: message_console().print(text, markup=False))
     return Outcome({"tracking_uri": masked(settings.mlflow_uri())}, lambda: None)

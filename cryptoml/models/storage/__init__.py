@@ -1,1 +1,1 @@
-"""Stored models: each file is checked before the library that wrote it reads it."""
+"""Stored models: each file is checked before a library loads it."""

@@ -1,4 +1,4 @@
-"""Checks a skops archive before skops opens it: a plain zip of bounded size with numeric arrays and a schema."""
+"""Checks a skops archive before skops opens it: a zip file of limited size with numeric arrays and a schema."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 SCHEMA = "schema.json"
 MAX_TOTAL_BYTES = 4 * 2**30
 MAX_SCHEMA_BYTES = 512 * 2**20
-# Deflate reaches 1:1032. Below the first bound the ratio does not matter: constant arrays compress well.
+# Deflate compresses up to 1:1032. Small archives are exempt from the limit, since constant arrays compress well.
 RATIO_FREE_BYTES = 64 * 2**20
 MAX_RATIO = 200
-FETCH_AGAIN = "fetch the model again, or train it again"
+FETCH_AGAIN = "download the model again, or train it again"
 UNTRUSTED = "use only models from a store that you trust"
-# What reading a damaged or hostile archive raises, in zipfile, zlib, json and numpy.
+# Raised by zipfile, zlib, json and numpy for a damaged or hostile archive.
 READ_ERRORS = (
     zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, TypeError, LookupError, ArithmeticError,
     AttributeError, NotImplementedError, RuntimeError, SyntaxError, tokenize.TokenError,
@@ -38,10 +38,10 @@ _ENCRYPTED = 0x1
 
 
 def read_archive(file: IO[bytes], path: Path) -> tuple[dict[str, Any], frozenset[str]]:
-    """Check the archive and return its schema and the names of its arrays; `path` is for messages.
+    """Check the archive and return its schema and the names of its arrays; `path` is used in messages.
 
-    Reads the schema and the header of each array, and unpacks nothing else. Raises DataError for an archive that is
-    damaged or too large, AccessError for one that skops would not have written.
+    Unpacks only the schema and the header of each array. Raises DataError for an archive that is damaged or too large,
+    AccessError for an archive that skops would not write.
     """
     try:
         with zipfile.ZipFile(file) as archive:
@@ -54,24 +54,26 @@ def read_archive(file: IO[bytes], path: Path) -> tuple[dict[str, Any], frozenset
     except (*READ_ERRORS, MemoryError) as error:
         raise DataError(f"{path}: cannot be read as a skops archive ({error}).", hint=FETCH_AGAIN) from error
     if not isinstance(schema, dict):
-        raise DataError(f"{path}: {SCHEMA} holds no object.", hint=FETCH_AGAIN)
+        raise DataError(f"{path}: {SCHEMA} is not a JSON object.", hint=FETCH_AGAIN)
     return schema, names - {SCHEMA}
 
 
 def _check_members(archive: zipfile.ZipFile, path: Path) -> frozenset[str]:
     members = archive.infolist()
-    names = frozenset(one.filename for one in members)
+    names = frozenset(member.filename for member in members)
     if len(names) != len(members):
         raise AccessError(f"{path}: two members of the archive have the same name.", hint=UNTRUSTED)
-    for one in members:
-        if one.filename != SCHEMA and not _MEMBER.fullmatch(one.filename):
-            raise AccessError(f"{path}: unexpected member {one.filename[:100]!r} in the archive.", hint=UNTRUSTED)
-        if stat.S_ISLNK(one.external_attr >> 16):
-            raise AccessError(f"{path}: the member {one.filename} is a symbolic link.", hint=UNTRUSTED)
-        if one.flag_bits & _ENCRYPTED:
-            raise AccessError(f"{path}: the member {one.filename} is encrypted.", hint=UNTRUSTED)
-        if one.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise AccessError(f"{path}: the member {one.filename} has an unexpected compression.", hint=UNTRUSTED)
+    for member in members:
+        if member.filename != SCHEMA and not _MEMBER.fullmatch(member.filename):
+            raise AccessError(f"{path}: unexpected member {member.filename[:100]!r} in the archive.", hint=UNTRUSTED)
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise AccessError(f"{path}: the member {member.filename} is a symbolic link.", hint=UNTRUSTED)
+        if member.flag_bits & _ENCRYPTED:
+            raise AccessError(f"{path}: the member {member.filename} is encrypted.", hint=UNTRUSTED)
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise AccessError(
+                f"{path}: the member {member.filename} has an unexpected compression method.", hint=UNTRUSTED
+            )
     if SCHEMA not in names:
         raise DataError(f"{path}: the archive has no {SCHEMA}.", hint=FETCH_AGAIN)
     _check_sizes(members, path)
@@ -79,23 +81,24 @@ def _check_members(archive: zipfile.ZipFile, path: Path) -> frozenset[str]:
 
 
 def _check_sizes(members: list[zipfile.ZipInfo], path: Path) -> None:
-    # zipfile unpacks no more of a member than its declared size, so the declared sizes bound the memory.
-    total, packed = sum(one.file_size for one in members), sum(one.compress_size for one in members)
-    schema = next(one.file_size for one in members if one.filename == SCHEMA)
+    # zipfile unpacks at most the declared size of a member, so the declared sizes limit the memory.
+    total = sum(member.file_size for member in members)
+    packed = sum(member.compress_size for member in members)
+    schema = next(member.file_size for member in members if member.filename == SCHEMA)
     if total > MAX_TOTAL_BYTES or schema > MAX_SCHEMA_BYTES:
         raise DataError(
-            f"{path}: unpacks to {total:,} bytes, {schema:,} of them {SCHEMA}; "
-            f"at most {MAX_TOTAL_BYTES:,} and {MAX_SCHEMA_BYTES:,} are read.",
+            f"{path}: the uncompressed size is {total:,} bytes, of which {schema:,} are {SCHEMA}; "
+            f"the limits are {MAX_TOTAL_BYTES:,} and {MAX_SCHEMA_BYTES:,}.",
             hint="train a smaller model",
         )
     if total > RATIO_FREE_BYTES and total > MAX_RATIO * max(packed, 1):
         raise AccessError(
-            f"{path}: {packed:,} bytes unpack to {total:,}, more than {MAX_RATIO} times as many.", hint=UNTRUSTED
+            f"{path}: {packed:,} bytes decompress to {total:,}, more than {MAX_RATIO} times the size.", hint=UNTRUSTED
         )
 
 
 def _check_array(archive: zipfile.ZipFile, name: str, path: Path) -> None:
-    """Numbers only, and exactly as many bytes as the header declares."""
+    """Check that an array is numeric and has exactly the size that its header declares."""
     from numpy.lib import format as npy
 
     with archive.open(name) as member:
@@ -108,7 +111,7 @@ def _check_array(archive: zipfile.ZipFile, name: str, path: Path) -> None:
             raise ValueError(f"{name} has the npy version {version}")
         start = member.tell()
     if not _is_numeric(dtype):
-        raise AccessError(f"{path}: {name} holds {str(dtype)[:100]}, not numbers.", hint=UNTRUSTED)
+        raise AccessError(f"{path}: {name} contains {str(dtype)[:100]}, not numbers.", hint=UNTRUSTED)
     declared = math.prod(shape) * dtype.itemsize
     size = archive.getinfo(name).file_size - start
     if declared != size:

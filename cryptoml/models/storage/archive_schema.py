@@ -1,4 +1,4 @@
-"""Checks the schema of a skops archive: known nodes of exactly the allowed types, and nothing else."""
+"""Checks that the schema of a skops archive contains only known nodes of allowed types."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cryptoml.errors import AccessError, DataError
 from cryptoml.models.storage.archive import FETCH_AGAIN, UNTRUSTED
 
 NodeType = tuple[str, str]
-# Protocols before it have other nodes; skops itself refuses those that it does not know yet.
+# Older protocols have different nodes; skops itself refuses newer ones.
 LOWEST_PROTOCOL = 2
-# A loader and the type it makes. None of them runs code of the archive or calls anything but the type itself.
+# Pairs of loader and created type. None of them runs code from the archive or calls anything but the type itself.
 PLAIN_NODES: frozenset[NodeType] = frozenset(
     {
         ("DictNode", "builtins.dict"),
@@ -29,7 +29,7 @@ PLAIN_NODES: frozenset[NodeType] = frozenset(
         ("NdArrayNode", "numpy.uint64"),
     }
 )
-# An array of objects, each of which is a node of its own. Only a model that names it may have one.
+# An array of objects, each of which is a node. Allowed only for models that list it.
 OBJECT_ARRAY: NodeType = ("NdArrayNode of objects", "numpy.ndarray")
 
 _MAX_TEXT = 4096
@@ -40,23 +40,23 @@ _ROOT_KEYS = frozenset({"protocol", "_skops_version"})
 
 @dataclass
 class _Walk:
-    """What is being checked: the file for messages, its arrays, the allowed types, the nodes seen by their id."""
+    """The state of a check. path: for messages; seen: node by ID; untrusted: types that are not allowed."""
 
     path: Path
     arrays: frozenset[str]
     allowed: frozenset[NodeType]
     seen: dict[int, Mapping[str, Any]] = field(default_factory=dict)
-    foreign: set[str] = field(default_factory=set)
+    untrusted: set[str] = field(default_factory=set)
 
     def damaged(self, what: str) -> DataError:
         return DataError(f"{self.path}: the schema cannot be read: {what[:200]}.", hint=FETCH_AGAIN)
 
 
 def check_schema(schema: Mapping[str, Any], arrays: frozenset[str], allowed: frozenset[NodeType], path: Path) -> None:
-    """Check every node of the schema, without importing anything it names.
+    """Check every node of the schema without importing anything.
 
-    Raises AccessError naming the types that are not in `allowed` (pairs of loader and `module.class`), and DataError
-    for a schema that skops would not have written. `arrays` are the array members of the archive.
+    Raises AccessError that lists the types that are not in `allowed` (pairs of loader and `module.class`), and
+    DataError for a schema that skops would not write. arrays: the array members of the archive.
     """
     walk = _Walk(path, arrays, allowed)
     protocol = schema.get("protocol")
@@ -66,22 +66,22 @@ def check_schema(schema: Mapping[str, Any], arrays: frozenset[str], allowed: fro
     pending: list[Any] = [root]
     while pending:
         pending.extend(_children(walk, pending.pop()))
-    if walk.foreign:
-        names = sorted(walk.foreign)
+    if walk.untrusted:
+        names = sorted(walk.untrusted)
         more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-        raise AccessError(f"{path}: asks for code that is not trusted: {', '.join(names[:5])}{more}.", hint=UNTRUSTED)
+        raise AccessError(f"{path}: refers to untrusted code: {', '.join(names[:5])}{more}.", hint=UNTRUSTED)
 
 
 def _children(walk: _Walk, node: Any) -> Iterator[Any]:
-    """The nodes below a node, which is checked; below a foreign one nothing is looked at."""
+    """Check a node and yield its child nodes; the children of an untrusted node are not checked."""
     if not isinstance(node, dict) or not all(isinstance(node.get(key), str) for key in _COMMON_KEYS - {"__id__"}):
-        raise walk.damaged(f"{type(node).__name__} in place of a node")
+        raise walk.damaged(f"{type(node).__name__} instead of a node")
     loader, type_name = node["__loader__"], f"{node['__module__']}.{node['__class__']}"
     kind = (loader, type_name)
     if kind == ("NdArrayNode", "numpy.ndarray") and node.get("type") == "json":
         kind = OBJECT_ARRAY
     if kind not in walk.allowed or loader not in _CONTENTS:
-        walk.foreign.add(f"{type_name} ({loader})"[:200])
+        walk.untrusted.add(f"{type_name} ({loader})"[:200])
         return
     _check_id(walk, node)
     for name, key in (("__class__", "."), ("__module__", "..")):
@@ -98,16 +98,16 @@ def _children(walk: _Walk, node: Any) -> Iterator[Any]:
 
 
 def _check_id(walk: _Walk, node: Mapping[str, Any]) -> None:
-    """The same id must mean the same content: of several nodes with one id skops builds the first alone."""
+    """Check that nodes with the same ID are equal, because skops builds only the first of them."""
     number = node.get("__id__")
     if isinstance(number, bool) or not isinstance(number, int) or number <= 0:
-        raise walk.damaged(f"the id {number!r}")
-    if not _same(walk.seen.setdefault(number, node), node):
-        raise walk.damaged(f"two different nodes have the id {number}")
+        raise walk.damaged(f"the ID {number!r}")
+    if not _is_equal(walk.seen.setdefault(number, node), node):
+        raise walk.damaged(f"two different nodes have the ID {number}")
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Whether both are equal, but for ids and array files: parts made for saving alone get new ones each time."""
+def _is_equal(one: Any, other: Any) -> bool:
+    """Return whether two nodes are equal, except for IDs and array files, which may differ between equal parts."""
     pending = [(one, other)]
     while pending:
         one, other = pending.pop()
@@ -134,10 +134,10 @@ def _json(walk: _Walk, node: Mapping[str, Any]) -> Iterator[Any]:
 def _scalar(walk: _Walk, node: Mapping[str, Any]) -> Any:
     text = node["content"]
     if not isinstance(text, str) or len(text) > _MAX_TEXT:
-        raise walk.damaged("a value that is no short text")
+        raise walk.damaged("a value that is not a short string")
     value = json.loads(text)
     if isinstance(value, list | dict):
-        raise walk.damaged("a value that is no scalar")
+        raise walk.damaged("a value that is not a scalar")
     return value
 
 
@@ -152,7 +152,7 @@ def _dict(walk: _Walk, node: Mapping[str, Any]) -> Iterator[Any]:
     if special:
         raise walk.damaged(f"the attribute {special[0]}")
     if len(node["key_types"]["content"]) != len(node["content"]):
-        raise walk.damaged("a dict whose keys and types differ in number")
+        raise walk.damaged("a dict with different numbers of keys and types")
     yield node["key_types"]
     yield from node["content"].values()
 
@@ -171,12 +171,12 @@ def _object(walk: _Walk, node: Mapping[str, Any]) -> Iterator[Any]:
 
 def _reduced(walk: _Walk, node: Mapping[str, Any]) -> Iterator[Any]:
     if set(node["__reduce__"]) != {"args"}:
-        raise walk.damaged("a constructor with more than arguments")
+        raise walk.damaged("a constructor with more than its arguments")
     arguments = node["__reduce__"]["args"]
     if node["__loader__"] == "TreeNode":
         features, _, outputs = arguments["content"]
         if not 0 < _scalar(walk, features) <= 10**6 or _scalar(walk, outputs) != 1:
-            raise walk.damaged("a tree with an impossible number of features or outputs")
+            raise walk.damaged("a tree with an invalid number of features or outputs")
     elif arguments["content"]:
         raise walk.damaged("a loss with arguments")
     yield arguments
@@ -188,7 +188,7 @@ def _generator(walk: _Walk, node: Mapping[str, Any]) -> Iterator[Any]:
     if _scalar(walk, state["content"]["bit_generator"]) != "PCG64":
         raise walk.damaged("an unexpected random generator")
     if not 0 < _scalar(walk, seed["content"]["pool_size"]) <= _MAX_POOL:
-        raise walk.damaged("a random generator with a wrong pool")
+        raise walk.damaged("a random generator with an invalid pool size")
     yield state
     yield seed
 

@@ -1,4 +1,4 @@
-"""Reads forecaster.json, which describes a stored forecaster; every value is checked before it is used."""
+"""Reads forecaster.json, the description of a stored forecaster, and checks every value."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from cryptoml.models.zoo import MODELS
 FORMAT = 1
 FILE = "forecaster.json"
 MAX_BYTES = 2**20
-# The bounds that the config has for the same values.
+# The limits are those of the config.
 MAX_WINDOW = 100_000
 MAX_HORIZON = 1000
 MAX_COLUMNS = 10_000
-_LONGEST_TEXT = 200
+_MAX_TEXT_LENGTH = 200
 
 
 @dataclass(frozen=True)
-class StoredFacts:
-    """What a forecaster is beside its scaler and estimator; the fields are those of `Forecaster`."""
+class Description:
+    """The fields of a `Forecaster` except scaler and estimator."""
 
     model_type: str
     implementation: str
@@ -44,17 +44,17 @@ class StoredFacts:
     unseen_from: str
 
 
-def read_facts(folder: Path) -> StoredFacts:
-    """The description in a folder that `Forecaster.save` wrote; raises DataError for anything else."""
+def read_description(folder: Path) -> Description:
+    """Read the description that `Forecaster.save` wrote; raises DataError if it is invalid."""
     path = folder / FILE
     about = _document(folder, path)
     if about.get("format") != FORMAT:
         raise DataError(
-            f"{folder}: the forecaster has format {str(about.get('format'))[:50]}, this version reads {FORMAT}.",
-            hint="install the version of cryptoml that saved it",
+            f"{folder}: the forecaster has format {str(about.get('format'))[:50]}; this version supports {FORMAT}.",
+            hint="install the version of cryptoml that saved the model",
         )
     try:
-        return _facts(about)
+        return _parse_description(about)
     except KeyError as error:
         raise DataError(f"{path}: lacks {error}.", hint=FETCH_AGAIN) from error
     except CryptomlError as error:
@@ -71,34 +71,34 @@ def _document(folder: Path, path: Path) -> dict[str, Any]:
             raise ValueError(f"{FILE} has more than {MAX_BYTES:,} bytes")
         about = json.loads(data.decode("utf-8"))
         if not isinstance(about, dict):
-            raise ValueError(f"{FILE} holds no object")
+            raise ValueError(f"{FILE} is not a JSON object")
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(
-            f"{folder}: holds no forecaster ({error}).", hint="name a folder that cryptoml saved"
+            f"{folder}: contains no valid forecaster ({error}).", hint="choose a folder that cryptoml saved"
         ) from error
     return about
 
 
-def _facts(about: dict[str, Any]) -> StoredFacts:
+def _parse_description(about: dict[str, Any]) -> Description:
     model_type, implementation = _text(about, "model_type"), _text(about, "implementation")
     if model_type not in MODELS:
-        raise ValueError(f"there is no model {model_type!r}")
+        raise ValueError(f"unknown model {model_type!r}")
     if implementation not in MODELS[model_type].implementations:
         raise ValueError(f"{model_type} has no implementation {implementation!r}")
     pipeline = _pipeline(about["pipeline"])
     if about.get("feature_names", list(pipeline.feature_names)) != list(pipeline.feature_names):
-        raise ValueError("feature_names are not those that the pipeline computes")
+        raise ValueError("feature_names differ from those of the pipeline")
     params = about["params"]
     if not isinstance(params, dict) or any(isinstance(value, list | dict) for value in params.values()):
-        raise ValueError("params is no object of plain values")
-    return StoredFacts(
+        raise ValueError("params is not an object of scalar values")
+    return Description(
         model_type=model_type,
         implementation=implementation,
         params=params,
         pipeline=pipeline,
-        horizon=_whole(about, "horizon", 1, MAX_HORIZON),
+        horizon=_integer(about, "horizon", 1, MAX_HORIZON),
         symbol=_text(about, "symbol"),
-        max_no_trade_candles=_whole(about, "max_no_trade_candles", 0, 10**9),
+        max_no_trade_candles=_integer(about, "max_no_trade_candles", 0, 10**9),
         clip=_number(about, "clip", 0.0),
         shrinkage=_number(about, "shrinkage", -math.inf),
         interval_quantile=_number(about, "interval_quantile", 0.0),
@@ -109,44 +109,44 @@ def _facts(about: dict[str, Any]) -> StoredFacts:
 
 def _pipeline(stored: Any) -> FeaturePipeline:
     if not isinstance(stored, dict):
-        raise ValueError("pipeline is no object")
+        raise ValueError("pipeline is not an object")
     for name in ("lag_windows", "rolling_windows"):
         windows = stored.get(name, [])
-        if not isinstance(windows, list) or any(type(one) is not int or one > MAX_WINDOW for one in windows):
-            raise ValueError(f"pipeline.{name} is no list of at most {MAX_WINDOW:,} candles each")
+        if not isinstance(windows, list) or any(type(window) is not int or window > MAX_WINDOW for window in windows):
+            raise ValueError(f"pipeline.{name} is not a list of windows of at most {MAX_WINDOW:,} candles")
     features = stored.get("features", [])
-    if not isinstance(features, list) or not all(isinstance(one, str) for one in features):
-        raise ValueError("pipeline.features is no list of names")
-    widest = len(features) * max(len(stored.get("lag_windows", [])), len(stored.get("rolling_windows", [])), 1)
-    if widest > MAX_COLUMNS:
-        raise ValueError(f"the pipeline has up to {widest:,} columns, at most {MAX_COLUMNS:,} are read")
+    if not isinstance(features, list) or not all(isinstance(feature, str) for feature in features):
+        raise ValueError("pipeline.features is not a list of names")
+    max_columns = len(features) * max(len(stored.get("lag_windows", [])), len(stored.get("rolling_windows", [])), 1)
+    if max_columns > MAX_COLUMNS:
+        raise ValueError(f"the pipeline has up to {max_columns:,} columns; the limit is {MAX_COLUMNS:,}")
     if not isinstance(stored.get("interval", ""), str) or len(stored.get("interval", "")) > 20:
-        raise ValueError("pipeline.interval is no interval")
+        raise ValueError("pipeline.interval is not a candle interval")
     return FeaturePipeline.from_dict(stored)
 
 
 def _text(about: dict[str, Any], name: str) -> str:
     value = about[name]
-    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not value.isprintable():
-        raise ValueError(f"{name} is no printable text of at most {_LONGEST_TEXT} characters")
+    if not isinstance(value, str) or len(value) > _MAX_TEXT_LENGTH or not value.isprintable():
+        raise ValueError(f"{name} is not a printable string of at most {_MAX_TEXT_LENGTH} characters")
     return value
 
 
 def _time(about: dict[str, Any], name: str) -> str:
-    """An ISO time in UTC, or nothing; within the years that pandas has."""
+    """Return an ISO time in UTC, or an empty string; limited to the years that pandas supports."""
     value = _text(about, name)
     if not value:
         return ""
     time = datetime.fromisoformat(value)
     if time.tzinfo is None or not 1970 <= time.year <= 2200:
-        raise ValueError(f"{name} is {value!r}, not a time with its zone in the years 1970 to 2200")
+        raise ValueError(f"{name} is {value!r}, not a time with a time zone between 1970 and 2200")
     return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _whole(about: dict[str, Any], name: str, low: int, high: int) -> int:
+def _integer(about: dict[str, Any], name: str, low: int, high: int) -> int:
     value = about[name]
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{name} is {str(value)[:50]!r}, not a whole number from {low:,} to {high:,}")
+        raise ValueError(f"{name} is {str(value)[:50]!r}, not an integer from {low:,} to {high:,}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Translates what libraries raise for a file whose types are right and whose values are not."""
+"""Translates errors of libraries for a file with valid types but invalid values."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ LIBRARY_ERRORS = (
 
 
 @contextmanager
-def load_errors(path: Path) -> Iterator[None]:
-    """Raise DataError in place of an error of the library that loads the file."""
+def translate_load_errors(path: Path) -> Iterator[None]:
+    """Raise DataError for an error of the library that loads the file."""
     try:
         yield
     except LIBRARY_ERRORS as error:
-        raise DataError(f"{path}: cannot be loaded ({brief(error)}).", hint=FETCH_AGAIN) from error
+        raise DataError(f"{path}: cannot be loaded ({short_message(error)}).", hint=FETCH_AGAIN) from error
 
 
-def brief(error: BaseException) -> str:
-    """The type and the first 200 characters of an error, in one line."""
+def short_message(error: BaseException) -> str:
+    """Return the type and the first 200 characters of an error, as one line."""
     # XGBoost appends the addresses of its call stack.
     text = " ".join(str(error).partition("Stack trace")[0].split())[:200]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,4 +1,4 @@
-"""Opens the files of a stored model: regular files only, no symbolic links."""
+"""Opens the files of a stored model, which must be regular files."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cryptoml.models.storage.archive import UNTRUSTED
 
 
 def open_plain(path: Path) -> IO[bytes]:
-    """Open a file of a model for reading; raises AccessError for a symbolic link, OSError for anything unreadable."""
+    """Open a file of a model for reading; raises AccessError for a symbolic link, OSError if it is unreadable."""
     if path.is_symlink():
-        raise AccessError(f"{path}: is a symbolic link, which no stored model holds.", hint=UNTRUSTED)
-    # O_NONBLOCK: a named pipe in place of the file must not block.
+        raise AccessError(f"{path}: is a symbolic link; stored models contain none.", hint=UNTRUSTED)
+    # O_NONBLOCK: opening a named pipe must not block.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(f"{path.name} is no regular file")
+        raise OSError(f"{path.name} is not a regular file")
     return os.fdopen(descriptor, "rb")

@@ -1,4 +1,4 @@
-"""Scikit-learn estimators in skops files; each is checked before and after it is loaded."""
+"""Stores scikit-learn estimators in skops files, which are checked before and after loading."""
 
 from __future__ import annotations
 
@@ -11,47 +11,47 @@ from typing import Any
 from cryptoml.errors import DataError
 from cryptoml.models.storage.archive import FETCH_AGAIN, read_archive
 from cryptoml.models.storage.archive_schema import PLAIN_NODES, NodeType, check_schema
-from cryptoml.models.storage.load_errors import load_errors
+from cryptoml.models.storage.load_errors import translate_load_errors
 from cryptoml.models.storage.model_files import open_plain
 from cryptoml.models.storage.trees import class_name
 
 
-def width_problem(estimator: Any, n_features: int) -> str:
-    """Why an estimator does not take `n_features` columns; "" when it does."""
+def feature_count_problem(estimator: Any, n_features: int) -> str:
+    """Return why an estimator does not accept `n_features` columns; "" if it does."""
     width = estimator.n_features_in_
-    return "" if width == n_features else f"it takes {width} features, not {n_features}"
+    return "" if width == n_features else f"it expects {width} features, not {n_features}"
 
 
 def shadowed_method(estimator: Any) -> str:
-    """Names a method that a stored value would replace; "" when there is none."""
+    """Return why a stored value would replace a method; "" if none does."""
     shadowed = [key for key in getattr(estimator, "__dict__", ()) if callable(getattr(type(estimator), key, None))]
-    return f"it has a value in place of the method {shadowed[0]}" if shadowed else ""
+    return f"it has a value instead of the method {shadowed[0]}" if shadowed else ""
 
 
 @dataclass(frozen=True)
 class SkopsFile:
-    """How an estimator of scikit-learn is stored.
+    """Stores a scikit-learn estimator.
 
-    classes: `module.class` of the fitted estimator, by implementation. trusted: pairs of skops' loader and
-    `module.class` that the file may hold beside those and the plain nodes, and nothing else. check(estimator,
-    n_features): why an estimator of the right class cannot be used, "" when it can. name: of the file.
+    classes: implementation -> `module.class` of the fitted estimator. trusted: the other types that the file may
+    contain, as pairs of skops loader and `module.class`; plain nodes are always allowed. check(estimator, n_features):
+    returns why an estimator of the right class cannot be used, "" if it can. name: file name.
     """
 
     classes: Mapping[str, str]
     trusted: frozenset[NodeType] = frozenset()
-    check: Callable[[Any, int], str] = width_problem
+    check: Callable[[Any, int], str] = feature_count_problem
     name: str = "estimator.skops"
 
     def save(self, estimator: Any, folder: Path) -> None:
-        """Write a fitted estimator into a folder."""
+        """Save a fitted estimator in a folder."""
         import skops.io
 
         skops.io.dump(estimator, folder / self.name, compression=zipfile.ZIP_DEFLATED, compresslevel=6)
 
     def load(self, folder: Path, implementation: str, n_features: int) -> Any:
-        """Read an estimator for `n_features` columns.
+        """Load an estimator for `n_features` columns.
 
-        Raises AccessError for an archive that holds any other type, DataError for one that is damaged.
+        Raises AccessError for an archive with other types, DataError for a damaged one.
         """
         import skops.io
 
@@ -61,21 +61,21 @@ class SkopsFile:
             file = open_plain(path)
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error}).", hint=FETCH_AGAIN) from error
-        # The check and skops read the same open file, so that it cannot be replaced in between.
+        # The check and skops read the same open file, so it cannot be replaced in between.
         with file:
             schema, arrays = read_archive(file, path)
             check_schema(schema, arrays, allowed, path)
             file.seek(0)
-            with load_errors(path):
+            with translate_load_errors(path):
                 estimator = skops.io.load(file, trusted=sorted({name for _, name in allowed}))
         self._check(estimator, self.classes[implementation], n_features, path)
         return estimator
 
     def _check(self, estimator: Any, expected: str, n_features: int, path: Path) -> None:
-        """Raise DataError unless the estimator can be used; nothing here calls it."""
+        """Raise DataError unless the estimator can be used, without calling it."""
         try:
             if class_name(estimator) != expected:
-                problem = f"it holds {class_name(estimator)}, not {expected}"
+                problem = f"it contains {class_name(estimator)}, not {expected}"
             else:
                 problem = shadowed_method(estimator) or self.check(estimator, n_features)
         except (AttributeError, TypeError, ValueError, KeyError, IndexError) as error:

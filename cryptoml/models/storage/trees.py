@@ -1,7 +1,7 @@
-"""Checks the trees of estimators that were read from a file, before they forecast.
+"""Checks the trees of loaded estimators before they are used.
 
-scikit-learn's compiled code follows the node indices of a tree without a check of its own: a wrong index reads or
-writes foreign memory. Nothing here calls an estimator.
+scikit-learn's compiled code does not check the node indices of a tree, so a wrong index accesses arbitrary memory. The
+checks do not call the estimator.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 _DECISION_TREE = "sklearn.tree._classes.DecisionTreeRegressor"
 _TREE = "sklearn.tree._tree.Tree"
-# What a skops file of decision trees holds: pairs of loader and `module.class`.
+# The types in a skops file of decision trees: pairs of loader and `module.class`.
 DECISION_TREE_TYPES: frozenset[NodeType] = frozenset({("ObjectNode", _DECISION_TREE), ("TreeNode", _TREE)})
 
 
 def decision_tree_problem(wrapper: Any, n_features: int) -> str:
-    """Why a DecisionTreeRegressor cannot be used; "" when it can."""
+    """Return why a DecisionTreeRegressor cannot be used; "" if it can."""
     if class_name(wrapper) != _DECISION_TREE:
-        return f"it has {class_name(wrapper)} in place of a tree"
+        return f"it has {class_name(wrapper)} instead of a tree"
     tree = wrapper.tree_
     if class_name(tree) != _TREE:
-        return f"it has {class_name(tree)} in place of a tree"
+        return f"it has {class_name(tree)} instead of a tree"
     if tree.node_count < 1 or tree.value.shape != (tree.node_count, 1, 1):
-        return f"a tree of {tree.node_count} nodes has values of the shape {tree.value.shape}"
+        return f"a tree with {tree.node_count} nodes has values of shape {tree.value.shape}"
     inner = tree.children_left != -1
     return index_problem(inner, tree.children_left, tree.children_right, tree.feature, n_features)
 
@@ -37,31 +37,31 @@ def decision_tree_problem(wrapper: Any, n_features: int) -> str:
 def index_problem(
     inner: NDArray[np.bool_], left: NDArray[Any], right: NDArray[Any], feature: NDArray[Any], n_features: int
 ) -> str:
-    """Why the indices of a tree are wrong; "" when they are right.
+    """Return why the indices of a tree are invalid; "" if they are valid.
 
-    Both children of an inner node must lie behind it, so that every path ends, and its feature must exist.
+    Both children of an inner node must have higher indices, so that every path ends, and its feature must exist.
     """
     import numpy as np
 
-    at = np.flatnonzero(inner)
+    parents = np.flatnonzero(inner)
     for name, child in (("left", left), ("right", right)):
-        # Signed: the histogram trees have unsigned indices, the others -1 for none.
-        target = child[at].astype(np.int64)
-        wrong = np.flatnonzero((target <= at) | (target >= len(inner)))
+        # Signed, because histogram trees have unsigned indices and others use -1 for none.
+        target = child[parents].astype(np.int64)
+        wrong = np.flatnonzero((target <= parents) | (target >= len(inner)))
         if len(wrong):
-            return f"the {name} child of node {at[wrong[0]]} of {len(inner)} is node {target[wrong[0]]}"
-    chosen = feature[at].astype(np.int64)
+            return f"the {name} child of node {parents[wrong[0]]} of {len(inner)} is node {target[wrong[0]]}"
+    chosen = feature[parents].astype(np.int64)
     wrong = np.flatnonzero((chosen < 0) | (chosen >= n_features))
     if len(wrong):
-        return f"node {at[wrong[0]]} splits by feature {chosen[wrong[0]]} of {n_features}"
+        return f"node {parents[wrong[0]]} splits by feature {chosen[wrong[0]]} of {n_features}"
     return ""
 
 
 def first_problem(problems: Iterable[str]) -> str:
-    """The first that is not empty, or ""."""
-    return next((one for one in problems if one), "")
+    """Return the first non-empty string, or ""."""
+    return next((problem for problem in problems if problem), "")
 
 
 def class_name(value: Any) -> str:
-    """`module.class` of a value."""
+    """Return `module.class` of a value."""
     return f"{type(value).__module__}.{type(value).__name__}"

@@ -1,4 +1,4 @@
-"""Reads the UBJSON that XGBoost writes, with bounds: XGBoost's own reader trusts lengths and nesting."""
+"""Reads the UBJSON that XGBoost writes, with limits; XGBoost's own reader trusts lengths and nesting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_DEPTH = 32
-# Values and keys outside typed arrays. 10,000 trees, the most a model may have, take about 300,000.
+# Values outside typed arrays. 10,000 trees, the maximum of a model, have about 300,000.
 MAX_VALUES = 5_000_000
 
 _LENGTH = struct.Struct(">q")
@@ -20,7 +20,7 @@ _CONSTANTS: dict[int, Any] = {ord("T"): True, ord("F"): False, ord("Z"): None}
 
 
 @dataclass(frozen=True)
-class Typed:
+class TypedArray:
     """A typed array: `kind` is the element's UBJSON marker."""
 
     kind: str
@@ -29,28 +29,30 @@ class Typed:
 
 @dataclass
 class _Reader:
-    """The bytes, the place in them, and how many values were read."""
+    """The data, the current position, and the number of values read."""
 
     data: bytes
-    at: int = 0
+    position: int = 0
     values: int = 0
 
     def byte(self) -> int:
-        if self.at >= len(self.data):
-            raise ValueError("it ends too early")
-        self.at += 1
-        return self.data[self.at - 1]
+        if self.position >= len(self.data):
+            raise ValueError("the file is truncated")
+        self.position += 1
+        return self.data[self.position - 1]
 
     def expect(self, marker: str) -> None:
-        found = self.byte()
-        if found != ord(marker):
-            raise ValueError(f"byte {self.at - 1} is {bytes([found])!r}, not {marker!r}")
+        byte = self.byte()
+        if byte != ord(marker):
+            raise ValueError(f"byte {self.position - 1} is {bytes([byte])!r}, not {marker!r}")
 
     def take(self, size: int) -> bytes:
-        if not 0 <= size <= len(self.data) - self.at:
-            raise ValueError(f"byte {self.at} announces {size:,} bytes, {len(self.data) - self.at:,} are left")
-        self.at += size
-        return self.data[self.at - size : self.at]
+        if not 0 <= size <= len(self.data) - self.position:
+            raise ValueError(
+                f"byte {self.position} declares {size:,} bytes, but {len(self.data) - self.position:,} remain"
+            )
+        self.position += size
+        return self.data[self.position - size : self.position]
 
     def length(self) -> int:
         self.expect("L")
@@ -62,26 +64,26 @@ class _Reader:
 
 
 def read_ubj(data: bytes) -> dict[str, Any]:
-    """The top object of a UBJSON document; raises ValueError for anything that XGBoost would not have written.
+    """Parse a UBJSON document and return its top object; raises ValueError unless XGBoost could have written it.
 
-    Objects become dicts, arrays lists, typed arrays `Typed` views of `data`. Not recursive. Every length is held
-    against the bytes that are left before anything is allocated.
+    Objects become dicts, arrays lists, typed arrays `TypedArray` views of `data`. Every length is
+    compared with the remaining bytes before memory is allocated. Not recursive.
     """
     reader = _Reader(data)
     reader.expect("{")
     top: dict[str, Any] = {}
-    # Open containers, each with the number of elements an array still lacks (-1 for an object).
+    # Open containers with the number of missing elements of an array (-1 for an object).
     stack: list[tuple[dict[str, Any] | list[Any], int]] = [(top, -1)]
     while stack:
         container, left = stack.pop()
         key = ""
         if isinstance(container, dict):
-            if reader.data[reader.at : reader.at + 1] == b"}":
-                reader.at += 1
+            if reader.data[reader.position : reader.position + 1] == b"}":
+                reader.position += 1
                 continue
             key = reader.text()
             if key in container:
-                raise ValueError(f"the key {key[:50]!r} is there twice")
+                raise ValueError(f"duplicate key {key[:50]!r}")
         elif left == 0:
             continue
         stack.append((container, left - 1 if left > 0 else left))
@@ -92,15 +94,15 @@ def read_ubj(data: bytes) -> dict[str, Any]:
             container.append(value)
         if opened is not None:
             if len(stack) >= MAX_DEPTH:
-                raise ValueError(f"it is nested more than {MAX_DEPTH} deep")
+                raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
             stack.append((value, opened))
-    if reader.at != len(data):
-        raise ValueError(f"{len(data) - reader.at:,} bytes follow its end")
+    if reader.position != len(data):
+        raise ValueError(f"{len(data) - reader.position:,} bytes follow its end")
     return top
 
 
 def _value(reader: _Reader) -> tuple[Any, int | None]:
-    """The next value, and for a container to be filled its number of elements (-1 for an object)."""
+    """Read a value; for a container also return the number of elements to read (-1 for an object)."""
     reader.values += 1
     if reader.values > MAX_VALUES:
         raise ValueError(f"it has more than {MAX_VALUES:,} values")
@@ -116,7 +118,7 @@ def _value(reader: _Reader) -> tuple[Any, int | None]:
         return {}, -1
     if marker == ord("["):
         return _array(reader)
-    raise ValueError(f"byte {reader.at - 1} is {bytes([marker])!r}, which starts no value")
+    raise ValueError(f"byte {reader.position - 1} is {bytes([marker])!r}, not the start of a value")
 
 
 def _array(reader: _Reader) -> tuple[Any, int | None]:
@@ -125,15 +127,16 @@ def _array(reader: _Reader) -> tuple[Any, int | None]:
     marker = reader.byte()
     if marker == ord("#"):
         size = reader.length()
-        if not 0 <= size <= len(reader.data) - reader.at:
-            raise ValueError(f"byte {reader.at} announces {size:,} values, {len(reader.data) - reader.at:,} are left")
+        if not 0 <= size <= len(reader.data) - reader.position:
+            remaining = len(reader.data) - reader.position
+            raise ValueError(f"byte {reader.position} declares {size:,} values, but {remaining:,} bytes remain")
         return [], size
     if marker != ord("$"):
-        raise ValueError(f"byte {reader.at - 1} is {bytes([marker])!r} in place of an array's length")
+        raise ValueError(f"byte {reader.position - 1} is {bytes([marker])!r}, not the length of an array")
     kind = reader.byte()
     if kind not in _TYPED:
-        raise ValueError(f"byte {reader.at - 1} is {bytes([kind])!r}, which is no array's type")
+        raise ValueError(f"byte {reader.position - 1} is {bytes([kind])!r}, not the type of an array")
     reader.expect("#")
     dtype = np.dtype(_TYPED[kind])
     size = reader.length()
-    return Typed(chr(kind), np.frombuffer(reader.take(size * dtype.itemsize), dtype=dtype)), None
+    return TypedArray(chr(kind), np.frombuffer(reader.take(size * dtype.itemsize), dtype=dtype)), None

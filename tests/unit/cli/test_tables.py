@@ -1,8 +1,8 @@
-"""Which columns of a table a terminal has room for."""
+"""Selection of the table columns that fit a terminal."""
 
 from __future__ import annotations
 
-from cryptoml.cli.tables import LEAST_TEXT, fit, shortened, table_width
+from cryptoml.cli.tables import MIN_TEXT_WIDTH, fit, shortened, table_width
 from cryptoml.reports.tables import Column
 
 NAME = "gradient_boosting_2026-11-26_001"
@@ -14,7 +14,7 @@ def titles(columns: list[Column]) -> list[str]:
     return [column.title for column in columns]
 
 
-def test_the_highest_rank_is_left_out_first_and_the_order_stays() -> None:
+def test_columns_of_the_highest_rank_are_hidden_first_and_keep_their_order() -> None:
     columns = [NAMES, *SIX]
     full = table_width(columns)
     assert fit(columns, full) == columns
@@ -22,7 +22,7 @@ def test_the_highest_rank_is_left_out_first_and_the_order_stays() -> None:
     assert titles(fit(columns, full - 12)) == ["run", "metric 1"]
 
 
-def test_long_texts_shrink_only_when_nothing_else_can_go() -> None:
+def test_long_texts_are_shortened_only_when_no_column_can_be_hidden() -> None:
     pair = [NAMES, Column("than", [NAME], align="left", shrinks=True), Column("p", ["0.05"])]
     shown = fit([*pair, *SIX], 60)
     assert titles(shown) == ["run", "than", "p"]
@@ -31,9 +31,9 @@ def test_long_texts_shrink_only_when_nothing_else_can_go() -> None:
     for column in shown[:2]:
         assert column.cells[0].startswith("gradient_b")
         assert column.cells[0].endswith("26_001")
-    assert [len(column.cells[0]) for column in fit(pair, 1)[:2]] == [LEAST_TEXT, LEAST_TEXT]
+    assert [len(column.cells[0]) for column in fit(pair, 1)[:2]] == [MIN_TEXT_WIDTH, MIN_TEXT_WIDTH]
 
 
-def test_the_middle_is_left_out() -> None:
+def test_the_middle_of_a_long_text_is_removed() -> None:
     assert shortened("abcdefghij", 10) == "abcdefghij"
     assert shortened("abcdefghij", 5) == "ab…ij"

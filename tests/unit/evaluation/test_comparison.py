@@ -1,4 +1,4 @@
-"""In which order runs stand, which is best, and what is comparable, worked by hand."""
+"""Order, best values and comparability of runs, checked by hand."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from cryptoml.evaluation.comparison import (
     ComparedRun,
     RunComparison,
     best_of,
+    comparability_key,
     difference,
     differing_params,
-    fair_key,
     most_common_key,
     ranked,
 )
@@ -50,12 +50,12 @@ def test_each_metric_has_its_direction(metric: str, order: list[str]) -> None:
     assert best_of(rows) == expected
 
 
-def test_the_nominal_value_is_that_of_the_run() -> None:
+def test_the_nominal_value_is_a_parameter_of_the_run() -> None:
     rows = [run("wide", level="0.9", interval_coverage=0.8), run("narrow", level="0.7", interval_coverage=0.72)]
     assert names(ranked(rows, "interval_coverage")) == ["narrow", "wide"]
 
 
-def test_persistence_first_then_comparable_then_others_then_those_without_a_value() -> None:
+def test_order_is_persistence_comparable_runs_others_runs_without_a_value() -> None:
     rows = [
         run("nan", skill=math.nan), run("apart", comparable=False, skill=0.9), run("worse", skill=-0.1),
         run("better", skill=0.1), run("none"), run("persistence", baseline=True, skill=0.0),
@@ -71,26 +71,26 @@ def test_every_stored_metric_can_be_sorted_by(metric: str) -> None:
 
 
 def test_runs_on_other_data_are_not_comparable() -> None:
-    keys = [fair_key({"symbol": symbol}, {"dataset_version": "d"}) for symbol in ("A", "B", "B")]
+    keys = [comparability_key({"symbol": symbol}, {"dataset_version": "d"}) for symbol in ("A", "B", "B")]
     assert most_common_key(keys) == keys[1]
     assert most_common_key(keys[:2]) == keys[0]
     assert difference(keys) == "symbol: A (1), B (2)"
 
 
-def test_only_parameters_with_more_than_one_value_differ() -> None:
+def test_only_parameters_with_different_values_are_listed() -> None:
     rows = [run("a", level="0.9"), run("b", level="0.8"), run("c", level="0.9")]
     assert differing_params(rows) == {"interval_level": {"a": "0.9", "b": "0.8", "c": "0.9"}}
     assert differing_params(rows[::2]) == {}
 
 
-def test_the_document_has_null_for_what_is_not_finite() -> None:
+def test_values_that_are_not_finite_are_null_in_the_document() -> None:
     rows = (run("a", skill=math.nan, test_rmse=math.inf, test_mae=1.5),)
     done = RunComparison("e", "sqlite:", "skill", rows, {}, {}, (), 0.05, ())
     document = json.loads(json_line("cryptoml.compare/1", result=done.to_dict()))
     assert document["result"]["runs"][0]["metrics"] == {"skill": None, "test_rmse": None, "test_mae": 1.5}
 
 
-def test_persistence_has_no_skill_to_show() -> None:
+def test_persistence_has_no_skill_value() -> None:
     skill = stored_metrics()["skill"]
     assert run("p", baseline=True, skill=0.0).value(skill) is None
     assert run("m", skill=0.5).value(skill) == 0.5
@@ -102,6 +102,6 @@ def test_skill_by_hand(error: float, baseline: float, expected: float) -> None:
 
 
 @pytest.mark.parametrize("error", [0.0, 1.0])
-def test_a_baseline_without_error_gives_no_skill(error: float) -> None:
+def test_skill_is_undefined_for_a_baseline_without_error(error: float) -> None:
     assert math.isnan(skill_score(error, 0.0))
     assert METRICS["skill"].text(skill_score(error, 0.0)) == "–"

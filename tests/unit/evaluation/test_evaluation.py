@@ -42,7 +42,7 @@ def test_exact_windows():
     n_folds=st.integers(2, 8),
     ratio=st.floats(0.5, 0.95),
 )
-def test_no_training_target_reaches_what_follows(candles, horizon, extra, n_folds, ratio):
+def test_training_targets_do_not_overlap_the_test_data(candles, horizon, extra, n_folds, ratio):
     try:
         found = plan(candles, horizon=horizon, gap_candles=horizon + extra, n_folds=n_folds, ratio=ratio)
     except DataError:
@@ -56,7 +56,7 @@ def test_no_training_target_reaches_what_follows(candles, horizon, extra, n_fold
         assert one.validation.end <= following.validation.start
 
 
-def test_folds_are_cut_by_time_and_not_by_row():
+def test_folds_are_split_by_time_and_not_by_row():
     """With two thirds of the rows in the last month, the folds still have equal time."""
     found = plan(1000)
     lengths = [fold.validation.end - fold.validation.start for fold in found.folds]
@@ -67,13 +67,13 @@ def test_folds_are_cut_by_time_and_not_by_row():
     ]  # fmt: skip
 
 
-def test_too_few_candles_say_how_many_are_needed():
-    with pytest.raises(DataError, match="about 61 are needed"):
+def test_too_few_candles_are_refused_with_the_required_number():
+    with pytest.raises(DataError, match="about 61 are required"):
         plan(50)
 
 
 def test_a_gap_below_the_horizon_is_refused():
-    with pytest.raises(ConfigError, match="gap of 1 candles"):
+    with pytest.raises(ConfigError, match="gap_candles = 1 is shorter"):
         plan(1000, gap_candles=1)
 
 
@@ -115,7 +115,7 @@ def test_returns_by_hand():
     assert METRICS["return_r2"].compute(one) == pytest.approx(1 - np.sum(errors**2) / np.sum(one.actual_return**2))
 
 
-def test_shrinkage_is_the_slope_between_nothing_and_all():
+def test_shrinkage_is_the_slope_between_0_and_1():
     raw = np.array([1.0, -2.0, 3.0])
     assert shrinkage(0.25 * raw, raw) == pytest.approx(0.25)
     assert shrinkage(-raw, raw) == 0.0
@@ -141,7 +141,7 @@ def test_diebold_mariano_by_hand():
 
 
 @pytest.mark.parametrize("horizon", [1, 5])
-def test_diebold_mariano_has_the_size_it_claims(horizon):
+def test_diebold_mariano_has_its_nominal_size(horizon):
     rng = np.random.default_rng(1)
     hits = 0
     for _ in range(400):

@@ -1,4 +1,4 @@
-"""Each entry of the table of metrics is complete; docs/metrics.md is generated from it."""
+"""The entries of the metrics table, from which docs/metrics.md is generated, are complete."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cryptoml.evaluation.metrics import stored_metrics
 
 
 @pytest.mark.parametrize("name", stored_metrics())
-def test_every_stored_metric_says_what_it_is(name: str) -> None:
+def test_every_stored_metric_is_documented(name: str) -> None:
     metric = stored_metrics()[name]
     assert metric.title
     assert metric.unit

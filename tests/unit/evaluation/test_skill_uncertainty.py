@@ -17,7 +17,7 @@ def priced(price: np.ndarray, horizon: int) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 24])
-def test_horizon_is_read_off_the_prices(horizon: int) -> None:
+def test_the_horizon_is_derived_from_the_prices(horizon: int) -> None:
     price = np.exp(np.random.default_rng(1).normal(0, 0.01, 200).cumsum())
     assert skill_uncertainty.horizon_of(priced(price, horizon)) == horizon
     # A few candles are missing: still the same.
@@ -32,7 +32,7 @@ def test_horizon_of_unrelated_prices_is_one() -> None:
 
 
 @pytest.mark.parametrize("horizon", [1, 6])
-def test_leaving_the_band_is_what_the_verdict_says(horizon: int) -> None:
+def test_the_band_agrees_with_the_verdict(horizon: int) -> None:
     words = []
     for seed in range(60):
         rng = np.random.default_rng(seed)
@@ -41,7 +41,7 @@ def test_leaving_the_band_is_what_the_verdict_says(horizon: int) -> None:
         forecast = rng.choice([0.0, 0.02, 0.2, 0.8]) * (target + 2 * target.std() * rng.normal(size=len(target)))
         word = verdict(target - forecast, target, horizon, level=0.05)
         won = target**2 - (target - forecast) ** 2
-        end, height = float(won.sum()), float(skill_uncertainty.drift(won, horizon)[-1])
+        end, height = float(won.sum()), float(skill_uncertainty.no_skill_band(won, horizon)[-1])
         ours = "ties" if abs(end) <= height else "beats" if end > 0 else "worse"
         words.append(word.word)
         # Close to the line the two may differ: the verdict has a small-sample correction.
@@ -49,16 +49,16 @@ def test_leaving_the_band_is_what_the_verdict_says(horizon: int) -> None:
     assert set(words) == {"beats", "ties", "worse"}
 
 
-def test_overlap_of_a_moving_sum_is_its_length() -> None:
+def test_variance_inflation_of_a_moving_sum_is_its_length() -> None:
     steps = np.random.default_rng(3).normal(size=200_000)
     sums = np.convolve(steps, np.ones(4), "valid")
     # Var of the sum of a moving sum of 4 is 16 a step, the moving sum's own variance 4.
-    assert skill_uncertainty.overlap(sums, 4) == pytest.approx(4, rel=0.05)
-    assert skill_uncertainty.overlap(steps, 1) == 1
-    assert skill_uncertainty.overlap(np.zeros(10), 5) == 1
+    assert skill_uncertainty.variance_inflation(sums, 4) == pytest.approx(4, rel=0.05)
+    assert skill_uncertainty.variance_inflation(steps, 1) == 1
+    assert skill_uncertainty.variance_inflation(np.zeros(10), 5) == 1
 
 
-def test_skill_worked_by_hand() -> None:
+def test_skill_by_hand_with_standard_error() -> None:
     rows = pd.DataFrame(
         {
             "price_now": [100.0, 100.0, 100.0, 100.0],
@@ -74,7 +74,7 @@ def test_skill_worked_by_hand() -> None:
     assert doubt == pytest.approx(8.25**0.5 / 16 / (2 * (4.5 / 16 * 4) ** 0.5))
 
 
-def test_skill_is_nan_where_persistence_makes_no_error() -> None:
+def test_skill_is_nan_if_persistence_has_no_error() -> None:
     still = pd.DataFrame({"price_now": [5.0] * 3, "actual_price": [5.0] * 3, "forecast_price": [5.0, 5.1, 5.0]})
     for rows in (still, still.assign(forecast_price=5.0)):
         skill, error, rmse, baseline = skill_uncertainty.skill(rows, horizon=1)
@@ -84,7 +84,7 @@ def test_skill_is_nan_where_persistence_makes_no_error() -> None:
     assert np.isnan(skill_uncertainty.skill(still.head(0), horizon=1)).all()
 
 
-def test_the_95_percent_bars_hold_95_percent() -> None:
+def test_the_95_percent_bars_have_95_percent_coverage() -> None:
     held = 0
     for seed in range(300):
         rng = np.random.default_rng(seed)

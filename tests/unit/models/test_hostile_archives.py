@@ -1,4 +1,4 @@
-"""An archive that skops would not write is refused in words, before skops opens it."""
+"""An invalid archive is refused with a message before skops opens it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.hostile import (
 
 
 def _header(text: str) -> Callable[[Path], None]:
-    """An array whose header is `text`: numpy reads it as Python's literals and tokens."""
+    """Return a function that writes an array with the header `text`, which numpy parses as Python literals."""
 
     def write(path: Path) -> None:
         data = text.encode("latin1")
@@ -125,7 +125,7 @@ ARCHIVES: dict[str, tuple[type[Exception], Callable[[Path], object]]] = {
 
 
 @pytest.mark.parametrize("kind", ARCHIVES)
-def test_an_archive_that_skops_would_not_write_is_refused(kind: str, tmp_path: Path) -> None:
+def test_an_invalid_archive_is_refused(kind: str, tmp_path: Path) -> None:
     expected, damage = ARCHIVES[kind]
     for file in ("estimator.skops", "scaler.skops"):
         if (file, kind) == ("scaler.skops", "missing"):
@@ -145,7 +145,7 @@ def test_duplicate_members_are_refused(tmp_path: Path) -> None:
         load_forecaster(folder)
 
 
-def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = copy_of("ridge", tmp_path)
     _bomb(folder / "estimator.skops")
 
@@ -153,12 +153,12 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         raise AssertionError("a member was unpacked")
 
     monkeypatch.setattr(zipfile.ZipFile, "open", unpack)
-    with pytest.raises(AccessError, match="times as many"):
+    with pytest.raises(AccessError, match="times the size"):
         load_forecaster(folder)
 
 
-def test_the_schema_limit_holds_for_the_largest_forest() -> None:
-    """5,000 trees, the most that rf may have, of which each takes what a tree of the example takes."""
+def test_the_schema_limit_allows_the_largest_forest() -> None:
+    """5,000 trees, the maximum for rf, each as large as a tree of the example."""
     from cryptoml.models.storage.archive import MAX_RATIO, MAX_SCHEMA_BYTES
     from tests.hostile import EXAMPLES
 

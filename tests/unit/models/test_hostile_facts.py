@@ -1,4 +1,4 @@
-"""A damaged or replaced forecaster.json is refused in words."""
+"""A damaged or replaced forecaster.json is refused with a message."""
 
 from __future__ import annotations
 
@@ -60,28 +60,28 @@ def test_a_wrong_pipeline_is_a_data_error(name: str, value: Any, tmp_path: Path)
 @pytest.mark.parametrize(
     "time", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "1700-01-01T00:00:00+00:00", "2024-01-01"]
 )
-def test_a_time_that_pandas_does_not_have_is_refused(time: str, tmp_path: Path) -> None:
+def test_a_time_outside_the_range_of_pandas_is_refused(time: str, tmp_path: Path) -> None:
     folder = copy_of("ridge", tmp_path)
     (folder / "forecaster.json").write_text(json.dumps({**_about(folder), "unseen_from": time}))
     with pytest.raises(DataError):
         load_forecaster(folder)
 
 
-def test_a_time_in_another_spelling_is_stored_in_utc(tmp_path: Path) -> None:
+def test_a_time_in_another_time_zone_is_converted_to_utc(tmp_path: Path) -> None:
     folder = copy_of("ridge", tmp_path)
     (folder / "forecaster.json").write_text(json.dumps({**_about(folder), "unseen_from": "2024-W01-1T01:00+01:00"}))
     assert load_forecaster(folder).unseen_from == "2024-01-01T00:00:00Z"
 
 
 @pytest.mark.parametrize("name", ["symbol", "model_type", "unseen_from"])
-def test_a_text_holds_no_control_characters(name: str, tmp_path: Path) -> None:
+def test_control_characters_are_refused(name: str, tmp_path: Path) -> None:
     folder = copy_of("ridge", tmp_path)
     (folder / "forecaster.json").write_text(json.dumps({**_about(folder), name: "\x1b]0;x\x07"}))
     with pytest.raises(DataError, match="printable"):
         load_forecaster(folder)
 
 
-def test_every_key_is_needed(tmp_path: Path) -> None:
+def test_every_key_is_required(tmp_path: Path) -> None:
     folder = copy_of("ridge", tmp_path)
     about = _about(folder)
     for name in about:
@@ -98,9 +98,9 @@ def test_every_key_is_needed(tmp_path: Path) -> None:
     [b"", b"[]", b"3", b'"x"', b"\xff\xfe", b"[" * 200_000, b'{"a":' * 200_000, b"{" + b" " * 2**21 + b"}"],
     ids=["empty", "list", "number", "text", "not UTF-8", "deep list", "deep object", "too large"],
 )
-def test_another_document_is_no_forecaster(data: bytes, tmp_path: Path) -> None:
+def test_another_json_document_is_refused(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "forecaster.json").write_bytes(data)
-    with pytest.raises(DataError, match="holds no forecaster"):
+    with pytest.raises(DataError, match="contains no valid forecaster"):
         load_forecaster(tmp_path)
 
 

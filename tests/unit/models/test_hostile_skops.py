@@ -1,4 +1,4 @@
-"""A skops file that names foreign code, or whose schema is damaged, is refused in words; no code that it names runs."""
+"""A skops file with untrusted code or a damaged schema is refused with a message, and its code does not run."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ FILES = (("ridge", "estimator.skops"), ("ridge", "scaler.skops"), ("gbm-exact", 
 
 
 @pytest.mark.parametrize(("example", "file"), FILES)
-def test_no_code_runs(example: str, file: str, tmp_path: Path) -> None:
+def test_untrusted_code_is_refused_and_does_not_run(example: str, file: str, tmp_path: Path) -> None:
     canary, code = _canary(tmp_path)
     folder = copy_of(example, tmp_path)
     kept = (folder / file).read_bytes()
@@ -84,13 +84,13 @@ def test_no_code_runs(example: str, file: str, tmp_path: Path) -> None:
                 return schema["content"]["content"].update({attribute: hostile})
 
             edit_schema(folder / file, edit)
-            with pytest.raises(AccessError, match="code that is not trusted") as caught:
+            with pytest.raises(AccessError, match="untrusted code") as caught:
                 load_forecaster(folder)
             assert f"{hostile['__module__']}.{hostile['__class__']}" in caught.value.fact, kind
             assert not canary.exists(), kind
 
 
-def test_a_model_of_another_type_is_foreign(tmp_path: Path) -> None:
+def test_a_model_of_another_type_is_refused(tmp_path: Path) -> None:
     folder, forest = copy_of("ridge", tmp_path), copy_of("rf-sklearn", tmp_path)
     (forest / "estimator.skops").replace(folder / "estimator.skops")
     with pytest.raises(AccessError, match=r"sklearn\.ensemble\._forest\.RandomForestRegressor"):
@@ -126,7 +126,7 @@ DAMAGED: dict[str, Callable[[Node], Node | None]] = {
     ),
     "cycle": lambda schema: _replaced(schema, "coef_", {**text_node("x", schema["__id__"])}),
     "no coefficients": lambda schema: _replaced(schema, "coef_", text_node(None, 800)),
-    "other number of features": lambda schema: _replaced(schema, "n_features_in_", text_node(3, 800)),
+    "different number of features": lambda schema: _replaced(schema, "n_features_in_", text_node(3, 800)),
 }
 
 
@@ -138,7 +138,7 @@ def test_a_damaged_schema_is_a_data_error(kind: str, tmp_path: Path) -> None:
         load_forecaster(folder)
 
 
-def test_a_model_of_pyfunc_runs_no_code_either(tmp_path: Path) -> None:
+def test_a_pyfunc_model_with_untrusted_code_is_refused(tmp_path: Path) -> None:
     from cryptoml.registry.stored_model import write_model_folder
     from cryptoml.tracking.store.quiet import import_mlflow
 
@@ -149,6 +149,6 @@ def test_a_model_of_pyfunc_runs_no_code_either(tmp_path: Path) -> None:
     parts = copy_of("ridge", tmp_path)
     edit_schema(parts / "estimator.skops", lambda schema: call_node("builtins", "exec", code))
     write_model_folder(parts, tmp_path / "model", requirements=())
-    with pytest.raises(AccessError, match="code that is not trusted"):
+    with pytest.raises(AccessError, match="untrusted code"):
         mlflow.pyfunc.load_model(str(tmp_path / "model"))
     assert not canary.exists()

@@ -1,4 +1,4 @@
-"""Every model of the zoo keeps the same contract: same digits, finite forecasts, saved and loaded unchanged."""
+"""The contract of all models: reproducible, finite forecasts, unchanged by save and load."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def params_of(key: str, **more: object) -> dict[str, object]:
 
 
 def variants() -> Iterator[Any]:
-    """Every model with every implementation that can be asked for."""
+    """Yield every model with each of its implementations."""
     for key, model in MODELS.items():
         choosable = "implementation" in model.parameters.model_fields
         for implementation, modules in model.implementations.items():
@@ -71,7 +71,7 @@ def make(key: str, more: dict[str, object], rows, scaling: str = "standard") -> 
 
 
 @pytest.mark.parametrize(("key", "more"), list(variants()))
-def test_same_seed_same_digits_and_saved_unchanged(key, more, rows, market, tmp_path):
+def test_results_are_reproducible_and_unchanged_by_save_and_load(key, more, rows, market, tmp_path):
     X, _ = rows
     one, other = make(key, more, rows), make(key, more, rows)
     forecast = one.raw_return(X)
@@ -95,7 +95,7 @@ def test_same_seed_same_digits_and_saved_unchanged(key, more, rows, market, tmp_
 
 
 @pytest.mark.parametrize("key", [key for key, model in MODELS.items() if not model.is_baseline])
-def test_every_model_learns_what_is_there(key, rows):
+def test_every_model_learns_a_planted_signal(key, rows):
     X, y = rows
     planted = y + 0.5 * np.std(y) * np.sign(X[:, 0])
     half = len(y) // 2
@@ -113,7 +113,7 @@ def test_every_model_learns_what_is_there(key, rows):
     assert np.corrcoef(parts.raw_return(X[half:]), planted[half:])[0, 1] > 0.2
 
 
-def test_the_number_of_cores_changes_no_digit(tmp_path):
+def test_results_do_not_depend_on_the_number_of_cores(tmp_path):
     script = """
 import sys, numpy as np
 from cryptoml.models.forecaster import fit
@@ -146,7 +146,7 @@ def test_targets_are_clipped(rows):
     assert np.abs(parts.raw_return(X)).max() < parts.clip
 
 
-def test_boosting_is_exact_on_few_rows():
+def test_boosting_uses_exact_splits_on_few_rows():
     spec = get_model("gbm")
     assert spec.implementation(spec.read({}), 10_000) == "exact"
     assert spec.implementation(spec.read({}), 10_001) == "hist"
@@ -154,7 +154,7 @@ def test_boosting_is_exact_on_few_rows():
 
 
 @pytest.mark.parametrize("implementation", ["sklearn", "auto"])
-def test_a_tree_sees_a_share_of_the_rows_and_no_more_than_its_most(rows, implementation):
+def test_max_samples_and_max_tree_rows_limit_the_rows_of_a_tree(rows, implementation):
     def seen(**more: object) -> set[float]:
         forest = make("rf", {"implementation": implementation, "max_samples": 0.5, **more}, rows).estimator
         return {float(tree.tree_.weighted_n_node_samples[0]) for tree in forest.estimators_}
@@ -164,38 +164,38 @@ def test_a_tree_sees_a_share_of_the_rows_and_no_more_than_its_most(rows, impleme
     assert seen(max_tree_rows=150) == {150}
 
 
-def test_a_share_of_1_means_all_features_and_all_rows(rows):
-    """scikit-learn takes the whole number 1 for one feature and one row."""
+def test_a_share_of_1_uses_all_features_and_rows(rows):
+    """scikit-learn interprets the integer 1 as one feature and one row."""
     forest = make("rf", {"implementation": "sklearn", "max_features": 1, "max_samples": 1}, rows).estimator
     assert (forest.max_features, forest.max_samples) == (1.0, 1.0)
     assert (type(forest.max_features), type(forest.max_samples)) == (float, float)
 
 
 @pytest.mark.parametrize(("asked", "nearest"), [("ridg", "ridge"), ("xgboost", "xgb"), ("random_forest", "rf")])
-def test_an_unknown_model_names_the_nearest(asked, nearest):
-    with pytest.raises(UsageError, match="there is no such model") as caught:
+def test_an_unknown_model_error_suggests_the_most_similar_name(asked, nearest):
+    with pytest.raises(UsageError, match="unknown model") as caught:
         get_model(asked)
     assert caught.value.hint == f"use {nearest}"
 
 
-def test_a_file_that_asks_for_foreign_code_is_refused(rows, tmp_path):
+def test_a_file_with_untrusted_code_is_refused(rows, tmp_path):
     import skops.io
 
     make("ridge", {}, rows).save(tmp_path / "f")
     skops.io.dump(subprocess.Popen, tmp_path / "f" / "estimator.skops")
-    with pytest.raises(AccessError, match="code that is not trusted"):
+    with pytest.raises(AccessError, match="untrusted code"):
         load_forecaster(tmp_path / "f")
 
 
-def test_a_folder_of_something_else_is_told(tmp_path):
-    with pytest.raises(DataError, match="holds no forecaster"):
+def test_a_folder_without_a_forecaster_is_refused(tmp_path):
+    with pytest.raises(DataError, match="contains no valid forecaster"):
         load_forecaster(tmp_path)
     (tmp_path / "forecaster.json").write_text(json.dumps({"format": 99}))
     with pytest.raises(DataError, match="has format 99"):
         load_forecaster(tmp_path)
 
 
-def test_serving_takes_raw_candles(rows, market, tmp_path):
+def test_serving_accepts_raw_candles(rows, market, tmp_path):
     one = make("ridge", {}, rows)
     one.save(tmp_path / "f")
     served = _load_pyfunc(str(tmp_path / "f"))
@@ -206,7 +206,7 @@ def test_serving_takes_raw_candles(rows, market, tmp_path):
     expected = one.forecast(market).tail(3)
     np.testing.assert_array_equal(found["forecast_price"].tail(3), expected["forecast_price"])
     assert found["timestamp"].iloc[-1] == f"{market.index[-1]:%Y-%m-%dT%H:%M:%SZ}"
-    with pytest.raises(DataError, match="give no forecast"):
+    with pytest.raises(DataError, match="without a forecast"):
         served.predict(table.tail(5))
     with pytest.raises(DataError, match="lack volume"):
         served.predict(table.drop(columns="volume"))

@@ -1,4 +1,4 @@
-"""Models that were stored before load, and forecast the same numbers."""
+"""Models stored by earlier versions load and give the same forecasts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.hostile import EXAMPLES
 NAMES = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
 
 
-def test_there_is_an_example_of_every_model_and_implementation() -> None:
+def test_every_model_and_implementation_has_a_stored_example() -> None:
     stored = [json.loads((EXAMPLES / name / "forecaster.json").read_text()) for name in NAMES]
     assert {one["model_type"] for one in stored} == set(MODELS)
     for spec in MODELS.values():
@@ -25,7 +25,7 @@ def test_there_is_an_example_of_every_model_and_implementation() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_stored_example_forecasts_the_numbers_it_did(name: str) -> None:
+def test_a_stored_example_gives_the_same_forecasts(name: str) -> None:
     candles = pd.read_csv(EXAMPLES / "candles.csv")
     expected = pd.read_json(EXAMPLES / name / "expected.json", convert_dates=False)
     forecasts = ServedForecaster(load_forecaster(EXAMPLES / name)).predict(candles).tail(len(expected))

@@ -1,4 +1,4 @@
-"""What every model in the list declares, and what follows from the list."""
+"""The declarations of the models, and what is derived from the list of models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cryptoml.config.load import load_config
-from cryptoml.config.parameters import allowed
+from cryptoml.config.parameters import allowed_values
 from cryptoml.models.zoo import BASELINE, MODELS
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -23,7 +23,7 @@ def test_exactly_one_model_is_the_baseline() -> None:
 
 
 @pytest.mark.parametrize("key", MODELS)
-def test_a_model_is_declared_in_full(key: str) -> None:
+def test_a_model_is_fully_declared(key: str) -> None:
     model = MODELS[key]
     assert re.fullmatch(r"[a-z][a-z0-9_]*", model.key)
     assert re.fullmatch(r"[a-z][a-z0-9_]*", model.long_name)
@@ -31,7 +31,7 @@ def test_a_model_is_declared_in_full(key: str) -> None:
     assert model.implementations
     for name, field in model.parameters.model_fields.items():
         assert field.description, name
-        assert allowed(field), f"{name} has neither a range nor choices"
+        assert allowed_values(field), f"{name} has neither a range nor choices"
 
 
 def test_names_are_unique() -> None:
@@ -58,7 +58,7 @@ def test_the_dags_offer_the_same_models() -> None:
     assert values == [tuple(OTHERS)]
 
 
-def test_the_list_is_read_without_the_libraries_of_the_models() -> None:
+def test_the_list_of_models_imports_no_model_library() -> None:
     script = (
         "import sys; from cryptoml.models.zoo import MODELS; assert MODELS; "
         "heavy = {'numpy', 'pandas', 'scipy', 'sklearn', 'sklearnex', 'skops', 'xgboost', 'mlflow'}; "
@@ -67,8 +67,8 @@ def test_the_list_is_read_without_the_libraries_of_the_models() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_no_code_outside_a_model_names_it() -> None:
-    """A key in quotes; the modules of the models themselves are left out."""
+def test_no_code_outside_a_model_refers_to_its_key() -> None:
+    """Search for quoted keys outside the modules of the models."""
     modules = {Path(sys.modules[model.parameters.__module__].__file__ or "") for model in MODELS.values()}
     quoted = re.compile("|".join(f"[\"']{key}[\"']" for key in MODELS))
     found = [

@@ -1,4 +1,4 @@
-"""What the plots show, and that they hold for every shape of predictions."""
+"""The content of the plots, for all shapes of predictions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Row:
 def made(
     n: int, *, freq: str = "1h", n_folds: int = 3, horizon: int = 1, strength: float = 0.02, still: bool = False
 ) -> tuple[pd.DataFrame, list[Row]]:
-    """Predictions of n candles, the last fifth held out; strength 0 forecasts no change."""
+    """Return predictions of n candles with the last fifth as hold-out; strength 0 forecasts no change."""
     rng = np.random.default_rng(7)
     price = 30_000 * np.exp(np.cumsum(rng.standard_t(4, n + horizon) * (0.0 if still else 0.001)))
     now, actual = price[:n], price[horizon:]
@@ -81,7 +81,7 @@ def panel(figure: object, title: str) -> object:
 IMPORTANCE = pd.Series({f"feature_{n}": (60 - n) / 1830 for n in range(60)})
 
 
-def test_four_files_with_the_names_people_look_for(tmp_path: Path) -> None:
+def test_four_files_with_the_documented_names(tmp_path: Path) -> None:
     frame, rows = made(3000)
     written = draw_all(
         tmp_path,
@@ -103,7 +103,7 @@ def test_four_files_with_the_names_people_look_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("importance", [None, IMPORTANCE * 0, IMPORTANCE * np.nan])
-def test_a_plot_with_nothing_to_show_is_left_out(tmp_path: Path, importance: pd.Series | None) -> None:
+def test_a_plot_without_data_is_not_written(tmp_path: Path, importance: pd.Series | None) -> None:
     frame, _ = made(200)
     written = draw_all(
         tmp_path, predictions=held_out(frame), importance=importance, fold_rows=[], title="", subtitle="", timestamp="t"
@@ -123,7 +123,7 @@ def test_a_plot_with_nothing_to_show_is_left_out(tmp_path: Path, importance: pd.
     ],
     ids=["tiny", "constant price", "persistence", "daily", "many folds", "half a million"],
 )
-def test_every_shape_draws_quietly_into_small_files(
+def test_all_shapes_of_predictions_give_small_files_without_warnings(
     tmp_path: Path, shape: Callable[[], tuple[pd.DataFrame, list[Row]]]
 ) -> None:
     frame, rows = shape()
@@ -136,14 +136,14 @@ def test_every_shape_draws_quietly_into_small_files(
     assert all(path.stat().st_size < TOO_LARGE_BYTES for path in written)
 
 
-def test_the_running_gain_ends_at_the_metric() -> None:
+def test_the_cumulative_gain_ends_at_the_metric() -> None:
     frame = held_out(made(9000, strength=0.1)[0])
-    gain = panel(actual_vs_predicted(frame), "Squared error won")
+    gain = panel(actual_vs_predicted(frame), "Cumulative reduction")
     ends = [float(line.get_ydata()[-1]) for line in gain.lines if len(line.get_ydata()) > 2]
     assert ends == [pytest.approx(100 * METRICS["return_r2"].compute(scored(frame)))]
 
 
-def test_the_scores_in_the_plot_are_the_metrics() -> None:
+def test_the_scores_in_the_plot_equal_the_metrics() -> None:
     frame = held_out(made(3000, strength=0.1)[0])
     forecasts = scored(frame)
     texts = [text.get_text() for text in panel(actual_vs_predicted(frame), "Return").texts]
@@ -154,14 +154,14 @@ def test_the_scores_in_the_plot_are_the_metrics() -> None:
     ]
 
 
-def test_persistence_is_called_what_it_is() -> None:
+def test_persistence_is_labelled_no_change() -> None:
     figure = actual_vs_predicted(held_out(made(1000, strength=0.0)[0]))
     texts = " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
     assert 'every forecast is "no change"' in texts
     assert "return R2 % +0.000, skill % +0.000, direction % –" in texts
 
 
-def test_a_break_in_the_candles_is_a_break_in_the_line() -> None:
+def test_a_gap_in_the_candles_is_a_gap_in_the_line() -> None:
     frame = held_out(made(1000)[0])
     whole = panel(actual_vs_predicted(frame), "The last").lines[0].get_ydata()
     broken = panel(actual_vs_predicted(frame.drop(frame.index[-40:-30])), "The last").lines[0].get_ydata()
@@ -169,14 +169,14 @@ def test_a_break_in_the_candles_is_a_break_in_the_line() -> None:
     assert np.isnan(broken).sum() == 1
 
 
-def test_the_interval_says_how_often_it_held() -> None:
+def test_the_interval_label_shows_its_coverage() -> None:
     frame = held_out(made(3000)[0])
     share = 100 * METRICS["interval_coverage"].compute(scored(frame))
     labels = panel(actual_vs_predicted(frame), "The last").get_legend().get_texts()
-    assert f"interval (held {share:.1f} % of the hold-out)" in [text.get_text() for text in labels]
+    assert f"prediction interval (coverage {share:.1f} % on the hold-out)" in [text.get_text() for text in labels]
 
 
-def test_many_errors_keep_their_extremes() -> None:
+def test_the_largest_of_many_errors_are_shown() -> None:
     frame = held_out(made(40_000)[0])
     errors = 1e4 * (frame["actual_return"] - frame["forecast_return"])
     dots = panel(residuals(frame), "Over time").lines[-2].get_ydata()
@@ -186,24 +186,26 @@ def test_many_errors_keep_their_extremes() -> None:
 
 def test_daily_candles_are_shown_by_weekday() -> None:
     by_day = residuals(held_out(made(1000, freq="1D")[0]))
-    assert [label.get_text() for label in panel(by_day, "Size by day").get_xticklabels()][:2] == ["Mon", "Tue"]
-    assert panel(residuals(held_out(made(1000)[0])), "Size by hour of the day, UTC")
+    assert [label.get_text() for label in panel(by_day, "RMSE by day").get_xticklabels()][:2] == ["Mon", "Tue"]
+    assert panel(residuals(held_out(made(1000)[0])), "RMSE by hour of the day, UTC")
 
 
 def test_folds_show_the_rmse_of_model_and_persistence() -> None:
     frame, rows = made(3000, n_folds=2)
-    labels = [label.get_text() for label in panel(folds(rows, frame), "What is trained on").get_yticklabels()]
+    labels = [
+        label.get_text() for label in panel(folds(rows, frame), "Training and validation windows").get_yticklabels()
+    ]
     for part, label in zip(("fold_1", "fold_2", "holdout"), labels, strict=True):
         one = frame[frame["part"] == part]
         ours = float(np.sqrt(np.mean((one["actual_price"] - one["forecast_price"]) ** 2)))
         theirs = float(np.sqrt(np.mean((one["actual_price"] - one["price_now"]) ** 2)))
         name = "hold-out" if part == "holdout" else part.replace("_", " ")
-        assert label == f"{name}:  {style.figures(ours)} | {style.figures(theirs)}"
+        assert label == f"{name}:  {style.five_digits(ours)} | {style.five_digits(theirs)}"
 
 
-def test_fold_windows_are_drawn_where_they_are() -> None:
+def test_fold_windows_are_drawn_at_their_times() -> None:
     frame, rows = made(3000, n_folds=2)
-    bars = panel(folds(rows, frame), "What is trained on").patches
+    bars = panel(folds(rows, frame), "Training and validation windows").patches
     spans = {(bar.get_x(), bar.get_x() + bar.get_width()) for bar in bars}
     for row in rows:
         for start, end in ((row.train_start, row.train_end), (row.validation_start, row.validation_end)):
@@ -213,27 +215,27 @@ def test_fold_windows_are_drawn_where_they_are() -> None:
             )
 
 
-def test_importance_shows_the_first_and_counts_the_others() -> None:
+def test_importance_shows_the_top_features_and_summarizes_the_others() -> None:
     figure = feature_importance(IMPORTANCE, top=3)
     axes = panel(figure, "The first 3 of 60 features; the other 57 have 90.3 %")
     assert [label.get_text() for label in axes.get_yticklabels()] == ["feature_0", "feature_1", "feature_2"]
     assert [bar.get_width() for bar in axes.patches] == [pytest.approx(100 * n / 1830) for n in (60, 59, 58)]
 
 
-def test_every_axis_names_its_unit() -> None:
+def test_every_axis_has_a_unit() -> None:
     frame, rows = made(3000)
     for figure in (actual_vs_predicted(held_out(frame)), residuals(held_out(frame))):
         for axes in figure.axes:
             assert axes.get_ylabel()
     assert "USDT" in panel(actual_vs_predicted(held_out(frame), price_unit="USDT"), "The last").get_ylabel()
-    assert "USDT" in panel(folds(rows, frame, price_unit="USDT"), "The price").get_ylabel()
+    assert "USDT" in panel(folds(rows, frame, price_unit="USDT"), "Price").get_ylabel()
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(138.0149, "138.01"), (123.3, "123.30"), (41235.4, "41,235"), (0.0001234, "0.00012340")]
 )
-def test_five_figures(value: float, text: str) -> None:
-    assert style.figures(value) == text
+def test_five_significant_digits(value: float, text: str) -> None:
+    assert style.five_digits(value) == text
 
 
 @pytest.mark.parametrize(("length", "most"), [(10, 3), (3, 3), (1, 3), (1_000_001, 3000)])
@@ -242,7 +244,7 @@ def test_thinning_keeps_both_ends(length: int, most: int) -> None:
     assert (kept[0], kept[-1], len(kept)) == (0, length - 1, min(length, most))
 
 
-def test_no_global_state_and_nothing_heavy_at_import(tmp_path: Path) -> None:
+def test_plots_use_no_global_state_and_no_heavy_imports(tmp_path: Path) -> None:
     program = """
 import sys
 from cryptoml.reports import plots, profile

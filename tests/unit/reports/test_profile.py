@@ -1,4 +1,4 @@
-"""The profile's process: begun once, never in the way, gone when cancelled; and one real report."""
+"""The process of the profile report: started once, low priority, killed by cancel; and one real report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from cryptoml.reports.profile import MOST_ROWS, ProfileJob, start_profile
+from cryptoml.reports.profile import MAX_ROWS, ProfileJob, start_profile
 
 STAND_IN = """
 import os, pathlib, subprocess, sys, time
@@ -34,7 +34,7 @@ class ProfileReport:
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A quick library of the same name for the child."""
+    """Replace the library with a fast one in the child process."""
     package = tmp_path / "stand_in" / "data_profiling"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(STAND_IN)
@@ -53,7 +53,7 @@ def candles(path: Path, rows: int = 50) -> Path:
 
 @pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("name", ["a.parquet", "a.csv", "a.csv.gz"])
-def test_a_report_comes_and_nothing_else_stays(tmp_path: Path, name: str) -> None:
+def test_a_report_is_created_and_no_other_file_remains(tmp_path: Path, name: str) -> None:
     source = candles(tmp_path / name)
     output = tmp_path / "reports" / "v1" / "profile.html"
     job = start_profile(source, output, title="BTC")
@@ -67,23 +67,23 @@ def test_a_report_comes_and_nothing_else_stays(tmp_path: Path, name: str) -> Non
 
 
 @pytest.mark.usefixtures("library")
-def test_large_data_is_sampled_and_says_so(tmp_path: Path) -> None:
+def test_large_data_is_sampled_and_the_title_says_so(tmp_path: Path) -> None:
     output = tmp_path / "profile.html"
-    start_profile(candles(tmp_path / "a.parquet", 2 * MOST_ROWS + 1), output, title="BTC").finish(30)
+    start_profile(candles(tmp_path / "a.parquet", 2 * MAX_ROWS + 1), output, title="BTC").finish(30)
     title, rows, *_ = output.read_text().split("|")
     assert title == "BTC (one in 3 of 40,001 candles)"
     assert int(rows) == 13_334
 
 
 @pytest.mark.usefixtures("library")
-def test_the_source_is_removed_when_asked(tmp_path: Path) -> None:
+def test_the_source_is_removed_on_request(tmp_path: Path) -> None:
     source = candles(tmp_path / "a.parquet")
     output = tmp_path / "profile.html"
     assert start_profile(source, output, title="BTC", remove_source=True).finish(30) == output
     assert not source.exists()
 
 
-def test_a_report_that_is_there_is_not_made_again(tmp_path: Path) -> None:
+def test_an_existing_report_is_not_created_again(tmp_path: Path) -> None:
     output = tmp_path / "profile.html"
     output.write_text("the report")
     source = candles(tmp_path / "a.parquet")
@@ -95,7 +95,7 @@ def test_a_report_that_is_there_is_not_made_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("library")
-def test_finish_waits_no_longer_than_told_and_lets_the_process_go_on(tmp_path: Path) -> None:
+def test_finish_returns_after_the_timeout_and_the_process_continues(tmp_path: Path) -> None:
     job = start_profile(candles(tmp_path / "a.parquet"), tmp_path / "profile.html", title="slow")
     began = time.monotonic()
     assert job.finish(0.2) is None
@@ -107,7 +107,7 @@ def test_finish_waits_no_longer_than_told_and_lets_the_process_go_on(tmp_path: P
 
 
 @pytest.mark.usefixtures("library")
-def test_cancel_ends_the_whole_group_and_cleans_up(tmp_path: Path) -> None:
+def test_cancel_kills_the_process_group_and_deletes_files(tmp_path: Path) -> None:
     folder = tmp_path / "reports"
     source = candles(tmp_path / "a.parquet")
     job = start_profile(source, folder / "profile.html", title="slow", remove_source=True)
@@ -123,7 +123,7 @@ def test_cancel_ends_the_whole_group_and_cleans_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("library")
-def test_a_failure_gives_no_report_and_leaves_the_reason(tmp_path: Path) -> None:
+def test_a_failure_creates_no_report_and_keeps_the_log(tmp_path: Path) -> None:
     source = candles(tmp_path / "a.parquet")
     job = start_profile(source, tmp_path / "reports" / "profile.html", title="broken", remove_source=True)
     assert job.finish(30) is None
@@ -132,7 +132,7 @@ def test_a_failure_gives_no_report_and_leaves_the_reason(tmp_path: Path) -> None
     assert not source.exists()
 
 
-def test_a_folder_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_not_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     job = start_profile(candles(tmp_path / "a.parquet"), tmp_path / "file" / "profile.html", title="BTC")
     assert job == ProfileJob(tmp_path / "file" / "profile.html", None)
@@ -178,5 +178,5 @@ def _until(true: object, seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
-def test_niceness_of_the_parent_is_left_alone() -> None:
+def test_the_niceness_of_the_parent_does_not_change() -> None:
     assert os.nice(0) < 19

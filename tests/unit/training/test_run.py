@@ -1,4 +1,4 @@
-"""Training on one plan: same digits whatever runs side by side, honest shrinkage, failures kept apart."""
+"""Training on one plan: reproducible parallel fits, out-of-fold shrinkage, isolated failures."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def train(dataset, choices=CHOICES, **options) -> dict[str, ModelResult]:
     return done
 
 
-def test_rows_know_their_target_and_nothing_later(candles, dataset):
+def test_rows_contain_their_target_and_nothing_later(candles, dataset):
     close = candles.frame["close"]
     np.testing.assert_allclose(dataset.target, np.log(close.shift(-1) / close).loc[dataset.index], rtol=0, atol=0)
     np.testing.assert_array_equal(dataset.actual_price, close.shift(-1).loc[dataset.index])
@@ -66,7 +66,7 @@ def test_rows_know_their_target_and_nothing_later(candles, dataset):
     assert dataset.index[-1] == close.index[-2]
 
 
-def test_workers_change_no_digit(dataset):
+def test_results_do_not_depend_on_the_number_of_workers(dataset):
     one, two = train(dataset, workers=1), train(dataset, workers=2)
     for key, result in one.items():
         for name, value in result.metrics.items():
@@ -96,7 +96,7 @@ def test_forecasts_are_shrunk_out_of_fold(dataset):
     assert [fold.shrinkage for fold in result.folds] == pytest.approx([expected[f"fold_{n}"] for n in (1, 2, 3)])
 
 
-def test_a_predictable_market_is_beaten_and_persistence_ties_itself(dataset):
+def test_models_beat_persistence_on_a_predictable_market(dataset):
     done = train(dataset)
     assert done["ridge"].verdict.word == "beats"
     assert done["ridge"].metrics["skill"] > 0.01
@@ -105,8 +105,8 @@ def test_a_predictable_market_is_beaten_and_persistence_ties_itself(dataset):
     assert 0.8 < done["ridge"].metrics["interval_coverage"] < 0.98
 
 
-def test_the_hold_out_is_not_trained_on(candles, dataset):
-    """Another future leaves the stored model as it was."""
+def test_the_hold_out_is_not_used_for_training(candles, dataset):
+    """Different future candles do not change the stored model."""
     plan = plan_for(dataset, ratio=0.8, n_folds=3, gap_candles=None)
     changed = candles.frame.copy()
     later = changed.index >= plan.test.start
@@ -120,7 +120,7 @@ def test_the_hold_out_is_not_trained_on(candles, dataset):
     assert one.metrics["test_rmse"] != two.metrics["test_rmse"]
 
 
-def test_a_model_that_fails_is_told_once_and_the_others_go_on(dataset):
+def test_a_failed_model_is_reported_once_and_the_others_continue(dataset):
     def fail(*arguments: object, **options: object) -> None:
         raise ValueError("no fit")
 
@@ -131,19 +131,19 @@ def test_a_model_that_fails_is_told_once_and_the_others_go_on(dataset):
     assert {one.choice.spec.key for one in done} == {"broken", "ridge"}
 
 
-def test_too_few_rows_and_a_dead_price_are_told(candles):
-    with pytest.raises(DataError, match=r"are needed"):
+def test_too_few_rows_and_a_constant_price_are_refused(candles):
+    with pytest.raises(DataError, match=r"are required"):
         plan_for(
             build_dataset(candles_of(candles.frame[:300]), PIPELINE, horizon=1), ratio=0.8, n_folds=5, gap_candles=1
         )
-    with pytest.raises(DataError, match="no row with every feature"):
+    with pytest.raises(DataError, match="none of the 20 candles has all features"):
         build_dataset(candles_of(candles.frame[:20]), PIPELINE, horizon=1)
     flat = candles.frame.assign(open=5.0, high=5.0, low=5.0, close=5.0)
     with pytest.raises(DataError, match="never changes"):
         build_dataset(candles_of(flat), PIPELINE, horizon=1)
 
 
-def test_tasks_come_back_with_their_errors():
+def test_task_errors_are_returned():
     def work(number: int) -> int:
         if number == 2:
             raise ValueError("two")
@@ -154,7 +154,7 @@ def test_tasks_come_back_with_their_errors():
     assert isinstance(found[2], ValueError)
 
 
-def test_a_price_that_stands_still_in_a_fold_gives_results_all_the_same(candles):
+def test_a_constant_price_in_a_fold_does_not_prevent_results(candles):
     frame = candles.frame.copy()
     frame.iloc[:1500, :4] = 100.0
     done = train(build_dataset(candles_of(frame), PIPELINE, horizon=1), CHOICES[:2])

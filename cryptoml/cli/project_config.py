@@ -1,4 +1,4 @@
-"""Settings and config as a command needs them: the project's own config unless another one is named."""
+"""Loads the settings and the config for a command."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 DEFAULT_CONFIG = Path("configs/default.yaml")
 
 
-def configured(config: Path | None, overrides: Sequence[str] | None) -> tuple[Settings, LoadedConfig]:
-    """Load both; raises ConfigError with everything that is wrong."""
+def load_project_config(config: Path | None, overrides: Sequence[str] | None) -> tuple[Settings, LoadedConfig]:
+    """Load the settings and the config, by default `configs/default.yaml` of the project if it exists.
+
+    Raises ConfigError that lists all errors.
+    """
     from cryptoml.config.load import load_config
     from cryptoml.models.zoo import MODELS
     from cryptoml.settings import load_settings, read_dotenv
