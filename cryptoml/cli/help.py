@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 EXAMPLE = "Example:"
 # The descriptions of longer options start on the next line.
 LONGEST_NAME = 24
+NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 
 
 def split_docstring(docstring: str) -> tuple[str, str]:
@@ -72,7 +73,13 @@ def _write_groups(formatter: Any, rows: Sequence[tuple[str, tuple[str, str]]]) -
     groups: dict[str, list[tuple[str, str]]] = {}
     width = min(LONGEST_NAME, max(len(name) for _, (name, _) in rows))
     for group, (name, text) in rows:
-        groups.setdefault(group, []).append((f"{name:{width}}", text))
+        groups.setdefault(group, []).append((f"{name:{width}}", _without_breaks_in_notes(text)))
     for group, lines in groups.items():
         with formatter.section(group):
             formatter.write_dl(lines)
+    formatter.buffer[:] = [written.replace(NO_BREAK_SPACE, " ") for written in formatter.buffer]
+
+
+def _without_breaks_in_notes(text: str) -> str:
+    """Replace spaces in notes such as `[default: now]`, so that only a `;` in them may be followed by a line break."""
+    return re.sub(r"\[.*?\]", lambda note: re.sub("(?<!;) ", NO_BREAK_SPACE, note[0]), text)

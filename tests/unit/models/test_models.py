@@ -210,5 +210,5 @@ def test_serving_accepts_raw_candles(rows, market, tmp_path):
         served.predict(table.tail(5))
     with pytest.raises(DataError, match="lack volume"):
         served.predict(table.drop(columns="volume"))
-    with pytest.raises(DataError, match="two candles for"):
+    with pytest.raises(DataError, match="Duplicate candle at"):
         served.predict(pd.concat([table, table.tail(1)]))
