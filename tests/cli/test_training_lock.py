@@ -42,7 +42,7 @@ def test_a_second_training_is_refused_and_names_the_running_process(project, hol
     assert time.monotonic() - began < 5
     assert (done.code, done.out) == (5, "")
     fact, hint = done.err.splitlines()
-    assert f"at work: pid {holder.process.pid} on {platform.node()}, since 2" in fact
+    assert f"is running: pid {holder.process.pid} on {platform.node()}, since 2" in fact
     assert "--wait" in hint
     waited = project.run("train", *BTC, *QUICK, "--wait", 0.5)
     assert waited.code == 5
@@ -59,7 +59,7 @@ def test_a_second_training_is_refused_and_names_the_running_process(project, hol
 def test_a_waiting_training_starts_when_the_other_has_ended(project, holder, number):
     """A lock is released when its process ends, however it ends."""
     with Started(project, "train", *BTC, *QUICK, "--wait", 60) as waiting:
-        waiting.wait_for(f"at work: pid {holder.process.pid} on")
+        waiting.wait_for(f"is running: pid {holder.process.pid} on")
         holder.end(number)
         waiting.ended(time.monotonic())
     assert waiting.code == 0, waiting.seen
