@@ -27,6 +27,8 @@ SERVING_CODE = (
     "errors.py",
     "features",
     "models",
+    "system/__init__.py",
+    "system/plurals.py",
 )
 
 

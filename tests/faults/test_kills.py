@@ -17,7 +17,7 @@ CASES = (
     "sync:TERM:before:12",
     "sync:KILL:before:30",
     "register:KILL:after:17",
-    "promote:TERM:after:214",
+    "promote:TERM:after:40",
     "push-data:KILL:after:5",
 )
 
