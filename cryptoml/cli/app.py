@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import shlex
 import sys
 import traceback
@@ -41,6 +42,10 @@ COMMANDS = {
     "monitor": "Forecasts",
 }
 
+# Importing mlflow and scikit-learn creates a million objects that stay. At Python's default of 700 new objects between
+# two garbage collections, these take a fifth of a short command's CPU time.
+OBJECTS_BETWEEN_COLLECTIONS = 100_000
+
 app = typer.Typer(
     name="cryptoml",
     cls=CommandGroup,
@@ -73,6 +78,7 @@ def root(
 
 def main() -> NoReturn:
     """Run the command line and exit with its exit code."""
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     invocation = Invocation(sys.argv[1:], COMMANDS)
     open_streams()
     try:

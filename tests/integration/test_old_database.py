@@ -12,7 +12,8 @@ import pytest
 
 from cryptoml import events
 from cryptoml.errors import ConfigError, UnavailableError
-from cryptoml.tracking.store import sqlite_migration, sqlite_store
+from cryptoml.tracking.store import sqlite_migration
+from cryptoml.tracking.store.schema_revisions import latest_revision
 from cryptoml.tracking.store.store import open_store
 from tests.conftest import Project, make_project
 from tests.old_database import OLD_REVISION, make_old_database, revision_of
@@ -52,7 +53,7 @@ def test_migration_keeps_every_backup_and_the_content(path: Path) -> None:
             found = store.client.search_runs(["7"])
             assert [(run.info.run_name, run.data.params) for run in found] == [("older", {"seed": "1"})]
         assert any(isinstance(one, events.Info) and one.text.endswith(backup) for one in seen)
-        assert revision_of(path) == sqlite_store.known_revisions()[0]
+        assert revision_of(path) == latest_revision()
     assert names(path) == ["mlflow.db", "mlflow.db.bak", "mlflow.db.bak2"]
     assert {revision_of(path.with_name(name)) for name in ("mlflow.db.bak", "mlflow.db.bak2")} == {OLD_REVISION}
 
@@ -112,5 +113,5 @@ def test_compare_asks_for_sync_which_migrates_with_an_empty_journal(old_project:
     synced = old_project.run("sync")
     assert synced.code == 0, synced.err
     assert f"backup: {old_project.folder / 'mlflow.db.bak'}" in synced.err
-    assert revision_of(old_project.folder / "mlflow.db") == sqlite_store.known_revisions()[0]
+    assert revision_of(old_project.folder / "mlflow.db") == latest_revision()
     assert "backup" not in old_project.run("sync").err

@@ -165,10 +165,6 @@ def test_a_newer_schema_is_refused_and_left_alone(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_revisions_are_known_without_importing_mlflow() -> None:
-    assert sqlite_store.shipped_revisions() == sqlite_store.known_revisions()[1]
-
-
 def test_a_lock_that_lasts_is_an_error(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

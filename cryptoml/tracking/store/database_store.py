@@ -12,7 +12,7 @@ from cryptoml.errors import AccessError, ConfigError, CryptomlError, Unavailable
 from cryptoml.tracking.store import server_probe
 from cryptoml.tracking.store.errors import masked, translate_store_errors
 from cryptoml.tracking.store.quiet import import_mlflow
-from cryptoml.tracking.store.sqlite_store import known_revisions
+from cryptoml.tracking.store.schema_revisions import known_revisions
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL, Connection

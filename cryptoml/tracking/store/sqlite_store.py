@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from cryptoml.system.environment import is_writable
 from cryptoml.system.files import locked, replacing, translate_os_errors
 from cryptoml.tracking.store.errors import translate_store_errors
 from cryptoml.tracking.store.quiet import import_mlflow
+from cryptoml.tracking.store.schema_revisions import known_revisions
 from cryptoml.tracking.store.sqlite_file import database_uri, sqlite_error
 from cryptoml.tracking.store.sqlite_migration import migrate_database
 
@@ -62,16 +62,6 @@ def is_outdated(path: Path, *, lock_wait_s: float = LOCK_WAIT_S) -> bool:
         return False
     head, known = known_revisions()
     return read_revision(path, lock_wait_s, for_writing=False) in known - {head}
-
-
-def known_revisions() -> tuple[str, frozenset[str]]:
-    """Return the latest schema revision of the installed mlflow, and all known revisions."""
-    from alembic.script import ScriptDirectory
-
-    mlflow = import_mlflow()
-    scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
-    head = scripts.get_current_head()
-    return str(head), frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def _is_usable(path: Path, lock_wait_s: float, migrate: bool, on_event: events.OnEvent) -> bool:
@@ -143,18 +133,8 @@ def check_existing(path: Path, *, lock_wait_s: float) -> None:
         return
     _check_permission(path)
     revision = read_revision(path, lock_wait_s, for_writing=False)
-    shipped = shipped_revisions()
-    if shipped and revision not in shipped:
+    if revision not in known_revisions()[1]:
         raise _newer_schema_error(path, revision)
-
-
-def shipped_revisions() -> frozenset[str]:
-    """Return the schema revisions of the installed MLflow, from the names of its migration files."""
-    spec = find_spec("mlflow")
-    if spec is None or not spec.origin:
-        return frozenset()
-    folder = Path(spec.origin).parent / "store" / "db_migrations" / "versions"
-    return frozenset(file.name.partition("_")[0] for file in folder.glob("[!_]*.py"))
 
 
 def read_experiment(path: Path, name: str, *, lock_wait_s: float) -> tuple[str, str, str] | None:

@@ -24,6 +24,7 @@ from cryptoml.tracking.store.preflight import deleted_experiment
 from cryptoml.tracking.store.quiet import import_mlflow
 from cryptoml.tracking.store.request_limits import RETRIES, limits_of
 from cryptoml.tracking.store.response_limits import limit_responses
+from cryptoml.tracking.store.schema_revisions import use_for_schema_check
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -271,6 +272,8 @@ def _store(
 ) -> Store:
     mlflow = import_mlflow()
     limit_responses()
+    if not uri.startswith(("http://", "https://")):
+        use_for_schema_check()
     saved = swap_variables(wanted)
     try:
         with translate_store_errors(uri, "open the store"):
