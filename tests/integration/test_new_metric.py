@@ -42,7 +42,8 @@ def test_one_entry_adds_a_metric_everywhere(tmp_path: Path) -> None:
     train = ("train", "--models", "ridge,gbm", *(part for option in options for part in ("--set", option)))
     assert "test drift sum" in run(*train)
     stored = {"cv_drift", "cv_drift_mean", "cv_drift_std", "test_drift", "train_drift"}
-    compared = json.loads(run("compare", "--sort", "test_drift", "--csv", "runs.csv", "--html", "r.html", "--json"))["result"]
+    document = run("compare", "--sort", "test_drift", "--csv", "runs.csv", "--html", "r.html", "--json")
+    compared = json.loads(document)["result"]
     for one in compared["runs"]:
         assert stored <= set(one["metrics"])
     drifts = [one["metrics"]["test_drift"] for one in compared["runs"][1:]]
