@@ -68,7 +68,6 @@ _PATTERNS = tuple((re.compile(rf"(?<![\w.]){word}(?!\w)", re.IGNORECASE), instea
 PENDING: tuple[str, ...] = (
     "cryptoml/remotes/",
     "cryptoml/tracking/",
-    "cryptoml/workflows/",
     "tests/",
 )
 

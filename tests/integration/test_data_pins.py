@@ -55,7 +55,7 @@ def test_a_folder_pinned_as_a_whole_is_pushed_and_a_file_in_it_can_be_named(fold
     assert sorted(states(pull_data(settings(folder)))) == [
         "data/raw", "data/raw/a.csv", "data/raw/b.csv", "data/raw/c.csv", "data/raw/sub/note.txt",
     ]  # fmt: skip
-    with pytest.raises(DataError, match=r"raw has no such file") as caught:
+    with pytest.raises(DataError, match=r"not found in the pinned folder .*raw") as caught:
         pull_data(settings(folder), [folder / "data/raw/absent.csv"])
     assert "--rev: git log -- 'data/raw.dvc'" in caught.value.hint
 

@@ -110,7 +110,7 @@ def test_nothing_new_is_said_and_changes_nothing(standin, tmp_path):
     told = Told()
     result = fetch(standin, tmp_path, told)
     assert (result.markets[0].added, result.error) == (0, None)
-    assert "nothing new after 2019-04-15 02:00" in told.texts(events.Info)
+    assert "no new candles after 2019-04-15 02:00" in told.texts(events.Info)
     assert (path.read_bytes(), len(standin.pages)) == (before, asked)
 
 
@@ -124,7 +124,7 @@ def test_a_gap_is_stepped_over_and_reported(standin, tmp_path, bounded, first, c
     assert in_file(market.path) == at_exchange(standin)
     after = f"{pd.Timestamp('2019-01-01') + pd.Timedelta(hours=first - 1):%Y-%m-%d %H:%M}"
     assert (market.missing, market.gaps) == (count, ((after, count),))
-    assert f"lacks {count:,} candles" in told.texts(events.Warned)
+    assert f"{count:,} candles missing at the exchange" in told.texts(events.Warned)
 
 
 def test_a_gap_between_two_calls_is_reported_as_well(standin, tmp_path):
@@ -175,7 +175,9 @@ def test_an_earlier_since_than_the_file_has_is_warned_of(standin, tmp_path):
     fetch(standin, tmp_path, since="2019-02-01")
     told = Told()
     fetch(standin, tmp_path, told, since="2019-01-10")
-    assert "begins at 2019-02-01 00:00, and there are candles from 2019-01-10 00:00" in told.texts(events.Warned)
+    assert "starts at 2019-02-01 00:00, but the exchange has candles since 2019-01-10 00:00" in told.texts(
+        events.Warned
+    )
     told = Told()
     fetch(standin, tmp_path / "other", since="2010-01-01")
     fetch(standin, tmp_path / "other", told, since="2010-01-01")
@@ -353,7 +355,7 @@ def test_a_gzip_file_grows_as_well(standin, tmp_path):
 
 @pytest.mark.parametrize("output", ["x.parquet", "x.json", "x.gz"])
 def test_forms_that_cannot_grow_are_refused(standin, tmp_path, output):
-    with pytest.raises(UsageError, match="of this form"):
+    with pytest.raises(UsageError, match="unsupported file format"):
         fetch(standin, tmp_path / output)
 
 
@@ -364,7 +366,7 @@ def test_a_torn_last_line_is_fetched_again(standin, tmp_path):
     told = Told()
     assert fetch(standin, tmp_path, told).markets[0].added == 1
     assert path.read_bytes() == whole
-    assert "cut short" in told.texts(events.Warned)
+    assert "incomplete and is fetched again" in told.texts(events.Warned)
 
 
 def test_files_of_something_else_are_left_alone(standin, tmp_path):

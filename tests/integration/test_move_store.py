@@ -480,7 +480,7 @@ def test_the_store_in_use_under_another_address_is_refused(old: OldStore, tmp_pa
 
 
 def test_experiments_are_chosen_by_name(old: OldStore, new: Settings) -> None:
-    with pytest.raises(UsageError, match="there is no experiment nosuch"):
+    with pytest.raises(UsageError, match="experiment nosuch not found"):
         move(new, old, experiments=("nosuch",))
     elsewhere = new.model_copy(update={"experiment_name": "mine"})
     assert move(elsewhere, old, all_experiments=True).totals()["runs"] == NOT_RUNNING
