@@ -51,7 +51,7 @@ def test_a_commit_that_a_hook_or_the_signature_refuses_leaves_the_data_pushed(fo
 def test_what_keeps_git_from_committing_is_found_before_the_push(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(git_commit, "LOCK_PATIENCE_S", 0.1)
+    monkeypatch.setattr(git_commit, "LOCK_TIMEOUT_S", 0.1)
     for name, kind, word in (
         ("MERGE_HEAD", ConfigError, "merge is in progress"),
         ("rebase-merge", ConfigError, "rebase is in progress"),
