@@ -122,7 +122,7 @@ def _ask_across(lab: Lab, config: Config, stranger: str, *, force: bool = False)
         return ask(lab, config, runs=(lab.runs["ridge"],), force=force)
 
 
-def test_luck_is_told_from_skill(lab: Lab, config: Config) -> None:
+def test_significance_compares_every_pair_of_models(lab: Lab, config: Config) -> None:
     done = ask(lab, config, significance=True)
     assert len(done.pairs) == 3
     assert all(pair.p_adjusted >= pair.p_value for pair in done.pairs)

@@ -132,7 +132,7 @@ def test_several_outputs_in_one_file_in_another_folder_with_odd_names(folder: Pa
     assert pull_data(settings(folder), [folder / "data/r w/b.csv"], revision="HEAD").files[0].state == "up to date"
 
 
-def test_a_pin_of_an_older_revision_is_written_although_its_folder_is_gone(folder: Path) -> None:
+def test_a_pin_of_an_older_revision_is_restored_into_a_deleted_folder(folder: Path) -> None:
     put(folder, "data/a.csv", "one\n")
     pin = f"wdir: ../data\nouts:\n- md5: {md5('one' + chr(10))}\n  size: 4\n  hash: md5\n  path: a.csv\n"
     put(folder, "pins/a.dvc", pin)

@@ -251,7 +251,7 @@ def test_after_kill_9_in_the_middle_nothing_is_doubled(old: OldStore, new: Setti
     assert list((new.project_dir / ".cryptoml" / "moving").glob("work-*")) == []
 
 
-def test_a_server_that_goes_away_in_the_middle_is_told_and_the_move_resumes(hub: Hub, tmp_path: Path) -> None:
+def test_a_server_failing_midway_is_reported_and_the_move_resumes(hub: Hub, tmp_path: Path) -> None:
     name = f"away-{hub.slug.rpartition('-')[2]}"
     mine = make_old_store(tmp_path / "old", name)
     settings = settings_for(

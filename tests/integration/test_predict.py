@@ -81,7 +81,7 @@ def test_every_way_to_name_a_model(lab: Lab, config: Config) -> None:
         ask(lab, config, last=0)
 
 
-def test_stale_candles_are_refused_in_words(lab: Lab, config: Config) -> None:
+def test_stale_candles_are_refused(lab: Lab, config: Config) -> None:
     end = newest(lab)
     for hours in (0.5, 2):
         assert len(ask(lab, config, stale_ok=False, now=end + timedelta(hours=hours)).table) == 1
@@ -91,7 +91,7 @@ def test_stale_candles_are_refused_in_words(lab: Lab, config: Config) -> None:
         predict(PredictRequest(lab.settings, config))
 
 
-def test_other_candles_are_refused_in_words(lab: Lab, config: Config, tmp_path: Path) -> None:
+def test_candles_of_another_symbol_or_interval_are_refused(lab: Lab, config: Config, tmp_path: Path) -> None:
     frame = pd.read_csv(lab.data)
     few, other, four, gap = (tmp_path / f"{name}.csv" for name in ("few", "other", "four", "gap"))
     frame.tail(100).to_csv(few, index=False)
@@ -132,7 +132,7 @@ def test_pyfunc_alone_gives_the_same_numbers(lab: Lab, config: Config, tmp_path:
     assert json.loads(done.stdout.strip().splitlines()[-1]) == expected
 
 
-def test_a_forecast_is_logged_once_whoever_says_it(lab: Lab, config: Config) -> None:
+def test_a_forecast_is_logged_once(lab: Lab, config: Config) -> None:
     first = ask(lab, config, last=10, log=True)
     assert first.logged == 10
     assert ask(lab, config, last=12, log=True).logged == 2
@@ -155,7 +155,7 @@ def test_a_forecast_is_logged_once_whoever_says_it(lab: Lab, config: Config) -> 
     assert kept["forecast_price"].tolist() == made[0].table["forecast_price"].tolist()
 
 
-def test_a_log_that_is_no_database_is_told(lab: Lab, config: Config) -> None:
+def test_a_log_that_is_not_a_database_is_reported(lab: Lab, config: Config) -> None:
     path = lab.settings.project_dir / ".cryptoml" / "forecasts" / f"{config.registry.model_name}.db"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("this is no database, and long enough to be read as one" * 40)

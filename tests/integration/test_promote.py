@@ -223,7 +223,7 @@ def test_without_candles_there_is_no_validation(lab: Lab, config: Config, tmp_pa
         promote(PromoteRequest(empty, config, "v1", "production", reason="x"))
 
 
-def test_moves_by_other_means_and_altered_entries_are_told(lab: Lab, config: Config, store: Store) -> None:
+def test_external_transitions_and_altered_entries_are_reported(lab: Lab, config: Config, store: Store) -> None:
     move(lab, config, "v1", "production")
     name = config.registry.model_name
     store.client.set_registered_model_alias(name, "production", "3")

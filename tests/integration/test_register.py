@@ -105,7 +105,7 @@ def test_runs_that_do_not_exist(lab: Lab, config: Config) -> None:
             enter(lab, config, text)
 
 
-def test_a_model_that_is_gone(lab: Lab, config: Config) -> None:
+def test_a_deleted_model_is_reported(lab: Lab, config: Config) -> None:
     with open_project_store(lab.settings) as store:
         root = Path(store.client.get_run(lab.runs["gbm"]).info.artifact_uri.removeprefix("file://"))
     (root / "models").rename(root / "away")

@@ -103,7 +103,7 @@ def test_training_gives_the_same_digits(raw, tmp_path):
     assert read_candles(table).frame.equals(read_candles(raw).frame)
 
 
-def test_what_makes_no_sense_is_answered_in_words(raw, tmp_path):
+def test_unsuitable_paths_are_usage_errors(raw, tmp_path):
     config = quick().config
     made = transform(raw, tmp_path / "out", config).path
     before = raw.read_bytes()
