@@ -8,7 +8,7 @@ from pathlib import Path
 from cryptoml.errors import CheckFailedError, ConfigError, CryptomlError, UnavailableError
 from cryptoml.remotes import git, git_remote
 
-LOCK_PATIENCE_S = 5.0
+LOCK_TIMEOUT_S = 5.0
 POLL_S = 0.2
 IDENTITY_HINT = 'git config user.name "Your Name" && git config user.email you@example.org'
 # Files in git's folder that show an unfinished operation, and the command of that operation.
@@ -91,7 +91,7 @@ def _hook(folder: Path) -> str | None:
 def _wait_for_index(lock: Path) -> None:
     from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-    retrying = Retrying(retry=retry_if_result(bool), wait=wait_fixed(POLL_S), stop=stop_after_delay(LOCK_PATIENCE_S))
+    retrying = Retrying(retry=retry_if_result(bool), wait=wait_fixed(POLL_S), stop=stop_after_delay(LOCK_TIMEOUT_S))
     try:
         retrying(lock.exists)
     except RetryError:

@@ -1,4 +1,4 @@
-"""Chooses runs and what they hold, and puts them side by side; the comparison itself is in `evaluation`."""
+"""Select runs and fetch their details for a comparison; `evaluation.comparison` does the comparison itself."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from cryptoml.evaluation.metrics import stored_metrics
 from cryptoml.models.zoo import BASELINE
 from cryptoml.registry.versions import list_versions
 from cryptoml.settings import Settings
+from cryptoml.system.plurals import counted
 from cryptoml.tracking.run_details import fetch_details
 from cryptoml.tracking.runs import RunView, search_runs
 from cryptoml.tracking.store.errors import masked
@@ -25,14 +26,14 @@ from cryptoml.tracking.store.store import Store
 if TYPE_CHECKING:
     from cryptoml.evaluation.pairwise_tests import Pair
 
-# The runs of one training are few, so the latest training is complete among this many runs.
-NEWEST = 50
-MOST_DETAILED = 12
+# A training has few runs, so this many runs contain all runs of the latest training.
+LATEST = 50
+MAX_DETAILED = 12
 
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """Which runs: those named, or the latest `last` of a training or a data set, or the latest training's."""
+    """Which runs to compare: the named ones, the `last` latest of a training or data set, or the latest training."""
 
     settings: Settings
     config: Config
@@ -47,14 +48,14 @@ class CompareRequest:
 
 
 def compare(request: CompareRequest) -> RunComparison:
-    """Put runs side by side; raises CheckFailedError for runs that are not comparable, without `force`."""
+    """Compare runs. Raise CheckFailedError if they are not comparable, unless `force` is set."""
     settings, config = request.settings, request.config
     _check_sort(request.sort)
     with open_project_store(settings, READ) as store:
         found = _select(store, settings.experiment_name, request)
         if not found:
             store.check_not_deleted(settings.experiment_name)
-            raise UsageError(f"{settings.experiment_name}: no such runs.", hint="create some with cryptoml train")
+            raise UsageError(f"{settings.experiment_name}: no runs match.", hint="cryptoml train")
         notes: list[str] = []
         newest_first = sorted(found, key=lambda run: -run.start_time_ms)
         reference = comparison.most_common_key([_comparability_key(run) for run in newest_first])
@@ -63,9 +64,9 @@ def compare(request: CompareRequest) -> RunComparison:
             if not request.force:
                 raise CheckFailedError(
                     f"these runs are not comparable: {apart}.",
-                    hint="choose runs with --training-id or --dataset, or show them all with --force",
+                    hint="select runs with --training-id or --dataset, or show all with --force",
                 )
-            notes.append(f"not comparable with the others, and not ranked (≠): {apart}")
+            notes.append(f"runs marked ≠ are not comparable with the others and not ranked: {apart}")
         runs = _with_baseline(store, settings.experiment_name, found, reference, notes)
         places = _places(store, config.registry.model_name)
         rows = comparison.ranked([_row(run, reference, places) for run in runs], request.sort)
@@ -88,7 +89,7 @@ def compare(request: CompareRequest) -> RunComparison:
 
 
 def _check_sort(sort: str) -> None:
-    """Raise UsageError for a metric that no training stores."""
+    """Raise UsageError unless `sort` is a metric that training stores."""
     known = stored_metrics()
     if sort not in known:
         near = get_close_matches(sort, known, n=1)
@@ -126,13 +127,13 @@ def _select(store: Store, experiment: str, request: CompareRequest) -> list[RunV
         return _named(store, experiment, request.runs, filters)
     if filters or request.last:
         return list(search_runs(store, experiment, query=" and ".join(filters), limit=request.last))
-    newest = search_runs(store, experiment, limit=NEWEST)
+    newest = search_runs(store, experiment, limit=LATEST)
     training = newest[0].tags.get("training_id") if newest else None
     return [run for run in newest if run.tags.get("training_id") == training]
 
 
 def _named(store: Store, experiment: str, names: Sequence[str], filters: list[str]) -> list[RunView]:
-    """The runs of those ids, in one search, and of those names, in one each: MLflow lists ids alone."""
+    """Find runs by id or name: one search for all ids and one per name, as MLflow's IN takes only ids."""
     found: list[RunView] = []
     wanted = [_plain(name) for name in names]
     ids = [name for name in wanted if re.fullmatch(r"[0-9a-f]{32}", name)]
@@ -143,26 +144,24 @@ def _named(store: Store, experiment: str, names: Sequence[str], filters: list[st
         found += search_runs(store, experiment, query=" and ".join([*filters, query]))
     missing = sorted(set(wanted) - {run.run_id for run in found} - {run.name for run in found})
     if missing:
-        raise UsageError(
-            f"{experiment}: there is no run {', '.join(missing)}.", hint="cryptoml compare --last 20 shows the newest"
-        )
+        raise UsageError(f"{experiment}: run {', '.join(missing)} not found.", hint="cryptoml compare --last 20")
     return found
 
 
 def _plain(text: str) -> str:
     if not re.fullmatch(r"[\w.:+-]+", text.strip()):
-        raise UsageError(f"{text!r}: this names no run, training or data set.", hint="letters, digits, dots and dashes")
+        raise UsageError(f"{text!r}: not a valid run, training or data set.", hint="use letters, digits and . : _ + -")
     return text.strip()
 
 
 def _with_baseline(
     store: Store, experiment: str, runs: list[RunView], reference: tuple[str, ...], notes: list[str]
 ) -> list[RunView]:
-    """The runs with one of persistence: its scores are the same in every training on the same data."""
+    """Return the runs with exactly one persistence run: its metrics are equal in every training on the same data."""
     baselines = [run for run in runs if run.tags.get("model_type") == BASELINE and _comparability_key(run) == reference]
     others = [run for run in runs if run not in baselines]
     if len(baselines) > 1:
-        notes.append(f"{len(baselines) - 1} more runs of persistence on the same data are left out")
+        notes.append(f"{counted(len(baselines) - 1, 'more persistence run')} on the same data omitted")
     if not baselines:
         training = next((run.tags.get("training_id", "") for run in others if _comparability_key(run) == reference), "")
         if re.fullmatch(r"[\w-]+", training):
@@ -173,7 +172,7 @@ def _with_baseline(
 
 
 def _places(store: Store, model_name: str) -> dict[str, tuple[str, ...]]:
-    """Run id -> its versions, with the alias that each has."""
+    """Map each run id to the labels of its registered versions, such as `v3 production`."""
     found: dict[str, tuple[str, ...]] = {}
     for version in list_versions(store, model_name):
         label = " ".join([f"v{version.version}", *version.aliases])
@@ -182,22 +181,22 @@ def _places(store: Store, model_name: str) -> dict[str, tuple[str, ...]]:
 
 
 def _detailed(store: Store, rows: list[ComparedRun], notes: list[str]) -> list[ComparedRun]:
-    """The rows; the first finished and comparable ones with what their artifacts hold."""
+    """Add the details from the artifacts to the first MAX_DETAILED finished and comparable rows."""
     detailed, count = [], 0
     for row in rows:
-        wanted = row.comparable and row.status == "FINISHED" and count < MOST_DETAILED
+        wanted = row.comparable and row.status == "FINISHED" and count < MAX_DETAILED
         detailed.append(replace(row, details=fetch_details(store, row.run_id, row.name)) if wanted else row)
         count += wanted
     left = sum(row.comparable and row.status == "FINISHED" for row in rows) - count
     if left > 0:
-        notes.append(f"forecasts are compared for the first {MOST_DETAILED} runs; {left} more are only in the table")
+        notes.append(f"forecasts are compared for the first {MAX_DETAILED} runs; {left} more are only in the table")
     return detailed
 
 
 def _pairs(
     store: Store, rows: Sequence[ComparedRun], places: Mapping[str, tuple[str, ...]], notes: list[str]
 ) -> tuple[Pair, ...]:
-    """Every two models on the hold-out, and each against the version in production where it forecast the same."""
+    """Compare each pair of models on the hold-out, including the production version if it has the same target."""
     from cryptoml.evaluation.pairwise_tests import compare_pairs
     from cryptoml.tracking.runs import get_run
 
@@ -207,7 +206,7 @@ def _pairs(
         if row.details is not None and not row.is_baseline and row.details.predictions is not None
     }
     if not losses:
-        raise CheckFailedError("no run has stored forecasts to compare.", hint="train again")
+        raise CheckFailedError("none of the runs has stored forecasts.", hint="cryptoml train")
     shown = next(row for row in rows if row.details is not None)
     production = next((run_id for run_id, labels in places.items() if any("production" in one for one in labels)), None)
     if production is not None and production not in {row.run_id for row in rows}:
@@ -218,6 +217,6 @@ def _pairs(
         if same and details.predictions is not None:
             losses[f"{run.name} ({places[production][0]})"] = details.holdout_losses()
         else:
-            notes.append(f"{places[production][0]} forecasts something else; it is not compared")
+            notes.append(f"{places[production][0]} has another target and is not compared")
     horizon = int(shown.params.get("prediction_horizon", "1"))
     return tuple(compare_pairs(losses, horizon))

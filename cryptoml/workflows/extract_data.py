@@ -1,4 +1,4 @@
-"""Fetch candles from an exchange into one file a market, going on where the last call stopped."""
+"""Fetch candles from an exchange into one file per market, continuing after the last stored candle."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING
 from cryptoml import events
 from cryptoml.data.exchange.candle_file import ExtractionFile, ExtractionResult, extraction_lock, format_utc
 from cryptoml.errors import CryptomlError, DataError, UnavailableError, UsageError
+from cryptoml.system.plurals import counted
 
 if TYPE_CHECKING:
     from cryptoml.data.exchange.source import Source, Timeframe
 
-NEWS_EVERY_S = 1.0
+PROGRESS_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
 class ExtractRequest:
-    """What to fetch. output: a folder, or the file's name for a single symbol. since and until: dates, UTC."""
+    """What to fetch. output: a folder, or a file for a single symbol. since and until: dates in UTC."""
 
     exchange: str
     symbols: Sequence[str]
@@ -34,7 +35,7 @@ class ExtractRequest:
 
 @dataclass(frozen=True)
 class Failed:
-    """A symbol that could not be fetched, and why."""
+    """A symbol that could not be fetched, and its error."""
 
     symbol: str
     error: CryptomlError
@@ -42,7 +43,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class ExtractResult:
-    """What was fetched, which symbols failed, and the error to end with: of one symbol, or of all that failed."""
+    """Fetched markets and failed symbols. error: one error for all failures, which sets the exit code."""
 
     exchange: str
     interval: str
@@ -53,7 +54,7 @@ class ExtractResult:
 
 @dataclass(frozen=True)
 class _Span:
-    """From when to when is fetched, and what time it is at the exchange (ms, UTC)."""
+    """The period to fetch and the exchange's current time, in ms since the epoch (UTC)."""
 
     since_ms: int
     until_ms: int | None
@@ -61,12 +62,13 @@ class _Span:
 
 
 def extract(request: ExtractRequest, *, on_event: events.OnEvent = events.ignore) -> ExtractResult:
-    """Fetch every symbol; what was fetched is kept whatever happens.
+    """Fetch every symbol and keep all fetched candles, also after an error.
 
-    A symbol that fails does not stop the others: it is in `failed`. An exchange that goes away does.
+    A symbol that fails is listed in `failed` and the others continue. An exchange that becomes unavailable ends the
+    extraction.
 
-    Raises UsageError for an unknown exchange or interval, or where it has none of the markets, UnavailableError when
-    the exchange is away from the start, and what went wrong where a single symbol was asked for.
+    Raise UsageError for an unknown exchange or interval, or if the exchange lists none of the symbols;
+    UnavailableError if the exchange is unavailable at the start; and the symbol's own error if only one was requested.
     """
     from cryptoml.data.exchange.sources import find_source
 
@@ -78,23 +80,23 @@ def extract(request: ExtractRequest, *, on_event: events.OnEvent = events.ignore
     spec = find_source(request.exchange)
     exchange = spec.open(url=request.url, on_event=on_event)
     timeframe = exchange.timeframe(request.interval)
-    symbols, failed = _known(exchange, request.symbols)
+    symbols, failed = _resolve_symbols(exchange, request.symbols)
     files = output_files(request.output, [*symbols, *(one.symbol for one in failed)], timeframe.name)
     now_ms = exchange.now_ms()
     if since_ms > now_ms:
         raise UsageError(f"--since {request.since} is in the future.")
     span = _Span(since_ms, until_ms, now_ms)
-    done, away = _fetch_each(
+    done, outage = _fetch_each(
         list(zip(symbols, files, strict=False)), failed, exchange, timeframe, span, request, on_event
     )
     empty = [market.symbol for market in done if market.last is None]
-    if empty and away is None:
-        away = DataError(
-            f"{spec.key}: no complete {timeframe.name} candle of {', '.join(empty)} in the time asked for.",
+    if empty and outage is None:
+        outage = DataError(
+            f"{spec.key}: no complete {timeframe.name} candle of {', '.join(empty)} in the requested period.",
             hint="choose an earlier --since, or wait until a candle is complete",
         )
     asked = len(symbols) + sum(one.symbol not in symbols for one in failed)
-    return ExtractResult(spec.key, timeframe.name, tuple(done), away or _error_of(failed, asked), tuple(failed))
+    return ExtractResult(spec.key, timeframe.name, tuple(done), outage or _error_of(failed, asked), tuple(failed))
 
 
 def _fetch_each(
@@ -106,35 +108,35 @@ def _fetch_each(
     request: ExtractRequest,
     on_event: events.OnEvent,
 ) -> tuple[list[ExtractionResult], CryptomlError | None]:
-    """Fill each file; what was fetched, and the error of an exchange that went away. Adds to `failed`."""
+    """Fetch into each file; return the markets and the error if the exchange is unavailable. Append to `failed`."""
     done: list[ExtractionResult] = []
-    away: CryptomlError | None = None
-    alone_asked = len(places) + len(failed) == 1
+    outage: CryptomlError | None = None
+    is_single = len(places) + len(failed) == 1
     for symbol, path in places:
         try:
             with extraction_lock(path):
-                filling = _begin(path, symbol, timeframe)
+                filling = _open_file(path, symbol, timeframe)
                 try:
                     _fill(filling, exchange, timeframe, span, request, on_event)
                 except UnavailableError as error:
-                    away = error
+                    outage = error
                 finally:
                     filling.save()
         except CryptomlError as error:
-            if alone_asked:
+            if is_single:
                 raise
             failed.append(Failed(symbol, error))
             on_event(events.Warned(f"{symbol}: {error.fact}"))
             continue
         done.append(filling.result())
-        if away is not None:
+        if outage is not None:
             break
-        _tell(done[-1], timeframe, on_event)
-    return done, away
+        _report_market(done[-1], timeframe, on_event)
+    return done, outage
 
 
-def _known(exchange: Source, texts: Sequence[str]) -> tuple[list[str], list[Failed]]:
-    """The markets that the exchange has, and the others; raises UsageError where it has none of them."""
+def _resolve_symbols(exchange: Source, texts: Sequence[str]) -> tuple[list[str], list[Failed]]:
+    """Return the exchange's names of the markets and the unknown ones. Raise UsageError if all are unknown."""
     symbols: dict[str, None] = {}
     failed: list[Failed] = []
     for text in dict.fromkeys(texts):
@@ -148,7 +150,7 @@ def _known(exchange: Source, texts: Sequence[str]) -> tuple[list[str], list[Fail
 
 
 def _error_of(failed: Sequence[Failed], of: int) -> CryptomlError | None:
-    """One error for all symbols that failed, of the kind of the first."""
+    """Return one error for all failed symbols, of the type of the first; None without failures."""
     if not failed:
         return None
     facts = " ".join(f"{one.symbol}: {one.error.fact}" for one in failed)
@@ -156,23 +158,25 @@ def _error_of(failed: Sequence[Failed], of: int) -> CryptomlError | None:
 
 
 def output_files(output: Path, symbols: Sequence[str], interval: str) -> list[Path]:
-    """A file for each symbol: `output` itself when it names one, else {SYMBOL}_{interval}.csv in that folder."""
+    """Return a file per symbol: `output` itself if it is a file, else {SYMBOL}_{interval}.csv in it."""
     from cryptoml.data.exchange.raw_file import ENDINGS
     from cryptoml.data.symbols import normalize_symbol
 
     if output.name.endswith(ENDINGS) and not output.is_dir():
         if len(symbols) > 1:
-            raise UsageError(f"{output}: one file cannot hold {len(symbols)} symbols.", hint="name a folder with -o")
+            raise UsageError(
+                f"{output}: one file cannot hold {len(symbols)} symbols.", hint="pass a folder: -o data/raw"
+            )
         return [output]
     if output.suffix.lower() in (".parquet", ".pq", ".json", ".feather", ".gz"):
         raise UsageError(
-            f"{output}: candles are not added to files of this form.",
-            hint="end the name in .csv or .csv.gz; cryptoml transform-data makes Parquet of it",
+            f"{output}: unsupported file format for raw candles.",
+            hint="use a .csv or .csv.gz file; cryptoml transform-data writes Parquet",
         )
     return [output / f"{normalize_symbol(symbol)}_{interval}.csv" for symbol in symbols]
 
 
-def _begin(path: Path, symbol: str, timeframe: Timeframe) -> ExtractionFile:
+def _open_file(path: Path, symbol: str, timeframe: Timeframe) -> ExtractionFile:
     from cryptoml.data.exchange.raw_file import read_extent
 
     return ExtractionFile(path, symbol, read_extent(path, symbol=symbol, timeframe=timeframe))
@@ -192,8 +196,8 @@ def _fill(
     if filling.extent is not None:
         last_ms = filling.extent.last_ms
         since_ms = last_ms + timeframe.milliseconds
-        _tell_how_it_goes_on(filling, exchange, timeframe, span, request, on_event)
-    step, started, told_at, untold = f"{filling.symbol} {timeframe.name}", time.monotonic(), 0.0, 0
+        _report_continuation(filling, exchange, timeframe, span, request, on_event)
+    step, started, reported_at, unreported = f"{filling.symbol} {timeframe.name}", time.monotonic(), 0.0, 0
     for page in pages(
         exchange,
         filling.symbol,
@@ -203,21 +207,21 @@ def _fill(
         until_ms=span.until_ms,
         now_ms=span.now_ms,
     ):
-        if not told_at:
+        if not reported_at:
             to_come = min(span.until_ms or span.now_ms, span.now_ms) - page.candles[0][0]
             on_event(events.StepStarted(step, max(to_come // timeframe.milliseconds, len(page.candles))))
         filling.take(page)
-        untold += len(page.candles) + sum(gap.candles for gap in page.gaps if gap.after_ms >= page.candles[0][0])
-        if not told_at or time.monotonic() - told_at > NEWS_EVERY_S:
-            on_event(events.StepAdvanced(step, f"to {format_utc(page.candles[-1][0])}", untold))
-            told_at, untold = time.monotonic(), 0
-    if told_at:
-        if untold:
-            on_event(events.StepAdvanced(step, "", untold))
+        unreported += len(page.candles) + sum(gap.candles for gap in page.gaps if gap.after_ms >= page.candles[0][0])
+        if not reported_at or time.monotonic() - reported_at > PROGRESS_EVERY_S:
+            on_event(events.StepAdvanced(step, f"to {format_utc(page.candles[-1][0])}", unreported))
+            reported_at, unreported = time.monotonic(), 0
+    if reported_at:
+        if unreported:
+            on_event(events.StepAdvanced(step, "", unreported))
         on_event(events.StepFinished(step, time.monotonic() - started))
 
 
-def _tell_how_it_goes_on(
+def _report_continuation(
     filling: ExtractionFile,
     exchange: Source,
     timeframe: Timeframe,
@@ -225,37 +229,40 @@ def _tell_how_it_goes_on(
     request: ExtractRequest,
     on_event: events.OnEvent,
 ) -> None:
-    """Say what the file makes of --since: it is only continued at its end."""
+    """Report where the file continues, and warn if --since is before its first candle: a file only grows at its end."""
     extent = filling.extent
     assert extent is not None
     if extent.truncated:
-        on_event(events.Warned(f"{filling.path}: the last line was cut short; it is fetched again"))
-    on_event(events.Info(f"{filling.path}: goes on after {format_utc(extent.last_ms)}"))
+        on_event(events.Warned(f"{filling.path}: the last line is incomplete and is fetched again"))
+    on_event(events.Info(f"{filling.path}: continuing after {format_utc(extent.last_ms)}"))
     if not request.since_is_asked or span.since_ms >= extent.first_ms:
         return
     earlier = exchange.page(filling.symbol, timeframe, since_ms=span.since_ms)
     if earlier and earlier[0][0] < extent.first_ms:
         on_event(
             events.Warned(
-                f"{filling.path}: begins at {format_utc(extent.first_ms)}, and there are candles from "
-                f"{format_utc(earlier[0][0])} on; name another file with -o to fetch those too"
+                f"{filling.path}: starts at {format_utc(extent.first_ms)}, but the exchange has candles since "
+                f"{format_utc(earlier[0][0])}; fetch them into another file with -o"
             )
         )
 
 
-def _tell(market: ExtractionResult, timeframe: Timeframe, on_event: events.OnEvent) -> None:
+def _report_market(market: ExtractionResult, timeframe: Timeframe, on_event: events.OnEvent) -> None:
     name = f"{market.symbol} {timeframe.name}"
     if not market.added:
-        on_event(events.Info(f"{name}: nothing new" + (f" after {market.last}" if market.last else "")))
+        on_event(events.Info(f"{name}: no new candles" + (f" after {market.last}" if market.last else "")))
     else:
         on_event(
-            events.Info(f"{name}: {market.added:,} candles added, the file has {market.first} to {market.last} UTC")
+            events.Info(
+                f"{name}: {counted(market.added, 'candle')} added; the file covers {market.first} to {market.last} UTC"
+            )
         )
     if market.missing:
         after, candles = max(market.gaps, key=lambda gap: gap[1])
         on_event(
             events.Warned(
-                f"{name}: the exchange lacks {market.missing:,} candles; longest gap: {candles:,} after {after}"
+                f"{name}: {counted(market.missing, 'candle')} missing at the exchange; "
+                f"longest gap: {candles:,} after {after}"
             )
         )
 
@@ -271,5 +278,5 @@ def _milliseconds(text: str, option: str) -> int:
         return max(int(utc.timestamp() * 1000), 0)
     except (ValueError, OverflowError, TypeError) as error:
         raise UsageError(
-            f"{option} {text!r} is not a date.", hint="write it like 2019-01-01 or 2019-01-01T06:00"
+            f"{option} {text!r} is not a date.", hint="use a date such as 2019-01-01 or 2019-01-01T06:00"
         ) from error

@@ -1,4 +1,4 @@
-"""Scores logged forecasts once the outcomes are known: against persistence, and against the hold-out."""
+"""Score logged forecasts with known outcomes, compared with persistence and with the hold-out."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cryptoml.errors import DataError, UsageError
 from cryptoml.registry.champion import check_candles, grid_for
 from cryptoml.registry.version_models import load, resolve_model
 from cryptoml.settings import Settings
+from cryptoml.system.plurals import counted
 from cryptoml.tracking.forecast_log import open_forecast_log
 from cryptoml.tracking.runs import get_run
 from cryptoml.tracking.store.project_store import READ, open_project_store
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 
     from cryptoml.models.forecaster import Forecaster
 
-# Standard errors by which the covered share may fall below the promised one.
+# Standard errors by which the coverage may fall below the nominal level.
 COVERAGE_ERRORS = 3.0
 
 
 @dataclass(frozen=True)
 class MonitorRequest:
-    """Which model's forecasts are scored on which candles. last: only the latest `last` forecasts."""
+    """The model to monitor and the candles with the outcomes. last: score only the `last` latest forecasts."""
 
     settings: Settings
     config: Config
@@ -40,7 +41,7 @@ class MonitorRequest:
 
 @dataclass(frozen=True)
 class Drift:
-    """A feature whose mean over the scored candles lies `shift` training deviations from its training mean."""
+    """A drifted feature. shift: change of its mean since training, in training standard deviations."""
 
     feature: str
     shift: float
@@ -48,11 +49,11 @@ class Drift:
 
 @dataclass(frozen=True)
 class MonitorResult:
-    """How the forecasts came out. RMSE in price units; shares are of the scored forecasts.
+    """Accuracy of the scored forecasts. RMSE in price units; covered is a share of the scored forecasts.
 
-    word: beats, ties or worse than persistence, or unknown below the least number of forecasts. promised_skill is
-    the hold-out's. waiting: logged forecasts whose outcome is not in the candles. late: logged only when the
-    outcome was known already. drift is None where the model has no scaler to compare with.
+    word: beats, ties or worse (compared with persistence), or unknown below the minimum number of forecasts.
+    promised_skill: skill on the hold-out. waiting: logged forecasts without an outcome in the candles. late: forecasts
+    logged after their outcome was known. drift: None for a model without a scaler.
     """
 
     model: str
@@ -77,7 +78,7 @@ class MonitorResult:
 
     @property
     def exit_code(self) -> int:
-        """6 when the model has become worse than persistence."""
+        """6 if the model is significantly worse than persistence, else 0."""
         return 6 if self.word == "worse" else 0
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,7 +88,7 @@ class MonitorResult:
 
 
 def monitor(request: MonitorRequest) -> MonitorResult:
-    """Score what `predict --log` kept; raises UsageError when it kept nothing, DataError when no outcome is known."""
+    """Score the forecasts of `predict --log`. Raise UsageError if none is logged, DataError if no outcome is known."""
     settings, config = request.settings, request.config
     with open_project_store(settings, READ) as store:
         chosen = resolve_model(store, config.registry.model_name, settings.experiment_name, request.model)
@@ -97,28 +98,28 @@ def monitor(request: MonitorRequest) -> MonitorResult:
         logged = log.read(chosen.run_id)
     if logged.empty:
         raise UsageError(
-            f"no forecast of {chosen.label} is logged.", hint=f"cryptoml predict --model {chosen.label} --log"
+            f"no logged forecasts of {chosen.label}.", hint=f"cryptoml predict --model {chosen.label} --log"
         )
     source = request.data or find_data(settings.project_dir)
     candles = read_any(source, config)
     check_candles(candles, forecaster, chosen.label)
     grid = grid_for(candles, forecaster)
-    known = _with_outcome(logged, grid["close"], candles.interval.timedelta)
-    if known.empty:
+    scored = _with_outcome(logged, grid["close"], candles.interval.timedelta)
+    if scored.empty:
         raise DataError(
-            f"{source.name}: it ends before the outcome of any of the {len(logged):,} logged forecasts is known.",
-            hint="give newer candles with --data",
+            f"{source.name}: contains no outcome of the {counted(len(logged), 'logged forecast')}.",
+            hint="fetch newer candles with cryptoml extract-data, or pass them with --data",
         )
-    waiting = len(logged) - len(known)
+    waiting = len(logged) - len(scored)
     if request.last is not None:
-        known = known.tail(request.last)
-    return _score(request, forecaster, known, grid, waiting=waiting, promised=promised, source=source,
+        scored = scored.tail(request.last)
+    return _score(request, forecaster, scored, grid, waiting=waiting, promised=promised, source=source,
                   label=chosen.label, version=chosen.version, run_id=chosen.run_id)  # fmt: skip
 
 
 def _with_outcome(logged: pd.DataFrame, close: pd.Series[float], step: pd.Timedelta) -> pd.DataFrame:
-    """The forecasts whose outcome is in the candles, with it as actual_price."""
-    # The price at a moment is the close of the candle that ends there.
+    """Return the forecasts with a known outcome, which is added as the column actual_price."""
+    # The price at a time is the close of the candle that ends at that time.
     actual = close.reindex(logged["target"] - step)
     found = logged.assign(actual_price=actual.to_numpy())
     return found[found["actual_price"].notna()]
@@ -127,7 +128,7 @@ def _with_outcome(logged: pd.DataFrame, close: pd.Series[float], step: pd.Timede
 def _score(
     request: MonitorRequest,
     forecaster: Forecaster,
-    known: pd.DataFrame,
+    scored: pd.DataFrame,
     grid: pd.DataFrame,
     *,
     waiting: int,
@@ -142,30 +143,30 @@ def _score(
     from cryptoml.evaluation.metrics import root_mean_square, skill_score
     from cryptoml.evaluation.significance import verdict
 
-    actual, now = known["actual_price"].to_numpy(), known["price_now"].to_numpy()
+    actual, now = scored["actual_price"].to_numpy(), scored["price_now"].to_numpy()
     actual_return = np.log(actual / now)
-    rmse = root_mean_square(actual - known["forecast_price"].to_numpy())
+    rmse = root_mean_square(actual - scored["forecast_price"].to_numpy())
     baseline = root_mean_square(actual - now)
-    found = verdict(actual_return - known["forecast_return"].to_numpy(), actual_return, forecaster.horizon,
+    found = verdict(actual_return - scored["forecast_return"].to_numpy(), actual_return, forecaster.horizon,
                     level=request.config.training.significance_level)  # fmt: skip
     least = request.config.monitor.min_forecasts
-    enough = len(known) >= least
-    level = float(known["interval_level"].iloc[-1])
-    covered = float(np.mean((actual >= known["lower_price"]) & (actual <= known["upper_price"])))
-    late = int((known["logged_at"] > known["target"]).sum())
-    # Over a few candles any calendar feature is far from its mean.
-    drift = _drift(forecaster, grid, known.index, request.config.monitor.max_drift) if enough else ()
-    warnings = _warnings(len(known), least, late=late, covered=covered, level=level, drift=drift)
+    enough = len(scored) >= least
+    level = float(scored["interval_level"].iloc[-1])
+    covered = float(np.mean((actual >= scored["lower_price"]) & (actual <= scored["upper_price"])))
+    late = int((scored["logged_at"] > scored["target"]).sum())
+    # Over few candles, the mean of a calendar feature differs from its training mean without any drift.
+    drift = _drift(forecaster, grid, scored.index, request.config.monitor.max_drift) if enough else ()
+    warnings = _warnings(len(scored), least, late=late, covered=covered, level=level, drift=drift)
     return MonitorResult(
         model=label,
         version=version,
         run_id=run_id,
         source=str(source),
-        scored=len(known),
+        scored=len(scored),
         waiting=waiting,
         late=late,
-        start=f"{known.index[0]:%Y-%m-%d %H:%M}",
-        end=f"{known.index[-1]:%Y-%m-%d %H:%M}",
+        start=f"{scored.index[0]:%Y-%m-%d %H:%M}",
+        end=f"{scored.index[-1]:%Y-%m-%d %H:%M}",
         rmse=rmse,
         baseline_rmse=baseline,
         skill=skill_score(rmse, baseline),
@@ -184,12 +185,12 @@ def _warnings(
 ) -> tuple[str, ...]:
     warnings = []
     if scored < least:
-        warnings.append(f"{scored:,} forecasts are scored; a verdict needs {least:,}")
+        warnings.append(f"{counted(scored, 'forecast')} scored; a verdict needs at least {least:,}")
     if late:
         warnings.append(f"{late:,} of {scored:,} forecasts were logged after their outcome was known")
     error = math.sqrt(level * (1 - level) / scored)
     if scored >= least and covered < level - COVERAGE_ERRORS * error:
-        warnings.append(f"the intervals are too narrow: they cover {covered:.1%} of outcomes, not {level:.0%}")
+        warnings.append(f"prediction intervals are too narrow: coverage {covered:.1%}, nominal {level:.0%}")
     if drift:
         worst = ", ".join(f"{one.feature} {one.shift:+.1f}" for one in drift[:3])
         warnings.append(f"drifted features: {len(drift)} (shift in training standard deviations: {worst})")
@@ -197,7 +198,7 @@ def _warnings(
 
 
 def _drift(forecaster: Forecaster, grid: pd.DataFrame, made_from: pd.Index, most: float) -> tuple[Drift, ...] | None:
-    """Features whose mean moved by more than `most` of their deviation in training, the worst first."""
+    """Return the features whose mean moved by more than `most` training standard deviations, largest shift first."""
     import numpy as np
 
     scaler = forecaster.scaler

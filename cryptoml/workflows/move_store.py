@@ -1,4 +1,4 @@
-"""Copies the runs and registered models of another store, such as a laptop's SQLite, to the store in use."""
+"""Copy the runs and registered models of another store, such as a local SQLite store, into the configured store."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from cryptoml import events
 from cryptoml.errors import CryptomlError, UnavailableError, UsageError
 from cryptoml.settings import Settings
+from cryptoml.system.plurals import counted
 from cryptoml.tracking.moving.results import MovedModel, MovedRun, MoveResult
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ MODELS_STEP = "copy registered models"
 
 @dataclass(frozen=True)
 class MoveRequest:
-    """What to copy: the runs of `experiments` (by default the project's) in the store at `address`, and their models.
+    """What to copy: the runs of `experiments` (default: the project's) in the store at `address`, and their models.
 
-    With `all_experiments`, those of all. With `dry_run`, look and report, and change nothing.
+    all_experiments: copy the runs of all experiments. dry_run: report what would be copied and change nothing.
     """
 
     settings: Settings
@@ -42,11 +43,11 @@ class MoveRequest:
 
 
 def move_store(request: MoveRequest, *, on_event: events.OnEvent = events.ignore) -> MoveResult:
-    """Copy what the target does not have yet; the source is not changed. Run again after an interruption, it resumes.
+    """Copy what the target lacks, without changing the source. A second call after an interruption resumes.
 
-    Runs that wait in the journal are delivered first. A store that goes away in between ends the work, and the result
-    carries the error. Raises UsageError for a source that does not exist or is the target itself, and what keeps
-    either store from being opened.
+    Pending runs in the journal are delivered first. If a store becomes unavailable, copying ends and the result
+    contains the error. Raise UsageError if the source does not exist or is the target itself, and CryptomlError if
+    either store cannot be opened.
     """
     from cryptoml.system.files import locked, translate_os_errors
     from cryptoml.tracking.moving.endpoints import check_addresses, open_target, source_user
@@ -64,7 +65,7 @@ def move_store(request: MoveRequest, *, on_event: events.OnEvent = events.ignore
         for leftover in folder.glob("work-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         work_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=folder, prefix="work-")))
-        # The target is opened first: the time limits of requests are then those of the store in use.
+        # The target is opened first, so that its request timeouts apply.
         target = stack.enter_context(open_target(settings, work_dir, dry_run=request.dry_run, on_event=on_event))
         user = source_user(settings, address)
         source = stack.enter_context(
@@ -74,7 +75,7 @@ def move_store(request: MoveRequest, *, on_event: events.OnEvent = events.ignore
             waiting = sync(settings, on_event=on_event)
             if waiting.error is not None:
                 on_event(
-                    events.Warned(f"runs in the journal that were not delivered: {waiting.left}. {waiting.error.fact}")
+                    events.Warned(f"{counted(waiting.left, 'run')} in the journal not delivered: {waiting.error.fact}")
                 )
         return _Move(request, source, target, work_dir, on_event).run()
 
@@ -92,7 +93,7 @@ class _Move:
         self.mover = RunMover(request.settings, source, target, work_dir, on_event)
 
     def run(self) -> MoveResult:
-        """Runs first, then the registered models that have a version of one of them."""
+        """Copy the runs, then the registered models that have a version of one of these runs."""
         experiments = self._experiments()
         chosen = [(one.name, run) for one in experiments for run in self.source.runs(one.experiment_id)]
         models = self._models({run.info.run_id for _, run in chosen})
@@ -105,8 +106,8 @@ class _Move:
             if self.mover.error is None:
                 self._copy_models(models, moved)
                 self._copy_experiment_tags(experiments)
-        except UnavailableError as away:
-            error = away
+        except UnavailableError as failure:
+            error = failure
         finally:
             if not self.request.dry_run:
                 self.mover.notes.save()
@@ -124,7 +125,7 @@ class _Move:
         )
 
     def _experiments(self) -> tuple[Experiment, ...]:
-        """The experiments that are wanted; raises UsageError for one that the source does not have."""
+        """Return the requested experiments. Raise UsageError if the source lacks one."""
         known = {one.name: one for one in self.source.experiments()}
         if self.request.all_experiments:
             return tuple(known.values())
@@ -132,13 +133,13 @@ class _Move:
         for name in wanted:
             if name not in known:
                 raise UsageError(
-                    f"{self.request.address}: there is no experiment {name}.",
-                    hint=f"name one with --experiment ({', '.join(sorted(known))}), or add --all-experiments",
+                    f"{self.request.address}: experiment {name} not found.",
+                    hint=f"choose one with --experiment ({', '.join(sorted(known))}), or add --all-experiments",
                 )
         return tuple(known[name] for name in dict.fromkeys(wanted))
 
     def _copy_experiment_tags(self, experiments: Sequence[Experiment]) -> None:
-        """Tags and notes of experiments, where the target has none of that name."""
+        """Copy the experiments' tags and notes, except keys that the target already has."""
         from cryptoml.tracking.store.errors import translate_store_errors
 
         if self.request.dry_run:
@@ -158,7 +159,7 @@ class _Move:
         return [model for model in models if any(version.run_id in run_ids for version in model.versions)]
 
     def _runs_behind(self, models: Sequence[ModelCopy], run_ids: set[str]) -> list[tuple[str, Run]]:
-        """Runs of other experiments, or deleted ones, that versions were made of."""
+        """Return the runs behind the versions that are not in `run_ids`: of other experiments, or deleted."""
         wanted = {version.run_id for model in models for version in model.versions} - run_ids - {""}
         found = [run for run in map(self.source.run, sorted(wanted)) if run is not None]
         return [(self.source.experiment_name(run.info.experiment_id), run) for run in found]
@@ -201,7 +202,7 @@ class _Move:
         )
 
     def _plan(self, model: ModelCopy) -> MovedModel:
-        """What `_copy` would do, as far as it can be known: the numbers are given by the target."""
+        """Return what `_copy` would do, without the new version numbers, which the target assigns."""
         from cryptoml.registry.moving.versions import plan_versions
 
         numbers = plan_versions(self.target, model, self.mover.mapping)
@@ -230,4 +231,4 @@ class _Move:
             " --all-experiments"
         ] * asked.all_experiments
         command = f"cryptoml sync --from {shlex.quote(asked.address)}{''.join(options)}"
-        return UnavailableError(error.fact, hint=f"try again later, it resumes: {command}")
+        return UnavailableError(error.fact, hint=f"resume later with: {command}")

@@ -1,4 +1,4 @@
-"""Forecasts from a registered model: of the next candle, or of many candles at once."""
+"""Forecast with a registered model, from the latest candle or from several candles."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cryptoml.models.prediction import Prediction
 from cryptoml.registry.champion import check_candles, grid_for
 from cryptoml.registry.version_models import load, resolve_model
 from cryptoml.settings import Settings
+from cryptoml.system.plurals import counted
 from cryptoml.tracking.forecast_log import ForecastLog, open_forecast_log
 from cryptoml.tracking.store.project_store import READ, open_project_store
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PredictRequest:
-    """Which model on which candles. last: how many of the newest candles to forecast from."""
+    """The model and the candles. last: number of latest candles to forecast from. now: replaces the clock."""
 
     settings: Settings
     config: Config
@@ -39,10 +40,13 @@ class PredictRequest:
 
 
 def predict(request: PredictRequest) -> Prediction:
-    """Forecast from the newest candles; raises DataError for stale or too few ones, CheckFailedError for others'."""
+    """Forecast from the latest candles.
+
+    Raise DataError for stale or too few candles, CheckFailedError for candles of another symbol or interval.
+    """
     settings, config = request.settings, request.config
     if request.last < 1:
-        raise UsageError(f"--last {request.last}: there is nothing to forecast.", hint="ask for 1 or more")
+        raise UsageError(f"--last {request.last}: must be at least 1.", hint="--last 1")
     with open_project_store(settings, READ) as store:
         chosen = resolve_model(store, config.registry.model_name, settings.experiment_name, request.model)
         forecaster = load(store, settings, chosen)
@@ -55,9 +59,9 @@ def predict(request: PredictRequest) -> Prediction:
     asked = min(request.last, len(candles.frame))
     if table.empty:
         raise DataError(
-            f"{source.name}: the newest {asked:,} candles give no forecast: there is a break in the "
-            f"{forecaster.pipeline.warmup_candles} candles that each needs.",
-            hint="fill the gap (cryptoml extract-data), or ask for more with --last",
+            f"{source.name}: no forecast from the latest {counted(asked, 'candle')}: there is a gap in the "
+            f"{forecaster.pipeline.warmup_candles} candles of warm-up.",
+            hint="fill the gap with cryptoml extract-data, or use more candles with --last",
         )
     done = Prediction(
         model=chosen.label,
@@ -79,11 +83,11 @@ def predict(request: PredictRequest) -> Prediction:
 
 
 def forecasts(forecaster: Forecaster, candles: Candles, *, last: int) -> pd.DataFrame:
-    """Forecasts from each of the newest `last` candles that can give one; columns as in `Prediction.table`."""
+    """Forecast from each of the `last` latest candles with complete features; columns as in `Prediction.table`."""
     import numpy as np
     import pandas as pd
 
-    # Features of a row depend on the warm-up before it alone; gaps that are filled need more rows, never fewer.
+    # The features of a row depend only on its warm-up candles; filling gaps adds rows and never removes any.
     kept = candles.frame.iloc[-(last + forecaster.pipeline.warmup_candles - 1) :]
     asked = candles.frame.index[-last:]
     grid = grid_for(candles, forecaster, kept)
@@ -96,7 +100,7 @@ def forecasts(forecaster: Forecaster, candles: Candles, *, last: int) -> pd.Data
         "price_now": grid["close"].to_numpy()[-newest:],
     }
     columns.update((str(name), found[name].to_numpy()) for name in found.columns)
-    # One table made at once: columns put in one by one would take longer than the forecast.
+    # Adding columns one by one would take longer than the forecast.
     table = pd.DataFrame(columns, index=index)
     known = np.isfinite(table["forecast_return"].to_numpy())
     if len(index) > len(asked):
@@ -105,7 +109,7 @@ def forecasts(forecaster: Forecaster, candles: Candles, *, last: int) -> pd.Data
 
 
 def check_age(candles: Candles, most: int, now: datetime) -> None:
-    """Raise DataError when the newest candle ended more than `most` candles ago."""
+    """Raise DataError if the latest candle ended more than `most` candles ago."""
     import pandas as pd
 
     from cryptoml.data.cleaning.gates import age_in_intervals
@@ -115,9 +119,9 @@ def check_age(candles: Candles, most: int, now: datetime) -> None:
     if age > most:
         ended = newest + candles.interval.timedelta
         raise DataError(
-            f"{candles.report.source}: the newest candle ended {ended:%Y-%m-%d %H:%M} UTC, {age:,.0f} candles ago; "
-            f"a forecast from candles of {candles.interval.label} may be {most} behind.",
-            hint="fetch newer ones (cryptoml extract-data), or --stale-ok to forecast the past",
+            f"{candles.report.source}: the latest candle ended {ended:%Y-%m-%d %H:%M} UTC, {age:,.0f} candles ago; "
+            f"at most {counted(most, 'candle')} of {candles.interval.label} are allowed.",
+            hint="fetch newer candles with cryptoml extract-data, or allow stale ones with --stale-ok",
         )
 
 

@@ -1,4 +1,4 @@
-"""Moves a version to a stage: checks, the duel with the champion, the transition, and the way back."""
+"""Promote a version to a stage, with validation and comparison with the production version, and roll back."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from cryptoml.tracking.store.project_store import CHANGE, READ, open_project_sto
 from cryptoml.workflows.promotion.validation import Validation, Validator, training_metrics
 
 NO_REASON = "none given"
-# A promotion by somebody else in between makes the comparison stale; it is then made again.
+# A concurrent promotion makes the comparison stale; the version is then validated again.
 TRIES = 3
 LONGEST_REASON = 1000
-# Only a version for production is validated.
+# For stages other than production.
 NOT_NEEDED = Validation(None, {}, (), ())
 
 
 @dataclass(frozen=True)
 class PromoteRequest:
-    """Which version goes where, and why. data: candles to compare on; by default the newest of the project."""
+    """The version, its target stage and the reason. data: candles to validate on; default: the project's latest."""
 
     settings: Settings
     config: Config
@@ -42,7 +42,7 @@ class PromoteRequest:
 
 @dataclass(frozen=True)
 class Promoted:
-    """What was done: one entry a step, none when the version was there already."""
+    """The outcome. entries: one per transition, none if the version was already in the stage."""
 
     model_name: str
     version: str
@@ -67,12 +67,12 @@ class Promoted:
 
 
 def promote(request: PromoteRequest, *, on_event: events.OnEvent = events.ignore) -> Promoted:
-    """Move a version, step by step; raises CheckFailedError when a rule or a check says no, and writes that down."""
+    """Promote a version through the stages. Record a refusal in the ledger and raise CheckFailedError."""
     config, settings = request.config, request.settings
     number, target = parse_version(request.version), parse_stage(request.stage)
     _check_reason(request.reason)
     if not request.reason and config.promotion.require_reason:
-        raise UsageError("a promotion needs a reason here (promotion.require_reason).", hint='add --reason "..."')
+        raise UsageError("a reason is required (promotion.require_reason).", hint='add --reason "..."')
     name = config.registry.model_name
     with open_project_store(settings, CHANGE, on_event=on_event) as store:
         validator = Validator(store, settings, config, request.data, request.force, on_event)
@@ -94,7 +94,10 @@ def promote(request: PromoteRequest, *, on_event: events.OnEvent = events.ignore
                 if target == "production" and champion not in (validation.champion, number) and not request.force:
                     continue
                 return _move(registry, move, run, validation, request)
-    raise CheckFailedError("others keep promoting versions at the same time.", hint="settle who decides, and try again")
+    raise CheckFailedError(
+        f"v{number} is not promoted: concurrent promotions changed the registry {TRIES} times.",
+        hint="try again",
+    )
 
 
 def _move(registry: Registry, move: Move, run: RunView, validation: Validation, request: PromoteRequest) -> Promoted:
@@ -106,8 +109,8 @@ def _move(registry: Registry, move: Move, run: RunView, validation: Validation, 
     if steps and reasons and not request.force:
         registry.refuse(replace(move, kind="refusal", metrics=validation.metrics))
         raise CheckFailedError(
-            f"v{move.version} does not go to {move.to_stage}: {'; '.join(reasons)}.",
-            hint="choose another version, or --force with a --reason",
+            f"v{move.version} is not promoted to {move.to_stage}: {'; '.join(reasons)}.",
+            hint="choose another version, or add --force and a --reason",
         )
     entries = []
     for step in steps:
@@ -115,14 +118,14 @@ def _move(registry: Registry, move: Move, run: RunView, validation: Validation, 
         entries.append(registry.move(replace(move, to_stage=step, metrics=figures)))
     warnings = [*validation.warnings, *(f"forced: {reason}" for reason in reasons)] if steps else []
     if steps and now == "production":
-        warnings.append("no version is in production now")
+        warnings.append("there is no version in production now")
     return Promoted(registry.model_name, move.version, now, move.to_stage, tuple(entries), tuple(warnings))
 
 
 def rollback(
     settings: Settings, config: Config, *, reason: str | None = None, on_event: events.OnEvent = events.ignore
 ) -> Promoted:
-    """Restore the previous production version, after loading it; raises CheckFailedError if there is none."""
+    """Restore the previous production version if its model can be loaded. Raise CheckFailedError if there is none."""
     name = config.registry.model_name
     _check_reason(reason)
     with (
@@ -133,7 +136,7 @@ def rollback(
         last = registry.ledger.before_production(current)
         if last is None or last not in registry.versions:
             missing = f"v{last} is no longer in the registry" if last else "no other version was ever in production"
-            raise CheckFailedError(f"there is nothing to go back to: {missing}.", hint="cryptoml promote --history")
+            raise CheckFailedError(f"no version to roll back to: {missing}.", hint="cryptoml promote --history")
         found = registry.version(last)
         load(store, settings, ref_of_version(found))
         run = get_run(store, found.run_id)
@@ -154,7 +157,7 @@ def rollback(
 
 
 def read_history(settings: Settings, config: Config) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
-    """Every transition, oldest first, and what does not agree with them."""
+    """Return all ledger entries, oldest first, and the mismatches with the registry."""
     name = config.registry.model_name
     with open_project_store(settings, READ) as store:
         ledger, faults = check_history(store, name, mirror_of(settings, name))
@@ -162,8 +165,8 @@ def read_history(settings: Settings, config: Config) -> tuple[tuple[Entry, ...],
 
 
 def _check_reason(reason: str | None) -> None:
-    # An entry of the ledger is one tag of the registry, which holds 5,000 characters.
+    # A ledger entry is stored in one registry tag, which is limited to 5,000 characters.
     if reason is not None and len(reason) > LONGEST_REASON:
         raise UsageError(
-            f"the reason has {len(reason):,} characters.", hint=f"say it in {LONGEST_REASON:,}, and link to the rest"
+            f"the reason has {len(reason):,} characters.", hint=f"shorten it to {LONGEST_REASON:,} characters"
         )

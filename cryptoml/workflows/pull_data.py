@@ -1,4 +1,4 @@
-"""Data files as a revision pins them, from the cache, their remotes or the source of an import."""
+"""Restore data files as pinned by a git revision, from the cache, the remotes or the source of an import."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from cryptoml.system.plurals import counted
 
 @dataclass(frozen=True)
 class Choice:
-    """A pin that is pulled; names: of a pinned folder, the files that were asked for, none meaning all."""
+    """A pin to pull. by_name: requested itself. names: requested files of a pinned folder, empty for all."""
 
     pin: Pin
     by_name: bool = False
     names: frozenset[Path] = frozenset()
 
-    def takes(self, path: Path) -> bool:
-        """Whether a file of the pinned folder is wanted."""
+    def includes(self, path: Path) -> bool:
+        """Whether `path`, a file of the pinned folder, was requested."""
         return not self.names or any(path == name or name in path.parents for name in self.names)
 
 
@@ -50,33 +50,33 @@ def pull_data(
     force: bool = False,
     on_event: events.OnEvent = events.ignore,
 ) -> DataResult:
-    """Get the files that a git revision pins, by default those of the work tree.
+    """Restore the files pinned by a git revision, by default by the work tree.
 
-    A file changed here is not overwritten without `force`; nothing is written before all single files are known to
-    be safe. An interrupted pull goes on where it stopped. Raises DataError, AccessError or UnavailableError.
+    A locally changed file is not overwritten without `force`; all single files are checked before any is written.
+    A second call after an interruption resumes. Raise DataError, AccessError or UnavailableError.
     """
     folder, remotes = settings.project_dir, Remotes(settings)
     require_root(folder)
     chosen = _chosen(folder, pins_at(folder, revision), paths, revision)
     cache = open_cache(folder)
-    skipped = [one.pin for one in chosen if _why_not(folder, one, cache)]
+    skipped = [one.pin for one in chosen if _skip_reason(folder, one, cache)]
     wanted = [one for one in chosen if one.pin not in skipped]
-    here = {pin.path: pin.md5 for pin in pins_at(folder)}
+    pinned_now = {pin.path: pin.md5 for pin in pins_at(folder)}
     if not force:
-        _refuse_to_overwrite(folder, [one.pin for one in wanted if not one.pin.is_folder], here, cache)
-    came = _fetch(folder, [one.pin for one in wanted], cache, remotes, on_event)
-    files = {one: [pin for pin in cache.expand(one.pin) if one.takes(pin.path)] for one in wanted}
+        _refuse_to_overwrite(folder, [one.pin for one in wanted if not one.pin.is_folder], pinned_now, cache)
+    n_fetched = _fetch(folder, [one.pin for one in wanted], cache, remotes, on_event)
+    files = {one: [pin for pin in cache.expand(one.pin) if one.includes(pin.path)] for one in wanted}
     for one, found in files.items():
         lost = [name for name in one.names if not any(name == pin.path or name in pin.path.parents for pin in found)]
         if lost:
             raise DataError(
-                f"{lost[0]}: the pinned folder {one.pin.path} has no such file.",
-                hint=f"name an older revision with --rev: git log -- '{one.pin.source}'",
+                f"{lost[0]}: not found in the pinned folder {one.pin.path}.",
+                hint=f"choose an older revision with --rev: git log -- '{one.pin.source}'",
             )
     inner = [pin for one, found in files.items() if one.pin.is_folder for pin in found]
-    came += _fetch(folder, inner, cache, remotes, on_event)
+    n_fetched += _fetch(folder, inner, cache, remotes, on_event)
     if not force:
-        _refuse_to_overwrite(folder, inner, here, cache)
+        _refuse_to_overwrite(folder, inner, pinned_now, cache)
     changed = {pin.path for found in files.values() for pin in found if not matches(folder, pin)}
     for found in files.values():
         for pin in found:
@@ -84,19 +84,19 @@ def pull_data(
                 check_out(folder, pin, cache)
     for one, found in files.items():
         if one.pin.is_folder and not one.names:
-            _clear(folder, one.pin, found, cache, on_event)
+            _remove_unlisted_files(folder, one.pin, found, cache, on_event)
     if revision is not None:
         _write_pins(folder, [one.pin for one in wanted], revision, on_event)
     rows = [VersionedFile(str(pin.path), pin.md5 or "-", f"skipped: {pin.not_on_remote}") for pin in skipped]
     for one, found in files.items():
         rows += _rows(folder, one, found, changed)
-    return DataResult(remotes.addresses(), tuple(sorted(rows, key=lambda row: row.path)), came, revision=revision)
+    return DataResult(remotes.addresses(), tuple(sorted(rows, key=lambda row: row.path)), n_fetched, revision=revision)
 
 
 def _chosen(folder: Path, pins: list[Pin], paths: Sequence[Path], revision: str | None) -> list[Choice]:
-    at = f"revision {revision}" if revision else "this project"
+    owner_name = f"revision {revision}" if revision else "this project"
     if not pins:
-        raise DataError(f"{at} pins no data: it has no .dvc file.", hint="cryptoml push-data makes them; or --rev")
+        raise DataError(f"{owner_name} has no .dvc files.", hint="cryptoml push-data, or choose a revision with --rev")
     found: dict[Path, Choice] = {} if paths else {pin.path: Choice(pin) for pin in pins}
     for path in paths:
         try:
@@ -109,7 +109,7 @@ def _chosen(folder: Path, pins: list[Pin], paths: Sequence[Path], revision: str 
         owner = owner_of(place, pins)
         if not hits and not below and owner is None:
             known = ", ".join(str(pin.path) for pin in pins[:5])
-            raise DataError(f"{path}: {at} does not pin it.", hint=f"it pins {known}")
+            raise DataError(f"{path}: not versioned in {owner_name}.", hint=f"choose one of: {known}")
         for pin in hits or below:
             found[pin.path] = Choice(pin, by_name=pin in hits)
         if not hits and not below and owner is not None:
@@ -118,8 +118,8 @@ def _chosen(folder: Path, pins: list[Pin], paths: Sequence[Path], revision: str 
     return list(found.values())
 
 
-def _why_not(folder: Path, one: Choice, cache: Cache) -> str | None:
-    """Why a pin cannot be pulled; None where it can. Raises DataError where it was asked for by name."""
+def _skip_reason(folder: Path, one: Choice, cache: Cache) -> str | None:
+    """Return why a pin is skipped, or None. Raise DataError instead if it was requested by name."""
     pin = one.pin
     if pin.md5 and pin.cached and (pin.pushed or cache.has(pin) or matches(folder, pin)):
         return None
@@ -130,25 +130,25 @@ def _why_not(folder: Path, one: Choice, cache: Cache) -> str | None:
         hint = f"dvc repro {pin.stage}" if pin.stage else f"dvc update '{pin.source}'"
         if not pin.cached:
             hint = f"git checkout -- '{pin.path}', or {hint}"
-        raise DataError(f"{pin.path}: DVC does not keep it: {reason}.", hint=hint)
+        raise DataError(f"{pin.path}: not stored by DVC: {reason}.", hint=hint)
     return reason
 
 
 def _fetch(folder: Path, pins: Sequence[Pin], cache: Cache, remotes: Remotes, on_event: events.OnEvent) -> int:
-    """Get the objects that the cache lacks; how many came."""
+    """Fetch the objects missing in the cache and return their number."""
     missing = [pin for pin in pins if not cache.has(pin) and not (pin.md5 and matches(folder, pin))]
-    came = 0
+    n_fetched = 0
     for pin in [pin for pin in missing if pin.origin and not _is_on_remote(folder, pin, remotes)]:
         dvc_transfer.fetch_import(folder, pin)
         if not cache.has(pin):
             raise DataError(
                 f"{pin.path}: the pinned version is neither on the DVC remote nor at its source {pin.origin}.",
-                hint=f"dvc update '{pin.source}' imports the present version",
+                hint=f"import the current version: dvc update '{pin.source}'",
             )
-        came += 1
+        n_fetched += 1
     for remote, some in remotes.grouped(pin for pin in missing if not cache.has(pin)).items():
-        came += _fetch_from(folder, remote, some, cache, on_event)
-    return came
+        n_fetched += _fetch_from(folder, remote, some, cache, on_event)
+    return n_fetched
 
 
 def _fetch_from(folder: Path, remote: DvcRemote, pins: Sequence[Pin], cache: Cache, on_event: events.OnEvent) -> int:
@@ -167,7 +167,7 @@ def _fetch_from(folder: Path, remote: DvcRemote, pins: Sequence[Pin], cache: Cac
 
 
 def _is_on_remote(folder: Path, pin: Pin, remotes: Remotes) -> bool:
-    """Whether the project's remote has what was imported from an address: then it need not be asked."""
+    """Whether the project's remote has an import from a URL, so that the URL need not be requested."""
     if pin.of_repository:
         return False
     try:
@@ -177,22 +177,24 @@ def _is_on_remote(folder: Path, pin: Pin, remotes: Remotes) -> bool:
     return True
 
 
-def _refuse_to_overwrite(folder: Path, pins: Sequence[Pin], here: dict[Path, str], cache: Cache) -> None:
-    """A file whose bytes are neither the wanted nor the pinned nor in the cache would be lost."""
+def _refuse_to_overwrite(folder: Path, pins: Sequence[Pin], pinned_now: dict[Path, str], cache: Cache) -> None:
+    """Raise CheckFailedError for a file whose content is neither requested, nor pinned now, nor in the cache."""
     for pin in pins:
         path = folder / pin.path
         if not path.is_file() or matches(folder, pin) or cache.can_restore(path, pin):
             continue
-        if here.get(pin.path) == hash_of(path, pin.hash_name):
+        if pinned_now.get(pin.path) == hash_of(path, pin.hash_name):
             continue
         raise CheckFailedError(
-            f"{pin.path}: was changed here, and the change is in no version.",
-            hint="keep it with cryptoml push-data, or lose it with --force",
+            f"{pin.path}: has local changes that are not versioned.",
+            hint="version them with cryptoml push-data, or discard them with --force",
         )
 
 
-def _clear(folder: Path, pin: Pin, files: Sequence[Pin], cache: Cache, on_event: events.OnEvent) -> None:
-    """Take files out of a pinned folder that its version does not have, where the cache can give them back."""
+def _remove_unlisted_files(
+    folder: Path, pin: Pin, files: Sequence[Pin], cache: Cache, on_event: events.OnEvent
+) -> None:
+    """Remove files that the pinned version of a folder lacks if the cache can restore them; else warn."""
     names = {one.path for one in files}
     kept = []
     for path in sorted((folder / pin.path).rglob("*")):
@@ -204,7 +206,7 @@ def _clear(folder: Path, pin: Pin, files: Sequence[Pin], cache: Cache, on_event:
         else:
             kept.append(name)
     if kept:
-        on_event(events.Warned(f"{pin.path}: kept {counted(len(kept), 'file')} without a version, such as {kept[0]}"))
+        on_event(events.Warned(f"{pin.path}: kept {counted(len(kept), 'unversioned file')}, such as {kept[0]}"))
 
 
 def _rows(folder: Path, one: Choice, files: Sequence[Pin], changed: set[Path]) -> list[VersionedFile]:
@@ -219,16 +221,14 @@ def _rows(folder: Path, one: Choice, files: Sequence[Pin], changed: set[Path]) -
 
 
 def _write_pins(folder: Path, pins: Sequence[Pin], revision: str, on_event: events.OnEvent) -> None:
-    """Make the `.dvc` files those of the revision, so that the next training logs that version."""
+    """Restore the `.dvc` files of the revision, so that the next training logs that version."""
     for source in dict.fromkeys(pin.source for pin in pins):
         path = folder / source
         if path.name == "dvc.yaml":
             lock = source.with_name("dvc.lock")
             if git.output(folder, "diff", "--quiet", revision, "--", str(source), str(lock)) is not None:
                 continue
-            on_event(
-                events.Warned(f"{lock} was left as it is: git checkout {revision} -- '{source}' '{lock}' restores it")
-            )
+            on_event(events.Warned(f"{lock}: not restored. Run: git checkout {revision} -- '{source}' '{lock}'"))
             continue
         data = git_remote.run(folder, "show", f"{revision}:./{source.as_posix()}").encode(errors="surrogateescape")
         with translate_os_errors(path):

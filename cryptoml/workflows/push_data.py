@@ -1,4 +1,4 @@
-"""Data files into DVC and onto their remotes. Every path that was asked for is in the result, or the push fails."""
+"""Version data files with DVC and push them to their remotes. The result lists every requested path."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ SKIPPED = (".git", ".dvc", ".venv")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A path that is to be pushed, relative to the project; by_name: the user named it, not a folder above it."""
+class RequestedPath:
+    """A path to push, relative to the project. by_name: the user named the path itself, not a parent folder."""
 
     path: Path
     by_name: bool
@@ -46,26 +46,26 @@ def push_data(
     commit: bool = False,
     on_event: events.OnEvent = events.ignore,
 ) -> DataResult:
-    """Put data files under DVC and send them to their remotes; with `commit`, commit their `.dvc` files.
+    """Add data files to DVC and push them to their remotes; with `commit`, commit their `.dvc` files.
 
-    paths: files or folders, by default everything below data/. Raises CryptomlError; what was added stays added.
+    paths: files or folders, by default data/. Raise CryptomlError; added files stay added.
     """
     folder, remotes = settings.project_dir, Remotes(settings)
     require_root(folder)
     note = git_commit.check_can_commit(folder) if commit else None
     before = pins_at(folder)
-    asked = _asked(folder, paths, before)
-    owners = {one.path: owner_of(one.path, before) for one in asked}
-    _refuse_what_stays_here(asked, before)
+    requested = _requested_paths(folder, paths, before)
+    owners = {one.path: owner_of(one.path, before) for one in requested}
+    _refuse_not_stored(requested, before)
     for remote in remotes.grouped(owner or Pin(path, "") for path, owner in owners.items()):
         dvc_probe.check_writable(folder, remote)
-    named = [owner for one in asked if one.by_name and (owner := owners[one.path]) and owner.path != one.path]
+    named = [owner for one in requested if one.by_name and (owner := owners[one.path]) and owner.path != one.path]
     _fetch_lists(folder, named, open_cache(folder), remotes)
     old = _old_files(folder, before)
-    targets = _targets(folder, asked, before)
+    targets = _targets(folder, requested, before)
     if targets:
         dvc_transfer.add(folder, [folder / path for path in targets])
-    pins, cache = _pins_of(folder, asked, on_event), open_cache(folder)
+    pins, cache = _pins_of(folder, requested, on_event), open_cache(folder)
     for pin in pins:
         _refuse_changed_output(folder, pin)
     stored = [pin for pin in pins if pin.not_on_remote is None]
@@ -79,21 +79,21 @@ def push_data(
             on_event,
             lambda done: object_transfer.send(folder, some, remote, on_done=done),  # noqa: B023 - called at once
         )
-    made = None
+    committed = None
     if commit:
         if note:
             on_event(events.Warned(note))
-        made = _commit(folder, [pin for pin in stored if not pin.stage], message)
-    rows = [row for pin in pins for row in _rows(folder, pin, cache, asked, old)]
-    _refuse_unlisted(asked, rows)
-    gone = [row.path for row in rows if row.state == "removed"]
-    if gone:
-        on_event(events.Warned(f"{counted(len(gone), 'file')} removed from a pinned folder, such as {gone[0]}"))
-    return DataResult(remotes.addresses(), tuple(rows), sent, made)
+        committed = _commit(folder, [pin for pin in stored if not pin.stage], message)
+    rows = [row for pin in pins for row in _rows(folder, pin, cache, requested, old)]
+    _refuse_unlisted(requested, rows)
+    removed = [row.path for row in rows if row.state == "removed"]
+    if removed:
+        on_event(events.Warned(f"{counted(len(removed), 'file')} removed from pinned folders, such as {removed[0]}"))
+    return DataResult(remotes.addresses(), tuple(rows), sent, committed)
 
 
-def _asked(folder: Path, paths: Sequence[Path], pins: list[Pin]) -> list[Asked]:
-    """Single paths; a folder stands for the data files below it and for what is pinned there."""
+def _requested_paths(folder: Path, paths: Sequence[Path], pins: list[Pin]) -> list[RequestedPath]:
+    """Expand folders to the data files and pins below them. Raise DataError for a missing path."""
     found: dict[Path, bool] = {}
     for path in paths or [folder / "data"]:
         place = relative_to_project(folder, path)
@@ -111,29 +111,29 @@ def _asked(folder: Path, paths: Sequence[Path], pins: list[Pin]) -> list[Asked]:
         elif whole.is_file() or below:
             found[place] = True
         elif whole.is_symlink():
-            raise DataError(f"{path}: is a link to a file that is not there.", hint=f"cryptoml pull-data '{place}'")
+            raise DataError(f"{path}: broken link.", hint=f"cryptoml pull-data '{place}'")
         elif paths:
-            raise DataError(f"{path}: there is no such file.", hint="cryptoml pull-data gets what others have pushed")
+            raise DataError(f"{path}: there is no such file.", hint="cryptoml pull-data restores versioned files")
     if not found:
         raise DataError(
-            f"{folder / 'data'}: there are no data files to version.", hint="name them: cryptoml push-data FILE"
+            f"{folder / 'data'}: no data files to version.", hint="name a file or folder: cryptoml push-data FILE"
         )
-    return [Asked(path, by_name) for path, by_name in found.items()]
+    return [RequestedPath(path, by_name) for path, by_name in found.items()]
 
 
-def _refuse_what_stays_here(asked: Sequence[Asked], pins: list[Pin]) -> None:
-    for one in asked:
+def _refuse_not_stored(requested: Sequence[RequestedPath], pins: list[Pin]) -> None:
+    for one in requested:
         owner = owner_of(one.path, pins)
         reason = owner.not_on_remote if owner is not None else None
         if one.by_name and owner is not None and reason is not None:
             hint = f"dvc update '{owner.source}'" if owner.origin else f"change {owner.source}, or leave the path out"
-            raise DataError(f"{one.path}: DVC does not keep it on the remote: {reason}.", hint=hint)
+            raise DataError(f"{one.path}: not stored on the DVC remote: {reason}.", hint=hint)
 
 
-def _targets(folder: Path, asked: Sequence[Asked], pins: list[Pin]) -> list[Path]:
-    """What is put under DVC: new files, pinned files and folders; of a pinned folder, the file that was named."""
+def _targets(folder: Path, requested: Sequence[RequestedPath], pins: list[Pin]) -> list[Path]:
+    """Return the paths to add to DVC: new files, pinned files and folders, and named files of pinned folders."""
     found: dict[Path, None] = {}
-    for one in asked:
+    for one in requested:
         owner = owner_of(one.path, pins)
         if owner is not None and (owner.stage or owner.origin or not owner.cached):
             continue
@@ -143,17 +143,17 @@ def _targets(folder: Path, asked: Sequence[Asked], pins: list[Pin]) -> list[Path
     return list(found)
 
 
-def _pins_of(folder: Path, asked: Sequence[Asked], on_event: events.OnEvent) -> list[Pin]:
+def _pins_of(folder: Path, requested: Sequence[RequestedPath], on_event: events.OnEvent) -> list[Pin]:
     after = pins_at(folder)
     found: dict[Path, Pin] = {}
-    for one in asked:
+    for one in requested:
         owner = owner_of(one.path, after)
         if owner is None:
             raise DataError(f"{one.path}: DVC did not add it.", hint=f"dvc check-ignore -d '{one.path}'")
         found[owner.path] = owner
     for pin in found.values():
         if pin.not_on_remote is not None:
-            on_event(events.Warned(f"{pin.path}: was not pushed: {pin.not_on_remote}"))
+            on_event(events.Warned(f"{pin.path}: not pushed: {pin.not_on_remote}"))
     return sorted(found.values(), key=lambda pin: pin.path)
 
 
@@ -164,11 +164,11 @@ def _refuse_changed_output(folder: Path, pin: Pin) -> None:
     what, hint = f"the output of stage {pin.stage}", f"dvc repro {pin.stage}, or dvc commit {pin.stage}"
     if pin.origin:
         what, hint = f"imported from {pin.origin}", f"dvc update '{pin.source}', or pull-data --force to restore it"
-    raise DataError(f"{pin.path}: was changed here, and it is {what}.", hint=hint)
+    raise DataError(f"{pin.path}: has local changes, but it is {what}.", hint=hint)
 
 
 def _fetch_lists(folder: Path, pins: Sequence[Pin], cache: Cache, remotes: Remotes) -> None:
-    """Get the lists of pinned folders that are not here, to know which files the remote must have."""
+    """Fetch the missing file lists of pinned folders; they name the objects that the remote must have."""
     for pin in pins:
         if pin.is_folder and not cache.has(pin):
             remote = remotes.of(pin)
@@ -177,7 +177,7 @@ def _fetch_lists(folder: Path, pins: Sequence[Pin], cache: Cache, remotes: Remot
 
 
 def _old_files(folder: Path, pins: list[Pin]) -> dict[Path, str]:
-    """The md5 of each path that was pinned before, files of folders included where their list is here."""
+    """Return the md5 of each previously pinned path, and of the files of folders whose list is cached."""
     found = {pin.path: pin.md5 for pin in pins}
     folders = [pin for pin in pins if pin.is_folder]
     cache = open_cache(folder) if folders else None
@@ -187,7 +187,9 @@ def _old_files(folder: Path, pins: list[Pin]) -> dict[Path, str]:
     return found
 
 
-def _rows(folder: Path, pin: Pin, cache: Cache, asked: Sequence[Asked], old: dict[Path, str]) -> list[VersionedFile]:
+def _rows(
+    folder: Path, pin: Pin, cache: Cache, requested: Sequence[RequestedPath], old: dict[Path, str]
+) -> list[VersionedFile]:
     if pin.not_on_remote is not None:
         return [VersionedFile(str(pin.path), pin.md5 or "-", f"skipped: {pin.not_on_remote}")]
 
@@ -198,30 +200,32 @@ def _rows(folder: Path, pin: Pin, cache: Cache, asked: Sequence[Asked], old: dic
     if not pin.is_folder:
         return [row(pin)]
     files = {one.path: one for one in cache.expand(pin)}
-    names = [one.path for one in asked if one.path in files]
-    gone = sorted(path for path in old if pin.path in path.parents and path not in files)
+    names = [one.path for one in requested if one.path in files]
+    removed = sorted(path for path in old if pin.path in path.parents and path not in files)
     return [
         row(pin),
         *(row(files[name]) for name in names),
-        *(VersionedFile(str(path), "-", "removed") for path in gone),
+        *(VersionedFile(str(path), "-", "removed") for path in removed),
     ]
 
 
-def _refuse_unlisted(asked: Sequence[Asked], rows: Sequence[VersionedFile]) -> None:
+def _refuse_unlisted(requested: Sequence[RequestedPath], rows: Sequence[VersionedFile]) -> None:
     listed = {row.path for row in rows}
     skipped = [Path(row.path) for row in rows if row.state.startswith("skipped")]
     missing = [
-        one.path for one in asked if str(one.path) not in listed and not any(row in one.path.parents for row in skipped)
+        one.path
+        for one in requested
+        if str(one.path) not in listed and not any(row in one.path.parents for row in skipped)
     ]
     if missing:
         raise DataError(
             f"{', '.join(map(str, missing[:5]))}: not pushed: the pinned folder does not contain it.",
-            hint=f"see whether .dvcignore excludes it: dvc check-ignore -d '{missing[0]}'",
+            hint=f"check whether .dvcignore excludes it: dvc check-ignore -d '{missing[0]}'",
         )
 
 
 def _commit(folder: Path, pins: Sequence[Pin], message: str | None) -> str | None:
-    """Commit the `.dvc` files and the `.gitignore` beside the data, nothing else; None when nothing had changed."""
+    """Commit only the `.dvc` files and the `.gitignore` files beside the data; None if nothing changed."""
     names = sorted({str(pin.source) for pin in pins})
     ignores = {str(pin.path.parent / ".gitignore") for pin in pins}
     names += sorted(name for name in ignores if (folder / name).is_file())

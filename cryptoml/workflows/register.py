@@ -1,4 +1,4 @@
-"""Makes a run's model a version, through the same gate that a training's best run meets."""
+"""Register a run's model as a version, with the same gate as for the best run of a training."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NEEDED = ("dm_p_value", "skill", "cv_rmse_mean", "test_rmse")
 
 @dataclass(frozen=True)
 class RegisterRequest:
-    """Which run, by id or name; None is the best of the newest training. `reason` is needed to force."""
+    """The run by id or name (None: the best run of the latest training). `force` requires a `reason`."""
 
     settings: Settings
     config: Config
@@ -43,7 +43,7 @@ class RegisterRequest:
 
 @dataclass(frozen=True)
 class RegisterResult:
-    """The version, and what the gate said. is_new is False where the run was a version already."""
+    """The version and the gate's decision. is_new: False if the run was already registered."""
 
     model_name: str
     version: str
@@ -67,12 +67,12 @@ class RegisterResult:
 
 
 class GateRefusedError(CheckFailedError):
-    """The gate refuses a run; its decision says why."""
+    """The gate refused the run; `decision` has the reasons."""
 
     def __init__(self, run: RunView, decision: GateDecision) -> None:
         super().__init__(
             f"{run.name} is not registered: {' '.join(decision.reasons)}",
-            hint="train a better one, or --force with a --reason",
+            hint=f'train a better model, or cryptoml register {run.name} --force --reason "..."',
         )
         self.run = run
         self.decision = decision
@@ -82,9 +82,9 @@ class GateRefusedError(CheckFailedError):
 
 
 def register(request: RegisterRequest, *, on_event: events.OnEvent = events.ignore) -> RegisterResult:
-    """Register a run; raises GateRefusedError, or CheckFailedError for a run that cannot be registered."""
+    """Register a run. Raise GateRefusedError, or CheckFailedError for a run that cannot be registered."""
     if request.force and not request.reason:
-        raise UsageError("a registration that is forced needs a reason.", hint='add --reason "..."')
+        raise UsageError("--force requires a reason.", hint='add --reason "..."')
     settings, config = request.settings, request.config
     name = config.registry.model_name
     with open_project_store(settings, CHANGE, on_event=on_event) as store:
@@ -124,35 +124,33 @@ def _result(
 
 
 def _find(store: Store, settings: Settings, wanted: str | None) -> RunView:
-    """The run that is meant: the named one, or the least cv_rmse_mean of the newest training."""
+    """Return the run by id or name, or the run with the lowest cv_rmse_mean of the latest training."""
     experiment = settings.experiment_name
     if wanted is not None:
         return find_run(store, experiment, wanted)
     newest = search_runs(store, experiment, query="tags.status = 'finished'", limit=1)
     training = newest[0].tags.get("training_id", "") if newest else ""
     runs = search_runs(store, experiment, query=f"tags.training_id = '{training}'") if training else ()
-    rivals = [
+    candidates = [
         run
         for run in runs
         if run.status == "FINISHED" and run.tags.get("model_type") != BASELINE and "cv_rmse_mean" in run.metrics
     ]
-    if not rivals:
-        raise UsageError(
-            f"{experiment}: there is no finished run to register.", hint="cryptoml train makes some; or name a run"
-        )
-    return min(rivals, key=lambda run: (run.metrics["cv_rmse_mean"], run.tags.get("model_type", "")))
+    if not candidates:
+        raise UsageError(f"{experiment}: no finished run to register.", hint="cryptoml train, or cryptoml register RUN")
+    return min(candidates, key=lambda run: (run.metrics["cv_rmse_mean"], run.tags.get("model_type", "")))
 
 
 def _check(run: RunView) -> None:
     if run.status != "FINISHED":
-        raise CheckFailedError(f"run {run.name} is {run.status}; only a FINISHED run is registered.")
+        raise CheckFailedError(f"run {run.name} is {run.status}; only a FINISHED run can be registered.")
     if run.tags.get("model_type") == BASELINE:
-        raise CheckFailedError(f"run {run.name} is persistence, the forecast of no change; it has no model.")
+        raise CheckFailedError(f"run {run.name} is the persistence baseline, which has no model.")
     lacking = [name for name in NEEDED if name not in run.metrics]
     if lacking or "verdict" not in run.tags:
         raise CheckFailedError(
-            f"run {run.name} lacks {', '.join(lacking) or 'its verdict'}: cryptoml did not train it.",
-            hint="name a run of cryptoml train",
+            f"run {run.name} lacks {', '.join(lacking) or 'its verdict'}: it was not created by cryptoml train.",
+            hint="cryptoml compare lists the runs of cryptoml train",
         )
 
 
@@ -165,11 +163,14 @@ def _quality_report(store: Store, run: RunView) -> QualityReport:
             return QualityReport.from_dict(document)
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
-    raise CheckFailedError(f"run {run.name} has no quality report of its data that can be read.", hint="train again")
+    raise CheckFailedError(f"run {run.name} has no readable data quality report.", hint="cryptoml train")
 
 
 def _champion(store: Store, request: RegisterRequest, run: RunView) -> tuple[ChampionDuel | None, str]:
-    """The duel with the version in production, on candles given or found; their lack is only told."""
+    """Compare the run with the production version; return the duel, or None and a note on why it was not possible.
+
+    Raise CryptomlError only if the candles of `request.data` cannot be used.
+    """
     settings = request.settings
     if f"{MODEL_PATH}/MLmodel" not in store.list_files(run.run_id, MODEL_PATH):
         raise CheckFailedError(f"run {run.name} has no model at {MODEL_PATH}.")

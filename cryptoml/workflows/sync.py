@@ -1,4 +1,4 @@
-"""Deliver what waits in the journal: runs that a store did not take, and runs whose process died."""
+"""Deliver the pending runs in the journal: undelivered ones and those of interrupted processes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from cryptoml import events
 from cryptoml.errors import CryptomlError, UnavailableError
 from cryptoml.settings import Settings
 
-# How long a store that is away is tried again, and the pause between two deliveries.
+# Retry period for an unavailable store, and pause between two attempts.
 RETRY_S = 12.0
 PAUSE_S = 3.0
 
 
 @dataclass(frozen=True)
 class Synced:
-    """run_name, status, and whether it was new in the store."""
+    """A delivered run. is_new: created in the store by this delivery. versions: (model name, version) pairs."""
 
     run_name: str
     run_id: str
@@ -27,7 +27,7 @@ class Synced:
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What was delivered, how many runs are left, and the first error that kept one back."""
+    """Delivered runs, the number of runs still pending (left), and the first error that prevented a delivery."""
 
     tracking_uri: str
     delivered: tuple[Synced, ...]
@@ -36,12 +36,12 @@ class SyncResult:
 
 
 def sync(settings: Settings, *, into: str | None = None, on_event: events.OnEvent = events.ignore) -> SyncResult:
-    """Deliver all pending runs, doubling nothing; raises CryptomlError when the store cannot be opened.
+    """Deliver all pending runs without creating duplicates. Raise CryptomlError if the store cannot be opened.
 
-    into: the experiment for runs that the store does not have yet, where theirs was deleted, say.
+    into: experiment for runs that are not in the store yet, for example because their experiment was deleted.
 
-    An unavailable store is tried again for RETRY_S. With an empty journal only an outdated local database is
-    opened, to be migrated.
+    An unavailable store is retried for RETRY_S. If the journal is empty, the store is opened only to migrate an
+    outdated local database.
     """
     from cryptoml.registry.versions import registrar
     from cryptoml.tracking.journal.deliver import deliver_pending
@@ -58,9 +58,9 @@ def sync(settings: Settings, *, into: str | None = None, on_event: events.OnEven
         until = time.monotonic() + RETRY_S
         while True:
             report = deliver_pending(journal, store, register=registrar(store), experiment=into, on_event=on_event)
-            for one in report.delivered:
+            for run in report.delivered:
                 delivered.setdefault(
-                    one.run_id, Synced(one.run_name, one.run_id, one.status, one.created, one.versions)
+                    run.run_id, Synced(run.run_name, run.run_id, run.status, run.created, run.versions)
                 )
             if not isinstance(report.error, UnavailableError) or time.monotonic() + PAUSE_S > until:
                 break

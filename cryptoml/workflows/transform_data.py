@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from cryptoml.data.cleaning.gates import GateResult
     from cryptoml.features.pipeline import FeaturePipeline
 
-FORMS = (".parquet", ".csv", ".csv.gz")
+OUTPUT_SUFFIXES = (".parquet", ".csv", ".csv.gz")
 
 
 @dataclass(frozen=True)
 class Transformed:
-    """The data set's path (None when a gate was not passed), the report beside it, and every gate's answer."""
+    """The processed data set. path: None if a quality gate failed. gates: the result of each gate."""
 
     path: Path | None
     report_path: Path
@@ -35,15 +35,15 @@ class Transformed:
 
     @property
     def failures(self) -> list[str]:
-        """Each gate that was not passed, in words."""
+        """One sentence per failed gate."""
         return [one.fact for one in self.gates if not one.passed]
 
 
 def transform(source: Path, output: Path, config: Config, *, on_event: events.OnEvent = events.ignore) -> Transformed:
-    """Read, check and write; the report is written also when a gate is not passed, the data set only when all are.
+    """Read and check raw candles and write the quality report, and the data set if all gates pass.
 
-    output: a file, or a folder that gets {name of source}.parquet. The same input gives the same bytes. Raises
-    UsageError where source or output make no sense, DataError for candles that cannot be read.
+    output: a file, or a folder for {name of source}.parquet. The output is deterministic. Raise UsageError for an
+    unsuitable source or output, DataError for candles that cannot be read.
     """
     import pandas as pd
 
@@ -54,11 +54,11 @@ def transform(source: Path, output: Path, config: Config, *, on_event: events.On
 
     target = output_file(output, source)
     if source.is_file() and is_processed(source):
-        raise UsageError(f"{source}: is a processed data set already.", hint="name the raw candles")
+        raise UsageError(f"{source}: is already a processed data set.", hint="pass a file with raw candles")
     if target.resolve() == source.resolve():
-        raise UsageError(f"{target}: is the input.", hint="choose another name with -o")
+        raise UsageError(f"{target}: the output is the input file.", hint="choose another file with -o")
     read = read_any(source, config)
-    # The name alone, so that the same bytes in another folder give the same data set.
+    # Only the name, so that the folder does not change the data set.
     candles = replace(read, report=replace(read.report, source=source.name))
     for sentence in candles.report.summary():
         on_event(events.Info(sentence))
@@ -93,13 +93,11 @@ def transform(source: Path, output: Path, config: Config, *, on_event: events.On
 
 
 def output_file(output: Path, source: Path) -> Path:
-    """The file to write: `output`, or in that folder one named after `source`."""
-    if output.name.endswith(FORMS) and not output.is_dir():
+    """Return the file to write: `output`, or a file in that folder named after `source`."""
+    if output.name.endswith(OUTPUT_SUFFIXES) and not output.is_dir():
         return output
     if output.suffix and not output.is_dir() and output.suffix.lower() in (".pq", ".json", ".feather", ".gz", ".txt"):
-        raise UsageError(
-            f"{output}: processed data are not written in this form.", hint="end the name in .parquet or .csv"
-        )
+        raise UsageError(f"{output}: unsupported file format for processed data.", hint="use a .parquet or .csv file")
     return output / f"{_stem(source)}.parquet"
 
 
@@ -139,7 +137,7 @@ def _write_report(path: Path, candles: Candles, gates: tuple[GateResult, ...]) -
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
-            raise UsageError(f"{path.parent}: is no folder.", hint="choose another name with -o") from None
+            raise UsageError(f"{path.parent}: is not a folder.", hint="choose another folder with -o") from None
         write_atomically(path, json.dumps(document, indent=2, sort_keys=True) + "\n")
 
 

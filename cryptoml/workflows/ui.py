@@ -1,4 +1,4 @@
-"""MLflow's own pages: its server on loopback for a local store, the address for a server."""
+"""Open the MLflow UI: start a server on loopback for a local store, or open the tracking server's address."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from cryptoml.settings import Settings
 from cryptoml.tracking.store.errors import masked
 from cryptoml.tracking.store.project_store import BROWSE, open_project_store
 
-# A server that lives is waited for: on a busy machine it starts in minutes.
+# On a busy machine, the server takes minutes to start.
 READY_WITHIN_S = 600.0
 REPORT_EVERY_S = 20.0
 POLL_S = 0.3
 LINES_KEPT = 20
 
 
-def open_pages(settings: Settings, *, port: int, browser: bool, tell: Callable[[str], None]) -> None:
-    """Serve until stopped, or only open the pages of a server; raises UnavailableError when it does not start."""
+def open_pages(settings: Settings, *, port: int, browser: bool, on_message: Callable[[str], None]) -> None:
+    """Serve until stopped, or open the tracking server's page. Raise UnavailableError if the server does not start."""
     uri = settings.mlflow_uri()
     if uri.startswith(("http://", "https://")):
-        # DagsHub shows its own pages at the repository, MLflow's at the tracking address.
-        tell(f"the runs are at {masked(uri)}")
+        # DagsHub serves the MLflow UI at the tracking address.
+        on_message(f"MLflow on {masked(uri)}")
         if browser:
             webbrowser.open(uri)
         return
 
     def report(event: events.Event) -> None:
         if isinstance(event, (events.Info, events.Warned)):
-            tell(event.text)
+            on_message(event.text)
 
     if not _is_free(port):
         raise UsageError(f"port {port} is in use.", hint=f"choose another: cryptoml ui --port {port + 1}")
     with open_project_store(settings, BROWSE, on_event=report) as store:
         root = store.artifacts_root or "mlflow-artifacts:/"
-        # A database's address may hold a password, and a command line is there for all users to read.
+        # The database URI may contain a password, and all users can read command lines.
         address_of_store = {"MLFLOW_BACKEND_STORE_URI": store.uri}
-    # One worker: people look at pages one at a time, and each worker takes 400 MB.
+    # One worker is enough for one user; each takes 400 MB.
     command = [
         sys.executable, "-m", "mlflow", "server", "--default-artifact-root", root,
         "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
@@ -59,13 +59,13 @@ def open_pages(settings: Settings, *, port: int, browser: bool, tell: Callable[[
     reader = threading.Thread(target=_read, args=(process, lines), name="server-output", daemon=True)
     reader.start()
     try:
-        _wait_until_ready(process, f"http://127.0.0.1:{port}", lines, reader, tell=tell)
+        _wait_until_ready(process, f"http://127.0.0.1:{port}", lines, reader, on_message=on_message)
         address = f"http://127.0.0.1:{port}"
-        tell(f"MLflow on {masked(uri)}: {address} (Ctrl-C ends it)")
+        on_message(f"MLflow on {masked(uri)}: {address} (stop with Ctrl-C)")
         if browser:
             webbrowser.open(address)
         if process.wait():
-            raise UnavailableError(f"MLflow's server ended with {process.returncode}.", hint="cryptoml doctor")
+            raise UnavailableError(f"the MLflow server exited with code {process.returncode}.", hint="cryptoml doctor")
     finally:
         process.terminate()
         try:
@@ -75,7 +75,7 @@ def open_pages(settings: Settings, *, port: int, browser: bool, tell: Callable[[
 
 
 def _read(process: subprocess.Popen[str], lines: deque[str]) -> None:
-    """Read the server's output to its end, or the server would stop at a full pipe."""
+    """Read the server's output until it ends; a full pipe would block the server."""
     assert process.stdout is not None
     for line in process.stdout:
         if line.strip():
@@ -88,9 +88,9 @@ def _wait_until_ready(
     lines: deque[str],
     reader: threading.Thread,
     *,
-    tell: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> None:
-    """Wait until the server answers its health check; raises UnavailableError when it ends, or takes too long."""
+    """Wait until the health check succeeds. Raise UnavailableError if the server exits or takes too long."""
     began = reported = time.monotonic()
     while process.poll() is None:
         if _is_healthy(address):
@@ -98,23 +98,23 @@ def _wait_until_ready(
         now = time.monotonic()
         if now - began > READY_WITHIN_S:
             raise UnavailableError(
-                f"MLflow's server is not ready after {READY_WITHIN_S:,.0f} s.", hint="cryptoml doctor"
+                f"the MLflow server is not ready after {READY_WITHIN_S:,.0f} s.", hint="cryptoml doctor"
             )
         if now - reported >= REPORT_EVERY_S:
             reported = now
-            tell(f"MLflow's server is still starting ({now - began:.0f} s)")
+            on_message(f"the MLflow server is still starting ({now - began:.0f} s)")
         time.sleep(POLL_S)
     reader.join(5)
-    said = lines[-1] if lines else "it says nothing"
-    raise UnavailableError(f"MLflow's server does not start: {said}", hint="cryptoml doctor")
+    last_line = lines[-1] if lines else "no output"
+    raise UnavailableError(f"the MLflow server did not start: {last_line}", hint="cryptoml doctor")
 
 
 def _is_healthy(address: str) -> bool:
-    """Whether MLflow's server answers there; a port that is merely taken does not count."""
+    """Whether an MLflow server is healthy at the address; another service on the port is not."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{address}/health", timeout=5) as answer:
-            return bool(answer.read(16).strip() == b"OK")
+        with opener.open(f"{address}/health", timeout=5) as response:
+            return bool(response.read(16).strip() == b"OK")
     except (OSError, http.client.HTTPException):
         return False
 

@@ -74,7 +74,7 @@ def test_local_changes_are_not_overwritten_without_force(connected: Hub) -> None
     path.write_text("mine\n")
     refused = hub.run("pull-data")
     assert refused.code == 6
-    assert "was changed here" in refused.err
+    assert "has local changes" in refused.err
     assert path.read_text() == "mine\n"
     assert hub.run("pull-data", "--force").code == 0
     assert path.read_text() == "one\n"
@@ -111,7 +111,7 @@ def test_an_interrupted_pull_is_resumed(connected: Hub) -> None:
         ("away", 5, "data"),
         ("throttle", 5, "429"),
         ("revision", 2, "this git revision does not exist"),
-        ("path", 4, "does not pin it"),
+        ("path", 4, "not versioned in"),
         ("no project", 3, "not a DVC project"),
         ("damaged", 4, "is damaged"),
     ],

@@ -68,7 +68,7 @@ def test_paths_are_printed_last_and_a_second_call_adds_nothing(project, standin)
         "missing": 0,
         "gaps": [],
     }
-    assert "nothing new" in again.err
+    assert "no new candles" in again.err
 
 
 @pytest.mark.parametrize(

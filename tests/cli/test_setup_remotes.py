@@ -118,8 +118,8 @@ def test_another_origin_is_kept_and_dagshub_becomes_a_second_remote(hub: Hub) ->
     [
         ("expired token", 7, "expired"),
         ("token with a blank", 3, "spaces"),
-        ("reader", 7, "may read it but not write"),
-        ("no repository", 2, "no such repository"),
+        ("reader", 7, "has read-only access"),
+        ("no repository", 2, "repository not found"),
         ("plain http", 7, "plain http"),
         ("unknown host", 5, "host not found"),
         ("other origin", 3, "--force"),

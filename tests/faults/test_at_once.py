@@ -97,7 +97,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="mounts a tmpfs")
 @pytest.mark.parametrize("free_kb", [4, 48, 400], ids=["at-the-start", "within-the-files", "near-the-end"])
-def test_a_training_on_a_full_disk_ends_with_5_and_goes_on_once_there_is_room(
+def test_training_on_a_full_disk_exits_with_5_and_resumes_when_space_is_free(
     bench: Bench, small_disk: Path, free_kb: int
 ) -> None:
     world = bench.world
@@ -124,7 +124,7 @@ def test_a_training_on_a_full_disk_ends_with_5_and_goes_on_once_there_is_room(
 
 
 @pytest.mark.slow
-def test_a_delivery_to_a_local_store_on_a_full_disk_goes_on_once_there_is_room(bench: Bench, small_disk: Path) -> None:
+def test_delivery_to_a_local_store_on_a_full_disk_resumes_when_space_is_free(bench: Bench, small_disk: Path) -> None:
     from mlflow import MlflowClient
 
     from tests.faults.accounts import Books

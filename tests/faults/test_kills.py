@@ -24,7 +24,7 @@ CASES = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", CASES)
-def test_a_killed_command_loses_and_doubles_nothing(bench: Bench, text: str) -> None:
+def test_a_killed_command_loses_no_data_and_creates_no_duplicates(bench: Bench, text: str) -> None:
     result = run_item(bench, parse(text), f"t-{text}".replace(":", "-").replace(".", "-"))
     assert not result.problems, (result.codes, result.said)
     # A kill by the clock may come after the end.

@@ -110,7 +110,7 @@ def test_a_folder_that_is_shared_with_the_server_may_be_named(unproxied: tuple[s
         ("file:///not/on/this/machine", ConfigError, "not on this machine", "mount or restore"),
     ],
 )
-def test_a_place_that_cannot_be_used_is_told_with_what_to_do(
+def test_an_unusable_location_is_reported_with_a_hint(
     location: str, error: type[CryptomlError], words: str, hint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -138,7 +138,7 @@ def test_a_bucket_takes_artifacts_and_gives_them_back(tmp_path: Path) -> None:
         ("MLFLOW_S3_ENDPOINT_URL", "http://127.0.0.1:PORT", "s3://models/x", UnavailableError, "does not answer"),
     ],
 )
-def test_a_bucket_that_refuses_is_told(
+def test_a_refusing_bucket_is_reported(
     name: str, value: str, location: str, error: type[CryptomlError], words: str,
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip

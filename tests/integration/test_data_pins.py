@@ -55,7 +55,7 @@ def test_a_folder_pinned_as_a_whole_is_pushed_and_a_file_in_it_can_be_named(fold
     assert sorted(states(pull_data(settings(folder)))) == [
         "data/raw", "data/raw/a.csv", "data/raw/b.csv", "data/raw/c.csv", "data/raw/sub/note.txt",
     ]  # fmt: skip
-    with pytest.raises(DataError, match=r"raw has no such file") as caught:
+    with pytest.raises(DataError, match=r"not found in the pinned folder .*raw") as caught:
         pull_data(settings(folder), [folder / "data/raw/absent.csv"])
     assert "--rev: git log -- 'data/raw.dvc'" in caught.value.hint
 
@@ -132,7 +132,7 @@ def test_several_outputs_in_one_file_in_another_folder_with_odd_names(folder: Pa
     assert pull_data(settings(folder), [folder / "data/r w/b.csv"], revision="HEAD").files[0].state == "up to date"
 
 
-def test_a_pin_of_an_older_revision_is_written_although_its_folder_is_gone(folder: Path) -> None:
+def test_a_pin_of_an_older_revision_is_restored_into_a_deleted_folder(folder: Path) -> None:
     put(folder, "data/a.csv", "one\n")
     pin = f"wdir: ../data\nouts:\n- md5: {md5('one' + chr(10))}\n  size: 4\n  hash: md5\n  path: a.csv\n"
     put(folder, "pins/a.dvc", pin)

@@ -51,7 +51,7 @@ def test_a_commit_that_a_hook_or_the_signature_refuses_leaves_the_data_pushed(fo
 def test_what_keeps_git_from_committing_is_found_before_the_push(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(git_commit, "LOCK_PATIENCE_S", 0.1)
+    monkeypatch.setattr(git_commit, "LOCK_TIMEOUT_S", 0.1)
     for name, kind, word in (
         ("MERGE_HEAD", ConfigError, "merge is in progress"),
         ("rebase-merge", ConfigError, "rebase is in progress"),
@@ -68,7 +68,7 @@ def test_what_keeps_git_from_committing_is_found_before_the_push(
     assert not pushed(tmp_path)
 
 
-def test_a_commit_on_a_detached_head_is_made_and_said(folder: Path) -> None:
+def test_a_commit_on_a_detached_head_warns(folder: Path) -> None:
     run_git(folder, "checkout", "--quiet", "--detach")
     heard: list[events.Event] = []
     result = push_data(settings(folder), commit=True, on_event=heard.append)
@@ -112,7 +112,7 @@ def test_a_repository_of_another_user_is_named_with_the_way_out(folder: Path) ->
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
-def test_trust_in_a_file_that_only_git_reads_is_told_with_the_file_that_dvc_reads(
+def test_safe_directory_in_a_file_dvc_ignores_is_reported_with_the_file_it_reads(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     push_data(settings(folder), commit=True)

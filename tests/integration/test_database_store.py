@@ -151,7 +151,7 @@ def test_a_training_on_it_with_a_bucket_leaves_no_password_anywhere(
         ("", "owner", ESCAPED, "newer", ConfigError, "a newer MLflow"),
     ],
 )
-def test_what_the_database_refuses_is_told(
+def test_a_refusal_by_the_database_is_reported(
     server: int, database: str, change: str, user: str, password: str, name: str, error: type[CryptomlError], words: str
 ) -> None:
     if change:
@@ -216,7 +216,7 @@ def test_mariadb_by_the_short_address(tmp_path: Path) -> None:
     ("uri", "package"),
     [("mssql+pymssql://u:s3cret@127.0.0.1/x", "pymssql"), ("postgresql+nodriver://u:s3cret@127.0.0.1/x", "postgres")],
 )
-def test_a_missing_driver_is_told_before_anything_else(uri: str, package: str) -> None:
+def test_a_missing_driver_is_reported_first(uri: str, package: str) -> None:
     with pytest.raises(ConfigError, match="is not installed") as caught:
         open_store(uri)
     assert package in caught.value.hint

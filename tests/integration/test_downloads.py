@@ -179,7 +179,7 @@ def test_credentials_do_not_go_to_an_artifact_address_over_plain_http(
         downloads.fetch(HttpArtifactRepository(f"http://elsewhere.example{ROOT}/0/run"), "m", tmp_path)
 
 
-def test_fewer_bytes_than_listed_are_told(liar: Liar, store: Store, tmp_path: Path) -> None:
+def test_fewer_bytes_than_listed_are_reported(liar: Liar, store: Store, tmp_path: Path) -> None:
     liar.listings["m"] = [entry("a", 5)]
     liar.files["m/a"] = b"abc"
     with pytest.raises(UnavailableError, match="came with 3 bytes, 5 are listed"):

@@ -92,7 +92,7 @@ def test_every_complete_candle_arrives_once_and_the_open_one_does_not(standin, t
     assert (read.symbol, read.interval.label, len(read.frame), read.report.findings) == ("BTCUSDT", "1h", 2499, ())
 
 
-def test_it_goes_on_where_it_stopped_and_the_bytes_are_those_of_one_call(standin, tmp_path):
+def test_a_continued_file_has_the_same_bytes_as_a_single_call(standin, tmp_path):
     whole = fetch(standin, tmp_path / "whole").markets[0].path
     now = standin.now_ms
     added = []
@@ -104,13 +104,13 @@ def test_it_goes_on_where_it_stopped_and_the_bytes_are_those_of_one_call(standin
     assert (tmp_path / "parts" / "BTCUSDT_1h.csv").read_bytes() == whole.read_bytes()
 
 
-def test_nothing_new_is_said_and_changes_nothing(standin, tmp_path):
+def test_no_new_candles_is_reported_and_leaves_the_file_unchanged(standin, tmp_path):
     path = fetch(standin, tmp_path).markets[0].path
     before, asked = path.read_bytes(), len(standin.pages)
     told = Told()
     result = fetch(standin, tmp_path, told)
     assert (result.markets[0].added, result.error) == (0, None)
-    assert "nothing new after 2019-04-15 02:00" in told.texts(events.Info)
+    assert "no new candles after 2019-04-15 02:00" in told.texts(events.Info)
     assert (path.read_bytes(), len(standin.pages)) == (before, asked)
 
 
@@ -124,7 +124,7 @@ def test_a_gap_is_stepped_over_and_reported(standin, tmp_path, bounded, first, c
     assert in_file(market.path) == at_exchange(standin)
     after = f"{pd.Timestamp('2019-01-01') + pd.Timedelta(hours=first - 1):%Y-%m-%d %H:%M}"
     assert (market.missing, market.gaps) == (count, ((after, count),))
-    assert f"lacks {count:,} candles" in told.texts(events.Warned)
+    assert f"{count:,} candles missing at the exchange" in told.texts(events.Warned)
 
 
 def test_a_gap_between_two_calls_is_reported_as_well(standin, tmp_path):
@@ -175,7 +175,9 @@ def test_an_earlier_since_than_the_file_has_is_warned_of(standin, tmp_path):
     fetch(standin, tmp_path, since="2019-02-01")
     told = Told()
     fetch(standin, tmp_path, told, since="2019-01-10")
-    assert "begins at 2019-02-01 00:00, and there are candles from 2019-01-10 00:00" in told.texts(events.Warned)
+    assert "starts at 2019-02-01 00:00, but the exchange has candles since 2019-01-10 00:00" in told.texts(
+        events.Warned
+    )
     told = Told()
     fetch(standin, tmp_path / "other", since="2010-01-01")
     fetch(standin, tmp_path / "other", told, since="2010-01-01")
@@ -206,7 +208,7 @@ def test_a_retry_after_may_be_a_date(standin, tmp_path):
     assert 0.9 <= time.monotonic() - started < 9, "neither at once nor the ten seconds of an unsaid pause"
 
 
-def test_a_long_ban_is_not_sat_out_and_what_was_fetched_is_kept(standin, tmp_path):
+def test_a_long_ban_is_not_awaited_and_fetched_candles_are_kept(standin, tmp_path):
     standin.faults_after, standin.faults = 1, [Fault("418", "3600")]
     result = fetch(standin, tmp_path)
     assert isinstance(result.error, UnavailableError)
@@ -217,7 +219,7 @@ def test_a_long_ban_is_not_sat_out_and_what_was_fetched_is_kept(standin, tmp_pat
 
 
 @pytest.mark.parametrize("kind", ["drop", "503", "page"])
-def test_an_exchange_that_stays_away_leaves_a_file_that_goes_on(standin, tmp_path, kind):
+def test_an_unavailable_exchange_leaves_a_file_that_can_be_continued(standin, tmp_path, kind):
     whole = fetch(standin, tmp_path / "whole").markets[0].path
     standin.log.clear()
     standin.faults_after, standin.faults = 2, [Fault(kind)] * 20
@@ -231,7 +233,7 @@ def test_an_exchange_that_stays_away_leaves_a_file_that_goes_on(standin, tmp_pat
     assert fetch(standin, tmp_path).markets[0].path.read_bytes() == whole.read_bytes()
 
 
-def test_a_place_that_is_not_served_is_told_at_once(standin, tmp_path):
+def test_an_unserved_location_is_reported_at_once(standin, tmp_path):
     standin.faults = [Fault("451")] * 5
     with pytest.raises(AccessError, match="451"):
         fetch(standin, tmp_path)
@@ -252,7 +254,7 @@ def test_an_exchange_that_is_away_from_the_start(tmp_path):
     assert not (tmp_path / "raw").exists()
 
 
-def test_a_proxy_that_is_away_is_named_with_the_way_past_it(standin, tmp_path, monkeypatch):
+def test_an_unreachable_proxy_is_reported_with_no_proxy_as_hint(standin, tmp_path, monkeypatch):
     gone = make_standin(candles=10).start()
     gone.stop()
     monkeypatch.setenv("http_proxy", gone.url)
@@ -353,7 +355,7 @@ def test_a_gzip_file_grows_as_well(standin, tmp_path):
 
 @pytest.mark.parametrize("output", ["x.parquet", "x.json", "x.gz"])
 def test_forms_that_cannot_grow_are_refused(standin, tmp_path, output):
-    with pytest.raises(UsageError, match="of this form"):
+    with pytest.raises(UsageError, match="unsupported file format"):
         fetch(standin, tmp_path / output)
 
 
@@ -364,7 +366,7 @@ def test_a_torn_last_line_is_fetched_again(standin, tmp_path):
     told = Told()
     assert fetch(standin, tmp_path, told).markets[0].added == 1
     assert path.read_bytes() == whole
-    assert "cut short" in told.texts(events.Warned)
+    assert "incomplete and is fetched again" in told.texts(events.Warned)
 
 
 def test_files_of_something_else_are_left_alone(standin, tmp_path):
@@ -411,7 +413,7 @@ def test_pages_reach_the_file_by_the_clock(standin, tmp_path, monkeypatch):
     assert sizes == [0, 1000, 2000]
 
 
-def test_a_folder_that_cannot_be_written_is_said_in_words(standin, tmp_path):
+def test_an_unwritable_folder_is_reported(standin, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CryptomlError) as caught:
         fetch(standin, tmp_path / "file" / "raw")

@@ -98,7 +98,7 @@ def test_a_server_that_falls_silent_midway_costs_seconds() -> None:
         assert len(seen) == 4
 
 
-def test_an_hour_of_patience_is_not_granted() -> None:
+def test_a_retry_after_of_an_hour_is_not_awaited() -> None:
     with server([(404, ABSENT), (429, b"slow down")]) as (uri, _), open_store(uri, timeout_s=1) as store:
         began = time.monotonic()
         with pytest.raises(UnavailableError, match="temporarily unavailable \\(429\\)"):
@@ -106,7 +106,7 @@ def test_an_hour_of_patience_is_not_granted() -> None:
         assert time.monotonic() - began < 12
 
 
-def test_rights_withdrawn_midway_are_told() -> None:
+def test_permissions_revoked_midway_are_reported() -> None:
     answers = [(404, ABSENT), (403, b"")]
     with (
         server(answers) as (uri, _),

@@ -145,7 +145,7 @@ def test_a_delivery_that_dies_at_any_write_is_finished_by_the_next(
     assert journal.pending() == ()
 
 
-def test_a_lost_or_damaged_mark_doubles_nothing(
+def test_a_lost_or_damaged_delivery_mark_creates_no_duplicates(
     journal: Journal, store: Store, experiment: str, tmp_path: Path
 ) -> None:
     run = record(journal, experiment, tmp_path)
@@ -332,7 +332,7 @@ def test_one_runs_fault_stops_no_other(journal: Journal, store: Store, experimen
     check_whole(store, report.delivered[0].run_id, experiment)
 
 
-def test_a_store_that_is_away_stops_and_loses_nothing(
+def test_an_unavailable_store_stops_the_delivery_without_data_loss(
     journal: Journal, store: Store, experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlflow.exceptions import MlflowException
@@ -375,7 +375,7 @@ def test_the_store_tells_the_highest_run_number(
     assert [run.name for run in search_runs(store, experiment, query=query)] == ["xgboost_2024-11-27_3000"]
 
 
-def test_a_run_that_is_not_there_is_told(store: Store) -> None:
+def test_a_missing_run_is_reported(store: Store) -> None:
     from cryptoml.errors import UsageError
 
     with pytest.raises(UsageError, match="does not exist"):

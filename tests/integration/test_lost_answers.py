@@ -99,7 +99,7 @@ CREATES = {
 
 @pytest.mark.parametrize("action", ["lose", "gateway", "half", "halfjson"])
 @pytest.mark.parametrize("request_kind", CREATES)
-def test_a_lost_answer_to_a_write_doubles_nothing(
+def test_a_lost_response_to_a_write_creates_no_duplicates(
     lossy: Lossy, store: Store, journal: Journal, name: str, tmp_path: Path, request_kind: str, action: Action
 ) -> None:
     lossy.rules.append(Rule(CREATES[request_kind], action, last=1))
@@ -113,7 +113,7 @@ def test_a_lost_answer_to_a_write_doubles_nothing(
 
 
 @pytest.mark.parametrize("request_kind", ["runs", "versions", "models", "experiments"])
-def test_a_gateway_that_answers_before_the_server_doubles_nothing(
+def test_a_gateway_error_before_the_response_creates_no_duplicates(
     lossy: Lossy, store: Store, journal: Journal, name: str, tmp_path: Path, request_kind: str
 ) -> None:
     lossy.rules.append(Rule(CREATES[request_kind], "late", last=1))
@@ -196,7 +196,7 @@ GARBAGE = {
 
 @pytest.mark.parametrize("where", ["GET|POST", "POST .*/runs/create", "PUT"])
 @pytest.mark.parametrize("kind", GARBAGE)
-def test_whatever_answers_is_reported_in_words_and_the_next_delivery_completes_the_run(
+def test_any_response_is_reported_and_the_next_delivery_completes_the_run(
     lossy: Lossy,
     store: Store,
     journal: Journal,

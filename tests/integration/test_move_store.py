@@ -251,7 +251,7 @@ def test_after_kill_9_in_the_middle_nothing_is_doubled(old: OldStore, new: Setti
     assert list((new.project_dir / ".cryptoml" / "moving").glob("work-*")) == []
 
 
-def test_a_server_that_goes_away_in_the_middle_is_told_and_the_move_resumes(hub: Hub, tmp_path: Path) -> None:
+def test_a_server_failing_midway_is_reported_and_the_move_resumes(hub: Hub, tmp_path: Path) -> None:
     name = f"away-{hub.slug.rpartition('-')[2]}"
     mine = make_old_store(tmp_path / "old", name)
     settings = settings_for(
@@ -480,7 +480,7 @@ def test_the_store_in_use_under_another_address_is_refused(old: OldStore, tmp_pa
 
 
 def test_experiments_are_chosen_by_name(old: OldStore, new: Settings) -> None:
-    with pytest.raises(UsageError, match="there is no experiment nosuch"):
+    with pytest.raises(UsageError, match="experiment nosuch not found"):
         move(new, old, experiments=("nosuch",))
     elsewhere = new.model_copy(update={"experiment_name": "mine"})
     assert move(elsewhere, old, all_experiments=True).totals()["runs"] == NOT_RUNNING

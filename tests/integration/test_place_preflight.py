@@ -108,7 +108,7 @@ def test_the_place_of_an_experiment_in_a_file_is_checked_and_the_database_not_wr
     assert "not an MLflow database" in refusal().fact
 
 
-def test_a_database_that_is_away_costs_a_warning_and_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_database_warns_and_does_not_stop_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     use(
         monkeypatch,
         MLFLOW_TRACKING_URI=f"postgresql://u:s3cret@127.0.0.1:{free_port()}/d",

@@ -177,7 +177,7 @@ def test_a_server_that_dies_and_comes_back_during_the_fits_costs_one_warning_and
     assert work.journal.pending() == ()
 
 
-def test_a_server_that_is_away_at_first_gets_the_runs_when_it_is_back(at_hub: Hub) -> None:
+def test_runs_are_delivered_when_the_server_is_available_again(at_hub: Hub) -> None:
     state, seen = at_hub.standin.state, Seen()
     state.set_mode("down-at")
     with Tracker(load_settings(), registrar=registrar, on_event=seen) as work:
@@ -191,7 +191,7 @@ def test_a_server_that_is_away_at_first_gets_the_runs_when_it_is_back(at_hub: Hu
     assert len(seen.texts(events.Warned)) == 1
 
 
-def test_a_server_that_stays_away_leaves_the_runs_in_the_journal(at_hub: Hub) -> None:
+def test_runs_stay_in_the_journal_while_the_server_is_unavailable(at_hub: Hub) -> None:
     at_hub.standin.state.set_mode("down-at")
     seen = Seen()
     with Tracker(load_settings(), registrar=registrar, on_event=seen) as work:
@@ -224,7 +224,7 @@ def test_a_server_of_this_machine_that_is_starting_is_waited_for(at_hub: Hub, mo
     assert len(pauses) >= 1
 
 
-def test_sync_tries_a_server_that_is_away_again(at_hub: Hub) -> None:
+def test_sync_retries_an_unavailable_server(at_hub: Hub) -> None:
     seen = Seen()
     at_hub.standin.state.set_mode("down-at")
     with Tracker(load_settings(), registrar=registrar, on_event=seen) as work:

@@ -115,7 +115,7 @@ def test_a_way_that_is_not_allowed_moves_nothing(lab: Lab, config: Config, store
             move(lab, config, "v1", stage, force=True)
     assert places(store, config) == {"production": "1"}
     archived = move(lab, config, "v1", "archived")
-    assert "no version is in production now" in archived.warnings
+    assert "there is no version in production now" in archived.warnings
     assert places(store, config) == {}
 
 
@@ -127,7 +127,7 @@ def test_unknown_versions_models_and_reasons_that_are_too_long(lab: Lab, config:
     with pytest.raises(UsageError, match=r"registered model .* does not exist|no version"):
         move(lab, config_of("absent"), "v1", "staging")
     strict = config_of(config.registry.model_name, promotion={"require_reason": "true"})
-    with pytest.raises(UsageError, match="needs a reason"):
+    with pytest.raises(UsageError, match="a reason is required"):
         move(lab, strict, "v1", "staging", reason=None)
     assert move(lab, config, "v1", "staging", reason=None).entries[0].reason == "none given"
 
@@ -162,7 +162,7 @@ def test_a_model_that_forecasts_nothing_new_is_refused_and_that_is_written_down(
 ) -> None:
     frame = pd.read_csv(lab.data)
     frame.head(int(len(frame) * 0.5)).to_csv(tmp_path / "old.csv", index=False)
-    with pytest.raises(CheckFailedError, match="no candle there is new to it"):
+    with pytest.raises(CheckFailedError, match="trained on all of its candles"):
         move(lab, config, "v1", "production", data=tmp_path / "old.csv")
     entries, faults = read_history(lab.settings, config)
     assert [(e.kind, e.to_stage) for e in entries] == [("refusal", "production")]
@@ -223,7 +223,7 @@ def test_without_candles_there_is_no_validation(lab: Lab, config: Config, tmp_pa
         promote(PromoteRequest(empty, config, "v1", "production", reason="x"))
 
 
-def test_moves_by_other_means_and_altered_entries_are_told(lab: Lab, config: Config, store: Store) -> None:
+def test_external_transitions_and_altered_entries_are_reported(lab: Lab, config: Config, store: Store) -> None:
     move(lab, config, "v1", "production")
     name = config.registry.model_name
     store.client.set_registered_model_alias(name, "production", "3")

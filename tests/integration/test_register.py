@@ -66,7 +66,7 @@ def test_the_gate_says_no_and_can_be_forced_with_a_reason(lab: Lab, config: Conf
         enter(lab, strict, lab.runs["ridge"])
     with open_project_store(lab.settings) as store:
         assert list_versions(store, config.registry.model_name) == ()
-    with pytest.raises(UsageError, match="needs a reason"):
+    with pytest.raises(UsageError, match="requires a reason"):
         enter(lab, strict, lab.runs["ridge"], force=True)
     done = enter(lab, strict, lab.runs["ridge"], force=True, reason="for a demonstration")
     assert done.reasons
@@ -79,14 +79,14 @@ def test_the_gate_says_no_and_can_be_forced_with_a_reason(lab: Lab, config: Conf
 def test_data_that_failed_its_checks_keep_a_model_out(lab: Lab, config: Config) -> None:
     strict = config_of(config.registry.model_name, gate={"min_skill": -1}, quality={"max_missing_share": 0})
     assert enter(lab, strict, lab.runs["ridge"]).is_new
-    with pytest.raises(CheckFailedError, match="persistence, the forecast of no change"):
+    with pytest.raises(CheckFailedError, match="is the persistence baseline"):
         enter(lab, config, lab.runs["persistence"])
 
 
 @pytest.mark.parametrize(("status", "model", "match"), [
-    ("FAILED", True, "is FAILED; only a FINISHED run is registered"),
+    ("FAILED", True, "is FAILED; only a FINISHED run can be registered"),
     ("KILLED", True, "is KILLED"),
-    ("FINISHED", True, "cryptoml did not train it"),
+    ("FINISHED", True, "not created by cryptoml train"),
 ])  # fmt: skip
 def test_a_run_that_cannot_be_a_version(
     lab: Lab, config: Config, tmp_path: Path, status: Status, model: bool, match: str
@@ -105,7 +105,7 @@ def test_runs_that_do_not_exist(lab: Lab, config: Config) -> None:
             enter(lab, config, text)
 
 
-def test_a_model_that_is_gone(lab: Lab, config: Config) -> None:
+def test_a_deleted_model_is_reported(lab: Lab, config: Config) -> None:
     with open_project_store(lab.settings) as store:
         root = Path(store.client.get_run(lab.runs["gbm"]).info.artifact_uri.removeprefix("file://"))
     (root / "models").rename(root / "away")

@@ -45,7 +45,7 @@ def a_run(store: Store, tmp_path: Path, *, status: Status = "FINISHED", model: b
     return deliver(run.entry, store).run_id
 
 
-def test_a_finished_run_becomes_a_version_with_all_that_is_said_of_it(store: Store, name: str, tmp_path: Path) -> None:
+def test_a_finished_run_becomes_a_version_with_description_and_tags(store: Store, name: str, tmp_path: Path) -> None:
     run_id = a_run(store, tmp_path)
     made = register_version(store, run_id=run_id, model_name=name, description="what it is", tags={"verdict": "ties"})
     assert (made.version, made.run_id, made.is_new) == ("1", run_id, True)
@@ -102,7 +102,7 @@ def test_a_run_without_a_model_is_refused(store: Store, name: str, tmp_path: Pat
         register_version(store, run_id=a_run(store, tmp_path, model=False), model_name=name)
 
 
-def test_a_run_that_is_not_there_is_told(store: Store, name: str) -> None:
+def test_a_missing_run_is_reported(store: Store, name: str) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         register_version(store, run_id="0" * 32, model_name=name)
 
@@ -124,7 +124,7 @@ def test_aliases_are_the_truth_and_the_stage_is_read_too(store: Store, name: str
     assert version_at(store, name, "nowhere") is None
 
 
-def test_a_version_that_is_not_there_is_told(store: Store, name: str) -> None:
+def test_a_missing_version_is_reported(store: Store, name: str) -> None:
     with pytest.raises(UsageError, match="no version 7"):
         get_version(store, name, "7")
 
@@ -141,7 +141,7 @@ def test_delivery_registers_what_the_journal_asks_for(store: Store, name: str, t
     assert get_version(store, name, "1").run_id == done.run_id
 
 
-def test_a_version_that_never_gets_ready_is_told(
+def test_a_version_that_never_becomes_ready_is_reported(
     store: Store, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = a_run(store, tmp_path)

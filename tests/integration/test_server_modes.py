@@ -87,9 +87,7 @@ def test_a_run_arrives_once_in_the_end(hub: Hub, mode: Mode, tmp_path: Path) -> 
 @pytest.mark.parametrize(("mode", "codes"), [
     ("slow", {0}), ("flaky", {0, 5}), ("throttle", {0, 5}), ("readonly", {7}), ("storage-full", {5}), ("down-at", {5}),
 ])  # fmt: skip
-def test_data_are_pushed_or_it_is_said_why_and_a_second_push_brings_the_rest(
-    hub: Hub, mode: Mode, codes: set[int]
-) -> None:
+def test_a_failed_push_is_reported_and_a_second_push_completes_it(hub: Hub, mode: Mode, codes: set[int]) -> None:
     assert hub.run("setup-remotes").code == 0
     folder = hub.folder / "data" / "raw"
     folder.mkdir(parents=True, exist_ok=True)

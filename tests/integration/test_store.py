@@ -212,13 +212,13 @@ def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
         open_store(f"sqlite:///{path}")
 
 
-def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
+def test_a_folder_at_the_database_path_is_reported(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").mkdir()
     with told(ConfigError, "is a folder, but"):
         open_store(f"sqlite:///{tmp_path}/mlflow.db")
 
 
-def test_a_file_in_the_way_of_its_folder_is_told(tmp_path: Path) -> None:
+def test_a_file_at_the_path_of_the_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with told(UnavailableError, "cannot be used"):
         open_store(f"sqlite:///{tmp_path}/file/mlflow.db")
@@ -226,7 +226,7 @@ def test_a_file_in_the_way_of_its_folder_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.parametrize("there", [True, False])
-def test_a_store_that_may_not_be_written_is_told(path: Path, there: bool) -> None:
+def test_a_read_only_store_is_reported(path: Path, there: bool) -> None:
     if not there:
         path.unlink()
     else:
@@ -276,7 +276,7 @@ def test_an_experiment_made_by_somebody_else_at_the_same_moment_is_taken(path: P
         assert store._make_experiment("raced")[:2] == (identifier, "active")
 
 
-def test_damage_found_later_is_told_in_words(path: Path) -> None:
+def test_damage_found_later_is_reported(path: Path) -> None:
     with open_store(f"sqlite:///{path}") as store:
         with closing(sqlite3.connect(path)) as database, database:
             database.execute("DROP TABLE experiments")

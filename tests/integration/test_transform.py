@@ -103,15 +103,15 @@ def test_training_gives_the_same_digits(raw, tmp_path):
     assert read_candles(table).frame.equals(read_candles(raw).frame)
 
 
-def test_what_makes_no_sense_is_answered_in_words(raw, tmp_path):
+def test_unsuitable_paths_are_usage_errors(raw, tmp_path):
     config = quick().config
     made = transform(raw, tmp_path / "out", config).path
     before = raw.read_bytes()
     for source, output, code, words in (
-        (made, tmp_path / "out2", 2, "is a processed data set already"),
-        (raw, raw, 2, "is the input"),
-        (raw, tmp_path / "x.json", 2, "not written in this form"),
-        (raw, raw / "x", 2, "is no folder"),
+        (made, tmp_path / "out2", 2, "is already a processed data set"),
+        (raw, raw, 2, "the output is the input"),
+        (raw, tmp_path / "x.json", 2, "unsupported file format"),
+        (raw, raw / "x", 2, "is not a folder"),
         (tmp_path / "no.csv", tmp_path / "out2", 4, "no.csv"),
     ):
         with pytest.raises(CryptomlError, match=words) as caught:

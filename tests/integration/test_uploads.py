@@ -158,7 +158,7 @@ def test_one_broken_connection_costs_one_more_upload(
 def test_a_server_that_never_answers_is_given_up_after_the_first_files(
     lossy: Lossy, store: Store, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "LEAST_PATIENCE_S", 0.5)
+    monkeypatch.setattr(uploads, "MIN_TIMEOUT_S", 0.5)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     lossy.rules.append(Rule(PUT, "hang"))
     run = record(tmp_path, name)
@@ -172,7 +172,7 @@ def test_a_server_that_never_answers_is_given_up_after_the_first_files(
 def test_a_slow_line_may_take_longer_than_the_limit_while_bytes_move(
     lossy: Lossy, store: Store, backend: MlflowBackend, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "LEAST_PATIENCE_S", 2.0)
+    monkeypatch.setattr(uploads, "MIN_TIMEOUT_S", 2.0)
     monkeypatch.setattr(uploads, "SLOWEST_STORING_BYTES_S", 10_000_000)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
     run = Journal(tmp_path / "journal").open_run(training_id="t", experiment=name, run_name="n")

@@ -121,7 +121,7 @@ def test_the_whole_family_works(project: Project, around) -> None:
         assert not list((other / ".git" / "objects").glob("??"))
 
 
-def test_no_temporary_folder_is_said_before_anything_is_done(project: Project) -> None:
+def test_a_missing_temporary_folder_is_reported_first(project: Project) -> None:
     """Python's last resort is the current folder, which would fill with other programs' files."""
     script = (
         "import tempfile, sys; tempfile._candidate_tempdir_list = lambda: [sys.argv.pop()];"
@@ -136,7 +136,7 @@ def test_no_temporary_folder_is_said_before_anything_is_done(project: Project) -
     assert "TMPDIR=" in done.stderr
 
 
-def test_a_current_folder_that_is_gone(project: Project) -> None:
+def test_a_deleted_current_folder_is_reported(project: Project) -> None:
     script = 'mkdir gone && cd gone && rmdir ../gone && exec "$@"'
     done = subprocess.run(
         ["sh", "-c", script, "sh", *project.command("doctor")],

@@ -33,5 +33,7 @@ def ui(
     from cryptoml.workflows.ui import open_pages
 
     settings = load_settings()
-    open_pages(settings, port=port, browser=browser, tell=lambda text: message_console().print(text, markup=False))
+    open_pages(
+        settings, port=port, browser=browser, on_message=lambda text: message_console().print(text, markup=False)
+    )
     return Outcome({"tracking_uri": masked(settings.mlflow_uri())}, lambda: None)

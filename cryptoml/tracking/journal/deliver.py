@@ -1,4 +1,4 @@
-"""From the journal into the store. Doing it twice, or going on after a break, doubles nothing."""
+"""Deliver runs from the journal to the store. Repeating or resuming a delivery creates no duplicates."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ def deliver(
     experiment: str | None = None,
     on_event: events.OnEvent = events.ignore,
 ) -> Delivered:
-    """Bring one run's journal into `store` and mark it delivered; its staged artifacts are then removed.
+    """Deliver one run's journal to `store`, mark it delivered and remove its staged artifacts.
 
-    experiment: where a run that is not in the store yet is created, by default in the experiment of its journal.
+    experiment: the experiment for a run that is not in the store yet; default: the one in the journal.
 
-    A run without an end whose process is gone becomes KILLED when a signal had asked for it, else FAILED; one
-    whose process lives stays RUNNING. Without `register`, a wish for registration keeps the journal pending.
+    An unfinished run of an exited process becomes KILLED if the process received a signal, else FAILED; with a
+    running process it stays RUNNING. Without `register`, a requested registration keeps the journal pending.
     """
     with locked(entry.lock):
         record, size = _read(entry, experiment)
@@ -142,9 +142,9 @@ def deliver_pending(
     experiment: str | None = None,
     on_event: events.OnEvent = events.ignore,
 ) -> DeliveryReport:
-    """Deliver all that waits, oldest first. One run's fault stops no other; a store that is away stops all.
+    """Deliver all pending runs, oldest first. An error of one run does not stop the others; an unavailable store does.
 
-    With `orphans_only`, runs of living processes are left to them; `experiment` as in `deliver`.
+    orphans_only: skip the runs of running processes. experiment: as in `deliver`.
     """
     waiting = journal.orphaned() if orphans_only else journal.pending()
     done: list[Delivered] = []

@@ -1,6 +1,6 @@
-"""Writing what a journal holds into a run of the store: parameters, metrics, tags, artifacts, the end.
+"""Write the contents of a journal to a run of the store: parameters, metrics, tags, artifacts and the end.
 
-Each part first looks at what is there, so that going on after a break doubles nothing on any store.
+Each part first checks what the store has, so that resuming after an interruption creates no duplicates.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LARGEST_FLOAT = 1.7976931348623157e308
 
 @dataclass(frozen=True)
 class Replay:
-    """One run's record on its way into one store."""
+    """Writes the record of one run to a store."""
 
     entry: JournalEntry
     store: Store
@@ -40,11 +40,11 @@ class Replay:
     on_event: events.OnEvent
 
     def write(self, run: Run, status: str, *, settled: int | None) -> Sequence[Run]:
-        """Bring `run` to what the journal says and to `status` (RUNNING leaves it open).
+        """Update `run` to the contents of the journal and set its status; RUNNING leaves the run open.
 
-        `settled` is None for a run made just now, -1 when anything may be there already, else the number of
-        bytes of the journal whose metrics and artifacts are known to be there. Returns the runs that a server then has
-        for the run key, `run` among them; nothing for a store without a server.
+        settled: None for a new run, -1 if the contents of the run are unknown, else the number of journal bytes whose
+        metrics and artifacts are already in the store. Return the runs with this run key on the server, including
+        `run`; empty for a store without a server.
         """
         tags = dict(self.record.tags)
         if self.record.status is None and status != "RUNNING":

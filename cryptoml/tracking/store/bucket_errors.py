@@ -1,4 +1,4 @@
-"""Buckets of every kind: what each needs on this machine, and what its driver says, in words."""
+"""Requirements of each kind of bucket on this machine, and translation of its driver's errors."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def foreign_errors() -> tuple[type[Exception], ...]:
 
 
 def translated(error: Any, doing: str, bucket: Bucket | None = None) -> CryptomlError:
-    """A driver's error in words; `doing` is the beginning of the sentence."""
+    """Translate a driver's error to a CryptomlError; `doing` starts its message."""
     hint = bucket.credentials if bucket else "cryptoml doctor mlflow-write"
     if isinstance(error, ImportError):
         return ConfigError(
@@ -88,8 +88,8 @@ def translated(error: Any, doing: str, bucket: Bucket | None = None) -> Cryptoml
             hint=bucket.install if bucket else f"pip install {error.name or 'it'}",
         )
     response = getattr(error, "response", None)
-    told: Mapping[str, Any] = response.get("Error", {}) if isinstance(response, dict) else {}
-    code, text = str(told.get("Code", "")), " ".join(str(error).split())[:300]
+    details: Mapping[str, Any] = response.get("Error", {}) if isinstance(response, dict) else {}
+    code, text = str(details.get("Code", "")), " ".join(str(error).split())[:300]
     if code in ("NoSuchBucket", "404"):
         return ConfigError(f"{doing}: there is no such bucket.", hint="create it, or correct CRYPTOML_ARTIFACT_ROOT")
     if code in ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"):

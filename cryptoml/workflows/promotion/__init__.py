@@ -1,1 +1,1 @@
-"""The parts of the use case `promote`: the validation before production."""
+"""Validation for `cryptoml promote`."""

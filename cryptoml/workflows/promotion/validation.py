@@ -1,4 +1,4 @@
-"""Validation before production: load the model back, score it on the newest candles, compare it with the champion."""
+"""Validate a version for production: load its model, score it on the latest candles, compare it with the champion."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from cryptoml.registry.model_digest import MODEL_SHA256
 from cryptoml.registry.version_models import load, ref_of_version
 from cryptoml.registry.versions import get_version, production_version
 from cryptoml.settings import Settings
+from cryptoml.system.plurals import counted
 from cryptoml.tracking.runs import RunView
 from cryptoml.tracking.store.store import Store
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Validation:
-    """What the checks before production found. champion: the version compared with; reasons: why not."""
+    """Result of a validation. champion: the production version at that time. reasons: why the version is refused."""
 
     champion: str | None
     metrics: Mapping[str, float | str]
@@ -38,9 +39,9 @@ class Validation:
 
 @dataclass(frozen=True)
 class Validator:
-    """Validates a version for production. data: candles to score on; by default the newest of the project.
+    """Validates a version for production. data: candles to score on; default: the project's latest.
 
-    With `force`, what would stop the promotion becomes a warning.
+    force: report failed checks as warnings.
     """
 
     store: Store
@@ -51,7 +52,7 @@ class Validator:
     on_event: events.OnEvent
 
     def validate(self, version: str, run: RunView) -> Validation:
-        """Load the model of a version back from the store, score it, and compare it with the one in production."""
+        """Load the model of a version from the store, score it, and compare it with the production version."""
         name = self.config.registry.model_name
         try:
             candidate = load(self.store, self.settings, ref_of_version(get_version(self.store, name, version)))
@@ -81,7 +82,7 @@ class Validator:
         reasons, warnings = _judge_alone(own, source.name)
         self.on_event(
             events.Info(
-                f"validated on {own.candles:,} newest candles of {source.name}: "
+                f"validated on the latest {counted(own.candles, 'candle')} of {source.name}: "
                 f"skill {figure(100 * own.skill, '+.3f', unit=' %')}"
             )
         )
@@ -104,13 +105,13 @@ class Validator:
             source = self.data or find_data(self.settings.project_dir)
         except UsageError as error:
             raise DataError(
-                f"no candles to validate on: {error.fact}", hint="name some with --data, or cryptoml pull-data"
+                f"no candles to validate on: {error.fact}", hint="pass a file with --data, or cryptoml pull-data"
             ) from None
         return source, read_any(source, self.config)
 
 
 def training_metrics(run: RunView) -> dict[str, float | str]:
-    """What training found: the run's main metrics, its verdict, and the digest of its model."""
+    """Return the run's main metrics, its verdict and the digest of its model."""
     names = ("cv_rmse_mean", "test_rmse", "skill", "dm_p_value")
     found: dict[str, float | str] = {name: run.metrics[name] for name in names if name in run.metrics}
     digest = {MODEL_SHA256: run.tags[MODEL_SHA256]} if MODEL_SHA256 in run.tags else {}
@@ -118,26 +119,28 @@ def training_metrics(run: RunView) -> dict[str, float | str]:
 
 
 def _judge_alone(own: Score, source: str) -> tuple[list[str], list[str]]:
-    """Reasons against the model, and warnings, from its test against persistence."""
+    """Return the reasons against the model and the warnings from its comparison with persistence."""
     if own.candles == 0:
-        return [f"it makes no forecast on {source} that can be scored: no candle there is new to it"], []
+        return [f"no forecast on {source} can be scored: the model was trained on all of its candles"], []
     if own.word == "worse":
         return [
-            f"on {own.candles:,} newest candles it is significantly worse than persistence "
+            f"on the latest {counted(own.candles, 'candle')} it is significantly worse than persistence "
             f"(RMSE {figure(own.rmse, '.6g')} against {figure(own.baseline_rmse, '.6g')}, p = {own.p_value:.3g})"
         ], []
     if own.word == "ties":
-        return [], [f"on {own.candles:,} newest candles it ties with persistence (p = {figure(own.p_value, '.3g')})"]
+        return [], [
+            f"on the latest {counted(own.candles, 'candle')} it ties with persistence; p = {figure(own.p_value, '.3g')}"
+        ]
     return [], []
 
 
 def _judge_duel(found: Comparison, level: float) -> list[str]:
-    """Reasons against the model from its comparison with the one in production."""
+    """Return the reasons against the model from its comparison with the production version."""
     duel = found.duel
     if duel is None or not duel.decided or duel.candidate_better or duel.p_value >= level:
         return []
     return [
-        f"on the same {duel.candidate.candles:,} newest candles it is significantly worse than "
+        f"on the same latest {counted(duel.candidate.candles, 'candle')} it is significantly worse than "
         f"v{found.champion} in production (RMSE {figure(duel.candidate.rmse, '.6g')} against "
         f"{figure(duel.champion.rmse, '.6g')}, p = {duel.p_value:.3g})"
     ]

@@ -1,1 +1,1 @@
-"""The use case `setup-remotes`."""
+"""Steps of `cryptoml setup-remotes`."""

@@ -1,4 +1,4 @@
-"""The repository at DagsHub, and its addresses and token in `.env`."""
+"""Find or create the DagsHub repository, and write its addresses and the token to `.env`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ VARIABLES = "DAGSHUB_* and MLFLOW_TRACKING_*"
 def find_or_create_repository(
     request: SetupRequest, login: Login, slug: str, *, on_event: events.OnEvent
 ) -> tuple[Repository | None, Part]:
-    """The repository, created if that is asked for; None in a dry run that would create it.
+    """Return the repository, created if requested; None in a dry run that would create it.
 
-    Raises UsageError when it does not exist, AccessError when it may be read only and that was not asked for.
+    Raise UsageError if it does not exist, AccessError if the user has no write permission and `read_only` is not set.
     """
     found = login.hub.find_repository(slug)
     if found is None:
         if not request.create:
             raise UsageError(
-                f"{slug}: there is no such repository, or {login.user} may not see it.",
-                hint="correct --owner and --repo, or add --create to make it (private)",
+                f"{slug}: repository not found, or {login.user} has no access to it.",
+                hint="check --owner and --repo, or add --create to create a private repository",
             )
         kind = "private" if request.private else "public"
         if not request.dry_run:
@@ -37,7 +37,7 @@ def find_or_create_repository(
         return found, Part("repository", NOTHING, f"{slug} ({kind})", "" if request.dry_run else "created")
     if not found.may_push and not request.read_only:
         raise AccessError(
-            f"{slug}: {login.user} may read it but not write.",
+            f"{slug}: {login.user} has read-only access.",
             hint="cryptoml setup-remotes --read-only, or ask its owner for write permission",
         )
     shown = f"{found.slug} ({'private' if found.private else 'public'})"
@@ -45,7 +45,7 @@ def find_or_create_repository(
 
 
 def write_env(folder: Path, at: Addresses, login: Login, *, dry_run: bool) -> Part:
-    """User, token and addresses in `.env`."""
+    """Write the user, the token and the addresses to `.env`."""
     path = folder / ".env"
     values = {
         "DAGSHUB_USERNAME": login.user,
@@ -55,13 +55,13 @@ def write_env(folder: Path, at: Addresses, login: Login, *, dry_run: bool) -> Pa
         "MLFLOW_TRACKING_USERNAME": login.user,
         "MLFLOW_TRACKING_PASSWORD": login.token,
     }
-    # A host that is in the file already must not stay beside a token that is not meant for it.
+    # An old host in the file must not be combined with a token for another host.
     if at.host != DEFAULT_HOST or "DAGSHUB_CLIENT_HOST" in read_dotenv(folder):
         values["DAGSHUB_CLIENT_HOST"] = at.host
     old = env_file.read_text(path)
     before = VARIABLES
     if env_file.updated_text(old, values) != old:
-        before = "there" if path.exists() else NOTHING
+        before = "exists" if path.exists() else NOTHING
     if not dry_run:
         env_file.write_variables(path, values)
     return Part(".env", before, VARIABLES, "" if dry_run else "mode 0600, ignored by git")

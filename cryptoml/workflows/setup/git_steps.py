@@ -1,4 +1,4 @@
-"""The git remote with its credentials, what git ignores, and the first push."""
+"""Set the git remote and its credentials, update `.gitignore`, and push the branches."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from cryptoml.errors import ConfigError
 from cryptoml.remotes import env_file, git, git_remote
 from cryptoml.remotes.dagshub import Addresses
+from cryptoml.system.plurals import counted
 from cryptoml.workflows.setup.records import NOTHING, Part
 
 REMOTE = "dagshub"
@@ -15,7 +16,7 @@ IGNORED = (".env", ".env.bak", "/.cryptoml/", "/mlflow.db*", "/mlartifacts/", ".
 
 
 def git_urls(folder: Path) -> dict[str, str]:
-    """The URLs of the git remotes by name; none where there is no repository."""
+    """Return the URLs of the git remotes by name; empty without a repository."""
     return dict(git_remote.remote_urls(folder)) if git_remote.is_repository(folder) else {}
 
 
@@ -28,10 +29,10 @@ def connect_git(
     dry_run: bool,
     on_failure: Callable[[Callable[[], object]], None],
 ) -> tuple[str, Part]:
-    """Set the git remote and its credentials; the remote's name and what was done.
+    """Set the git remote and its credentials; return the remote's name and the part.
 
-    The remote is `origin`, or `dagshub` where `origin` points to another host. `on_failure` takes what removes the
-    credentials again. Raises ConfigError where the remote points to another repository, unless `force` is set.
+    The remote is `origin`, or `dagshub` if `origin` points to another host. on_failure: registers a callback that
+    removes the stored credentials. Raise ConfigError if the remote points to another repository, unless `force` is set.
     """
     is_new = not git_remote.is_repository(folder)
     urls = git_urls(folder)
@@ -54,7 +55,9 @@ def connect_git(
         git_remote.store_credentials(folder, at.git, token)
         on_failure(lambda: git_remote.forget_credentials(folder, at.git, token))
     branches = git_remote.count_branches(folder, name)
-    return name, Part("git", after if before == at.git else shown, after, f"git ls-remote: {branches} branches")
+    return name, Part(
+        "git", after if before == at.git else shown, after, f"git ls-remote: {counted(branches, 'branch', 'branches')}"
+    )
 
 
 def _check_remote(name: str, before: str, at: Addresses) -> None:
@@ -62,25 +65,25 @@ def _check_remote(name: str, before: str, at: Addresses) -> None:
     if slug is not None and slug.lower() != at.slug.lower():
         raise ConfigError(
             f"git remote {name} points to {slug}, not to {at.slug}.",
-            hint=f"--repo {slug} keeps it, --force changes it",
+            hint=f"keep it with --repo {slug}, or replace it with --force",
         )
     if name == REMOTE and before != NOTHING and slug is None:
         raise ConfigError(
-            f"git remote {name} points to {git_remote.without_credentials(before)}.", hint="--force changes it"
+            f"git remote {name} points to {git_remote.without_credentials(before)}.", hint="replace it with --force"
         )
 
 
 def ignore_files(folder: Path, *, dry_run: bool) -> Part | None:
-    """Keep secrets and generated files out of git; None when they are ignored already, or without a repository.
+    """Add secrets and generated files to `.gitignore`; None if they are already ignored or there is no repository.
 
-    Raises ConfigError where `.env` is tracked.
+    Raise ConfigError if `.env` is tracked.
     """
     if not git_remote.is_repository(folder):
         return None
     if git.output(folder, "ls-files", "--error-unmatch", ".env") is not None:
         raise ConfigError(
-            f"{folder / '.env'}: is tracked by git, and a token in it would be published.",
-            hint="git rm --cached .env, then commit; make a new token if one was in it",
+            f"{folder / '.env'}: is tracked by git, which would publish the token.",
+            hint="git rm --cached .env, then commit; create a new token if the file contained one",
         )
     missing = [line for line in IGNORED if not git.ignores(folder, _example(line))]
     if not missing:
@@ -93,13 +96,13 @@ def ignore_files(folder: Path, *, dry_run: bool) -> Part | None:
 
 
 def _example(line: str) -> str:
-    """A path that the line of .gitignore is about; git asks for one inside a folder."""
+    """Return a path that a line of .gitignore matches; for a folder, a path inside it."""
     name = line.strip("/").replace("*", "")
     return f"{name}/x" if line.endswith("/") else name
 
 
 def push_branches(folder: Path, remote: str, branches: tuple[str, ...]) -> Part | None:
-    """Push the current branch and `branches`, which are created where they are missing; None without a commit."""
+    """Push the current branch and `branches`, creating missing ones; None without a commit."""
     current = git_remote.run(folder, "symbolic-ref", "--short", "HEAD").strip()
     if git.current_commit(folder) is None:
         return None

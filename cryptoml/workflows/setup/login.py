@@ -1,4 +1,4 @@
-"""Who sets up, and which repository: the token, asked for again where DagsHub refuses it, and owner/name."""
+"""Log in to DagsHub, prompting for a token if needed, and choose the repository."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from cryptoml.system.hosts import ENVIRONMENT
 
 TRIES = 3
 TYPED = "a token typed here"
-# Given what was wrong with the last token (empty at first), asks somebody for one, who may give none.
+# Prompts for a token, given the error of the previous one (empty at first); returns an empty string for none.
 AskToken = Callable[[str], str]
 
 
 @dataclass(frozen=True)
 class Login:
-    """DagsHub's API with a token that it knows, the token, and whose it is."""
+    """An authenticated DagsHub API, its token, and the user of the token."""
 
     hub: DagsHub
     token: str
@@ -28,20 +28,20 @@ class Login:
 
 
 def log_in(settings: Settings, ask_token: AskToken | None) -> Login:
-    """Log in with the settings' token, else with one that is asked for; a refused one is asked for again.
+    """Log in with the token of the settings or a prompted one; prompt again for a refused token.
 
-    Raises AccessError without a token, after TRIES refused ones, and before a token goes to an untrusted host.
+    Raise AccessError without a token, after TRIES refused tokens, and before sending a token to an untrusted host.
     """
     host = settings.dagshub_host.rstrip("/")
     check_secret_address(host)
     hint = (
-        f"make a new token at {host}/user/settings/tokens and put it into .env as DAGSHUB_TOKEN, or run "
-        "cryptoml setup-remotes on a terminal, which asks for it"
+        f"create a token at {host}/user/settings/tokens and set it in .env as DAGSHUB_TOKEN, or run "
+        "cryptoml setup-remotes in a terminal, which prompts for it"
     )
     token, refused = settings.dagshub_secret(), ""
     for _ in range(TRIES):
         if not token and ask_token is not None:
-            # Typed on this machine: the user's own, like the environment.
+            # A typed token is trusted like one in the environment.
             settings.check_dagshub_host(TYPED, places=frozenset({ENVIRONMENT}))
             token = ask_token(refused)
         if not token:
@@ -59,7 +59,7 @@ def log_in(settings: Settings, ask_token: AskToken | None) -> Login:
 def choose_slug(
     settings: Settings, *, owner: str | None, repo: str | None, login: str, git_urls: Mapping[str, str]
 ) -> str:
-    """owner/name: as asked for, else the settings', else that of a git remote at the host. Raises UsageError."""
+    """Return owner/name: as requested, else from the settings, else from a git remote. Raise UsageError if unknown."""
     known = settings.dagshub_repo or ""
     if not known:
         slugs = [git_remote.slug_at(url, settings.dagshub_host.rstrip("/")) for url in git_urls.values()]
@@ -69,5 +69,5 @@ def choose_slug(
     if "/" in name:
         owner, _, name = name.rpartition("/")
     if not name:
-        raise UsageError("which repository is not known.", hint="name it: cryptoml setup-remotes --repo my-coins")
+        raise UsageError("no repository is set.", hint="cryptoml setup-remotes --repo my-coins")
     return f"{owner or (known_owner if not repo else '') or login}/{name}"

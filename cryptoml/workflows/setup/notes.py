@@ -1,4 +1,4 @@
-"""What else to know after a set-up: sentences for `SetupResult.notes`."""
+"""Notes after a setup: sentences for `SetupResult.notes`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SHARED = (".dvc", ".dvcignore", ".gitignore")
 
 
 def uncommitted(folder: Path) -> Iterator[str]:
-    """A clone knows the DVC remote and what to ignore only once they are committed."""
+    """Yield a note if the DVC configuration or ignore files, which clones need, are not committed."""
     shared = [name for name in SHARED if (folder / name).exists()]
     if shared and git.output(folder, "status", "--porcelain", "--", *shared):
         yield f'commit these files so that clones get them: git add {" ".join(shared)} && git commit -m "Set up DVC"'
 
 
 def overridden(at: Addresses, token: str) -> Iterator[str]:
-    """Variables of the environment that override what was written into `.env`."""
+    """Yield a note for each environment variable that overrides a value in `.env`."""
     wanted = {
         "DAGSHUB_CLIENT_HOST": at.host,
         "DAGSHUB_REPO": at.slug,
@@ -37,6 +37,6 @@ def overridden(at: Addresses, token: str) -> Iterator[str]:
 
 
 def read_only() -> Iterator[str]:
-    """What a member who may only read can and cannot do."""
+    """Yield notes on which commands work with read-only access."""
     yield "read-only: pull-data, compare and predict work; push-data, register, promote and git push are refused (403)"
-    yield f"to train into a store on this machine: env MLFLOW_TRACKING_URI={LOCAL_STORE} cryptoml train"
+    yield f"to train with a local store: env MLFLOW_TRACKING_URI={LOCAL_STORE} cryptoml train"

@@ -1,4 +1,4 @@
-"""What a set-up is asked for and what it did: its parts, each before and after and with its proof, and notes."""
+"""Request and result of a setup."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ NOTHING = "-"
 
 @dataclass(frozen=True)
 class SetupRequest:
-    """What to connect to. owner and repo: by default the settings', else those of a git remote at the host.
+    """What to set up. owner and repo: default: from the settings, else from a git remote at the host.
 
-    ask_token: asks for a token, where somebody can be asked; trust_host: the token may go to DagsHub's host wherever
-    that is named; read_only: nothing is written to the remotes, each is proven by reading.
+    ask_token: prompts for a token, None without a terminal. trust_host: send the token to the configured DagsHub host,
+    whatever the source of the setting. read_only: only read from the remotes to test them.
     """
 
     settings: Settings
@@ -35,7 +35,7 @@ class SetupRequest:
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the set-up, what it was and is, and what proves that it works (empty in a dry run)."""
+    """One part of the setup, before and after. proof: result of its test, empty in a dry run."""
 
     name: str
     before: str
@@ -44,13 +44,13 @@ class Part:
 
     @property
     def changed(self) -> bool:
-        """Whether something had to be done."""
+        """Whether the setup changed the part."""
         return self.before != self.after
 
 
 @dataclass(frozen=True)
 class SetupResult:
-    """All parts in order; notes are sentences about what else to know."""
+    """All parts in order. notes: sentences with further advice."""
 
     target: str
     dry_run: bool

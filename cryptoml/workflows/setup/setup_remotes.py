@@ -1,4 +1,4 @@
-"""Connects git, DVC and MLflow to a DagsHub repository, tests each, and restores everything when one fails."""
+"""Connect git, DVC and MLflow to a DagsHub repository, test each, and restore all local files on a failure."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from cryptoml.workflows.setup.store_steps import connect_dvc, prove_mlflow
 
 
 def setup_remotes(request: SetupRequest, *, on_event: events.OnEvent = events.ignore) -> SetupResult:
-    """Connect everything; a second call changes nothing. A dry run only reports what would be done.
+    """Connect and test all parts. Idempotent. A dry run only reports what would be changed.
 
-    Raises CryptomlError after restoring everything on this machine.
+    Raise CryptomlError after restoring all local files.
     """
     return _set_up_locally(request, on_event) if request.local else _set_up_dagshub(request, on_event)
 
 
 def _set_up_locally(request: SetupRequest, on_event: events.OnEvent) -> SetupResult:
-    """git as it is, DVC on a folder below .cryptoml, MLflow in the project folder."""
+    """Set up DVC with a remote below .cryptoml and MLflow with a store in the project folder; leave git unchanged."""
     settings, dry_run = request.settings, request.dry_run
     folder = settings.project_dir
-    # Asked for: a clone that names DagsHub may have a store here, too.
+    # A clone with a DagsHub repository in its settings may also have a local store.
     is_local = settings.tracking_uri is None and settings.mlflow_uri().startswith("sqlite:")
     used = settings.model_copy(update={"tracking_uri": LOCAL_STORE} if is_local else {})
     with Snapshot(folder, enabled=not dry_run):
@@ -46,11 +46,13 @@ def _set_up_locally(request: SetupRequest, on_event: events.OnEvent) -> SetupRes
 
 
 def _set_up_dagshub(request: SetupRequest, on_event: events.OnEvent) -> SetupResult:
-    """Everything at DagsHub."""
+    """Set up git, DVC and MLflow with a DagsHub repository."""
     settings, dry_run = request.settings, request.dry_run
     folder = settings.project_dir
     if request.read_only and (request.create or request.push):
-        raise UsageError("--read-only writes nothing to DagsHub.", hint="leave out --create, --push and --branches")
+        raise UsageError(
+            "--read-only cannot be combined with --create, --push or --branches.", hint="remove one of these options"
+        )
     if request.trust_host:
         settings = settings.trusting(settings.dagshub_host)
     login = log_in(settings, request.ask_token)
@@ -73,7 +75,7 @@ def _set_up_dagshub(request: SetupRequest, on_event: events.OnEvent) -> SetupRes
     if request.push and not dry_run:
         pushed = push_branches(folder, remote, request.branches)
         parts.append(pushed)
-        found += [] if pushed else ["nothing is pushed: there is no commit yet"]
+        found += [] if pushed else ["nothing was pushed: the repository has no commit"]
     found += notes.overridden(at, login.token)
     if request.read_only:
         found += notes.read_only()
@@ -84,8 +86,8 @@ def _set_up_dagshub(request: SetupRequest, on_event: events.OnEvent) -> SetupRes
 
 
 def _connected(settings: Settings, at: Addresses, login: Login) -> Settings:
-    """The settings as `.env` will have them."""
-    # The login has shown that the token may go to this host; what is written names both in one place.
+    """Return the settings with the values that are written to `.env`."""
+    # The login has checked that the host is trusted; `.env` will contain both host and token.
     return settings.trusting(at.host).model_copy(
         update={
             "dagshub_username": login.user,

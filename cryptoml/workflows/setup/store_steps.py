@@ -1,4 +1,4 @@
-"""The DVC remote and the MLflow store: connected, and each tested by a round trip."""
+"""Connect the DVC remote and the MLflow store, and test each with a round trip."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from cryptoml.workflows.setup.records import NOTHING, Part, SetupRequest
 def connect_dvc(
     folder: Path, request: SetupRequest, *, name: str, url: str, credentials: tuple[str, str] | None
 ) -> Part:
-    """Make `url` the default DVC remote and send a small file there and back, or only look with read_only.
+    """Make `url` the default DVC remote and test it by writing and reading a small file (read_only: only reading).
 
-    Raises ConfigError where a remote of that name points elsewhere, unless the request says force.
+    Raise ConfigError if a remote with this name points to another URL, unless the request sets `force`.
     """
     is_project = dvc_project.is_project(folder)
     if not is_project and not request.dry_run:
@@ -28,7 +28,7 @@ def connect_dvc(
     before = next((f"{one.name} {one.url}" for one in remotes if one.is_default), NOTHING)
     same = next((one for one in remotes if one.name == name), None)
     if same is not None and same.url != url and not request.force:
-        raise ConfigError(f"DVC remote {name} points to {same.address}.", hint="--force changes it")
+        raise ConfigError(f"DVC remote {name} points to {same.address}.", hint="replace it with --force")
     after = f"{name} {url}"
     shown = git_remote.without_secrets(before)
     if request.dry_run:
@@ -40,18 +40,18 @@ def connect_dvc(
     remote = dvc_project.default_remote(folder)
     if request.read_only:
         dvc_probe.check_access(remote)
-        return Part("dvc", shown, after, "it lets us read")
+        return Part("dvc", shown, after, "read access")
     try:
         dvc_transfer.check_round_trip(folder, remote)
     except CryptomlError:
-        # Its error, where there is one, is more precise.
+        # The probe reports a more precise error.
         dvc_probe.check_access(remote)
         raise
-    return Part("dvc", shown, after, "a small file went there and came back")
+    return Part("dvc", shown, after, "wrote and read a small file")
 
 
 def prove_mlflow(settings: Settings, request: SetupRequest, *, on_event: events.OnEvent) -> Part:
-    """Write a run with an artifact to the store of `settings` and read it back, or only look with read_only."""
+    """Test the store of `settings` by writing and reading a run with an artifact (read_only: only reading)."""
     from cryptoml.tracking.round_trip import check_round_trip
     from cryptoml.tracking.store.project_store import INSPECT, TRAIN, open_project_store
 
@@ -62,7 +62,7 @@ def prove_mlflow(settings: Settings, request: SetupRequest, *, on_event: events.
     with open_project_store(settings, INSPECT if request.read_only else TRAIN, on_event=on_event) as store:
         if request.read_only:
             store.find_experiment_id(settings.experiment_name)
-            return Part("mlflow", before, after, "experiments can be read")
+            return Part("mlflow", before, after, "read the experiments")
         done = check_round_trip(store)
-    proof = f"a run and {done.size // 1024} KiB went there and back in {done.seconds:.1f} s"
+    proof = f"wrote and read a run and {done.size // 1024} KiB in {done.seconds:.1f} s"
     return Part("mlflow", before, after, proof)

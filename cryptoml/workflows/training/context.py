@@ -1,4 +1,4 @@
-"""The facts that all runs of one training share."""
+"""Properties shared by all runs of one training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptoml.settings import Settings
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """What all runs of one `train` call share."""
+    """Properties of one `train` call that are recorded in each of its runs."""
 
     training_id: str
     experiment: str
@@ -26,7 +26,7 @@ class TrainingContext:
 
 
 def training_context(data: Path, settings: Settings, config: LoadedConfig, *, dataset_version: str) -> TrainingContext:
-    """The context of a training that starts now, under a new id."""
+    """Return the context of a new training, with a new training id and the current time."""
     from cryptoml.remotes import git
 
     now = datetime.now(UTC)

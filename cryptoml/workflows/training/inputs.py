@@ -1,4 +1,4 @@
-"""What a training reads: candles, their version, and the rows made of them."""
+"""Read the inputs of a training: candles, their version, and the data set built from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Candles, the rows made of them, and which bytes they came from."""
+    """Candles, the data set built from them, and the version of their file."""
 
     path: Path
     candles: Candles
@@ -27,7 +27,7 @@ class TrainingData:
 
 
 def read_training_data(path: Path, config: Config, *, on_event: events.OnEvent) -> TrainingData:
-    """Read raw candles or a processed file and build features and target; raises DataError."""
+    """Read raw candles or a processed file and build features and target. Raise DataError."""
     from cryptoml.features.library import FEATURES
     from cryptoml.features.pipeline import FeaturePipeline
     from cryptoml.remotes.dvc.dataset_version import dataset_version

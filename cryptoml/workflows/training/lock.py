@@ -1,11 +1,11 @@
-"""One training at a time for one output, so that a scheduler's second start does not race the first.
+"""Allow one training at a time per output, so that two starts by a scheduler do not compete.
 
-The same output: the same store, experiment and registered model, and the same data file, in one project folder.
-Trainings of different data, as a fan-out over symbols starts them, do not meet. The models and parameters do not
-count: they compete for the same version.
+Trainings have the same output if they have the same project folder, store, experiment, registered model and data
+file. Trainings on different data, such as one per symbol, run in parallel. The models and parameters are not part of
+the output: trainings of different models compete for the same version.
 
-The lock is the operating system's and vanishes with its process, so none is ever stale. On a file system that
-cannot lock files, filelock keeps a marker file instead and looks whether the process it names is alive.
+The operating system releases the lock when the process ends, so a lock is never stale. On a file system without
+locks, filelock uses a marker file and checks whether the process in it is running.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def only_training(
     wait_s: float,
     on_event: events.OnEvent,
 ) -> Iterator[None]:
-    """Be the only training of this output, waiting up to `wait_s` for another; raises UnavailableError after that."""
+    """Hold the lock of this output. Raise UnavailableError if another training holds it for longer than `wait_s`."""
     if not data.is_file():
-        # Reading it says what is wrong; a folder that is no project yet stays untouched.
+        # Reading the data reports the error; no lock file is created in a folder that is not a project.
         yield
         return
     path = _lock_path(settings, data, model_name)
@@ -47,7 +47,7 @@ def only_training(
         return f"{data}: another training of this data is running: {_holder(path)}"
 
     def busy() -> UnavailableError:
-        hint = "wait for it with --wait SECONDS, end it, or name another MLFLOW_EXPERIMENT_NAME"
+        hint = "wait with --wait SECONDS, stop the other training, or set another MLFLOW_EXPERIMENT_NAME"
         return UnavailableError(f"{fact()}.", hint=hint)
 
     def on_wait() -> None:
@@ -56,11 +56,11 @@ def only_training(
     with locked(path, timeout_s=wait_s, on_wait=on_wait, busy=busy):
         try:
             with translate_os_errors(path):
-                write_atomically(_about(path), json.dumps(_this_holder()) + "\n")
+                write_atomically(_holder_file(path), json.dumps(_this_holder()) + "\n")
             yield
         finally:
             with suppress(OSError):
-                _about(path).unlink(missing_ok=True)
+                _holder_file(path).unlink(missing_ok=True)
 
 
 def _lock_path(settings: Settings, data: Path, model_name: str) -> Path:
@@ -69,7 +69,7 @@ def _lock_path(settings: Settings, data: Path, model_name: str) -> Path:
     return settings.project_dir / ".cryptoml" / "locks" / f"train-{key}.lock"
 
 
-def _about(path: Path) -> Path:
+def _holder_file(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
@@ -79,7 +79,7 @@ def _this_holder() -> dict[str, object]:
 
 def _holder(path: Path) -> str:
     try:
-        found = json.loads(_about(path).read_text(encoding="utf-8"))
+        found = json.loads(_holder_file(path).read_text(encoding="utf-8"))
         return f"pid {found['pid']} on {found['host']}, since {found['started']}"
     except (OSError, ValueError, KeyError, TypeError):
-        return "a process that has not said which"
+        return "unknown process"

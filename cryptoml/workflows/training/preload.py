@@ -1,7 +1,7 @@
-"""Imports what a training needs before its threads start.
+"""Import the libraries of a training before its threads start.
 
-Two threads that import packages with circular imports at once can see one half-initialised; Python breaks the
-deadlock that way. So everything that more than one thread would import is imported here first.
+When two threads import packages with circular imports, Python avoids a deadlock by exposing a partially initialised
+module. Therefore everything that more than one thread imports is imported here first.
 """
 
 from __future__ import annotations

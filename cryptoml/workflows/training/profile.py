@@ -1,7 +1,7 @@
-"""The profile report of a data set: made once, in parallel to a training, and added to one of the training's runs.
+"""The profile report of a data set version: created once, in parallel to a training, and added to one of its runs.
 
-It never delays a training and never fails one. When it is not done at the end, a background process waits for it and
-adds it to the run.
+The report neither delays nor fails a training. If it is not finished when the training ends, a background process
+waits for it and adds it to the run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TIMEOUT_S = 900
 
 
 class ProfileReport:
-    """The report of one data set version; a context that ends its process when the training is ended."""
+    """The report of one data set version. As a context manager, it stops the report's process if the training fails."""
 
     def __init__(self, settings: Settings, data: TrainingData, *, wanted: bool) -> None:
         self._settings = settings
@@ -62,13 +62,13 @@ class ProfileReport:
             self._job.cancel()
 
     def attach(self, run: JournalRun) -> None:
-        """Add the report to the run if it is finished."""
+        """Add the report to the run's artifacts if the report is finished."""
         if self._job is not None and self._job.ready():
             run.add_artifact(self._job.output, "data")
             self._attached = True
 
     def hand_over(self, run: JournalRun) -> None:
-        """Leave a report that is not finished to a background process."""
+        """Start a background process that adds an unfinished report to the run."""
         if self._job is None or self._attached:
             return
         subprocess.Popen(
@@ -82,7 +82,7 @@ class ProfileReport:
 
 
 def attach_when_ready(settings: Settings, journal: Path, report: Path) -> bool:
-    """Wait for the report, add it to the run of this journal, deliver it; whether it came in time."""
+    """Wait up to TIMEOUT_S for the report, add it to the journal's run and deliver the run; False after a timeout."""
     from cryptoml.registry.versions import registrar
     from cryptoml.tracking.journal.deliver import deliver
     from cryptoml.tracking.journal.entries import JournalEntry

@@ -1,4 +1,4 @@
-"""What is written about a run: its tags, parameters, metrics and artifacts, by the names people rely on."""
+"""Record a run: its tags, parameters, metrics and artifacts. Their names are stable."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TARGET_COLUMN = "log_return"
 
 
 def start_tags(context: TrainingContext, choice: ModelChoice) -> dict[str, str]:
-    """The tags a run has from its first moment."""
+    """Return the tags that a run has from its start."""
     return {
         "model_type": choice.spec.key,
         "status": "running",
@@ -39,7 +39,7 @@ def start_tags(context: TrainingContext, choice: ModelChoice) -> dict[str, str]:
 
 
 def params(context: TrainingContext, choice: ModelChoice, dataset: Dataset, plan: Plan) -> dict[str, object]:
-    """Every hyper-parameter, whatever its source, and what the run was trained on."""
+    """Return the hyperparameters, including defaults, and the parameters of the data and the split."""
     config = context.config.config
     shared: dict[str, object] = {
         "prediction_horizon": dataset.horizon,
@@ -70,7 +70,7 @@ def record_result(
     plan: Plan,
     folder: Path,
 ) -> None:
-    """Write all that is known about a trained model to its journal; `folder` is empty and only for this."""
+    """Record a trained model in its journal. folder: an empty temporary folder for the artifacts."""
     run.set_tags({"implementation": result.implementation, "verdict": result.verdict.word})
     run.log_metrics(result.metrics)
     for name, values in result.fold_metrics.items():
@@ -105,7 +105,7 @@ def _write_predictions(folder: Path, result: ModelResult) -> None:
 def _write_metadata(
     folder: Path, result: ModelResult, context: TrainingContext, candles: Candles, dataset: Dataset, plan: Plan
 ) -> None:
-    """Write one JSON file, as each file of a run costs a request to the store."""
+    """Write all metadata to one JSON file, as each artifact costs a request to the store."""
     folder.mkdir()
     _write_json(
         folder / "training_metadata.json",
@@ -156,7 +156,7 @@ def _write_metadata(
 
 
 def _ranked(importance: pd.Series[float] | None) -> dict[str, float]:
-    """Share by feature, the largest first; empty for a model without importance."""
+    """Return the importance by feature in descending order; empty for a model without importance."""
     if importance is None:
         return {}
     ranked = importance.sort_values(ascending=False, kind="stable")
@@ -165,13 +165,13 @@ def _ranked(importance: pd.Series[float] | None) -> dict[str, float]:
 
 @cache
 def _environment() -> dict[str, Any]:
-    """Python, the platform, and the version of every installed distribution."""
+    """Return the Python version, the platform, and the version of every installed distribution."""
     import platform
     import sys
 
     found: dict[str, str] = {}
     for folder in sys.path:
-        # The folder's name says name and version; reading the metadata of each takes a second.
+        # The folder name contains name and version; reading all metadata files takes a second.
         for one in sorted(Path(folder or ".").glob("*.dist-info")):
             name, _, version = one.name.removesuffix(".dist-info").rpartition("-")
             found.setdefault(name.replace("_", "-"), version)
@@ -203,8 +203,8 @@ def _write_model(folder: Path, result: ModelResult) -> None:
     from cryptoml.registry.stored_model import write_model_folder
 
     folder.mkdir()
-    with tempfile.TemporaryDirectory(dir=folder.parent.parent) as text:
-        parts = Path(text) / "forecaster"
+    with tempfile.TemporaryDirectory(dir=folder.parent.parent) as temporary:
+        parts = Path(temporary) / "forecaster"
         result.forecaster.save(parts)
         write_model_folder(parts, folder / "model", requirements=result.choice.spec.requirements)
 

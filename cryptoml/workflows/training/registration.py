@@ -1,4 +1,4 @@
-"""Chooses the best run, asks the gate, and describes the new version."""
+"""Select the best run, evaluate the gate, and describe the new version."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def best_of(results: Mapping[str, ModelResult]) -> str | None:
-    """The model with the least cv_rmse_mean, the baseline left out; never chosen by the hold-out."""
-    rivals = {key: one.metrics["cv_rmse_mean"] for key, one in results.items() if not one.choice.spec.is_baseline}
-    return min(rivals, key=lambda key: (rivals[key], key)) if rivals else None
+    """Return the model with the lowest cv_rmse_mean, without the baseline. The hold-out is not used for selection."""
+    candidates = {key: one.metrics["cv_rmse_mean"] for key, one in results.items() if not one.choice.spec.is_baseline}
+    return min(candidates, key=lambda key: (candidates[key], key)) if candidates else None
 
 
 def judge(
@@ -34,7 +34,7 @@ def judge(
     *,
     champion: ChampionDuel | None = None,
 ) -> GateDecision:
-    """Ask the gate about a run's figures, the candles it was trained on, and its duel with the model in production."""
+    """Apply the gate to a run's metrics, the quality of its candles and the duel with the production model."""
     from cryptoml.data.cleaning.gates import check_quality
     from cryptoml.registry.gate import GateInput, GateThresholds, decide
 
@@ -44,7 +44,7 @@ def judge(
             p_value=metrics["dm_p_value"],
             skill=metrics["skill"],
             cv_rmse_mean=metrics["cv_rmse_mean"],
-            # How old the candles are matters when a forecast is made, not when a model is trained.
+            # The age of the candles is checked when forecasting, not when training.
             data_problems=tuple(
                 one.fact for one in check_quality(report, config.quality, age_intervals=None) if not one.passed
             ),
@@ -61,7 +61,7 @@ def judge(
 def request_registration(
     run: JournalRun, result: ModelResult, data: TrainingData, context: TrainingContext, model_name: str
 ) -> None:
-    """Note in the journal that this run becomes a version; delivery does it, now or by a later sync."""
+    """Request the registration in the journal; the delivery of the run registers it, now or in a later sync."""
     dataset = data.dataset
     record, _ = run.entry.read()
     description, tags = version_texts(
@@ -84,7 +84,7 @@ def request_registration(
                 "dataset_version": context.dataset_version,
                 "git_commit": context.git_commit,
                 "author": context.author,
-                # From the journal: the files may have been delivered, and removed here, by now.
+                # From the journal, as the local files may already be delivered and removed.
                 MODEL_SHA256: record.tags[MODEL_SHA256] if record is not None else "",
             },
         )
@@ -94,7 +94,7 @@ def request_registration(
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a version records about its run; params, metrics and tags by the names that every run has.
+    """What a version records about its run; params, metrics and tags under their names in the run.
 
     The tags include the digest of the run's model.
     """
@@ -107,7 +107,7 @@ class RunFacts:
 
 
 def version_texts(run: RunFacts) -> tuple[str, dict[str, str]]:
-    """The description of a version and its tags, the same for each way to register it."""
+    """Return the description and the tags of a version, for a training and for `cryptoml register`."""
     from cryptoml.models.zoo import get_model
 
     params, metrics, tags = run.params, run.metrics, run.tags

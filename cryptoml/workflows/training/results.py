@@ -1,4 +1,4 @@
-"""The frozen results of a training, and the document that --json prints of them."""
+"""Results of a training, and their --json document."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cryptoml.errors import CryptomlError
 
 @dataclass(frozen=True)
 class ModelRow:
-    """One model of a training; metrics is empty and `error` is set when it failed."""
+    """One model of a training. If it failed, `metrics` is None and `error` is set."""
 
     model_type: str
     run_name: str
@@ -26,13 +26,13 @@ class ModelRow:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether this is the model that the others are compared with."""
+        """Whether this is the persistence baseline."""
         from cryptoml.models.zoo import BASELINE
 
         return self.model_type == BASELINE
 
     def metric(self, name: str) -> float:
-        """One metric, NaN when there is none."""
+        """Return a metric, NaN if it is missing."""
         return (self.metrics or {}).get(name, math.nan)
 
 
@@ -46,7 +46,7 @@ class Registered:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The outcome of one `train` call. `models` is in the order of training, persistence first."""
+    """The outcome of one `train` call. models: in training order, persistence first. trouble: the delivery error."""
 
     training_id: str
     experiment: str
@@ -68,12 +68,12 @@ class TrainResult:
 
     @property
     def undelivered(self) -> str | None:
-        """Why runs stay in the journal; None when all were delivered."""
+        """Why runs are pending in the journal; None if all were delivered."""
         return self.trouble.fact if self.trouble else None
 
     @property
     def exit_code(self) -> int:
-        """0, or the code of what went wrong first: a failed model, a store that is away, a closed gate."""
+        """0, or the code of the first of these: a failed model, an unavailable store, a refusal by the gate."""
         failed = next((row.exit_code for row in self.models if row.error), 0)
         if failed:
             return failed
@@ -102,7 +102,7 @@ class TrainResult:
             "registered": self.registered is not None,
             "model_name": self.model_name,
             "version": self.registered.version if self.registered else None,
-            # A new version is in no stage until somebody promotes it.
+            # A new version has the stage none until it is promoted.
             "stage": "none" if self.registered else None,
             "gate": {
                 "passed": self.gate_passed,

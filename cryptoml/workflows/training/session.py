@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cryptoml.tracking.tracker import Tracker
     from cryptoml.training.results import ModelChoice, ModelFailure, ModelResult
 
-# Less than stopping.LIMIT_S; the rest is for the way out.
+# Less than stopping.LIMIT_S, to leave time for the cleanup.
 STOP_DELIVERY_S = 2.0
 
 
@@ -52,17 +52,17 @@ class TrainingSession:
         self.delivered: dict[str, Delivered] = {}
         self.best: str | None = None
         self.gate_passed = False
-        self.gate_reasons: tuple[str, ...] = ("no model was trained to the end.",)
+        self.gate_reasons: tuple[str, ...] = ("no model finished training.",)
         self.gate_warnings: tuple[str, ...] = ()
 
     def run(self) -> None:
-        """Open a run for each model, train all, deliver each as it is done, register the best."""
+        """Open a run for each model, train the models, deliver each finished run, and register the best."""
         from cryptoml.training.cross_validate import train_models
         from cryptoml.training.results import ModelFailure, TrainingOptions
         from cryptoml.workflows.training.profile import ProfileReport
 
         for choice in self.choices:
-            self._open(choice)
+            self._open_run(choice)
         baseline = next(self.runs[choice.spec.key] for choice in self.choices if choice.spec.is_baseline)
         profile = ProfileReport(self.settings, self.data, wanted=self.config.tracking.profile_report)
         options = TrainingOptions(
@@ -85,9 +85,9 @@ class TrainingSession:
                 key = outcome.choice.spec.key
                 self.on_event(events.StepFinished(key, time.monotonic() - started))
                 if isinstance(outcome, ModelFailure):
-                    self._failed(outcome)
+                    self._record_failure(outcome)
                 else:
-                    self._trained(outcome)
+                    self._record_model(outcome)
             self._register()
             profile.attach(baseline)
             for key in self.results:
@@ -96,15 +96,15 @@ class TrainingSession:
             profile.hand_over(baseline)
 
     def kill(self) -> None:
-        """A signal: what is not done is KILLED, here and, if it answers at once, in the store."""
-        self.tracker.deliver_stopped(self._end_open("KILLED", {"status": "killed"}), within_s=STOP_DELIVERY_S)
+        """End the open runs as KILLED after a signal, in the journal and, if it responds in time, in the store."""
+        self.tracker.deliver_stopped(self._end_open_runs("KILLED", {"status": "killed"}), within_s=STOP_DELIVERY_S)
 
     def fail(self) -> None:
-        """A bug or a fault of all models: what is not done is FAILED."""
-        self._end_open("FAILED", {"status": "failed"})
+        """End the open runs as FAILED after an error that affects all models."""
+        self._end_open_runs("FAILED", {"status": "failed"})
 
     def result(self, seconds: float) -> TrainResult:
-        """What the training came to."""
+        """Return the outcome of the training."""
         rows = []
         for choice in self.choices:
             key = choice.spec.key
@@ -136,7 +136,7 @@ class TrainingSession:
             seconds=seconds,
         )
 
-    def _open(self, choice: ModelChoice) -> None:
+    def _open_run(self, choice: ModelChoice) -> None:
         journal = self.tracker.journal
         run = journal.open_run(
             training_id=self.context.training_id,
@@ -147,7 +147,7 @@ class TrainingSession:
         run.log_params(recording.params(self.context, choice, self.data.dataset, self.plan))
         self.runs[choice.spec.key] = run
 
-    def _trained(self, result: ModelResult) -> None:
+    def _record_model(self, result: ModelResult) -> None:
         key = result.choice.spec.key
         run = self.runs[key]
         with tempfile.TemporaryDirectory(prefix="cryptoml-") as folder:
@@ -173,7 +173,7 @@ class TrainingSession:
         )
         self.tracker.deliver(run)
 
-    def _failed(self, failure: ModelFailure) -> None:
+    def _record_failure(self, failure: ModelFailure) -> None:
         key = failure.choice.spec.key
         run = self.runs[key]
         text = f"{type(failure.error).__name__}: {failure.error}"
@@ -202,13 +202,13 @@ class TrainingSession:
             registration.request_registration(run, result, self.data, self.context, self.config.registry.model_name)
 
     def _champion(self, result: ModelResult) -> tuple[ChampionDuel | None, str]:
-        """The duel with the version in production on the newest candles of this training, or why there is none."""
+        """Return the duel with the production version on the latest candles, or None and a note on the reason."""
         store = self.tracker.store()
         if store is None:
             return None, ""
         return duel_for_gate(store, self.settings, self.config, result.forecaster, self.data.candles)
 
-    def _end_open(self, status: Status, tags: Mapping[str, str]) -> list[JournalRun]:
+    def _end_open_runs(self, status: Status, tags: Mapping[str, str]) -> list[JournalRun]:
         ended = [run for run in self.runs.values() if run.status is None]
         for run in ended:
             run.set_tags(tags)

@@ -1,4 +1,4 @@
-"""From candles to a registered model: read, train, track each run, register the best if it passes the gate."""
+"""Read candles, train the models, track each run, and register the best run if it passes the gate."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What to train on what, and how long to wait for another training of the same."""
+    """The data and configuration of a training. wait_s: how long to wait for another training of the same output."""
 
     data: Path
     settings: Settings
@@ -38,8 +38,8 @@ class TrainRequest:
 def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) -> TrainResult:
     """Train, track, and register the best run if it passes the gate.
 
-    A model that fails becomes a FAILED run and the others go on; the runs stay in the journal while the
-    store is unavailable. Raises CryptomlError for what makes training pointless, before any run is opened.
+    A model that fails becomes a FAILED run and the others continue. Runs stay in the journal while the store is
+    unavailable. Raise CryptomlError for errors that affect all models, before any run is opened.
     """
     from cryptoml.data.reading.tables import require_file
     from cryptoml.registry.versions import registrar
@@ -61,7 +61,7 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
             )
         )
         preload(choices)
-        # The store is opened, and its library imported, while the candles are read and the first models fitted.
+        # The store is opened in the background while the candles are read and the first models are fitted.
         tracker = stack.enter_context(Tracker(request.settings, registrar=registrar, on_event=on_event))
         data = read_training_data(request.data, config, on_event=on_event)
         plan = plan_for(
@@ -86,14 +86,14 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
 
 
 def choose_models(names: Sequence[str], params: Mapping[str, Mapping[str, object]]) -> list[ModelChoice]:
-    """The models to train, the baseline first; raises UsageError for an unknown or a repeated one."""
+    """Return the models to train, the baseline first. Raise UsageError for an unknown or repeated name."""
     from cryptoml.models.zoo import BASELINE, get_model
     from cryptoml.training.results import ModelChoice
 
     specs = [get_model(name.strip()) for name in names if name.strip() != BASELINE]
     keys = [spec.key for spec in specs]
     if len(set(keys)) < len(keys):
-        raise UsageError(f"{', '.join(keys)}: a model is named twice.", hint="name each once")
+        raise UsageError(f"{', '.join(keys)}: duplicate model.", hint="list each model once")
     return [ModelChoice(spec, params[spec.key]) for spec in (get_model(BASELINE), *specs)]
 
 
@@ -102,4 +102,4 @@ def _warn_of_unknown_commit(folder: Path, on_event: events.OnEvent) -> None:
 
     unsafe = git.ownership_error(folder)
     if unsafe is not None:
-        on_event(events.Warned(f"the runs' git_commit is unknown: {unsafe.fact} Run: {unsafe.hint}"))
+        on_event(events.Warned(f"the git_commit of the runs is unknown: {unsafe.fact} Hint: {unsafe.hint}"))

@@ -38,7 +38,7 @@ def wait_for(script: str, port: int, monkeypatch: pytest.MonkeyPatch) -> list[st
         reader = threading.Thread(target=ui._read, args=(process, lines), daemon=True)
         reader.start()
         try:
-            ui._wait_until_ready(process, f"http://127.0.0.1:{port}", lines, reader, tell=said.append)
+            ui._wait_until_ready(process, f"http://127.0.0.1:{port}", lines, reader, on_message=said.append)
         finally:
             process.kill()
     return said
@@ -57,7 +57,7 @@ def test_a_port_that_is_taken_is_not_yet_a_server_that_is_ready(port: int, monke
 
 
 def test_a_server_that_ends_says_why(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UnavailableError, match="does not start: no such table"):
+    with pytest.raises(UnavailableError, match="did not start: no such table"):
         wait_for("print('starting'); print('no such table')", port, monkeypatch)
 
 

@@ -1,7 +1,7 @@
-"""Whether this machine can write artifacts where an experiment keeps them: before the fits, in words.
+"""Check before training that this machine can write artifacts to the experiment's location.
 
-A location is the server's business (mlflow-artifacts:), a bucket that this machine writes to by itself (s3: and others,
-which need a driver and credentials), or a folder of this machine.
+The location is proxied by the server (mlflow-artifacts:), a bucket that this machine writes to directly (s3: and
+others, which need a driver and credentials), or a local folder.
 """
 
 from __future__ import annotations

@@ -142,10 +142,10 @@ def _recorded(connection: sqlite3.Connection) -> list[Path] | None:
 
 
 def _inferred(connection: sqlite3.Connection, folder: Path, name: str) -> list[Path]:
-    """The former folder that the experiments' locations tell of, if any: their roots lay beside the database.
+    """Return the database's former folder, inferred from the experiments' locations; empty if it did not move.
 
-    A root elsewhere was chosen by somebody and stays; so it counts as moved only if a root of that name lies beside the
-    database now, or is gone there, or has a database of this name beside it, of which this one is a copy.
+    A root in another folder may be intended. It counts as moved only if a root of that name is now beside the
+    database, or the old root no longer exists, or a database of this name is beside the old root (this one is a copy).
     """
     if "experiments" not in _tables(connection):
         return []

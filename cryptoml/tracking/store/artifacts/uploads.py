@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import requests
     from mlflow.utils.rest_utils import MlflowHostCreds
 
-LEAST_PATIENCE_S = 20.0
+MIN_TIMEOUT_S = 20.0
 # What a server may take to store a file after its last byte was sent.
 SLOWEST_STORING_BYTES_S = 1_000_000
 PARALLEL = 4
@@ -40,13 +40,13 @@ class _StoppedError(Exception):
 class HttpFiles:
     """The files of one run behind `base`, its http(s) artifact address; `uri` names the store in messages.
 
-    `patience_s` is how long nothing may move before a transfer is given up.
+    timeout_s: a transfer without progress for this long is aborted.
     """
 
     session: requests.Session
     base: str
     uri: str
-    patience_s: float
+    timeout_s: float
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def upload(self, folder: Path, paths: Sequence[str]) -> None:
@@ -77,7 +77,7 @@ class HttpFiles:
     def _sha256(self, path: str, size: int) -> str | None:
         digest = hashlib.sha256()
         got = 0
-        timeout = (self.patience_s, self.patience_s)
+        timeout = (self.timeout_s, self.timeout_s)
         with self.session.get(self._url(path), timeout=timeout, allow_redirects=False, stream=True) as answer:
             if answer.status_code != 200:
                 return None
@@ -108,7 +108,7 @@ class HttpFiles:
                 passing = status in _PASSING
             except requests.RequestException as failure:
                 if isinstance(failure, requests.Timeout) or "timed out" in str(failure):
-                    raise self._unavailable(path, f"nothing moved for {self.patience_s:g} s") from failure
+                    raise self._unavailable(path, f"nothing moved for {self.timeout_s:g} s") from failure
                 error, passing = self._unavailable(path, "the connection broke"), True
             if pause_s is None or not passing:
                 raise error
@@ -123,7 +123,7 @@ class HttpFiles:
                 # An empty stream would be sent in chunks.
                 data=_Body(opened, size, self._stop.is_set) if size else b"",
                 headers={"Content-Type": mimetypes.guess_type(file.name)[0] or "application/octet-stream"},
-                timeout=(self.patience_s, self.patience_s + size / SLOWEST_STORING_BYTES_S),
+                timeout=(self.timeout_s, self.timeout_s + size / SLOWEST_STORING_BYTES_S),
                 allow_redirects=False,
                 stream=True,
             )
@@ -185,8 +185,8 @@ def http_files(artifact_uri: str, uri: str) -> Iterator[HttpFiles | None]:
         session.auth = _sign(creds)
         session.verify = creds.verify
         session.cert = creds.client_cert_path
-        patience_s = max(LEAST_PATIENCE_S, float(MLFLOW_HTTP_REQUEST_TIMEOUT.get()))
-        yield HttpFiles(session, artifact_uri, uri, patience_s)
+        timeout_s = max(MIN_TIMEOUT_S, float(MLFLOW_HTTP_REQUEST_TIMEOUT.get()))
+        yield HttpFiles(session, artifact_uri, uri, timeout_s)
 
 
 def _sign(creds: MlflowHostCreds) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:

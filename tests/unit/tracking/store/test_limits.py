@@ -19,7 +19,7 @@ from cryptoml.tracking.store.limits import (
 )
 
 
-def test_long_values_and_names_are_cut_and_told() -> None:
+def test_long_values_and_names_are_cut_with_a_warning() -> None:
     told: list[str] = []
     found = fit({"a": "x" * 30, "k" * 300: "y", "b": "z"}, length=10, what="tag", tell=told.append)
     assert found == {"a": "x" * 10, "k" * KEY_LENGTH: "y", "b": "z"}
