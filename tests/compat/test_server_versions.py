@@ -69,4 +69,4 @@ def test_the_whole_way_on_a_server_of_that_version(
     assert promoted.code == 0, promoted.err
     predicted = project.run("predict", "--data", "data/raw/sim.csv", "--stale-ok")
     assert predicted.code == 0, predicted.err
-    assert "by v1" in predicted.out
+    assert "model v1" in predicted.out
