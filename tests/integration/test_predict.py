@@ -191,7 +191,7 @@ def test_a_good_model_keeps_its_promise(lab: Lab, config: Config) -> None:
     assert found.drift is not None
     newest = score(lab, config, last=10)
     assert (newest.scored, newest.word, newest.exit_code) == (10, "unknown", 0)
-    assert any("a verdict needs 30" in warning for warning in newest.warnings)
+    assert any("a verdict needs at least 30" in warning for warning in newest.warnings)
 
 
 def test_a_model_that_has_become_worse_than_persistence(lab: Lab, config: Config) -> None:
