@@ -71,7 +71,7 @@ def test_large_data_is_sampled_and_the_title_says_so(tmp_path: Path) -> None:
     output = tmp_path / "profile.html"
     start_profile(candles(tmp_path / "a.parquet", 2 * MAX_ROWS + 1), output, title="BTC").finish(30)
     title, rows, *_ = output.read_text().split("|")
-    assert title == "BTC (one in 3 of 40,001 candles)"
+    assert title == "BTC (1 in 3 of 40,001 candles)"
     assert int(rows) == 13_334
 
 
