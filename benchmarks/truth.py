@@ -18,7 +18,7 @@ from cryptoml.data.interval import parse_interval
 from cryptoml.data.simulation.simulate import simulate
 from cryptoml.features.pipeline import FeaturePipeline
 from cryptoml.models.zoo import MODELS
-from cryptoml.training.cross_validate import plan_for, train_models
+from cryptoml.training.cross_validate import engine_for, plan_for, train_models
 from cryptoml.training.dataset import build_dataset
 from cryptoml.training.results import ModelChoice, ModelResult, TrainingOptions
 
@@ -49,7 +49,10 @@ def judge(models: Sequence[str], *, signal: float, candles: int, seed: int) -> l
     if "timestamp" in truth:
         truth = truth.set_index("timestamp")
     found = []
-    for one in train_models(data, plan_for(data, ratio=0.8, n_folds=5, gap_candles=None), choices, options):
+    plan = plan_for(data, ratio=0.8, n_folds=5, gap_candles=None)
+    with engine_for(data, options) as engine:
+        outcomes = list(train_models(data, plan, choices, options, engine))
+    for one in outcomes:
         if not isinstance(one, ModelResult):
             raise one.error
         held = one.predictions[one.predictions["part"] == "holdout"]

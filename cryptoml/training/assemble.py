@@ -15,7 +15,7 @@ from cryptoml.evaluation.folds import Fold, Plan, rows
 from cryptoml.evaluation.metrics import METRICS, Forecasts, fold_values, summarize
 from cryptoml.evaluation.shrinkage import conformal_quantile, shrinkage
 from cryptoml.evaluation.significance import Verdict, verdict
-from cryptoml.models.forecaster import Forecaster
+from cryptoml.models.forecaster import FittedParts, Forecaster
 from cryptoml.training.results import FINAL, Fit, FoldScore, ModelChoice, ModelResult, TrainingOptions
 
 if TYPE_CHECKING:
@@ -38,13 +38,14 @@ def assemble(
 
     final, slope = fits[FINAL], slopes[FINAL]
     assert final.raw_return_in_sample is not None
+    assert final.parts is not None
     scored = {
         "train": _forecasts(dataset, train, slope * final.raw_return_in_sample, quantile),
         "test": _forecasts(dataset, holdout, slope * final.raw_return, quantile),
     }
     by_fold = {n: _forecasts(dataset, part, forecast, quantile) for n, (part, forecast) in out_of_fold.items()}
     test = _verdict(dataset, [*later, (holdout, slope * final.raw_return)], options)
-    forecaster = _forecaster(dataset, plan, choice, options, final, shrinkage=slope, quantile=quantile)
+    forecaster = _forecaster(dataset, plan, choice, options, final.parts, shrinkage=slope, quantile=quantile)
     fold_metrics = fold_values(list(by_fold.values()))
     frames = [_frame(dataset, validation[n], f"fold_{n}", one, fits[n].raw_return) for n, one in by_fold.items()]
     frames.append(_frame(dataset, holdout, "holdout", scored["test"], final.raw_return))
@@ -128,22 +129,22 @@ def _forecaster(
     plan: Plan,
     choice: ModelChoice,
     options: TrainingOptions,
-    final: Fit,
+    parts: FittedParts,
     *,
     shrinkage: float,
     quantile: float,
 ) -> Forecaster:
     return Forecaster(
         model_type=choice.spec.key,
-        implementation=final.parts.implementation,
+        implementation=parts.implementation,
         params=dict(choice.params),
         pipeline=dataset.pipeline,
         horizon=dataset.horizon,
         symbol=dataset.symbol,
         max_no_trade_candles=dataset.max_no_trade_candles,
-        scaler=final.parts.scaler,
-        estimator=final.parts.estimator,
-        clip=final.parts.clip,
+        scaler=parts.scaler,
+        estimator=parts.estimator,
+        clip=parts.clip,
         shrinkage=shrinkage,
         interval_quantile=quantile,
         interval_level=options.interval_level,

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml.errors import DataError
 from cryptoml.evaluation.folds import Plan, make_plan, rows
-from cryptoml.models.forecaster import fit
 from cryptoml.training.assemble import assemble
-from cryptoml.training.engine import run_tasks
+from cryptoml.training.cache import fit_cache
+from cryptoml.training.engine import Engine
+from cryptoml.training.fit_task import FitTask
 from cryptoml.training.results import FINAL, Fit, ModelChoice, ModelFailure, ModelResult, TrainingOptions
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from cryptoml.training.dataset import Dataset
-
-
-@dataclass(frozen=True)
-class _Task:
-    choice: ModelChoice
-    number: int
-    fit_rows: slice
-    forecast_rows: slice
 
 
 def plan_for(dataset: Dataset, *, ratio: float, n_folds: int, gap_candles: int | None) -> Plan:
@@ -42,6 +31,15 @@ def plan_for(dataset: Dataset, *, ratio: float, n_folds: int, gap_candles: int |
     )
     check_rows(plan, dataset)
     return plan
+
+
+def engine_for(dataset: Dataset, options: TrainingOptions, *, cache_folder: Path | None = None) -> Engine:
+    """Return the engine for the rows of a data set; it keeps fits in `cache_folder`, and without one keeps none."""
+    import numpy as np
+
+    features = np.ascontiguousarray(dataset.features.to_numpy(dtype=np.float32))
+    cache = fit_cache(cache_folder, features, dataset.target) if cache_folder else None
+    return Engine(features, dataset.target, options, cache=cache)
 
 
 def check_rows(plan: Plan, dataset: Dataset, *, least: int = 50) -> None:
@@ -64,21 +62,17 @@ def train_models(
     plan: Plan,
     choices: Sequence[ModelChoice],
     options: TrainingOptions,
+    engine: Engine,
     *,
     on_fit: Callable[[str, int], None] = lambda model, fold: None,
 ) -> Iterator[ModelResult | ModelFailure]:
-    """Yield the result of each model when its last fit is done.
+    """Yield the result of each model when its last fit is done; `engine` has the rows of the data set.
 
     on_fit(model, fold): called after each fit; fold 0 is the final fit on the whole training part.
     """
-    import numpy as np
-
-    features = np.ascontiguousarray(dataset.features.to_numpy(dtype=np.float32))
     fits: dict[str, dict[int, Fit]] = {choice.spec.key: {} for choice in choices}
     failed: set[str] = set()
-    tasks = _tasks(dataset, plan, choices)
-    run_task = partial(_fit, features, dataset.target, options)
-    for task, outcome in run_tasks(tasks, run_task, workers=options.workers):
+    for task, outcome in engine.run_fits(_tasks(dataset, plan, choices)):
         key = task.choice.spec.key
         if isinstance(outcome, Exception):
             if key not in failed:
@@ -91,29 +85,15 @@ def train_models(
             yield assemble(dataset, plan, task.choice, options, fits.pop(key))
 
 
-def _tasks(dataset: Dataset, plan: Plan, choices: Sequence[ModelChoice]) -> list[_Task]:
-    """Return one task per model and fit, the longest fits first to keep all cores busy until the end."""
+def _tasks(dataset: Dataset, plan: Plan, choices: Sequence[ModelChoice]) -> list[FitTask]:
+    """Return one task per model and fit: model by model, so that results are recorded during the fits of the others.
+
+    The longest fits of a model are first.
+    """
     windows = [(FINAL, plan.train, plan.test)]
     windows += [(fold.number, fold.train, fold.validation) for fold in reversed(plan.folds)]
     return [
-        _Task(choice, number, rows(dataset.index, train), rows(dataset.index, forecast))
-        for number, train, forecast in windows
+        FitTask(choice, number, rows(dataset.index, train), rows(dataset.index, forecast))
         for choice in choices
+        for number, train, forecast in windows
     ]
-
-
-def _fit(features: np.ndarray, target: np.ndarray, options: TrainingOptions, task: _Task) -> Fit:
-    # CPU time of this thread; wall time would include the time of parallel fits on the same core.
-    started = time.thread_time()
-    parts = fit(
-        task.choice.spec,
-        task.choice.params,
-        seed=options.seed,
-        X=features[task.fit_rows],
-        y=target[task.fit_rows],
-        scaling_method=options.scaling_method,
-        clip_sigma=options.clip_sigma,
-    )
-    raw = parts.raw_return(features[task.forecast_rows])
-    in_sample = parts.raw_return(features[task.fit_rows]) if task.number == FINAL else None
-    return Fit(parts, raw, in_sample, time.thread_time() - started)

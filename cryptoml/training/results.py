@@ -88,10 +88,10 @@ class Fit:
     """One fit of a model: on the training window of a fold, or the final fit on the whole training part.
 
     raw_return: forecasts of the log return before shrinkage, for the fold's validation window or the hold-out;
-    raw_return_in_sample: the same for the rows of the fit, only for the final fit. seconds: CPU time.
+    raw_return_in_sample: the same for the rows of the fit; it and parts only for the final fit. seconds: CPU time.
     """
 
-    parts: FittedParts
+    parts: FittedParts | None
     raw_return: np.ndarray
     raw_return_in_sample: np.ndarray | None
     seconds: float

@@ -12,10 +12,10 @@ from tests.cli.pause import PAUSED, Started, paused
 from tests.conftest import Project, make_project
 
 LIMIT_S = 5.0
-FIT = "cryptoml.training.cross_validate:fit"
+FIT = "cryptoml.training.fit_task:fit"
 QUICK = (
     "--data", "data/raw/sim.csv", "--models", "ridge", "--set", "split.cross_validation_folds=2",
-    "--set", "tracking.profile_report=false", "--set", "gate.min_skill=-1",
+    "--set", "tracking.profile_report=false", "--set", "gate.min_skill=-1", "--no-cache",
 )  # fmt: skip
 
 

@@ -165,23 +165,31 @@ def test_the_version_is_described(trained, runs):
     assert version.tags["verdict"] == done.json()["best"]["verdict"]
 
 
+def digits(result):
+    timings = ("training_time_seconds", "prediction_latency_ms")
+    return [{name: value for name, value in one["metrics"].items() if name not in timings} for one in result["models"]]
+
+
 def test_training_is_reproducible_on_one_core(trained):
     project, done = trained
     again = project.run(
-        "train", "--models", "rf,gbm,ridge,xgb", *QUICK, "--json",
+        "train", "--models", "rf,gbm,ridge,xgb", *QUICK, "--json", "--no-cache",
         environ={"CRYPTOML_MODELS__RIDGE__ALPHA": "500", "CRYPTOML_WORKERS": "1", "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert again.code == 0, again.err
-
-    def digits(result):
-        timings = ("training_time_seconds", "prediction_latency_ms")
-        return [
-            {name: value for name, value in one["metrics"].items() if name not in timings} for one in result["models"]
-        ]
-
+    assert "reused" not in again.err
     assert digits(again.json()) == digits(done.json())
     assert [one["run_name"][-3:] for one in again.json()["models"]] == ["002"] * 5
     assert again.json()["version"] == "2"
+
+
+def test_a_repeated_training_reuses_its_fits(trained):
+    project, done = trained
+    again = project.run("train", "--models", "rf,gbm,ridge,xgb", *QUICK, "--json",
+                        environ={"CRYPTOML_MODELS__RIDGE__ALPHA": "500"})  # fmt: skip
+    assert again.code == 0, again.err
+    assert "20 of 20 fits were reused from the cache" in again.err
+    assert digits(again.json()) == digits(done.json())
 
 
 def test_the_registered_model_serves_in_a_new_process_elsewhere(trained, runs, tmp_path):
@@ -224,7 +232,7 @@ def test_a_processed_file_gives_the_same_results(trained):
     )
     subprocess.run([sys.executable, "-c", script], cwd=project.folder, env=project.environ, check=True)
     assert (project.folder / "data/a.parquet").read_bytes() == (project.folder / "data/b.parquet").read_bytes()
-    again = project.run("train", "--data", "data/a.parquet", "--models", "ridge", *QUICK, "--json",
+    again = project.run("train", "--data", "data/a.parquet", "--models", "ridge", *QUICK, "--json", "--no-cache",
                         environ={"CRYPTOML_MODELS__RIDGE__ALPHA": "500"})  # fmt: skip
     assert again.code == 0, again.err
     ridge = {one["model_type"]: one for one in done.json()["models"]}["ridge"]

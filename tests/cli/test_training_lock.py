@@ -15,7 +15,7 @@ from tests.conftest import Project, make_project
 
 QUICK = (
     "--models", "ridge", "--set", "split.cross_validation_folds=2", "--set", "tracking.profile_report=false",
-    "--set", "gate.min_skill=-1",
+    "--set", "gate.min_skill=-1", "--no-cache",
 )  # fmt: skip
 BTC = ("--data", "data/raw/btc.csv")
 
@@ -32,7 +32,7 @@ def project(tmp_path_factory) -> Project:
 @pytest.fixture
 def holder(project):
     """Start a training of btc.csv and pause it during its fits."""
-    with paused(project, "cryptoml.training.cross_validate:fit", "train", *BTC, *QUICK) as training:
+    with paused(project, "cryptoml.training.fit_task:fit", "train", *BTC, *QUICK) as training:
         training.wait_for(PAUSED)
         yield training
 

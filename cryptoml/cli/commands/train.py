@@ -83,6 +83,14 @@ def train(
             help=f"Models to train, such as rf,ridge. {config_key('training.models')}",
         ),
     ] = None,
+    no_cache: Annotated[
+        bool,
+        typer.Option(
+            "--no-cache",
+            rich_help_panel="Models",
+            help="Repeat all fits instead of reusing those of earlier trainings.",
+        ),
+    ] = False,
     wide: Wide = False,
     config: ConfigFile = None,
     set_: Overrides = None,
@@ -112,7 +120,9 @@ def train(
     names = [name.strip() for name in (models or "").split(",") if name.strip()]
     chosen = [f"training.models={json.dumps(names)}"] if models is not None else []
     settings, loaded = load_project_config(config, [*(set_ or []), *chosen])
-    request = TrainRequest(data or find_data(settings.project_dir), settings, loaded, wait_s=wait)
+    request = TrainRequest(
+        data or find_data(settings.project_dir), settings, loaded, wait_s=wait, use_cache=not no_cache
+    )
     with listening() as listener:
         result = train_models(request, on_event=listener)
     return Outcome(result.to_dict(), lambda: _show(result, wide=wide), _failure(result), failure_shown=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,17 +23,31 @@ MODULES = (
     "sklearn.preprocessing",
     "skops.io",
     "threadpoolctl",
-    "matplotlib.figure",
-    "matplotlib.dates",
-    "matplotlib.backends.backend_agg",
 )
+PLOT_MODULES = ("matplotlib.figure", "matplotlib.dates", "matplotlib.backends.backend_agg")
 
 
-def preload(choices: Sequence[ModelChoice]) -> None:
-    """Import the libraries of a training and of the chosen models."""
-    for name in MODULES:
+# A candle takes about this many bytes in a file; compressed files have more candles than the estimate.
+_BYTES_PER_CANDLE = 60
+
+
+def preload(choices: Sequence[ModelChoice], data: Path) -> None:
+    """Import the libraries of a training and of the chosen models.
+
+    For a large file, the libraries of the models are imported in the process that fits are forked from, in the
+    background. Whether fits run there is decided by the number of rows, once the file has been read.
+    """
+    from cryptoml.system.workers import start_import
+    from cryptoml.training.engine import PROCESS_ROWS
+
+    in_workers = [*dict.fromkeys(name for choice in choices for name in _modules(choice)), *PLOT_MODULES]
+    if data.stat().st_size >= PROCESS_ROWS * _BYTES_PER_CANDLE:
+        start_import(("cryptoml.training.fit_task", "threadpoolctl", "sklearn.preprocessing", *in_workers))
+        in_workers = []
+    for name in (*MODULES, *in_workers):
         import_module(name)
-    for choice in choices:
-        model = choice.spec
-        for name in model.implementations[model.implementation(model.read(choice.params), 1)]:
-            import_module(name)
+
+
+def _modules(choice: ModelChoice) -> tuple[str, ...]:
+    model = choice.spec
+    return model.implementations[model.implementation(model.read(choice.params), 1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,22 @@ if TYPE_CHECKING:
     from cryptoml.evaluation.folds import Plan
     from cryptoml.tracking.journal.journal import JournalRun
     from cryptoml.training.dataset import Dataset
-    from cryptoml.training.results import ModelChoice, ModelResult
+    from cryptoml.training.results import FoldScore, ModelChoice, ModelResult
 
 MODEL_PATH = "models/model"
 TARGET_COLUMN = "log_return"
+
+
+@dataclass(frozen=True)
+class ForecastReport:
+    """The forecasts of a model and the texts of its plots; see `ModelResult` for predictions and importance."""
+
+    predictions: pd.DataFrame
+    importance: pd.Series[float] | None
+    folds: tuple[FoldScore, ...]
+    title: str
+    subtitle: str
+    timestamp: str
 
 
 def start_tags(context: TrainingContext, choice: ModelChoice) -> dict[str, str]:
@@ -70,15 +83,13 @@ def record_result(
     plan: Plan,
     folder: Path,
 ) -> None:
-    """Record a trained model in its journal. folder: an empty temporary folder for the artifacts."""
+    """Record a trained model in its journal. folder: where `write_forecasts` wrote; the other artifacts are added."""
     run.set_tags({"implementation": result.implementation, "verdict": result.verdict.word})
     run.log_metrics(result.metrics)
     for name, values in result.fold_metrics.items():
         for fold, value in zip(result.folds, values, strict=True):
             run.log_metrics({name: value}, step=fold.number)
-    _write_predictions(folder / "data", result)
     _write_metadata(folder / "metadata", result, context, candles, dataset, plan)
-    _write_plots(folder / "plots", result, context, dataset)
     if not result.choice.spec.is_baseline:
         _write_model(folder / "models", result)
         run.set_tags({MODEL_SHA256: model_digest(folder / MODEL_PATH)})
@@ -86,14 +97,43 @@ def record_result(
         run.add_artifact_folder(part, part.name)
 
 
-def _write_predictions(folder: Path, result: ModelResult) -> None:
+def forecast_report(result: ModelResult, context: TrainingContext, dataset: Dataset) -> ForecastReport:
+    """Return what `write_forecasts` needs of a model."""
+    return ForecastReport(
+        predictions=result.predictions,
+        importance=result.importance,
+        folds=result.folds,
+        title=f"{result.choice.spec.long_name}, {dataset.symbol} {dataset.interval.label}",
+        subtitle=f"data set {context.dataset_version[:22]}, {result.verdict.word} persistence",
+        timestamp=context.timestamp,
+    )
+
+
+def write_forecasts(folder: Path, report: ForecastReport) -> None:
+    """Write the forecasts and the plots of a model to `data` and `plots` in a folder."""
+    from cryptoml.reports.plots import draw_all
+
+    _write_predictions(folder / "data", report.predictions)
+    (folder / "plots").mkdir()
+    draw_all(
+        folder / "plots",
+        predictions=report.predictions,
+        importance=report.importance,
+        fold_rows=report.folds,
+        title=report.title,
+        subtitle=report.subtitle,
+        timestamp=report.timestamp,
+    )
+
+
+def _write_predictions(folder: Path, predictions: pd.DataFrame) -> None:
     import gzip
 
     import pyarrow as pa
     import pyarrow.csv
 
     folder.mkdir()
-    table = pa.Table.from_pandas(result.predictions.reset_index(), preserve_index=False)
+    table = pa.Table.from_pandas(predictions.reset_index(), preserve_index=False)
     # mtime=0: the same forecasts give the same bytes.
     with (
         (folder / "predictions.csv.gz").open("wb") as file,
@@ -180,21 +220,6 @@ def _environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": {name: found[name] for name in sorted(found, key=str.lower)},
     }
-
-
-def _write_plots(folder: Path, result: ModelResult, context: TrainingContext, dataset: Dataset) -> None:
-    from cryptoml.reports.plots import draw_all
-
-    folder.mkdir()
-    draw_all(
-        folder,
-        predictions=result.predictions,
-        importance=result.importance,
-        fold_rows=result.folds,
-        title=f"{result.choice.spec.long_name}, {dataset.symbol} {dataset.interval.label}",
-        subtitle=f"data set {context.dataset_version[:22]}, {result.verdict.word} persistence",
-        timestamp=context.timestamp,
-    )
 
 
 def _write_model(folder: Path, result: ModelResult) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,14 +21,19 @@ from cryptoml.workflows.training.inputs import TrainingData
 from cryptoml.workflows.training.results import ModelRow, Registered, TrainResult
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from cryptoml.evaluation.folds import Plan
     from cryptoml.registry.gate import ChampionDuel
     from cryptoml.tracking.journal.deliver import Delivered
     from cryptoml.tracking.journal.journal import JournalRun
     from cryptoml.tracking.journal.records import Status
     from cryptoml.tracking.tracker import Tracker
+    from cryptoml.training.engine import Engine
     from cryptoml.training.results import ModelChoice, ModelFailure, ModelResult
 
+# Where fits are kept, in the project folder.
+FIT_CACHE = Path(".cryptoml", "cache", "fits")
 # Less than stopping.LIMIT_S, to leave time for the cleanup.
 STOP_DELIVERY_S = 2.0
 
@@ -43,6 +49,7 @@ class TrainingSession:
     context: TrainingContext
     tracker: Tracker
     on_event: events.OnEvent
+    use_cache: bool = True
 
     def __post_init__(self) -> None:
         self.config = self.context.config.config
@@ -57,7 +64,7 @@ class TrainingSession:
 
     def run(self) -> None:
         """Open a run for each model, train the models, deliver each finished run, and register the best."""
-        from cryptoml.training.cross_validate import train_models
+        from cryptoml.training.cross_validate import engine_for, train_models
         from cryptoml.training.results import ModelFailure, TrainingOptions
         from cryptoml.workflows.training.profile import ProfileReport
 
@@ -80,14 +87,31 @@ class TrainingSession:
         def fitted(model: str, fold: int) -> None:
             self.on_event(events.StepAdvanced(model, f"fold {fold}" if fold else "final fit"))
 
+        dataset = self.data.dataset
+        cache_folder = self.settings.project_dir / FIT_CACHE if self.use_cache else None
         with profile:
-            for outcome in train_models(self.data.dataset, self.plan, self.choices, options, on_fit=fitted):
-                key = outcome.choice.spec.key
-                self.on_event(events.StepFinished(key, time.monotonic() - started))
-                if isinstance(outcome, ModelFailure):
-                    self._record_failure(outcome)
-                else:
-                    self._record_model(outcome)
+            with (
+                engine_for(dataset, options, cache_folder=cache_folder) as engine,
+                tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
+            ):
+                written: dict[Future[object], ModelResult] = {}
+                for outcome in train_models(dataset, self.plan, self.choices, options, engine, on_fit=fitted):
+                    key = outcome.choice.spec.key
+                    self.on_event(events.StepFinished(key, time.monotonic() - started))
+                    if isinstance(outcome, ModelFailure):
+                        self._record_failure(outcome)
+                    else:
+                        written[self._write_forecasts(outcome, engine, Path(folder, key))] = outcome
+                    for future in [future for future in written if future.done()]:
+                        self._record_model(written.pop(future), future, Path(folder))
+                if engine.n_cached_fits:
+                    n_fits = len(self.choices) * (len(self.plan.folds) + 1)
+                    text = (
+                        f"{engine.n_cached_fits} of {n_fits} fits were reused from the cache (--no-cache repeats them)"
+                    )
+                    self.on_event(events.Info(text))
+                for future in as_completed(list(written)):
+                    self._record_model(written.pop(future), future, Path(folder))
             self._register()
             profile.attach(baseline)
             for key in self.results:
@@ -147,19 +171,26 @@ class TrainingSession:
         run.log_params(recording.params(self.context, choice, self.data.dataset, self.plan))
         self.runs[choice.spec.key] = run
 
-    def _record_model(self, result: ModelResult) -> None:
+    def _write_forecasts(self, result: ModelResult, engine: Engine, folder: Path) -> Future[object]:
+        """Let a worker write the forecasts and plots of a model to its folder."""
+        folder.mkdir()
+        report = recording.forecast_report(result, self.context, self.data.dataset)
+        return engine.submit(recording.write_forecasts, folder, report)
+
+    def _record_model(self, result: ModelResult, written: Future[object], folder: Path) -> None:
+        """Record a model; `written` is done, and its files are in the model's subfolder."""
+        written.result()
         key = result.choice.spec.key
         run = self.runs[key]
-        with tempfile.TemporaryDirectory(prefix="cryptoml-") as folder:
-            recording.record_result(
-                run,
-                result,
-                context=self.context,
-                candles=self.data.candles,
-                dataset=self.data.dataset,
-                plan=self.plan,
-                folder=Path(folder),
-            )
+        recording.record_result(
+            run,
+            result,
+            context=self.context,
+            candles=self.data.candles,
+            dataset=self.data.dataset,
+            plan=self.plan,
+            folder=folder / key,
+        )
         run.set_tags({"status": "finished"})
         run.end("FINISHED")
         self.results[key] = result

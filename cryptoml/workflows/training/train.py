@@ -27,12 +27,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """The data and configuration of a training. wait_s: how long to wait for another training of the same output."""
+    """The data and configuration of a training.
+
+    wait_s: how long to wait for another training of the same output. use_cache: reuse kept fits, and keep new ones.
+    """
 
     data: Path
     settings: Settings
     config: LoadedConfig
     wait_s: float = 0.0
+    use_cache: bool = True
 
 
 def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) -> TrainResult:
@@ -60,7 +64,7 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
                 on_event=on_event,
             )
         )
-        preload(choices)
+        preload(choices, request.data)
         # The store is opened in the background while the candles are read and the first models are fitted.
         tracker = stack.enter_context(Tracker(request.settings, registrar=registrar, on_event=on_event))
         data = read_training_data(request.data, config, on_event=on_event)
@@ -73,7 +77,9 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
         tracker.check()
         _warn_of_unknown_commit(request.settings.project_dir, on_event)
         context = training_context(request.data, request.settings, request.config, dataset_version=data.version.text)
-        session = TrainingSession(request.settings, data, plan, choices, context, tracker, on_event)
+        session = TrainingSession(
+            request.settings, data, plan, choices, context, tracker, on_event, use_cache=request.use_cache
+        )
         try:
             session.run()
         except BaseException as error:

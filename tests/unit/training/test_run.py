@@ -15,7 +15,7 @@ from cryptoml.errors import DataError
 from cryptoml.evaluation.folds import rows
 from cryptoml.features.pipeline import FeaturePipeline
 from cryptoml.models.zoo import MODELS
-from cryptoml.training.cross_validate import plan_for, train_models
+from cryptoml.training.cross_validate import engine_for, plan_for, train_models
 from cryptoml.training.dataset import build_dataset
 from cryptoml.training.engine import run_tasks
 from cryptoml.training.results import ModelChoice, ModelFailure, ModelResult, TrainingOptions
@@ -52,9 +52,11 @@ CHOICES = [choice("persistence"), choice("ridge", alpha=10.0), choice("xgb", n_e
 def train(dataset, choices=CHOICES, **options) -> dict[str, ModelResult]:
     plan = plan_for(dataset, ratio=0.8, n_folds=3, gap_candles=None)
     done = {}
-    for one in train_models(dataset, plan, choices, replace(OPTIONS, **options)):
-        assert isinstance(one, ModelResult)
-        done[one.choice.spec.key] = one
+    given = replace(OPTIONS, **options)
+    with engine_for(dataset, given) as engine:
+        for one in train_models(dataset, plan, choices, given, engine):
+            assert isinstance(one, ModelResult)
+            done[one.choice.spec.key] = one
     return done
 
 
@@ -126,7 +128,9 @@ def test_a_failed_model_is_reported_once_and_the_others_continue(dataset):
 
     broken = replace(MODELS["ridge"], key="broken", fit=fail)
     plan = plan_for(dataset, ratio=0.8, n_folds=3, gap_candles=None)
-    done = list(train_models(dataset, plan, [ModelChoice(broken, {}), choice("ridge")], OPTIONS))
+    done = list(
+        train_models(dataset, plan, [ModelChoice(broken, {}), choice("ridge")], OPTIONS, engine_for(dataset, OPTIONS))
+    )
     assert [type(one) for one in done].count(ModelFailure) == 1
     assert {one.choice.spec.key for one in done} == {"broken", "ridge"}
 
@@ -162,3 +166,27 @@ def test_a_constant_price_in_a_fold_does_not_prevent_results(candles):
         assert np.isnan(one.metrics["cv_r2_score_std"])
         assert np.isfinite(one.metrics["cv_rmse_mean"])
         assert np.isfinite(one.metrics["test_rmse"])
+
+
+def test_fits_in_worker_processes_give_the_same_digits_as_in_threads(candles, monkeypatch):
+    dataset = build_dataset(candles, PIPELINE, horizon=1)
+    in_threads = train(dataset, CHOICES)
+    monkeypatch.setattr("cryptoml.training.engine.PROCESS_ROWS", 1)
+    for workers in (1, 2):
+        in_processes = train(dataset, CHOICES, workers=workers)
+        assert in_processes.keys() == in_threads.keys()
+        for key, one in in_processes.items():
+            assert one.predictions.equals(in_threads[key].predictions)
+
+
+def test_a_failing_fit_in_a_worker_process_fails_its_model_only(candles, monkeypatch):
+    monkeypatch.setattr("cryptoml.training.engine.PROCESS_ROWS", 1)
+    dataset = build_dataset(candles, PIPELINE, horizon=1)
+    plan = plan_for(dataset, ratio=0.8, n_folds=3, gap_candles=None)
+    broken = ModelChoice(MODELS["rf"], {"n_estimators": -1})
+    with engine_for(dataset, OPTIONS) as engine:
+        done = list(train_models(dataset, plan, [broken, choice("ridge")], OPTIONS, engine))
+    failed = next(one for one in done if isinstance(one, ModelFailure))
+    assert failed.choice.spec.key == "rf"
+    assert "n_estimators" in str(failed.error)
+    assert [one.choice.spec.key for one in done if not isinstance(one, ModelFailure)] == ["ridge"]

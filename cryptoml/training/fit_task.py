@@ -1,0 +1,61 @@
+"""One fit of a model: the task, and the function that runs it in a thread or in a worker process."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptoml.models.forecaster import fit
+from cryptoml.training.results import FINAL, Fit, ModelChoice, TrainingOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """A model and the rows to fit and to forecast; number: of the fold, or FINAL."""
+
+    choice: ModelChoice
+    number: int
+    fit_rows: slice
+    forecast_rows: slice
+
+
+def run_fit(features: np.ndarray, target: np.ndarray, options: TrainingOptions, task: FitTask) -> Fit:
+    """Fit and forecast. features: (rows, features), float32, no NaN; target: log returns, one per row."""
+    # CPU time of this thread; wall time would include the time of parallel fits on the same core.
+    started = time.thread_time()
+    parts = fit(
+        task.choice.spec,
+        task.choice.params,
+        seed=options.seed,
+        X=features[task.fit_rows],
+        y=target[task.fit_rows],
+        scaling_method=options.scaling_method,
+        clip_sigma=options.clip_sigma,
+    )
+    raw = parts.raw_return(features[task.forecast_rows])
+    is_final = task.number == FINAL
+    in_sample = parts.raw_return(features[task.fit_rows]) if is_final else None
+    # Of the folds only the forecasts are used, and a fitted forest is large.
+    return Fit(parts if is_final else None, raw, in_sample, time.thread_time() - started)
+
+
+def save_rows(folder: Path, features: np.ndarray, target: np.ndarray) -> None:
+    """Write the arrays of `run_fit` to a folder, for other processes."""
+    import numpy as np
+
+    np.save(folder / "features.npy", features)
+    np.save(folder / "target.npy", target)
+
+
+@cache
+def mapped_rows(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return the arrays that `save_rows` wrote, which all processes share in memory."""
+    import numpy as np
+
+    return np.load(folder / "features.npy", mmap_mode="r"), np.load(folder / "target.npy", mmap_mode="r")
