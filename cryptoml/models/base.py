@@ -62,6 +62,10 @@ def _thread_pools(estimator_class: str) -> ThreadpoolController:
     return ThreadpoolController()
 
 
+def _no_check(params: Any) -> None:
+    return None
+
+
 def _no_importance(estimator: Any) -> None:
     return None
 
@@ -72,10 +76,10 @@ class Model(Generic[P]):
 
     key: the name in configs and in the tag `model_type`. long_name: the prefix of run names. summary: one sentence for
     the documentation. implementations: name -> modules to import before threads start; without `choose`, the first
-    implementation is used. predict: returns raw forecasts of the log return, one per row. importance: returns a
-    nonnegative weight per feature, or None. requirements: packages for loading other than scikit-learn and skops.
-    is_baseline: always trained and never registered; the other models are compared with it. Exactly one model is the
-    baseline.
+    implementation is used. check: raises ConfigError if this machine cannot fit with the parameters. predict: returns
+    raw forecasts of the log return, one per row. importance: returns a nonnegative weight per feature, or None.
+    requirements: packages for loading other than scikit-learn and skops. is_baseline: always trained and never
+    registered; the other models are compared with it. Exactly one model is the baseline.
     """
 
     key: str
@@ -86,6 +90,7 @@ class Model(Generic[P]):
     fit: Fit[P]
     storage: Storage
     choose: Callable[[P, int], str] | None = None
+    check: Callable[[P], None] = _no_check
     predict: Callable[[Any, NDArray[np.float32]], NDArray[np.float64]] = predict
     importance: Callable[[Any], NDArray[np.float64] | None] = _no_importance
     requirements: tuple[str, ...] = ()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from cryptoml.config.parameters import Parameters
+from cryptoml.errors import ConfigError
 from cryptoml.models.base import Model
 from cryptoml.models.storage.boosters import OBJECTIVE, read_booster
 from cryptoml.models.storage.load_errors import translate_load_errors
@@ -35,6 +36,33 @@ class XgboostParameters(Parameters):
     subsample: float = Field(0.5, ge=0.01, le=1.0, description="share of rows per round")
     colsample_bytree: float = Field(0.3, ge=0.01, le=1.0, description="share of features per round")
     reg_lambda: float = Field(10.0, ge=0.0, le=1e6, description="shrinks leaf values towards zero")
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu", description="where trees are grown; cuda: an NVIDIA GPU, whose last digits differ from those of a CPU"
+    )
+
+
+def check_device(params: XgboostParameters) -> None:
+    """Raise ConfigError if there is no GPU for the device cuda; XGBoost itself would silently use the CPU."""
+    if params.device == "cpu":
+        return
+    import json
+
+    import numpy as np
+    from xgboost import XGBRegressor
+    from xgboost.core import XGBoostError
+
+    try:
+        estimator = XGBRegressor(n_estimators=1, device=params.device, verbosity=0, n_jobs=1)
+        estimator.fit(np.zeros((2, 1), dtype=np.float32), np.zeros(2))
+        config = json.loads(estimator.get_booster().save_config())
+        device = config["learner"]["generic_param"]["device"]
+    except XGBoostError as error:
+        device = str(error).strip().splitlines()[0][:200]
+    if not device.startswith(params.device):
+        raise ConfigError(
+            f"models.xgb.device is {params.device}, but XGBoost finds no usable GPU here ({device}).",
+            hint="use the CPU: --device cpu",
+        )
 
 
 def _fit(
@@ -50,7 +78,11 @@ def _fit(
         random_state=seed,
         n_jobs=1,
     )
-    return estimator.fit(X, y)
+    estimator.fit(X, y)
+    if params.device != "cpu":
+        # Forecasts are computed on the CPU, as where the model is loaded.
+        estimator.set_params(device="cpu").get_booster().set_param({"device": "cpu"})
+    return estimator
 
 
 def _importance(estimator: Any) -> NDArray[np.float64]:
@@ -85,6 +117,7 @@ MODEL = Model(
     summary="XGBRegressor: boosted trees on random subsets of rows and features.",
     parameters=XgboostParameters,
     implementations={"hist": ("xgboost",)},
+    check=check_device,
     fit=_fit,
     importance=_importance,
     storage=_BoosterFile(),

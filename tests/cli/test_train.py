@@ -261,6 +261,7 @@ BAD_INPUT = [
     (("--data", "data/raw/sim.csv", "--models", ""), 3, "training.models"),
     (("--data", "data/raw/sim.csv", "--set", "split.fold=3"), 3, "split.fold"),
     (("--data", "data/raw/sim.csv", "--config", "no.yaml"), 3, "no.yaml"),
+    (("--data", "data/raw/sim.csv", "--device", "tpu"), 3, "models.xgb.device"),
     (("--nonsense",), 2, "--nonsense"),
 ]
 

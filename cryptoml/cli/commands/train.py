@@ -83,6 +83,14 @@ def train(
             help=f"Models to train, such as rf,ridge. {config_key('training.models')}",
         ),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEVICE",
+            rich_help_panel="Models",
+            help=f"Where xgb grows its trees: cpu or cuda. {config_key('models.xgb.device')}",
+        ),
+    ] = None,
     no_cache: Annotated[
         bool,
         typer.Option(
@@ -119,6 +127,8 @@ def train(
 
     names = [name.strip() for name in (models or "").split(",") if name.strip()]
     chosen = [f"training.models={json.dumps(names)}"] if models is not None else []
+    if device is not None:
+        chosen.append(f"models.xgb.device={json.dumps(device)}")
     settings, loaded = load_project_config(config, [*(set_ or []), *chosen])
     request = TrainRequest(
         data or find_data(settings.project_dir), settings, loaded, wait_s=wait, use_cache=not no_cache

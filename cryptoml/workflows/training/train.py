@@ -54,6 +54,8 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
     config = request.config.config
     choices = choose_models(config.training.models, config.models)
     require_file(request.data)
+    for choice in choices:
+        choice.spec.check(choice.spec.read(choice.params))
     with ExitStack() as stack:
         stack.enter_context(
             only_training(
