@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import shlex
 import sys
@@ -18,7 +17,14 @@ from cryptoml.cli.help import CommandGroup
 from cryptoml.cli.invocation import Invocation
 from cryptoml.cli.outcome import Outcome
 from cryptoml.cli.register_commands import CommandResult, register_commands
-from cryptoml.cli.streams import BROKEN_PIPE_EXIT_CODE, exit_after_signal, exit_with, open_streams, queue_result
+from cryptoml.cli.streams import (
+    BROKEN_PIPE_EXIT_CODE,
+    DISK_FULL,
+    exit_after_signal,
+    exit_with,
+    open_streams,
+    queue_result,
+)
 from cryptoml.errors import CryptomlError, StoppedError
 from cryptoml.result import Failure, json_line
 from cryptoml.system import environment, stopping
@@ -91,7 +97,8 @@ def main() -> NoReturn:
 
     def run_and_exit() -> NoReturn:
         try:
-            exit_with(run(invocation.arguments))
+            stopping.accept_signals()
+            exit_with(_run(invocation))
         except StoppedError as stopped:
             _print_error(f"cryptoml: {stopping.STOPPED}")
             exit_after_signal(stopped.exit_code, last_line(stopped.exit_code, stopping.STOPPED))
@@ -109,11 +116,16 @@ def _mark_stopped(worker: int, signal_number: int) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code. Errors are printed on standard error and included in the JSON."""
-    invocation = Invocation(arguments, COMMANDS)
+    return _run(Invocation(arguments, COMMANDS))
+
+
+def _run(invocation: Invocation) -> int:
     outcome: Outcome[Any] | None = None
     try:
         command = typer.main.get_command(app)
-        returned: Any = command.main(args=list(arguments), prog_name="cryptoml", standalone_mode=False)
+        returned: Any = command.main(
+            args=list(invocation.arguments), prog_name="cryptoml", standalone_mode=False, obj=invocation
+        )
         if not isinstance(returned, CommandResult):
             # --help and --version.
             return returned if isinstance(returned, int) else 0
@@ -132,7 +144,7 @@ def run(arguments: Sequence[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             _print_error(str(error))
             return 2
-        return _report(invocation, outcome=outcome, failure=_failure_of(error, arguments))
+        return _report(invocation, outcome=outcome, failure=_failure_of(error, invocation))
 
 
 def _report(
@@ -153,19 +165,19 @@ def _report(
     return failure.code if failure is not None else 0
 
 
-def _failure_of(error: Exception, arguments: Sequence[str]) -> Failure:
+def _failure_of(error: Exception, invocation: Invocation) -> Failure:
     if isinstance(error, CryptomlError):
         return Failure.of(error)
     if hasattr(error, "exit_code") and hasattr(error, "format_message"):
         context = getattr(error, "ctx", None)
-        command = context.command_path if context else "cryptoml"
+        command = context.command_path if context else f"cryptoml {invocation.command}".rstrip()
         return Failure(int(error.exit_code), error.format_message(), f"{command} --help")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
         return Failure(5, f"{error.filename or 'the output'}: the disk is full.", "free some space")
     if type(error).__name__ == "Abort":
         return Failure(130, "stopped.")
-    hint = f"{shlex.join(['cryptoml', '-v', *arguments])} shows the traceback"
-    if "-v" in arguments or "--verbose" in arguments:
+    hint = f"{shlex.join(['cryptoml', '-v', *invocation.arguments])} shows the traceback"
+    if "-v" in invocation.arguments or "--verbose" in invocation.arguments:
         traceback.print_exc()
         hint = ""
     return Failure(1, f"unexpected error: {type(error).__name__}: {error}", hint)

@@ -12,10 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from cryptoml.cli.help import Command, split_docstring
-from cryptoml.cli.invocation import JSON_OPTION
+from cryptoml.cli.invocation import JSON_OPTION, Invocation
 from cryptoml.cli.outcome import Outcome
 from cryptoml.cli.streams import reserve_stdout
 
+CONTEXT = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 AS_JSON = inspect.Parameter(
     "as_json",
     inspect.Parameter.KEYWORD_ONLY,
@@ -57,12 +58,14 @@ def _with_json(function: Callable[..., Outcome[Any]]) -> Callable[..., CommandRe
     signature = inspect.signature(function, eval_str=True)
 
     @wraps(function)
-    def call(*, as_json: bool, **options: Any) -> CommandResult:
+    def call(*, context: typer.Context, as_json: bool, **options: Any) -> CommandResult:
+        if isinstance(context.obj, Invocation):
+            context.obj.as_json = as_json
         if as_json:
             reserve_stdout()
         return CommandResult(function(**options), as_json)
 
-    parameters = [*signature.parameters.values(), AS_JSON]
+    parameters = [*signature.parameters.values(), CONTEXT, AS_JSON]
     call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return call

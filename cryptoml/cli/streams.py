@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 BROKEN_PIPE_EXIT_CODE = 141
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass
@@ -77,7 +79,7 @@ def exit_with(code: int) -> NoReturn:
     except BrokenPipeError:
         code = code or BROKEN_PIPE_EXIT_CODE
     except (OSError, ValueError) as error:
-        code = code or 1
+        code = code or (5 if getattr(error, "errno", None) in DISK_FULL else 1)
         with suppress(OSError):
             _write(stderr_copy, f"cryptoml: the result cannot be written: {error}\n".encode())
     os._exit(code)

@@ -19,6 +19,9 @@ from cryptoml.config.schema import Config
 from cryptoml.errors import ConfigError
 
 ENV_PREFIX = "CRYPTOML_"
+# Larger files are no config; reading them could exhaust the memory.
+MAX_CHARACTERS = 1_000_000
+OTHER_FILE = "choose another file with --config"
 
 Models = Mapping[str, Configurable]
 
@@ -94,17 +97,24 @@ def _from_yaml(path: Path | None) -> list[tuple[str, str, Any]]:
     if path is None:
         return []
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_CHARACTERS + 1)
+        if len(text) > MAX_CHARACTERS:
+            raise ConfigError(f"{path}: has more than {MAX_CHARACTERS:,} characters.", hint=OTHER_FILE)
+        tree = yaml.safe_load(text)
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: the config file does not exist.", hint="choose another file with --config"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}.") from error
+        raise ConfigError(f"{path}: the config file does not exist.", hint=OTHER_FILE) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text.", hint=f"save it as UTF-8, or {OTHER_FILE}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}.", hint=OTHER_FILE) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: invalid YAML.") from error
+        raise ConfigError(
+            f"{path}{line}: invalid YAML: {getattr(error, 'problem', None) or error}.",
+            hint="correct it, or begin with the configs/default.yaml of the repository",
+        ) from error
     if tree is None:
         return []
     if not isinstance(tree, dict):

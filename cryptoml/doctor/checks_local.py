@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cryptoml.doctor.context import SECRET_NAMES, Context
 from cryptoml.doctor.findings import Finding, check, error, ok, warning
-from cryptoml.settings import known_variables
+from cryptoml.settings import known_variables, nearest_variable
 from cryptoml.system.environment import is_writable
 
 # Distribution and module; find_spec does not import the module.
@@ -71,17 +71,15 @@ def settings(context: Context) -> Iterator[Finding]:
 @check("unknown-variables")
 def unknown_variables(context: Context) -> Iterator[Finding]:
     """No CRYPTOML_* variable is mistyped."""
-    from difflib import get_close_matches
-
     known = list(known_variables())
     unknown = [
         name for name in context.environ if name.startswith("CRYPTOML_") and "__" not in name and name not in known
     ]
     for name in unknown:
-        near = get_close_matches(name, known, n=1)
+        near = nearest_variable(name)
         yield warning(
             f"{name} in the environment is not a setting and is ignored",
-            f"did you mean {near[0]}?" if near else f"remove {name} from the environment",
+            f"did you mean {near}?" if near else f"unset {name}",
         )
     if not unknown:
         yield ok("all CRYPTOML_* variables are valid")

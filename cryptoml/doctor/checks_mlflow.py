@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -181,7 +182,7 @@ def command(context: Context) -> Iterator[Finding]:
     if found is None:
         yield warning(
             "cryptoml is not on the PATH, so a scheduler would not find it",
-            f"add {Path(sys.executable).parent} to the PATH",
+            f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH",
         )
     else:
         yield ok(found)

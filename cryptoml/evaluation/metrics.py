@@ -134,9 +134,12 @@ def r2_score(forecasts: Forecasts) -> float:
     """Return 1 - squared error / variance of the actual price; NaN if the price does not move."""
     import numpy as np
 
+    # The rounded mean of equal prices may differ from them.
+    if np.ptp(forecasts.actual_price) == 0:
+        return math.nan
     spread = float(np.sum((forecasts.actual_price - np.mean(forecasts.actual_price)) ** 2))
     error = float(np.sum((forecasts.actual_price - forecasts.forecast_price) ** 2))
-    return 1 - error / spread if spread > 0 else math.nan
+    return 1 - error / spread
 
 
 def skill(forecasts: Forecasts) -> float:

@@ -16,6 +16,7 @@ from cryptoml.registry.version_search import (
     versions_of_run,
 )
 from cryptoml.tracking.journal.records import Registration
+from cryptoml.tracking.runs import LIST_RUNS
 from cryptoml.tracking.store.errors import exists_already, is_missing, masked, translate_store_errors
 from cryptoml.tracking.store.lost_responses import send_once
 
@@ -189,14 +190,15 @@ def _check_run(store: Store, run_id: str, artifact_path: str) -> None:
         run = store.client.get_run(run_id)
     except MlflowException as error:
         if is_missing(error) or error.error_code == "INVALID_PARAMETER_VALUE":
-            raise UsageError(f"{masked(store.uri)}: run {run_id} does not exist.") from None
+            raise UsageError(f"{masked(store.uri)}: run {run_id} does not exist.", hint=LIST_RUNS) from None
         raise
     if run.info.status != "FINISHED":
         raise CheckFailedError(
-            f"run {run.info.run_name or run_id} is {run.info.status}; only FINISHED runs can be registered."
+            f"run {run.info.run_name or run_id} is {run.info.status}; only FINISHED runs can be registered.",
+            hint=LIST_RUNS,
         )
     if f"{artifact_path}/MLmodel" not in store.list_files(run_id, artifact_path):
-        raise CheckFailedError(f"run {run.info.run_name or run_id} has no model at {artifact_path}.")
+        raise CheckFailedError(f"run {run.info.run_name or run_id} has no model at {artifact_path}.", hint=LIST_RUNS)
 
 
 def _wait_until_ready(store: Store, version: ModelVersion, within_s: float) -> None:

@@ -166,4 +166,7 @@ def check_token_form(token: str) -> None:
 def check_slug(slug: str) -> None:
     """Raise UsageError unless `slug` is owner/name."""
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", slug, re.ASCII):
-        raise UsageError(f"{slug}: must be OWNER/NAME, with letters, digits, dots and dashes.")
+        raise UsageError(
+            f"{slug}: must be OWNER/NAME, with letters, digits, dots and dashes.",
+            hint="cryptoml setup-remotes --repo OWNER/NAME",
+        )

@@ -17,6 +17,7 @@ from cryptoml.system.dotenv_file import expand_source, read_variables
 from cryptoml.system.hosts import TRUST_VARIABLE, read_origins
 from cryptoml.system.project_folder import find_project
 
+PREFIX = "CRYPTOML_"
 # Settings in which ~, $NAME and ${NAME} are expanded.
 PLACES = ("DAGSHUB_CLIENT_HOST", "MLFLOW_TRACKING_URI", "CRYPTOML_ARTIFACT_ROOT", "CRYPTOML_EXCHANGE_URL")
 
@@ -50,6 +51,14 @@ def known_variables() -> dict[str, str]:
     return {str(field.alias): field.description or "" for field in Settings.model_fields.values()}
 
 
+def nearest_variable(name: str) -> str:
+    """Return the CRYPTOML_* variable that `name` is probably a misspelling of, or an empty string."""
+    # The common prefix would make all names similar.
+    endings = [known.removeprefix(PREFIX) for known in known_variables() if known.startswith(PREFIX)]
+    near = get_close_matches(name.removeprefix(PREFIX), endings, n=1)
+    return f"{PREFIX}{near[0]}" if near else ""
+
+
 def _refuse_unknown(folder: Path, written: Mapping[str, str | None]) -> None:
     known = list(known_variables())
     if written.get(TRUST_VARIABLE):
@@ -59,8 +68,7 @@ def _refuse_unknown(folder: Path, written: Mapping[str, str | None]) -> None:
         )
     unknown = [name for name in written if name.startswith("CRYPTOML_") and "__" not in name and name not in known]
     if unknown:
-        near = get_close_matches(unknown[0], known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "see .env.example"
+        hint = f"did you mean {near}?" if (near := nearest_variable(unknown[0])) else "see .env.example"
         raise ConfigError(f"{folder / '.env'}: unknown setting {', '.join(unknown)}.", hint=hint)
 
 

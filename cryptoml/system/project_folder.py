@@ -18,7 +18,9 @@ def find_project(*, environ: Mapping[str, str], cwd: Path | None = None) -> Path
     if value:
         folder = Path(expand_variables(value, environ, name=VARIABLE)).resolve()
         if not folder.is_dir():
-            raise ConfigError(f"{VARIABLE}: {folder} is not a folder.")
+            raise ConfigError(
+                f"{VARIABLE}: {folder} is not a folder.", hint=f"unset {VARIABLE}, or set it to a project folder"
+            )
         return folder
     here = (cwd or Path.cwd()).resolve()
     home = Path.home().resolve()

@@ -48,6 +48,18 @@ def raise_if_stopped() -> None:
         raise StoppedError(_received)
 
 
+def hold_signals() -> None:
+    """Hold signals back until `run_stoppable` can handle them; call it before slow imports."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def accept_signals() -> None:
+    """Let signals raise StoppedError from now on, also those that were held back."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
 def run_stoppable(
     work: Callable[[], NoReturn],
     *,
@@ -56,17 +68,16 @@ def run_stoppable(
 ) -> NoReturn:
     """Run `work` in a child process and exit with its exit code; call it before any thread is started.
 
-    work: exits the process itself. on_signal(child's pid, signal number): called in the parent while the child cleans
-    up, in case it is killed before it has finished. on_killed(exit code, message): returns what the parent writes to
-    standard output for a child that was killed.
+    work: exits the process itself; calls `accept_signals` where it handles StoppedError. on_signal(child's pid, signal
+    number): called in the parent while the child cleans up, in case it is killed before it has finished.
+    on_killed(exit code, message): returns what the parent writes to standard output for a child that was killed.
     """
     if not hasattr(os, "fork"):
         _install_handlers()
         work()
     global _command_pid
     _command_pid = os.getpid()
-    # Block signals until the handlers are installed.
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    hold_signals()
     worker = os.fork()
     if worker == 0:
         _exit_with_parent(_command_pid)
@@ -79,7 +90,6 @@ def _install_handlers() -> None:
     for number in _handled_signals():
         signal.signal(number, _raise)
     sys.unraisablehook = _raise_later
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def _handled_signals() -> list[signal.Signals]:
@@ -144,7 +154,7 @@ def _supervise(worker: int, on_signal: Callable[[int, int], None], on_killed: Ca
     signal.signal(signal.SIGALRM, kill)
     for number in _handled_signals():
         signal.signal(number, forward)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    accept_signals()
     # Reap the child only after the handlers are removed: they might signal a new process with the same id.
     os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT)
     signal.setitimer(signal.ITIMER_REAL, 0)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cryptoml.tracking.store.store import Store
 
 PAGE = 1000
+LIST_RUNS = "list the runs: cryptoml compare"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def get_run(store: Store, run_id: str) -> RunView:
             if is_missing(error) or error.error_code == "INVALID_PARAMETER_VALUE":
                 raise UsageError(
                     f"{masked(store.uri)}: run {run_id} does not exist.",
-                    hint="list the runs: cryptoml compare",
+                    hint=LIST_RUNS,
                 ) from None
             raise
 
@@ -58,14 +59,12 @@ def find_run(store: Store, experiment: str, id_or_name: str) -> RunView:
     if re.fullmatch(r"[0-9a-f]{32}", plain):
         return get_run(store, plain)
     if not re.fullmatch(r"[\w.:-]+", plain):
-        raise UsageError(f"{id_or_name}: is neither a run id nor a run name.", hint="list the runs: cryptoml compare")
+        raise UsageError(f"{id_or_name}: is neither a run id nor a run name.", hint=LIST_RUNS)
     matches = search_runs(store, experiment, query=f"attributes.run_name = '{plain}'", limit=2)
     if len(matches) == 1:
         return matches[0]
     fact = "several runs have this name" if matches else "this run does not exist"
-    raise UsageError(
-        f"{masked(store.uri)}: {plain}: {fact} in experiment {experiment}.", hint="list the runs: cryptoml compare"
-    )
+    raise UsageError(f"{masked(store.uri)}: {plain}: {fact} in experiment {experiment}.", hint=LIST_RUNS)
 
 
 def search_runs(

@@ -92,7 +92,7 @@ def _check_sort(sort: str) -> None:
     """Raise UsageError unless `sort` is a metric that training stores."""
     known = stored_metrics()
     if sort not in known:
-        near = get_close_matches(sort, known, n=1)
+        near = get_close_matches(sort.lower(), known, n=1)
         raise UsageError(
             f"--sort {sort}: no such metric.", hint=f"use {near[0]}" if near else f"use one of {', '.join(known)}"
         )

@@ -76,7 +76,9 @@ def extract(request: ExtractRequest, *, on_event: events.OnEvent = events.ignore
     if request.until is not None:
         until_ms = _milliseconds(request.until, "--until")
         if until_ms <= since_ms:
-            raise UsageError(f"--until {request.until} is not after --since {request.since}.")
+            raise UsageError(
+                f"--until {request.until} is not after --since {request.since}.", hint="choose an earlier --since"
+            )
     spec = find_source(request.exchange)
     exchange = spec.open(url=request.url, on_event=on_event)
     timeframe = exchange.timeframe(request.interval)
@@ -84,7 +86,7 @@ def extract(request: ExtractRequest, *, on_event: events.OnEvent = events.ignore
     files = output_files(request.output, [*symbols, *(one.symbol for one in failed)], timeframe.name)
     now_ms = exchange.now_ms()
     if since_ms > now_ms:
-        raise UsageError(f"--since {request.since} is in the future.")
+        raise UsageError(f"--since {request.since} is in the future.", hint="choose an earlier --since")
     span = _Span(since_ms, until_ms, now_ms)
     done, outage = _fetch_each(
         list(zip(symbols, files, strict=False)), failed, exchange, timeframe, span, request, on_event

@@ -14,10 +14,16 @@ from cryptoml.models.zoo import BASELINE
 from cryptoml.registry.champion import duel_for_gate
 from cryptoml.registry.model_digest import MODEL_SHA256
 from cryptoml.registry.version_models import ModelRef, fetched_digest, load, ref_of_run
-from cryptoml.registry.versions import MODEL_PATH, Version, production_version, register_version, version_of_run
+from cryptoml.registry.versions import (
+    MODEL_PATH,
+    Version,
+    production_version,
+    register_version,
+    version_of_run,
+)
 from cryptoml.settings import Settings
 from cryptoml.tracking.run_details import fetch_quality_report
-from cryptoml.tracking.runs import RunView, find_run, search_runs
+from cryptoml.tracking.runs import LIST_RUNS, RunView, find_run, search_runs
 from cryptoml.tracking.store.project_store import CHANGE, open_project_store
 from cryptoml.tracking.store.store import Store
 from cryptoml.workflows.training.registration import RunFacts, judge, version_texts
@@ -143,9 +149,11 @@ def _find(store: Store, settings: Settings, wanted: str | None) -> RunView:
 
 def _check(run: RunView) -> None:
     if run.status != "FINISHED":
-        raise CheckFailedError(f"run {run.name} is {run.status}; only a FINISHED run can be registered.")
+        raise CheckFailedError(
+            f"run {run.name} is {run.status}; only a FINISHED run can be registered.", hint=LIST_RUNS
+        )
     if run.tags.get("model_type") == BASELINE:
-        raise CheckFailedError(f"run {run.name} is the persistence baseline, which has no model.")
+        raise CheckFailedError(f"run {run.name} is the persistence baseline, which has no model.", hint=LIST_RUNS)
     lacking = [name for name in NEEDED if name not in run.metrics]
     if lacking or "verdict" not in run.tags:
         raise CheckFailedError(
@@ -173,7 +181,7 @@ def _champion(store: Store, request: RegisterRequest, run: RunView) -> tuple[Cha
     """
     settings = request.settings
     if f"{MODEL_PATH}/MLmodel" not in store.list_files(run.run_id, MODEL_PATH):
-        raise CheckFailedError(f"run {run.name} has no model at {MODEL_PATH}.")
+        raise CheckFailedError(f"run {run.name} has no model at {MODEL_PATH}.", hint=LIST_RUNS)
     if production_version(store, request.config.registry.model_name) is None:
         return None, ""
     try:

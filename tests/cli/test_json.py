@@ -99,6 +99,37 @@ def test_a_command_line_without_a_command_has_its_own_schema(words: str, empty: 
     assert done.envelope()["schema"] == ("cryptoml.train/1" if "train" in words else "cryptoml/1")
 
 
+@pytest.mark.parametrize(
+    ("words", "schema"),
+    [
+        ("-- compare --json nothing", "cryptoml.compare/1"),
+        ("sample-data --years 0.1 --output -- --json", "cryptoml.sample-data/1"),
+        ("compare --json=true", "cryptoml.compare/1"),
+        ("compare nothing --json -- nothing", "cryptoml.compare/1"),
+    ],
+)
+def test_json_in_unusual_places_is_found(words: str, schema: str, empty: Project):
+    done = empty.run(*words.split())
+    assert done.code != 0
+    assert done.envelope()["schema"] == schema
+
+
+def test_json_as_the_value_of_another_option_is_not_an_option(empty: Project):
+    done = empty.run("sample-data", "--years", 0.1, "--output", "--json")
+    assert done.code == 4
+    assert done.out == ""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_during_the_imports_is_reported_as_json(name: str, empty: Project):
+    # The process signals itself as soon as the modules of the command line are imported.
+    search = hooked(empty, f"import os, signal; os.kill(os.getpid(), signal.{name})", at="cryptoml.cli.app")
+    done = empty.run("compare", "--json", environ={"PYTHONPATH": search}, fresh=True)
+    assert done.code == 128 + signal.Signals[name]
+    assert done.envelope()["error"]["kind"] == "stopped"
+    assert "Traceback" not in done.err
+
+
 def test_json_after_two_dashes_is_not_an_option(empty: Project):
     done = empty.run("register", "--", "--json")
     assert done.code != 0
@@ -154,3 +185,18 @@ def test_a_signal_is_reported_as_json_even_if_the_process_is_killed(how: str, em
     assert stopped == "cryptoml: stopped by a signal."
     error = check_envelope(line, 143)["error"]
     assert (error["kind"], error["message"]) == ("stopped", "stopped by a signal.")
+
+
+def hooked(project: Project, line: str, *, at: str) -> str:
+    """Return a PYTHONPATH on which `line` runs when the module `at` begins to be imported."""
+    folder = project.folder.parent / f"hooked{abs(hash(line))}"
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Finder:\n"
+        "    @staticmethod\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        f"        if name == {at!r}:\n            {line}\n"
+        "sys.meta_path.insert(0, Finder)\n"
+    )
+    return ":".join(filter(None, [str(folder), project.environ.get("PYTHONPATH")]))

@@ -128,6 +128,12 @@ def test_a_closed_output_is_not_an_unexpected_error(project, redirection, code):
         assert "the disk is full" in done.err
 
 
+def test_a_full_disk_has_the_same_exit_code_with_json(project):
+    done = shell(project, ">/dev/full", "doctor", "--list", "--json")
+    assert done.code == 5
+    assert "the result cannot be written" in done.err
+
+
 def test_a_table_is_printed_on_any_terminal(project):
     odd = {"TERM": "dumb", "COLUMNS": "1", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     done = shell(project, "", *QUICK, **odd)

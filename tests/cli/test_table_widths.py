@@ -119,3 +119,32 @@ def test_compare_is_complete_without_a_terminal(lab: Lab) -> None:
     assert {metric.title for metric in table_metrics()} <= set(heading(lines, "run"))
     assert "forecasts" in heading(lines, "lower error")
     assert "columns are hidden" not in done.out
+
+
+# The ledger of two transitions, printed as `cryptoml promote --history` prints it.
+HISTORY = """
+import sys
+from cryptoml.cli.commands.promote import _show_history
+from cryptoml.registry.ledger import Entry
+given = dict.fromkeys(Entry.__dataclass_fields__, "") | dict(
+    time="2026-01-02T03:04:05Z", who="Ada Lovelace", version="12", from_stage="staging", to_stage="production",
+    kind="promotion", forced=True, displaced=("11", "archived"), metrics={"skill": 0.01},
+    reason="better than the version in production on the latest candles")
+_show_history((Entry(**given | {"number": 1}), Entry(**given | {"number": 2})), (), wide="--wide" in sys.argv)
+"""
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_the_history_fits_the_terminal(tmp_path: Path, width: int) -> None:
+    lines = on_terminal([sys.executable, "-c", HISTORY], width, tmp_path, os.environ)
+    assert max(len(line.rstrip()) for line in lines) <= width
+    assert heading(lines, "#")[:6] == ["#", "time", "version", "from", "to", "kind"]
+    for number in "12":
+        assert any(
+            re.split(r"\s{2,}", line.strip())[:6]
+            == [number, "2026-01-02 03:04:05", "v12", "staging", "production", "promotion, forced"]
+            for line in lines
+        )
+    assert any("columns are hidden" in line for line in lines) == (width < 200)
+    wide = on_terminal([sys.executable, "-c", HISTORY, "--wide"], width, tmp_path, os.environ)
+    assert "production on the latest candles" in " ".join(wide)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from cryptoml.config.schema import Config
 from cryptoml.errors import CheckFailedError, UsageError
+from cryptoml.evaluation.metrics import stored_metrics
 from cryptoml.settings import Settings
 from cryptoml.tracking.store.project_store import open_project_store
 from cryptoml.tracking.store.store import Store
@@ -200,3 +202,13 @@ def _many_runs(lab: Lab, folder: Path, count: int) -> Settings:
             )
             store.client.set_terminated(run.info.run_id)
     return settings
+
+
+def test_every_stored_metric_sorts_real_runs_by_its_direction(lab: Lab, config: Config) -> None:
+    for name, metric in stored_metrics().items():
+        compared = ask(lab, config, sort=name)
+        models = [run for run in compared.runs if not run.is_baseline]
+        losses = [metric.loss(run.metrics[name], run.params) for run in models]
+        assert all(math.isfinite(loss) for loss in losses), name
+        assert losses == sorted(losses), name
+        assert (name in compared.best) == (metric.better != "none")

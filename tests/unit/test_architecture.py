@@ -32,6 +32,12 @@ def test_the_documented_layers_are_those_of_import_linter() -> None:
     assert "\n".join(shown).splitlines() == checked
 
 
+def test_import_linter_refuses_the_packages_that_deptry_accepts_for_tests() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    (contract,) = (one for one in tools["importlinter"]["contracts"] if "development" in one["name"])
+    assert contract["forbidden_modules"] == tools["deptry"]["per_rule_ignores"]["DEP004"]
+
+
 def test_the_documented_access_modes_are_those_of_the_store() -> None:
     from cryptoml.tracking.store import project_store
 

@@ -107,6 +107,26 @@ def test_an_invalid_config_file_is_refused(tmp_path, text):
         load(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"a: [1", "line 1: invalid YAML"),
+        (b"\xff", "is not UTF-8 text"),
+        (b"#" * 1_000_001, "more than 1,000,000 characters"),
+        (b"[1]", "must be a mapping"),
+    ],
+)
+def test_an_unreadable_config_file_is_reported_with_a_hint(tmp_path, content, problem):
+    path = tmp_path / "c.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, models=MODELS)
+    assert problem in caught.value.fact
+    assert caught.value.hint
+    with pytest.raises(ConfigError, match=r"Is a directory\. Hint: choose another file with --config"):
+        load_config(tmp_path, models=MODELS)
+
+
 def test_a_missing_config_file_is_reported():
     with pytest.raises(ConfigError, match="the config file does not exist"):
         load_config(Path("nowhere.yaml"), models=MODELS)

@@ -25,8 +25,8 @@ MEANINGS = {
 HEAD = """# JSON output
 
 With `--json` every command prints exactly one line on standard output, also when it fails; messages go to standard
-error. The line is the last output of the process. Exceptions: `--help`, a reader that closes the pipe, and a process
-that is killed together with its parent.
+error. The line is the last output of the process. Exceptions: `--help`, a reader that closes the pipe, a process that
+is killed together with its parent, and a signal in the first hundredths of a second, while Python itself starts.
 
 ```json
 {"schema": "cryptoml.train/1", "ok": true, "result": {"training_id": "..."}}

@@ -51,6 +51,13 @@ def test_a_mistyped_setting_in_dotenv_is_reported(tmp_path):
         load_settings(cwd=tmp_path)
 
 
+def test_only_a_similar_setting_is_suggested(tmp_path):
+    (tmp_path / ".env").write_text("CRYPTOML_NONSENSE=x\n")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(cwd=tmp_path)
+    assert caught.value.hint == "see .env.example"
+
+
 def test_a_wrong_setting_is_reported_without_its_value(tmp_path, monkeypatch):
     monkeypatch.setenv("CRYPTOML_WORKERS", "s3cret")
     with pytest.raises(ConfigError, match="CRYPTOML_WORKERS") as caught:

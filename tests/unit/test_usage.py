@@ -12,6 +12,7 @@ from cryptoml.cli.app import run
     [
         (["nonsense"], "No such command 'nonsense'.", "cryptoml --help"),
         (["train", "-v"], "No such option: -v", "cryptoml train --help"),
+        (["train", "--models"], "Option '--models' requires an argument.", "cryptoml train --help"),
         (["compare", "--last", "0"], "Invalid value for '--last'", "cryptoml compare --help"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from cryptoml.cli.options import NEWEST_DATA, ConfigFile, Overrides
+from cryptoml.cli.options import NEWEST_DATA, ConfigFile, Overrides, Wide
 from cryptoml.cli.outcome import Outcome
 from cryptoml.result import Failure
 
@@ -97,6 +97,7 @@ def promote(
     ] = False,
     config: ConfigFile = None,
     set_: Overrides = None,
+    wide: Wide = False,
 ) -> Outcome[PromoteDocument | HistoryDocument]:
     """Move a model version to another stage.
 
@@ -114,7 +115,7 @@ def promote(
 
     settings, loaded = load_project_config(config, set_)
     if history:
-        return _history(*read_history(settings, loaded.config))
+        return _history(*read_history(settings, loaded.config), wide=wide)
     if not rollback and (version is None or stage is None):
         raise UsageError(
             "VERSION and STAGE are required.", hint="cryptoml promote v3 production, or --rollback, or --history"
@@ -160,24 +161,36 @@ def _show(result: Promoted, reason: str | None) -> None:
     print_lines([*lines, *(f"note: {warning}" for warning in result.warnings)])
 
 
-def _history(entries: tuple[Entry, ...], faults: tuple[str, ...]) -> Outcome[PromoteDocument | HistoryDocument]:
+def _history(
+    entries: tuple[Entry, ...], faults: tuple[str, ...], *, wide: bool
+) -> Outcome[PromoteDocument | HistoryDocument]:
     document = {"entries": [{**vars(entry), "hash": entry.hash()} for entry in entries], "faults": list(faults)}
     failure = None
     if faults:
         failure = Failure(6, f"the ledger does not match the registry: {'; '.join(faults)}")
-    return Outcome(document, lambda: _show_history(entries, faults), failure, failure_shown=True)
+    return Outcome(document, lambda: _show_history(entries, faults, wide=wide), failure, failure_shown=True)
 
 
-def _show_history(entries: tuple[Entry, ...], faults: tuple[str, ...]) -> None:
-    from cryptoml.cli.console import print_lines, print_table
+def _show_history(entries: tuple[Entry, ...], faults: tuple[str, ...], *, wide: bool) -> None:
+    from cryptoml.cli.console import print_lines
+    from cryptoml.cli.tables import print_columns
+    from cryptoml.reports.tables import Column
 
-    print_table(
-        ("#", "time", "version", "from", "to", "kind", "who", "reason", "displaced", "skill %"),
-        [_row(entry) for entry in entries],
-        left=10,
-        fold=True,
-    )
-    print_lines([f"mismatch: {fault}" for fault in faults] or ["ledger verified: matches the registry"])
+    # Title -> rank; columns of the highest rank are hidden first on a narrow terminal.
+    ranks = {
+        "#": 0, "time": 0, "version": 0, "from": 0, "to": 0, "kind": 1, "who": 3, "reason": 2, "displaced": 4,
+        "skill %": 5,
+    }  # fmt: skip
+    rows = [_row(entry) for entry in entries]
+    columns = [
+        Column(title, [row[index] for row in rows], rank=rank, align="left", shrinks=title == "reason")
+        for index, (title, rank) in enumerate(ranks.items())
+    ]
+    hidden = print_columns(columns, wide=wide)
+    lines = [f"mismatch: {fault}" for fault in faults] or ["ledger verified: matches the registry"]
+    if hidden:
+        lines.append("some columns are hidden: show them with --wide or --json")
+    print_lines(lines)
 
 
 def _row(entry: Entry) -> list[str]:

@@ -63,6 +63,7 @@ def params(context: TrainingContext, choice: ModelChoice, dataset: Dataset, plan
         "cross_validation_folds": len(plan.folds),
         "gap_candles": plan.gap_candles,
         "clip_sigma": config.target.clip_sigma,
+        "interval_level": config.training.interval_level,
         "start_date": f"{dataset.index[0]:%Y-%m-%d %H:%M}",
         "end_date": f"{dataset.index[-1]:%Y-%m-%d %H:%M}",
         "random_seed": config.training.random_seed,

@@ -108,6 +108,14 @@ def test_metrics_by_hand(name, expected):
     assert METRICS[name].compute(forecasts()) == pytest.approx(expected, rel=1e-12)
 
 
+@given(price=st.floats(1e-6, 1e6), n=st.integers(2, 1000))
+def test_r2_and_skill_are_nan_if_the_price_does_not_move(price, n):
+    prices, zeros = np.full(n, price), np.zeros(n)
+    one = Forecasts(prices, prices, prices * 1.001, zeros, zeros + 0.001, prices, prices)
+    for name in ("r2_score", "skill", "return_r2", "directional_accuracy"):
+        assert math.isnan(METRICS[name].compute(one)), name
+
+
 def test_returns_by_hand():
     one = forecasts()
     errors = one.actual_return - one.forecast_return
