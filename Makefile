@@ -78,7 +78,7 @@ demo: setup ## simulate candles and train four models, without account or networ
 	$(BIN)/cryptoml train --data data/raw/sim.csv --models rf,gbm,ridge,xgb
 
 bench: setup ## compare the run time of a plain script and cryptoml train
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.run --json .cryptoml/bench.json
 
 # Another seed: make faults SEED=2. One case: python -m tests.faults.campaign --case sync:run-create:lost-reply:1:1
 SEED ?= 1

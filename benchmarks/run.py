@@ -1,4 +1,4 @@
-"""Prints the ratio of wall times: the textbook script against `cryptoml train`, same candles, same machine.
+"""Prints ratios of wall times: the textbook script against `cryptoml train`, same candles, same machine.
 
 Five years of simulated hourly candles, the same models, parameters and folds. Twice: with the same code behind
 every model (the forest grown by scikit-learn), and as cryptoml does it by itself.
@@ -6,20 +6,35 @@ every model (the forest grown by scikit-learn), and as cryptoml does it by itsel
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from cryptoml.config.load import load_config
 from cryptoml.models.zoo import MODELS
+from cryptoml.training.engine import default_workers
 
 HERE = Path(__file__).resolve().parent
 KEYS = ("rf", "gbm", "ridge", "xgb")
 CRYPTOML = [sys.executable, "-m", "cryptoml"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured ratio and the least value that it should have, if any."""
+
+    name: str
+    value: float
+    aim: float | None = None
 
 
 def estimator_params(key: str, params: dict[str, object], seed: int) -> dict[str, object]:
@@ -62,7 +77,7 @@ def textbook(data: Path, folder: Path) -> tuple[float, dict[str, float]]:
 
 def ours(data: Path, folder: Path, *options: str) -> tuple[float, dict[str, float]]:
     """Seconds of `cryptoml train`, and those of the fits of each model (they run in parallel)."""
-    (folder / ".cryptoml").mkdir(parents=True)
+    (folder / ".cryptoml").mkdir(parents=True, exist_ok=True)
     command = [*CRYPTOML, "train", "--data", str(data), "--models", ",".join(KEYS), "--json", *options]
     started = time.perf_counter()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -79,22 +94,60 @@ def show(name: str, seconds: float, parts: dict[str, float]) -> None:
         print(f"  {spent:8.1f} s  {part}", flush=True)
 
 
+def measure(root: Path) -> list[Figure]:
+    """Run the script and the trainings one after the other."""
+    data = root / "sim.csv"
+    subprocess.run([*CRYPTOML, "sample-data", "-o", str(data)], check=True, capture_output=True, cwd=root)
+    (root / "textbook").mkdir()
+    without_report = ("--set", "tracking.profile_report=false")
+    by_itself = ours(data, root / "own", *without_report)
+    show("cryptoml train, by itself", *by_itself)
+    repeated = ours(data, root / "own", *without_report)
+    show("cryptoml train, repeated with the fits of the cache", repeated[0], {})
+    pinned = ours(data, root / "pinned", *without_report, "--set", "models.rf.implementation=sklearn")
+    show("cryptoml train, same algorithms", *pinned)
+    plain = textbook(data, root / "textbook")
+    show("textbook", *plain)
+    cores = default_workers()
+    return [
+        Figure("textbook script / cryptoml train by itself", plain[0] / by_itself[0], aim=12),
+        Figure("textbook script / cryptoml train with the same algorithms", plain[0] / pinned[0]),
+        Figure("first training / repeated training", by_itself[0] / repeated[0]),
+        Figure("share of the cores in fits, by itself", sum(by_itself[1].values()) / cores / by_itself[0], aim=0.55),
+        Figure("share of the cores in fits, same algorithms", sum(pinned[1].values()) / cores / pinned[0]),
+    ]
+
+
+def machine() -> dict[str, object]:
+    """Return the number of cores, the platform and the versions of the libraries."""
+    libraries = ("cryptoml", "mlflow", "numpy", "pandas", "scikit-learn", "scikit-learn-intelex", "xgboost")
+    versions = {}
+    for library in libraries:
+        with suppress(PackageNotFoundError):
+            versions[library] = version(library)
+    return {
+        "cores": default_workers(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "versions": versions,
+    }
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="file for the figures, the machine and the versions")
+    options = parser.parse_args()
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     with tempfile.TemporaryDirectory(prefix="cryptoml-bench-", ignore_cleanup_errors=True) as text:
-        root = Path(text)
-        data = root / "sim.csv"
-        subprocess.run([*CRYPTOML, "sample-data", "-o", str(data)], check=True, capture_output=True, cwd=root)
-        (root / "textbook").mkdir()
-        without_report = ("--set", "tracking.profile_report=false")
-        by_itself = ours(data, root / "own", *without_report)
-        show("cryptoml train, by itself", *by_itself)
-        pinned = ours(data, root / "pinned", *without_report, "--set", "models.rf.implementation=sklearn")
-        show("cryptoml train, same algorithms", *pinned)
-        plain = textbook(data, root / "textbook")
-        show("textbook", *plain)
-    print(f"\nsame algorithms: {plain[0] / pinned[0]:.1f} times faster")
-    print(f"by itself:       {plain[0] / by_itself[0]:.1f} times faster")
+        figures = measure(Path(text))
+    print("\n| figure | measured | aim |\n|---|---|---|")
+    for figure in figures:
+        aim = "" if figure.aim is None else f"at least {figure.aim:g}"
+        print(f"| {figure.name} | {figure.value:.2f} | {aim} |")
+    if options.json:
+        document = {"machine": machine(), "figures": [vars(figure) for figure in figures]}
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":
