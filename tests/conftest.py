@@ -60,6 +60,8 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith(OUR_PREFIXES) and not name.startswith("GIT_CONFIG"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    # MLflow adds the code of each loaded model to the path.
+    monkeypatch.setattr(sys, "path", [*sys.path])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,15 +138,13 @@ def test_a_damaged_schema_is_a_data_error(kind: str, tmp_path: Path) -> None:
         load_forecaster(folder)
 
 
-def test_a_pyfunc_model_with_untrusted_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pyfunc_model_with_untrusted_code_is_refused(tmp_path: Path) -> None:
     from cryptoml.registry.stored_model import write_model_folder
     from cryptoml.tracking.store.quiet import import_mlflow
 
     import_mlflow()
     import mlflow.pyfunc
 
-    # Loading adds the model's code to the path.
-    monkeypatch.setattr(sys, "path", [*sys.path])
     canary, code = _canary(tmp_path)
     parts = copy_of("ridge", tmp_path)
     edit_schema(parts / "estimator.skops", lambda schema: call_node("builtins", "exec", code))
