@@ -70,7 +70,7 @@ def test_a_machine_that_was_cut_off_catches_up(tmp_path: Path, tasks, exchange):
     away = origin.with_name("away.git")
     add_hook(ours, f"mv {origin} {away} && exit 1")
     exchange.now_ms -= 900 * HOUR_MS
-    assert "git push did not hand the pins on" in run_step(step, ours, environ, code=5)
+    assert "git push failed, so the pins are not published" in run_step(step, ours, environ, code=5)
     away.rename(origin)
     exchange.now_ms += 300 * HOUR_MS
     run_step(step, theirs, environ)
