@@ -21,7 +21,7 @@ from pathlib import Path
 
 from cryptoml.config.load import load_config
 from cryptoml.models.zoo import MODELS
-from cryptoml.training.engine import default_workers
+from cryptoml.training.pools import default_workers
 
 HERE = Path(__file__).resolve().parent
 KEYS = ("rf", "gbm", "ridge", "xgb")

@@ -133,6 +133,11 @@ class Tracker:
             self._waiting.clear()
         wait([self._pool.submit(self._deliver, run) for run in runs], timeout=within_s)
 
+    @property
+    def undelivered(self) -> set[str]:
+        """The keys of runs that wait for delivery or were refused."""
+        return {*self._waiting, *self._refused_runs}
+
     def finish(self) -> dict[str, Delivered]:
         """Wait for all deliveries and try once more; return run key -> delivered run. Others stay in the journal."""
         self._ended.set()
@@ -140,8 +145,7 @@ class Tracker:
         for task in self._tasks:
             # Expected errors were handled in the thread: only a bug is raised here.
             task.result()
-        is_incomplete = bool(self._waiting or self._refused_runs)
-        self.delivery_error = (self._refusal or self._unavailable) if is_incomplete else None
+        self.delivery_error = (self._refusal or self._unavailable) if self.undelivered else None
         return dict(self._delivered)
 
     # Methods that run in the store's thread

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import as_completed
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +14,12 @@ from cryptoml.training.assemble import assemble
 from cryptoml.training.cache import fit_cache
 from cryptoml.training.engine import Engine
 from cryptoml.training.fit_task import FitTask
+from cryptoml.training.pools import local_pool
 from cryptoml.training.results import FINAL, Fit, ModelChoice, ModelFailure, ModelResult, TrainingOptions
 
 if TYPE_CHECKING:
     from cryptoml.training.dataset import Dataset
+    from cryptoml.training.pools import Pool
 
 
 def plan_for(dataset: Dataset, *, ratio: float, n_folds: int, gap_candles: int | None) -> Plan:
@@ -33,13 +37,29 @@ def plan_for(dataset: Dataset, *, ratio: float, n_folds: int, gap_candles: int |
     return plan
 
 
-def engine_for(dataset: Dataset, options: TrainingOptions, *, cache_folder: Path | None = None) -> Engine:
-    """Return the engine for the rows of a data set; it keeps fits in `cache_folder`, and without one keeps none."""
+@contextmanager
+def engine_for(dataset: Dataset, options: TrainingOptions, *, cache_folder: Path | None = None) -> Iterator[Engine]:
+    """Yield the engine of a data set with a pool of its own; without `cache_folder`, no fit is kept."""
+    with (
+        local_pool(len(dataset.index), workers=options.workers) as pool,
+        engine_in(pool, dataset, options, cache_folder=cache_folder) as engine,
+    ):
+        yield engine
+
+
+@contextmanager
+def engine_in(
+    pool: Pool, dataset: Dataset, options: TrainingOptions, *, cache_folder: Path | None = None
+) -> Iterator[Engine]:
+    """Yield the engine of a data set in a pool; without `cache_folder`, no fit is kept."""
     import numpy as np
 
     features = np.ascontiguousarray(dataset.features.to_numpy(dtype=np.float32))
     cache = fit_cache(cache_folder, features, dataset.target) if cache_folder else None
-    return Engine(features, dataset.target, options, cache=cache)
+    with pool.shared(features, dataset.target) as rows:
+        yield Engine(pool, rows, options, cache=cache)
+    if cache:
+        cache.trim()
 
 
 def check_rows(plan: Plan, dataset: Dataset, *, least: int = 50) -> None:
@@ -57,35 +77,45 @@ def check_rows(plan: Plan, dataset: Dataset, *, least: int = 50) -> None:
             )
 
 
-def train_models(
-    dataset: Dataset,
-    plan: Plan,
-    choices: Sequence[ModelChoice],
-    options: TrainingOptions,
-    engine: Engine,
-    *,
-    on_fit: Callable[[str, int], None] = lambda model, fold: None,
-) -> Iterator[ModelResult | ModelFailure]:
-    """Yield the result of each model when its last fit is done; `engine` has the rows of the data set.
+class Collector:
+    """Collects the fits of the models of one training; the last fit of a model completes its result."""
 
-    on_fit(model, fold): called after each fit; fold 0 is the final fit on the whole training part.
-    """
-    fits: dict[str, dict[int, Fit]] = {choice.spec.key: {} for choice in choices}
-    failed: set[str] = set()
-    for task, outcome in engine.run_fits(_tasks(dataset, plan, choices)):
+    def __init__(self, dataset: Dataset, plan: Plan, choices: Sequence[ModelChoice], options: TrainingOptions) -> None:
+        self._dataset, self._plan, self._options = dataset, plan, options
+        self._fits: dict[str, dict[int, Fit]] = {choice.spec.key: {} for choice in choices}
+        self._failed: set[str] = set()
+
+    def add(self, task: FitTask, outcome: Fit | Exception) -> ModelResult | ModelFailure | None:
+        """Take a fit; return the model's result with its last fit, or its failure with the first fit that failed."""
         key = task.choice.spec.key
+        if key in self._failed:
+            return None
         if isinstance(outcome, Exception):
-            if key not in failed:
-                failed.add(key)
-                yield ModelFailure(task.choice, outcome)
-            continue
-        fits[key][task.number] = outcome
-        on_fit(key, task.number)
-        if len(fits[key]) == len(plan.folds) + 1 and key not in failed:
-            yield assemble(dataset, plan, task.choice, options, fits.pop(key))
+            self._failed.add(key)
+            return ModelFailure(task.choice, outcome)
+        self._fits[key][task.number] = outcome
+        if len(self._fits[key]) <= len(self._plan.folds):
+            return None
+        return assemble(self._dataset, self._plan, task.choice, self._options, self._fits.pop(key))
 
 
-def _tasks(dataset: Dataset, plan: Plan, choices: Sequence[ModelChoice]) -> list[FitTask]:
+def train_models(
+    dataset: Dataset, plan: Plan, choices: Sequence[ModelChoice], options: TrainingOptions, engine: Engine
+) -> Iterator[ModelResult | ModelFailure]:
+    """Yield the result of each model when its last fit is done; `engine` has the rows of the data set."""
+    collector = Collector(dataset, plan, choices, options)
+    futures = {engine.start_fit(task): task for task in fit_tasks(dataset, plan, choices)}
+    try:
+        for future in as_completed(futures):
+            done = collector.add(futures[future], engine.fit_of(future))
+            if done is not None:
+                yield done
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def fit_tasks(dataset: Dataset, plan: Plan, choices: Sequence[ModelChoice]) -> list[FitTask]:
     """Return one task per model and fit: model by model, so that results are recorded during the fits of the others.
 
     The longest fits of a model are first.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml.models.forecaster import fit
@@ -43,19 +41,3 @@ def run_fit(features: np.ndarray, target: np.ndarray, options: TrainingOptions, 
     in_sample = parts.raw_return(features[task.fit_rows]) if is_final else None
     # Of the folds only the forecasts are used, and a fitted forest is large.
     return Fit(parts if is_final else None, raw, in_sample, time.thread_time() - started)
-
-
-def save_rows(folder: Path, features: np.ndarray, target: np.ndarray) -> None:
-    """Write the arrays of `run_fit` to a folder, for other processes."""
-    import numpy as np
-
-    np.save(folder / "features.npy", features)
-    np.save(folder / "target.npy", target)
-
-
-@cache
-def mapped_rows(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return the arrays that `save_rows` wrote, which all processes share in memory."""
-    import numpy as np
-
-    return np.load(folder / "features.npy", mmap_mode="r"), np.load(folder / "target.npy", mmap_mode="r")

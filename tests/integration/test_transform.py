@@ -16,7 +16,8 @@ from cryptoml.data.simulation.simulate import simulate
 from cryptoml.errors import CryptomlError, DataError
 from cryptoml.models.zoo import MODELS
 from cryptoml.settings import Settings
-from cryptoml.workflows.training.train import TrainRequest, train
+from cryptoml.workflows.training.request import TrainRequest
+from cryptoml.workflows.training.train import train
 from cryptoml.workflows.transform_data import transform
 
 QUICK = (

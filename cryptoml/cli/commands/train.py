@@ -122,7 +122,7 @@ def train(
     from cryptoml.cli.console import listening
     from cryptoml.cli.project_config import load_project_config
     from cryptoml.data.project_files import find_data
-    from cryptoml.workflows.training.train import TrainRequest
+    from cryptoml.workflows.training.request import TrainRequest
     from cryptoml.workflows.training.train import train as train_models
 
     names = [name.strip() for name in (models or "").split(",") if name.strip()]

@@ -31,17 +31,17 @@ PLOT_MODULES = ("matplotlib.figure", "matplotlib.dates", "matplotlib.backends.ba
 _BYTES_PER_CANDLE = 60
 
 
-def preload(choices: Sequence[ModelChoice], data: Path) -> None:
+def preload(choices: Sequence[ModelChoice], files: Sequence[Path]) -> None:
     """Import the libraries of a training and of the chosen models.
 
-    For a large file, the libraries of the models are imported in the process that fits are forked from, in the
-    background. Whether fits run there is decided by the number of rows, once the file has been read.
+    For large files, the libraries of the models are imported in the process that fits are forked from, in the
+    background. Whether fits run there is decided by the number of rows, once the first file has been read.
     """
     from cryptoml.system.workers import start_import
-    from cryptoml.training.engine import PROCESS_ROWS
+    from cryptoml.training.pools import PROCESS_ROWS
 
     in_workers = [*dict.fromkeys(name for choice in choices for name in _modules(choice)), *PLOT_MODULES]
-    if data.stat().st_size >= PROCESS_ROWS * _BYTES_PER_CANDLE:
+    if sum(file.stat().st_size for file in files if file.is_file()) >= PROCESS_ROWS * _BYTES_PER_CANDLE:
         start_import(("cryptoml.training.fit_task", "threadpoolctl", "sklearn.preprocessing", *in_workers))
         in_workers = []
     for name in (*MODULES, *in_workers):

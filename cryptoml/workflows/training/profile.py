@@ -12,8 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from cryptoml.settings import Settings, load_settings
 
@@ -27,25 +26,23 @@ TIMEOUT_S = 900
 
 
 class ProfileReport:
-    """The report of one data set version. As a context manager, it stops the report's process if the training fails."""
+    """The report of one data set version, made by a process of its own."""
 
-    def __init__(self, settings: Settings, data: TrainingData, *, wanted: bool) -> None:
+    def __init__(self, settings: Settings, data: TrainingData) -> None:
         self._settings = settings
         self._data = data
-        self._wanted = wanted
         self._job: ProfileJob | None = None
         self._attached = False
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Find the report, or start the process that makes it."""
         from cryptoml.reports.profile import ProfileJob, start_profile
 
-        if not self._wanted:
-            return self
         version = re.sub(r"[^A-Za-z0-9]+", "-", self._data.version.text)[:60]
         output = self._settings.project_dir / ".cryptoml" / "profiles" / version / FILE_NAME
         if output.is_file():
             self._job = ProfileJob(output, None)
-            return self
+            return
         candles = output.with_name(f"candles.{os.getpid()}.parquet")
         output.parent.mkdir(parents=True, exist_ok=True)
         self._data.candles.frame.to_parquet(candles)
@@ -53,12 +50,10 @@ class ProfileReport:
         self._job = start_profile(
             candles, output, title=f"{dataset.symbol} {dataset.interval.label}", remove_source=True
         )
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None and self._job is not None:
+    def cancel(self) -> None:
+        """Stop the process if the training fails."""
+        if self._job is not None:
             self._job.cancel()
 
     def attach(self, run: JournalRun) -> None:

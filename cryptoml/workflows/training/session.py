@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import as_completed
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml import events
+from cryptoml.config.schema import Config
 from cryptoml.errors import CryptomlError
 from cryptoml.registry.champion import duel_for_gate
 from cryptoml.settings import Settings
@@ -19,6 +21,7 @@ from cryptoml.workflows.training import recording, registration
 from cryptoml.workflows.training.context import TrainingContext
 from cryptoml.workflows.training.inputs import TrainingData
 from cryptoml.workflows.training.results import ModelRow, Registered, TrainResult
+from cryptoml.workflows.training.schedule import Schedule
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -29,126 +32,108 @@ if TYPE_CHECKING:
     from cryptoml.tracking.journal.journal import JournalRun
     from cryptoml.tracking.journal.records import Status
     from cryptoml.tracking.tracker import Tracker
-    from cryptoml.training.engine import Engine
-    from cryptoml.training.results import ModelChoice, ModelFailure, ModelResult
+    from cryptoml.training.fit_task import FitTask
+    from cryptoml.training.pools import Pool
+    from cryptoml.training.results import ModelChoice, ModelFailure, ModelResult, TrainingOptions
 
 # Where fits are kept, in the project folder.
 FIT_CACHE = Path(".cryptoml", "cache", "fits")
-# Less than stopping.LIMIT_S, to leave time for the cleanup.
-STOP_DELIVERY_S = 2.0
 
 
 @dataclass
 class TrainingSession:
-    """One training in progress: its open runs and the outcome of each model."""
+    """One training in progress: its open runs, its calls in the schedule, and the outcome of each model."""
 
     settings: Settings
     data: TrainingData
     plan: Plan
     choices: Sequence[ModelChoice]
     context: TrainingContext
+    config: Config
     tracker: Tracker
+    schedule: Schedule
     on_event: events.OnEvent
+    on_error: Callable[[Exception], None]
     use_cache: bool = True
 
     def __post_init__(self) -> None:
-        self.config = self.context.config.config
         self.runs: dict[str, JournalRun] = {}
         self.rows: dict[str, ModelRow] = {}
         self.results: dict[str, ModelResult] = {}
-        self.delivered: dict[str, Delivered] = {}
         self.best: str | None = None
         self.gate_passed = False
         self.gate_reasons: tuple[str, ...] = ("no model finished training.",)
         self.gate_warnings: tuple[str, ...] = ()
+        self.is_finished = False
+        self._market = (self.data.dataset.symbol, self.data.dataset.interval.label, len(self.data.dataset.index))
+        self._stack = ExitStack()
+        self._futures: set[Future[object]] = set()
+        self._started_at = time.monotonic()
+        self._seconds = 0.0
 
-    def run(self) -> None:
-        """Open a run for each model, train the models, deliver each finished run, and register the best."""
-        from cryptoml.training.cross_validate import engine_for, train_models
-        from cryptoml.training.results import ModelFailure, TrainingOptions
+    def start(self, pool: Pool) -> None:
+        """Open a run for each model and start the fits; each finished run is delivered, and the best registered."""
+        from cryptoml.training.cross_validate import Collector, engine_in, fit_tasks
         from cryptoml.workflows.training.profile import ProfileReport
 
         for choice in self.choices:
             self._open_run(choice)
-        baseline = next(self.runs[choice.spec.key] for choice in self.choices if choice.spec.is_baseline)
-        profile = ProfileReport(self.settings, self.data, wanted=self.config.tracking.profile_report)
-        options = TrainingOptions(
-            seed=self.config.training.random_seed,
-            clip_sigma=self.config.target.clip_sigma,
-            scaling_method=self.config.features.scaling_method,
-            interval_level=self.config.training.interval_level,
-            significance_level=self.config.training.significance_level,
-            workers=self.settings.workers,
-        )
-        started = time.monotonic()
+        config, dataset = self.config, self.data.dataset
+        self._profile = ProfileReport(self.settings, self.data)
+        if config.tracking.profile_report:
+            self._profile.start()
+        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cryptoml-")))
+        options = training_options(self.settings, config)
+        cache_folder = self.settings.project_dir / FIT_CACHE if self.use_cache else None
+        self._engine = self._stack.enter_context(engine_in(pool, dataset, options, cache_folder=cache_folder))
+        self._collector = Collector(dataset, self.plan, self.choices, options)
         for choice in self.choices:
             self.on_event(events.StepStarted(choice.spec.key, len(self.plan.folds) + 1))
+        for task in fit_tasks(dataset, self.plan, self.choices):
+            self._add(self._engine.start_fit(task), partial(self._on_fit, task))
+        if self._engine.n_cached_fits:
+            n_fits = len(self.choices) * (len(self.plan.folds) + 1)
+            text = f"{self._engine.n_cached_fits} of {n_fits} fits were reused from the cache (--no-cache repeats them)"
+            self.on_event(events.Info(text))
 
-        def fitted(model: str, fold: int) -> None:
-            self.on_event(events.StepAdvanced(model, f"fold {fold}" if fold else "final fit"))
+    def hand_over_profile(self) -> None:
+        """Let a background process add an unfinished profile report, once the runs are delivered."""
+        self._profile.hand_over(self._baseline_run())
 
-        dataset = self.data.dataset
-        cache_folder = self.settings.project_dir / FIT_CACHE if self.use_cache else None
-        with profile:
-            with (
-                engine_for(dataset, options, cache_folder=cache_folder) as engine,
-                tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
-            ):
-                written: dict[Future[object], ModelResult] = {}
-                for outcome in train_models(dataset, self.plan, self.choices, options, engine, on_fit=fitted):
-                    key = outcome.choice.spec.key
-                    self.on_event(events.StepFinished(key, time.monotonic() - started))
-                    if isinstance(outcome, ModelFailure):
-                        self._record_failure(outcome)
-                    else:
-                        written[self._write_forecasts(outcome, engine, Path(folder, key))] = outcome
-                    for future in [future for future in written if future.done()]:
-                        self._record_model(written.pop(future), future, Path(folder))
-                if engine.n_cached_fits:
-                    n_fits = len(self.choices) * (len(self.plan.folds) + 1)
-                    text = (
-                        f"{engine.n_cached_fits} of {n_fits} fits were reused from the cache (--no-cache repeats them)"
-                    )
-                    self.on_event(events.Info(text))
-                for future in as_completed(list(written)):
-                    self._record_model(written.pop(future), future, Path(folder))
-            self._register()
-            profile.attach(baseline)
-            for key in self.results:
-                self.tracker.deliver(self.runs[key])
-            self.delivered = self.tracker.finish()
-            profile.hand_over(baseline)
+    def stop(self, status: Status) -> list[JournalRun]:
+        """End the calls and the profile report of this training, and return its open runs, ended with a status."""
+        for future in list(self._futures):
+            self.schedule.drop(future)
+        self._futures.clear()
+        self._profile.cancel()
+        self._stack.close()
+        ended = [run for run in self.runs.values() if run.status is None]
+        for run in ended:
+            run.set_tags({"status": status.lower()})
+            run.end(status)
+        return ended
 
-    def kill(self) -> None:
-        """End the open runs as KILLED after a signal, in the journal and, if it responds in time, in the store."""
-        self.tracker.deliver_stopped(self._end_open_runs("KILLED", {"status": "killed"}), within_s=STOP_DELIVERY_S)
-
-    def fail(self) -> None:
-        """End the open runs as FAILED after an error that affects all models."""
-        self._end_open_runs("FAILED", {"status": "failed"})
-
-    def result(self, seconds: float) -> TrainResult:
-        """Return the outcome of the training."""
+    def result(self, delivered: Mapping[str, Delivered]) -> TrainResult:
+        """Return the outcome; delivered: run key -> run in the store, from `Tracker.finish`."""
+        found = {key: delivered[run.key] for key, run in self.runs.items() if run.key in delivered}
+        is_delivered = self.tracker.undelivered.isdisjoint(run.key for run in self.runs.values())
         rows = []
         for choice in self.choices:
-            key = choice.spec.key
-            done = self.delivered.get(self.runs[key].key)
-            row = self.rows[key]
+            row, done = self.rows[choice.spec.key], found.get(choice.spec.key)
             rows.append(replace(row, run_id=done.run_id, run_name=done.run_name) if done else row)
         registered = None
-        if self.best is not None:
-            done = self.delivered.get(self.runs[self.best].key)
-            if done and done.versions:
-                registered = Registered(*done.versions[-1])
+        if self.best is not None and self.best in found and found[self.best].versions:
+            registered = Registered(*found[self.best].versions[-1])
+        symbol, interval, n_rows = self._market
         return TrainResult(
             training_id=self.context.training_id,
             experiment=self.context.experiment,
             tracking_uri=masked(self.settings.mlflow_uri()),
             dataset_version=self.context.dataset_version,
             source=self.context.source,
-            symbol=self.data.dataset.symbol,
-            interval=self.data.dataset.interval.label,
-            n_rows=len(self.data.dataset.index),
+            symbol=symbol,
+            interval=interval,
+            n_rows=n_rows,
             models=tuple(rows),
             best=next((row for row in rows if row.model_type == self.best), None),
             gate_passed=self.gate_passed,
@@ -156,8 +141,8 @@ class TrainingSession:
             gate_warnings=self.gate_warnings,
             model_name=self.config.registry.model_name,
             registered=registered,
-            trouble=self.tracker.delivery_error,
-            seconds=seconds,
+            trouble=None if is_delivered else self.tracker.delivery_error,
+            seconds=self._seconds,
         )
 
     def _open_run(self, choice: ModelChoice) -> None:
@@ -171,14 +156,45 @@ class TrainingSession:
         run.log_params(recording.params(self.context, choice, self.data.dataset, self.plan))
         self.runs[choice.spec.key] = run
 
-    def _write_forecasts(self, result: ModelResult, engine: Engine, folder: Path) -> Future[object]:
-        """Let a worker write the forecasts and plots of a model to its folder."""
-        folder.mkdir()
-        report = recording.forecast_report(result, self.context, self.data.dataset)
-        return engine.submit(recording.write_forecasts, folder, report)
+    def _baseline_run(self) -> JournalRun:
+        return next(self.runs[choice.spec.key] for choice in self.choices if choice.spec.is_baseline)
 
-    def _record_model(self, result: ModelResult, written: Future[object], folder: Path) -> None:
-        """Record a model; `written` is done, and its files are in the model's subfolder."""
+    def _add(self, future: Future[object], then: Callable[[Future[object]], None]) -> None:
+        def follow(done: Future[object]) -> None:
+            self._futures.discard(done)
+            try:
+                then(done)
+                if not self._futures:
+                    self._finish()
+            except Exception as error:  # noqa: BLE001 - the other trainings continue
+                self.on_error(error)
+
+        self._futures.add(future)
+        self.schedule.add(future, follow)
+
+    def _on_fit(self, task: FitTask, future: Future[object]) -> None:
+        from cryptoml.training.results import ModelFailure
+
+        key = task.choice.spec.key
+        fit = self._engine.fit_of(future)
+        if not isinstance(fit, Exception):
+            self.on_event(events.StepAdvanced(key, f"fold {task.number}" if task.number else "final fit"))
+        outcome = self._collector.add(task, fit)
+        if outcome is None:
+            return
+        self.on_event(events.StepFinished(key, time.monotonic() - self._started_at))
+        if isinstance(outcome, ModelFailure):
+            self._record_failure(outcome)
+            return
+        folder = self._folder / key
+        folder.mkdir()
+        report = recording.forecast_report(outcome, self.context, self.data.dataset)
+        self._add(
+            self._engine.submit(recording.write_forecasts, folder, report), partial(self._record_model, outcome, folder)
+        )
+
+    def _record_model(self, result: ModelResult, folder: Path, written: Future[object]) -> None:
+        """Record a model; `written` is done, and its files are in the folder."""
         written.result()
         key = result.choice.spec.key
         run = self.runs[key]
@@ -189,7 +205,7 @@ class TrainingSession:
             candles=self.data.candles,
             dataset=self.data.dataset,
             plan=self.plan,
-            folder=folder / key,
+            folder=folder,
         )
         run.set_tags({"status": "finished"})
         run.end("FINISHED")
@@ -239,9 +255,28 @@ class TrainingSession:
             return None, ""
         return duel_for_gate(store, self.settings, self.config, result.forecaster, self.data.candles)
 
-    def _end_open_runs(self, status: Status, tags: Mapping[str, str]) -> list[JournalRun]:
-        ended = [run for run in self.runs.values() if run.status is None]
-        for run in ended:
-            run.set_tags(tags)
-            run.end(status)
-        return ended
+    def _finish(self) -> None:
+        """Register the best model, and hand all runs to the tracker."""
+        self._register()
+        self._profile.attach(self._baseline_run())
+        for key in self.results:
+            self.tracker.deliver(self.runs[key])
+        self.is_finished = True
+        # Other trainings may follow in this process.
+        self.results = {}
+        self._stack.close()
+        self._seconds = time.monotonic() - self._started_at
+
+
+def training_options(settings: Settings, config: Config) -> TrainingOptions:
+    """Return the options that all models of a training share."""
+    from cryptoml.training.results import TrainingOptions
+
+    return TrainingOptions(
+        seed=config.training.random_seed,
+        clip_sigma=config.target.clip_sigma,
+        scaling_method=config.features.scaling_method,
+        interval_level=config.training.interval_level,
+        significance_level=config.training.significance_level,
+        workers=settings.workers,
+    )

@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml import events
-from cryptoml.config.load import LoadedConfig
 from cryptoml.errors import UsageError
-from cryptoml.settings import Settings
 from cryptoml.system import stopping
-from cryptoml.workflows.training.context import training_context
-from cryptoml.workflows.training.inputs import read_training_data
-from cryptoml.workflows.training.lock import only_training
+from cryptoml.workflows.training.market import MarketTraining
 from cryptoml.workflows.training.preload import preload
+from cryptoml.workflows.training.request import TrainRequest
 from cryptoml.workflows.training.results import TrainResult
-from cryptoml.workflows.training.session import TrainingSession
+from cryptoml.workflows.training.schedule import Schedule
 
 if TYPE_CHECKING:
+    from cryptoml.tracking.tracker import Tracker
     from cryptoml.training.results import ModelChoice
 
 
-@dataclass(frozen=True)
-class TrainRequest:
-    """The data and configuration of a training.
-
-    wait_s: how long to wait for another training of the same output. use_cache: reuse kept fits, and keep new ones.
-    """
-
-    data: Path
-    settings: Settings
-    config: LoadedConfig
-    wait_s: float = 0.0
-    use_cache: bool = True
+# Less than stopping.LIMIT_S, to leave time for the cleanup.
+STOP_DELIVERY_S = 2.0
 
 
 def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) -> TrainResult:
@@ -45,52 +32,78 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
     A model that fails becomes a FAILED run and the others continue. Runs stay in the journal while the store is
     unavailable. Raise CryptomlError for errors that affect all models, before any run is opened.
     """
+    (outcome,) = train_markets([request], on_event=on_event)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def train_markets(
+    requests: Sequence[TrainRequest], *, on_event: events.OnEvent = events.ignore
+) -> list[TrainResult | Exception]:
+    """Run one training per request, with all fits in one queue; all have the same settings and models.
+
+    Return the result of each, or the error that ended it. Raise CryptomlError for errors that affect all of them.
+    """
     from cryptoml.data.reading.tables import require_file
     from cryptoml.registry.versions import registrar
     from cryptoml.tracking.tracker import Tracker
-    from cryptoml.training.cross_validate import plan_for
 
-    began = time.monotonic()
-    config = request.config.config
+    first = requests[0]
+    config = first.config.config
     choices = choose_models(config.training.models, config.models)
-    require_file(request.data)
+    if len(requests) == 1:
+        require_file(first.data)
     for choice in choices:
         choice.spec.check(choice.spec.read(choice.params))
+    several = len(requests) > 1
+    trainings = [MarketTraining(request, choices, several=several, on_event=on_event) for request in requests]
     with ExitStack() as stack:
-        stack.enter_context(
-            only_training(
-                request.settings,
-                request.data,
-                config.registry.model_name,
-                wait_s=request.wait_s,
-                on_event=on_event,
-            )
-        )
-        preload(choices, request.data)
+        for training in trainings:
+            training.lock(stack)
+        if all(training.error for training in trainings):
+            return [training.outcome({}) for training in trainings]
+        preload(choices, [request.data for request in requests])
         # The store is opened in the background while the candles are read and the first models are fitted.
-        tracker = stack.enter_context(Tracker(request.settings, registrar=registrar, on_event=on_event))
-        data = read_training_data(request.data, config, on_event=on_event)
-        plan = plan_for(
-            data.dataset,
-            ratio=config.split.train_test_split_ratio,
-            n_folds=config.split.cross_validation_folds,
-            gap_candles=config.split.gap_candles,
-        )
-        tracker.check()
-        _warn_of_unknown_commit(request.settings.project_dir, on_event)
-        context = training_context(request.data, request.settings, request.config, dataset_version=data.version.text)
-        session = TrainingSession(
-            request.settings, data, plan, choices, context, tracker, on_event, use_cache=request.use_cache
-        )
-        try:
-            session.run()
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) or stopping.is_stopped():
-                session.kill()
-            else:
-                session.fail()
-            raise
-        return session.result(time.monotonic() - began)
+        tracker = stack.enter_context(Tracker(first.settings, registrar=registrar, on_event=on_event))
+        with ExitStack() as pools:
+            try:
+                _run([one for one in trainings if not one.error], tracker, pools, on_event)
+            except BaseException as error:
+                pools.close()
+                sessions = [training.session for training in trainings if training.session is not None]
+                if isinstance(error, KeyboardInterrupt) or stopping.is_stopped():
+                    killed = [run for session in sessions for run in session.stop("KILLED")]
+                    tracker.deliver_stopped(killed, within_s=STOP_DELIVERY_S)
+                else:
+                    for session in sessions:
+                        session.stop("FAILED")
+                raise
+            delivered = tracker.finish() if any(training.session for training in trainings) else {}
+        return [training.outcome(delivered) for training in trainings]
+
+
+def _run(trainings: Sequence[MarketTraining], tracker: Tracker, pools: ExitStack, on_event: events.OnEvent) -> None:
+    """Run trainings in one pool: the next one starts while the last fits of the others are running."""
+    from cryptoml.training.pools import Pool, local_pool
+
+    schedule = Schedule()
+    pool: Pool | None = None
+    waiting = deque(trainings)
+    while waiting or len(schedule):
+        if waiting and (pool is None or len(schedule) < 2 * pool.n_workers):
+            training = waiting.popleft()
+            training.read()
+            if training.data is None:
+                continue
+            if pool is None:
+                tracker.check()
+                _warn_of_unknown_commit(training.request.settings.project_dir, on_event)
+                n_rows = len(training.data.dataset.index) * len(trainings)
+                pool = pools.enter_context(local_pool(n_rows, workers=training.request.settings.workers))
+            training.start(tracker, schedule, pool)
+        elif len(schedule):
+            schedule.run_next()
 
 
 def choose_models(names: Sequence[str], params: Mapping[str, Mapping[str, object]]) -> list[ModelChoice]:

@@ -17,7 +17,7 @@ from cryptoml.features.pipeline import FeaturePipeline
 from cryptoml.models.zoo import MODELS
 from cryptoml.training.cross_validate import engine_for, plan_for, train_models
 from cryptoml.training.dataset import build_dataset
-from cryptoml.training.engine import run_tasks
+from cryptoml.training.pools import ThreadPool
 from cryptoml.training.results import ModelChoice, ModelFailure, ModelResult, TrainingOptions
 
 OPTIONS = TrainingOptions(
@@ -128,9 +128,8 @@ def test_a_failed_model_is_reported_once_and_the_others_continue(dataset):
 
     broken = replace(MODELS["ridge"], key="broken", fit=fail)
     plan = plan_for(dataset, ratio=0.8, n_folds=3, gap_candles=None)
-    done = list(
-        train_models(dataset, plan, [ModelChoice(broken, {}), choice("ridge")], OPTIONS, engine_for(dataset, OPTIONS))
-    )
+    with engine_for(dataset, OPTIONS) as engine:
+        done = list(train_models(dataset, plan, [ModelChoice(broken, {}), choice("ridge")], OPTIONS, engine))
     assert [type(one) for one in done].count(ModelFailure) == 1
     assert {one.choice.spec.key for one in done} == {"broken", "ridge"}
 
@@ -147,15 +146,12 @@ def test_too_few_rows_and_a_constant_price_are_refused(candles):
         build_dataset(candles_of(flat), PIPELINE, horizon=1)
 
 
-def test_task_errors_are_returned():
-    def work(number: int) -> int:
-        if number == 2:
-            raise ValueError("two")
-        return number * number
-
-    found = dict(run_tasks([1, 2, 3], work, workers=2))
-    assert (found[1], found[3]) == (1, 9)
-    assert isinstance(found[2], ValueError)
+def test_errors_in_a_pool_are_raised_by_result():
+    with ThreadPool(2) as pool:
+        futures = [pool.submit(divmod, 7, divisor) for divisor in (2, 0)]
+        assert pool.result(futures[0]) == (3, 1)
+        with pytest.raises(ZeroDivisionError):
+            pool.result(futures[1])
 
 
 def test_a_constant_price_in_a_fold_does_not_prevent_results(candles):
@@ -171,7 +167,7 @@ def test_a_constant_price_in_a_fold_does_not_prevent_results(candles):
 def test_fits_in_worker_processes_give_the_same_digits_as_in_threads(candles, monkeypatch):
     dataset = build_dataset(candles, PIPELINE, horizon=1)
     in_threads = train(dataset, CHOICES)
-    monkeypatch.setattr("cryptoml.training.engine.PROCESS_ROWS", 1)
+    monkeypatch.setattr("cryptoml.training.pools.PROCESS_ROWS", 1)
     for workers in (1, 2):
         in_processes = train(dataset, CHOICES, workers=workers)
         assert in_processes.keys() == in_threads.keys()
@@ -180,7 +176,7 @@ def test_fits_in_worker_processes_give_the_same_digits_as_in_threads(candles, mo
 
 
 def test_a_failing_fit_in_a_worker_process_fails_its_model_only(candles, monkeypatch):
-    monkeypatch.setattr("cryptoml.training.engine.PROCESS_ROWS", 1)
+    monkeypatch.setattr("cryptoml.training.pools.PROCESS_ROWS", 1)
     dataset = build_dataset(candles, PIPELINE, horizon=1)
     plan = plan_for(dataset, ratio=0.8, n_folds=3, gap_candles=None)
     broken = ModelChoice(MODELS["rf"], {"n_estimators": -1})

@@ -1,0 +1,135 @@
+"""The training of one market, from its file to its outcome; an error ends it and no other training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from cryptoml import events
+from cryptoml.config.schema import Config
+from cryptoml.errors import CryptomlError
+from cryptoml.registry.model_names import market_model_name
+from cryptoml.system import stopping
+from cryptoml.workflows.training.context import training_context
+from cryptoml.workflows.training.inputs import TrainingData, read_training_data
+from cryptoml.workflows.training.lock import only_training
+from cryptoml.workflows.training.request import TrainRequest
+from cryptoml.workflows.training.results import TrainResult
+from cryptoml.workflows.training.session import TrainingSession
+
+if TYPE_CHECKING:
+    from cryptoml.tracking.journal.deliver import Delivered
+    from cryptoml.tracking.tracker import Tracker
+    from cryptoml.training.pools import Pool
+    from cryptoml.training.results import ModelChoice
+    from cryptoml.workflows.training.schedule import Schedule
+
+
+class MarketTraining:
+    """One training; its messages name the market if there are several."""
+
+    def __init__(
+        self, request: TrainRequest, choices: Sequence[ModelChoice], *, several: bool, on_event: events.OnEvent
+    ) -> None:
+        self.request = request
+        self.error: Exception | None = None
+        self.session: TrainingSession | None = None
+        self.data: TrainingData | None = None
+        self._choices, self._several = choices, several
+        self._on_event = named(on_event, request.label) if several else on_event
+
+    def lock(self, stack: ExitStack) -> None:
+        """Hold the lock of this training until the stack is closed."""
+        request = self.request
+        lock = only_training(
+            request.settings, request.data, request.config.config.registry.model_name,
+            wait_s=request.wait_s, on_event=self._on_event,
+        )  # fmt: skip
+        try:
+            stack.enter_context(lock)
+        except CryptomlError as error:
+            self.fail(error)
+
+    def read(self) -> None:
+        """Read the candles and divide them into folds and hold-out."""
+        from cryptoml.training.cross_validate import plan_for
+
+        config = self.request.config.config
+        try:
+            data = read_training_data(self.request.data, config, on_event=self._on_event)
+            self._plan = plan_for(
+                data.dataset,
+                ratio=config.split.train_test_split_ratio,
+                n_folds=config.split.cross_validation_folds,
+                gap_candles=config.split.gap_candles,
+            )
+            self.data = data
+        except Exception as error:  # noqa: BLE001 - the other trainings continue
+            self.fail(error)
+
+    def start(self, tracker: Tracker, schedule: Schedule, pool: Pool) -> None:
+        """Open the runs and start the fits."""
+        assert self.data is not None
+        request = self.request
+        self._tracker = tracker
+        self.session = TrainingSession(
+            request.settings, self.data, self._plan, self._choices,
+            training_context(request.data, request.settings, request.config, dataset_version=self.data.version.text),
+            self._config(), tracker, schedule, self._on_event, self.fail, use_cache=request.use_cache,
+        )  # fmt: skip
+        # The session has the rows until its end.
+        self.data = None
+        try:
+            self.session.start(pool)
+        except Exception as error:  # noqa: BLE001 - the other trainings continue
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """End this training with an error; its open runs become FAILED. A stopped command ends as a whole."""
+        if stopping.is_stopped():
+            raise error
+        self.error = error
+        if self.session is not None:
+            for run in self.session.stop("FAILED"):
+                self._tracker.deliver(run)
+        if self._several:
+            self._on_event(events.Warned(str(error)))
+
+    def outcome(self, delivered: Mapping[str, Delivered]) -> TrainResult | Exception:
+        """Return the result or the error."""
+        if self.error is not None:
+            return self.error
+        assert self.session is not None
+        self.session.hand_over_profile()
+        return self.session.result(delivered)
+
+    def _config(self) -> Config:
+        """Return the config with the registered model of this market; without profile report if there are several."""
+        assert self.data is not None
+        config, dataset = self.request.config.config, self.data.dataset
+        if not self._several:
+            return config
+        name = market_model_name(config.registry.model_name, symbol=dataset.symbol, interval=dataset.interval.label)
+        return config.model_copy(
+            update={
+                "registry": config.registry.model_copy(update={"model_name": name}),
+                "tracking": config.tracking.model_copy(update={"profile_report": False}),
+            }
+        )
+
+
+def named(on_event: events.OnEvent, name: str) -> events.OnEvent:
+    """Return a listener that adds a market's name to its events."""
+    from dataclasses import replace
+
+    def listen(event: events.Event) -> None:
+        match event:
+            case events.Info(text) | events.Warned(text):
+                on_event(replace(event, text=f"{name}: {text}"))
+            case events.StepStarted(step) | events.StepAdvanced(step) | events.StepFinished(step):
+                on_event(replace(event, step=f"{name} {step}"))
+            case _:
+                on_event(event)
+
+    return listen
