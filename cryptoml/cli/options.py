@@ -20,6 +20,11 @@ def config_key(key: str) -> str:
     return f"[config: {key}; env: CRYPTOML_{section.upper()}__{name.upper()}]"
 
 
+def split_names(text: str | None) -> list[str]:
+    """Return the names of a comma-separated list."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
 ConfigFile = Annotated[
     Path | None,
     typer.Option(

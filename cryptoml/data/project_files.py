@@ -35,23 +35,33 @@ def read_any(path: Path, config: Config) -> Candles:
     )
 
 
+def data_folders(project: Path) -> list[Path]:
+    """Return the folders of candle files that exist: processed files first, then raw ones."""
+    folders = (project / "data" / "processed", project / "data" / "raw", project / "data")
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def candle_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that have the ending of a candle file, sorted by name."""
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if file.is_file()
+        and file.name.endswith(ENDINGS)
+        and not file.name.startswith(".")
+        and not any(mark in file.name for mark in NOT_CANDLES)
+    )
+
+
 def find_data(project: Path) -> Path:
     """Return the default data file: the latest processed file, else the latest raw one.
 
     Raises UsageError if there is none.
     """
-    for folder in (project / "data" / "processed", project / "data" / "raw", project / "data"):
-        if folder.is_dir():
-            files = [
-                file
-                for file in folder.iterdir()
-                if file.is_file()
-                and file.name.endswith(ENDINGS)
-                and not file.name.startswith(".")
-                and not any(mark in file.name for mark in NOT_CANDLES)
-            ]
-            if files:
-                return max(files, key=lambda file: (file.stat().st_mtime, file.name))
+    for folder in data_folders(project):
+        files = candle_files(folder)
+        if files:
+            return max(files, key=lambda file: (file.stat().st_mtime, file.name))
     raise UsageError(
         f"{project / 'data'}: no data file found.",
         hint="name one with --data, or create one with cryptoml sample-data -o data/raw/sim.csv",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
+from cryptoml.cli.options import split_names
 from cryptoml.cli.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def setup_remotes(
         create=create,
         private=private,
         push=push or branches is not None,
-        branches=tuple(name.strip() for name in (branches or "").split(",") if name.strip()),
+        branches=tuple(split_names(branches)),
         force=force,
         dry_run=dry_run,
         local=local,

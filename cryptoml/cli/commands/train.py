@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from cryptoml.cli.options import DATA, NEWEST_DATA, ConfigFile, Overrides, Wide, config_key
+from cryptoml.cli.options import DATA, NEWEST_DATA, ConfigFile, Overrides, Wide, config_key, split_names
 from cryptoml.cli.outcome import Outcome
-from cryptoml.result import Failure
 
 if TYPE_CHECKING:
     from cryptoml.evaluation.metrics import StoredMetric
@@ -68,11 +67,41 @@ class TrainDocument(TypedDict):
     models: Annotated[list[TrainedModel], "in the order of training, persistence first"]
 
 
+class MarketDocument(TypedDict):
+    """One of several markets."""
+
+    data: str
+    training: TrainDocument | None
+    error: Annotated[str | None, "why there is no training"]
+    exit_code: int
+
+
+class MarketsDocument(TypedDict):
+    """Several markets, one training each."""
+
+    markets: list[MarketDocument]
+
+
 def train(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE...", show_default=False, help="More files for --data, as a shell lists them."),
+    ] = None,
     data: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
-            metavar="FILE", rich_help_panel=DATA, show_default=NEWEST_DATA, help="Raw candles or a processed data set."
+            metavar="FILE",
+            rich_help_panel=DATA,
+            show_default=NEWEST_DATA,
+            help="Raw candles or a processed data set; a folder or several files: one training per market.",
+        ),
+    ] = None,
+    symbols: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SYMBOL,...",
+            rich_help_panel=DATA,
+            help="Markets to train, such as BTC/USDT,ETH/USDT: their newest files under data/.",
         ),
     ] = None,
     models: Annotated[
@@ -111,42 +140,40 @@ def train(
             help="Maximum wait for a training on the same data; then exit code 5.",
         ),
     ] = 0.0,
-) -> Outcome[TrainDocument]:
+) -> Outcome[TrainDocument | MarketsDocument]:
     """Train models and register the best one.
 
     All models use the same hold-out and folds, and every run is tracked. The best model is registered if it passes
-    the gate; otherwise the exit code is 6.
+    the gate; otherwise the exit code is 6. Several markets are trained side by side, each with its own folds, best
+    model and registered model; one that fails stops no other.
 
     Example: cryptoml train --data data/raw/sim.csv --models ridge,xgb
     """
     from cryptoml.cli.console import listening
+    from cryptoml.cli.markets import markets_outcome
     from cryptoml.cli.project_config import load_project_config
+    from cryptoml.data.market_files import find_files, find_symbols
     from cryptoml.data.project_files import find_data
     from cryptoml.workflows.training.request import TrainRequest
     from cryptoml.workflows.training.train import train as train_models
+    from cryptoml.workflows.training.train import train_markets
 
-    names = [name.strip() for name in (models or "").split(",") if name.strip()]
+    names = split_names(models)
     chosen = [f"training.models={json.dumps(names)}"] if models is not None else []
     if device is not None:
         chosen.append(f"models.xgb.device={json.dumps(device)}")
     settings, loaded = load_project_config(config, [*(set_ or []), *chosen])
-    request = TrainRequest(
-        data or find_data(settings.project_dir), settings, loaded, wait_s=wait, use_cache=not no_cache
-    )
+    found = [
+        *find_files([*(data or []), *(files or [])]),
+        *find_symbols(settings.project_dir, split_names(symbols)),
+    ] or [find_data(settings.project_dir)]
+    requests = [TrainRequest(path, settings, loaded, wait_s=wait, use_cache=not no_cache) for path in found]
     with listening() as listener:
-        result = train_models(request, on_event=listener)
-    return Outcome(result.to_dict(), lambda: _show(result, wide=wide), _failure(result), failure_shown=True)
-
-
-def _failure(result: TrainResult) -> Failure | None:
-    if not result.exit_code:
-        return None
-    failed = [f"{row.model_type}: {row.error}" for row in result.models if row.error]
-    if failed:
-        return Failure(result.exit_code, f"failed: {'; '.join(failed)}")
-    if result.undelivered:
-        return Failure(result.exit_code, f"not delivered: {result.undelivered}", "cryptoml sync")
-    return Failure(result.exit_code, f"not registered: {' '.join(result.gate_reasons)}")
+        if len(requests) > 1:
+            outcomes = train_markets(requests, on_event=listener)
+            return markets_outcome(requests, outcomes, wide=wide)
+        result = train_models(requests[0], on_event=listener)
+    return Outcome(result.to_dict(), lambda: _show(result, wide=wide), result.failure(), failure_shown=True)
 
 
 def _show(result: TrainResult, *, wide: bool) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml import events
 from cryptoml.config.schema import Config
-from cryptoml.errors import CryptomlError
+from cryptoml.errors import CryptomlError, UsageError
 from cryptoml.registry.model_names import market_model_name
 from cryptoml.system import stopping
 from cryptoml.workflows.training.context import training_context
@@ -67,6 +68,18 @@ class MarketTraining:
             self.data = data
         except Exception as error:  # noqa: BLE001 - the other trainings continue
             self.fail(error)
+
+    def is_repeated(self, read: dict[tuple[str, str], Path]) -> bool:
+        """Fail if the same market was read from another file; read: (symbol, interval) -> file, extended here."""
+        assert self.data is not None
+        dataset = self.data.dataset
+        market = (dataset.symbol, dataset.interval.label)
+        other = read.setdefault(market, self.request.data)
+        if other == self.request.data:
+            return False
+        fact = f"{self.request.data}: these are candles of {' '.join(market)}, as in {other}."
+        self.fail(UsageError(fact, hint="train one of the files, or put the symbol into the names of the files"))
+        return True
 
     def start(self, tracker: Tracker, schedule: Schedule, pool: Pool) -> None:
         """Open the runs and start the fits."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptoml.config.load import LoadedConfig
+from cryptoml.data.symbols import UNKNOWN, symbol_from_file_name
 from cryptoml.settings import Settings
 
 
@@ -24,5 +25,6 @@ class TrainRequest:
 
     @property
     def label(self) -> str:
-        """The market's symbol, if it is given, or the name of the file."""
-        return self.config.config.data.symbol or self.data.name
+        """The market's symbol, as it is given or as the file's name has it, else the file's name."""
+        symbol = self.config.config.data.symbol or symbol_from_file_name(self.data.name)
+        return self.data.name if symbol == UNKNOWN else symbol

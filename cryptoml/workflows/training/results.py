@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptoml.errors import CryptomlError
+from cryptoml.result import Failure
 
 
 @dataclass(frozen=True)
@@ -71,15 +72,15 @@ class TrainResult:
         """Why runs are pending in the journal; None if all were delivered."""
         return self.trouble.fact if self.trouble else None
 
-    @property
-    def exit_code(self) -> int:
-        """0, or the code of the first of these: a failed model, an unavailable store, a refusal by the gate."""
-        failed = next((row.exit_code for row in self.models if row.error), 0)
+    def failure(self) -> Failure | None:
+        """Return the first of these: a failed model, an unavailable store, a refusal by the gate; or None."""
+        failed = [f"{row.model_type}: {row.error}" for row in self.models if row.error]
         if failed:
-            return failed
+            code = next(row.exit_code for row in self.models if row.error)
+            return Failure(code, f"failed: {'; '.join(failed)}")
         if self.trouble:
-            return self.trouble.exit_code
-        return 0 if self.gate_passed else 6
+            return Failure(self.trouble.exit_code, f"not delivered: {self.trouble.fact}", "cryptoml sync")
+        return None if self.gate_passed else Failure(6, f"not registered: {' '.join(self.gate_reasons)}")
 
     def to_dict(self) -> dict[str, Any]:
         """The `result` of --json."""

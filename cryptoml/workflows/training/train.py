@@ -90,11 +90,12 @@ def _run(trainings: Sequence[MarketTraining], tracker: Tracker, pools: ExitStack
     schedule = Schedule()
     pool: Pool | None = None
     waiting = deque(trainings)
+    read: dict[tuple[str, str], Path] = {}
     while waiting or len(schedule):
         if waiting and (pool is None or len(schedule) < 2 * pool.n_workers):
             training = waiting.popleft()
             training.read()
-            if training.data is None:
+            if training.data is None or training.is_repeated(read):
                 continue
             if pool is None:
                 tracker.check()

@@ -1,0 +1,94 @@
+"""The outcome of a training of several markets: one table, one document, one exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from cryptoml.cli.outcome import Outcome
+from cryptoml.result import Failure
+
+if TYPE_CHECKING:
+    from cryptoml.reports.tables import Column
+    from cryptoml.workflows.training.request import TrainRequest
+    from cryptoml.workflows.training.results import TrainResult
+
+
+def markets_outcome(
+    requests: Sequence[TrainRequest], outcomes: Sequence[TrainResult | Exception], *, wide: bool
+) -> Outcome[Any]:
+    """Return the outcome of a training per request.
+
+    The exit code is that of the first market without a training, else the first one that is not 0.
+    """
+    failures = [_failure(outcome) for outcome in outcomes]
+    document = {
+        "markets": [
+            {
+                "data": str(request.data),
+                "training": None if isinstance(outcome, Exception) else outcome.to_dict(),
+                "error": failure.message if failure and isinstance(outcome, Exception) else None,
+                "exit_code": failure.code if failure else 0,
+            }
+            for request, outcome, failure in zip(requests, outcomes, failures, strict=True)
+        ]
+    }
+    ended = [failure for failure, one in zip(failures, outcomes, strict=True) if isinstance(one, Exception)]
+    first = next((failure for failure in (*ended, *failures) if failure is not None), None)
+    n_failed = sum(failure is not None for failure in failures)
+    failure = None
+    if first is not None:
+        failure = Failure(first.code, f"{n_failed} of {len(requests)} markets: {first.message}", first.hint)
+    return Outcome(document, lambda: _show(requests, outcomes, wide=wide), failure, failure_shown=True)
+
+
+def _failure(outcome: TrainResult | Exception) -> Failure | None:
+    from cryptoml.errors import CryptomlError
+
+    if isinstance(outcome, CryptomlError):
+        return Failure.of(outcome)
+    if isinstance(outcome, Exception):
+        return Failure(1, f"{type(outcome).__name__}: {outcome}")
+    return outcome.failure()
+
+
+def _show(requests: Sequence[TrainRequest], outcomes: Sequence[TrainResult | Exception], *, wide: bool) -> None:
+    from cryptoml.cli.console import print_lines
+    from cryptoml.cli.tables import print_columns
+
+    results = [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
+    hidden = print_columns(_columns(results), wide=wide) if results else 0
+    lines = []
+    for request, outcome in zip(requests, outcomes, strict=True):
+        failure = _failure(outcome)
+        if failure is not None:
+            name = request.label if isinstance(outcome, Exception) else outcome.symbol
+            hint = f" Hint: {failure.hint}" if failure.hint else ""
+            lines.append(f"{name}: {failure.message}{hint}")
+    if results:
+        lines.append(f"runs: experiment {results[0].experiment} in {results[0].tracking_uri}")
+    if hidden:
+        lines.append("some columns are hidden: show them with --wide or --json")
+    print_lines(lines)
+
+
+def _columns(results: Sequence[TrainResult]) -> list[Column]:
+    from cryptoml.evaluation.metrics import table_metrics
+    from cryptoml.reports.tables import VERDICT_TITLE, Column
+
+    def values(name: str) -> list[float | None]:
+        return [(result.best.metrics or {}).get(name) if result.best else None for result in results]
+
+    columns = [
+        Column("market", [f"{result.symbol} {result.interval}" for result in results], align="left"),
+        Column("rows", [f"{result.n_rows:,}" for result in results], rank=3),
+        Column("best model", [result.best.model_type if result.best else "" for result in results], align="left"),
+        Column(VERDICT_TITLE, [str(result.best.verdict) if result.best else "" for result in results], rank=1),
+    ]
+    # Errors in prices of different markets are not comparable.
+    for metric in table_metrics():
+        if metric.name in ("skill", "coverage", "directional_accuracy", "dm_p_value"):
+            numbers = values(metric.name)
+            columns.append(Column(metric.title, [metric.text(number) for number in numbers], rank=metric.column or 0))
+    registered = [f"{one.registered.model_name} v{one.registered.version}" if one.registered else "" for one in results]
+    return [*columns, Column("registered", registered, align="left", rank=2, shrinks=True)]
