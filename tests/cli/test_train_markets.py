@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.cli.pause import Started
 from tests.conftest import Done, Project, make_project
 
 QUICK = ("--models", "ridge", "--set", "gate.min_skill=-1", "--set", "split.cross_validation_folds=3")
@@ -100,3 +102,22 @@ def test_the_same_market_from_two_files_is_trained_once(markets: Project):
     done = markets.run("train", "--data", "data/raw/AAAUSDT_1h.csv", "--data", copy, *QUICK)
     assert done.code == 2
     assert "these are candles of AAAUSDT 1h, as in data/raw/AAAUSDT_1h.csv" in done.err
+
+
+def test_a_signal_ends_the_runs_of_all_markets_as_killed(tmp_path, trained: Done, markets: Project):
+    project = make_project(tmp_path)
+    for name in ("AAAUSDT", "BBBUSDT"):
+        (project.folder / f"{name}_1h.csv").write_bytes((markets.folder / f"data/raw/{name}_1h.csv").read_bytes())
+    slow = ("--models", "rf", "--set", "models.rf.n_estimators=5000", "--set", "models.rf.implementation=sklearn")
+    # With many workers, both markets start at once.
+    command = ("train", "--data", "AAAUSDT_1h.csv", "BBBUSDT_1h.csv", *slow)
+    with Started(project, *command, CRYPTOML_WORKERS="8") as training:
+        training.wait_for("BBBUSDT persistence: 1/6")
+        training.end(signal.SIGTERM)
+    assert training.code == 128 + signal.SIGTERM, training.seen
+    assert project.run("sync").code == 0
+    with closing(sqlite3.connect(project.folder / "mlflow.db")) as store:
+        statuses = [status for (status,) in store.execute("select status from runs")]
+    assert statuses.count("KILLED") >= 2
+    assert set(statuses) <= {"KILLED", "FINISHED"}
+    assert len(statuses) == 4
