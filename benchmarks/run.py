@@ -133,6 +133,18 @@ def machine() -> dict[str, object]:
     }
 
 
+def write_figures(figures: list[Figure], file: Path | None) -> None:
+    """Print the table of figures, and write them with the machine and the versions to a JSON file if one is given."""
+    print("\n| figure | measured | aim |\n|---|---|---|")
+    for figure in figures:
+        aim = "" if figure.aim is None else f"at least {figure.aim:g}"
+        print(f"| {figure.name} | {figure.value:.2f} | {aim} |")
+    if file:
+        document = {"machine": machine(), "figures": [vars(figure) for figure in figures]}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(document, indent=1) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="file for the figures, the machine and the versions")
@@ -140,14 +152,7 @@ def main() -> None:
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     with tempfile.TemporaryDirectory(prefix="cryptoml-bench-", ignore_cleanup_errors=True) as text:
         figures = measure(Path(text))
-    print("\n| figure | measured | aim |\n|---|---|---|")
-    for figure in figures:
-        aim = "" if figure.aim is None else f"at least {figure.aim:g}"
-        print(f"| {figure.name} | {figure.value:.2f} | {aim} |")
-    if options.json:
-        document = {"machine": machine(), "figures": [vars(figure) for figure in figures]}
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(document, indent=1) + "\n")
+    write_figures(figures, options.json)
 
 
 if __name__ == "__main__":
