@@ -252,7 +252,7 @@ def test_the_table_on_the_terminal(trained):
 
 BAD_INPUT = [
     (("--data", "no.csv"), 4, "there is no such file"),
-    (("--data", "."), 4, "is a folder"),
+    (("--data", ".cryptoml"), 2, "no candle file found"),
     (("--data", "empty.csv"), 4, "is empty"),
     (("--data", "other.csv"), 4, "not candles"),
     (("--data", "few.csv"), 4, "candles"),

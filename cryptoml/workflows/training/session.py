@@ -20,6 +20,7 @@ from cryptoml.tracking.store.errors import masked
 from cryptoml.workflows.training import recording, registration
 from cryptoml.workflows.training.context import TrainingContext
 from cryptoml.workflows.training.inputs import TrainingData
+from cryptoml.workflows.training.profile import ProfileReport
 from cryptoml.workflows.training.results import ModelRow, Registered, TrainResult
 from cryptoml.workflows.training.schedule import Schedule
 
@@ -66,6 +67,7 @@ class TrainingSession:
         self.gate_warnings: tuple[str, ...] = ()
         self.is_finished = False
         self._market = (self.data.dataset.symbol, self.data.dataset.interval.label, len(self.data.dataset.index))
+        self._profile = ProfileReport(self.settings, self.data)
         self._stack = ExitStack()
         self._futures: set[Future[object]] = set()
         self._started_at = time.monotonic()
@@ -74,12 +76,10 @@ class TrainingSession:
     def start(self, pool: Pool) -> None:
         """Open a run for each model and start the fits; each finished run is delivered, and the best registered."""
         from cryptoml.training.cross_validate import Collector, engine_in, fit_tasks
-        from cryptoml.workflows.training.profile import ProfileReport
 
         for choice in self.choices:
             self._open_run(choice)
         config, dataset = self.config, self.data.dataset
-        self._profile = ProfileReport(self.settings, self.data)
         if config.tracking.profile_report:
             self._profile.start()
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cryptoml-")))
