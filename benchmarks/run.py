@@ -30,11 +30,17 @@ CRYPTOML = [sys.executable, "-m", "cryptoml"]
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured ratio and the least value that it should have, if any."""
+    """A measured value, and the least or the largest value that it should have, if any."""
 
     name: str
     value: float
     aim: float | None = None
+    most: float | None = None
+
+    def aim_text(self) -> str:
+        if self.aim is not None:
+            return f"at least {self.aim:g}"
+        return "" if self.most is None else f"at most {self.most:g}"
 
 
 def estimator_params(key: str, params: dict[str, object], seed: int) -> dict[str, object]:
@@ -137,8 +143,7 @@ def write_figures(figures: list[Figure], file: Path | None) -> None:
     """Print the table of figures, and write them with the machine and the versions to a JSON file if one is given."""
     print("\n| figure | measured | aim |\n|---|---|---|")
     for figure in figures:
-        aim = "" if figure.aim is None else f"at least {figure.aim:g}"
-        print(f"| {figure.name} | {figure.value:.2f} | {aim} |")
+        print(f"| {figure.name} | {figure.value:.2f} | {figure.aim_text()} |")
     if file:
         document = {"machine": machine(), "figures": [vars(figure) for figure in figures]}
         file.parent.mkdir(parents=True, exist_ok=True)
