@@ -73,7 +73,7 @@ def _show(requests: Sequence[TrainRequest], outcomes: Sequence[TrainResult | Exc
 
 
 def _columns(results: Sequence[TrainResult]) -> list[Column]:
-    from cryptoml.evaluation.metrics import table_metrics
+    from cryptoml.evaluation.metrics import stored_metrics
     from cryptoml.reports.tables import VERDICT_TITLE, Column
 
     def values(name: str) -> list[float | None]:
@@ -86,9 +86,8 @@ def _columns(results: Sequence[TrainResult]) -> list[Column]:
         Column(VERDICT_TITLE, [str(result.best.verdict) if result.best else "" for result in results], rank=1),
     ]
     # Errors in prices of different markets are not comparable.
-    for metric in table_metrics():
-        if metric.name in ("skill", "coverage", "directional_accuracy", "dm_p_value"):
-            numbers = values(metric.name)
-            columns.append(Column(metric.title, [metric.text(number) for number in numbers], rank=metric.column or 0))
+    for rank, name in enumerate(("skill", "dm_p_value", "directional_accuracy", "interval_coverage")):
+        metric = stored_metrics()[name]
+        columns.append(Column(metric.title, [metric.text(number) for number in values(name)], rank=rank))
     registered = [f"{one.registered.model_name} v{one.registered.version}" if one.registered else "" for one in results]
     return [*columns, Column("registered", registered, align="left", rank=2, shrinks=True)]

@@ -66,7 +66,14 @@ def verdict(
     errors: NDArray[np.float64], persistence_errors: NDArray[np.float64], horizon: int, *, level: float
 ) -> Verdict:
     """Test errors of log returns against those of persistence, in time order, at significance level `level`."""
-    test = diebold_mariano(errors**2, persistence_errors**2, horizon)
+    return verdict_of_losses(errors**2, persistence_errors**2, horizon, level=level)
+
+
+def verdict_of_losses(
+    losses: NDArray[np.float64], persistence_losses: NDArray[np.float64], horizon: int, *, level: float
+) -> Verdict:
+    """Test squared errors against those of persistence, in time order, at significance level `level`."""
+    test = diebold_mariano(losses, persistence_losses, horizon)
     word: Word = "ties"
     if test.p_value < level:
         word = "beats" if test.statistic < 0 else "worse"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,8 @@ class Forecaster:
     """Computes forecasts from candles on the grid.
 
     shrinkage: factor of the raw forecast; interval_quantile: half-width of the prediction interval in log return, with
-    nominal coverage `interval_level`; clip: bound of the training targets in log return; unseen_from: open time (ISO,
+    nominal coverage `interval_level`; market_quantiles: the same by symbol, of the markets of a pooled model, whose
+    `symbol` is POOL, else empty; clip: bound of the training targets in log return; unseen_from: open time (ISO,
     UTC) of the first candle that was not used for fitting.
     """
 
@@ -85,14 +86,22 @@ class Forecaster:
     interval_quantile: float
     interval_level: float
     unseen_from: str = ""
+    market_quantiles: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether the model was trained on several markets; it forecasts any market."""
+        return bool(self.market_quantiles)
 
     def raw_return(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return forecasts of the log return before shrinkage, one per row."""
         return get_model(self.model_type).predict(self.estimator, scale(self.scaler, X))
 
-    def forecast(self, grid: pd.DataFrame, *, newest: int | None = None) -> pd.DataFrame:
+    def forecast(self, grid: pd.DataFrame, *, newest: int | None = None, symbol: str = "") -> pd.DataFrame:
         """Forecast from each row of a grid of candles, or from the `newest` latest rows.
 
+        symbol: the market of the candles, whose prediction interval a pooled model uses; for a market that was not in
+        the pool, it uses the interval of all markets together.
         Returns the columns forecast_return (log), forecast_price, lower_price and upper_price, with the index of the
         grid; NaN if a feature is missing.
         """
@@ -107,12 +116,13 @@ class Forecaster:
         if complete.any():
             forecast[complete] = self.shrinkage * self.raw_return(np.ascontiguousarray(features[complete]))
         close = grid["close"].to_numpy()
+        quantile = self.market_quantiles.get(symbol, self.interval_quantile)
         return pd.DataFrame(
             {
                 "forecast_return": forecast,
                 "forecast_price": close * np.exp(forecast),
-                "lower_price": close * np.exp(forecast - self.interval_quantile),
-                "upper_price": close * np.exp(forecast + self.interval_quantile),
+                "lower_price": close * np.exp(forecast - quantile),
+                "upper_price": close * np.exp(forecast + quantile),
             },
             index=grid.index,
         )
@@ -147,6 +157,7 @@ class Forecaster:
             "interval_quantile": self.interval_quantile,
             "interval_level": self.interval_level,
             "unseen_from": self.unseen_from,
+            "market_quantiles": dict(self.market_quantiles),
             "feature_names": list(self.pipeline.feature_names),
         }
         (folder / "forecaster.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
@@ -165,7 +176,7 @@ def load_forecaster(folder: Path) -> Forecaster:
     n_features = len(description.pipeline.feature_names)
     estimator = get_model(description.model_type).storage.load(folder, description.implementation, n_features)
     forecaster = Forecaster(
-        **{field.name: getattr(description, field.name) for field in fields(description)},
+        **{one.name: getattr(description, one.name) for one in fields(description)},
         scaler=load_scaler(folder, n_features),
         estimator=estimator,
     )

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from cryptoml.evaluation.folds import Fold, Plan, rows
 from cryptoml.evaluation.metrics import METRICS, Forecasts, fold_values, summarize
 from cryptoml.evaluation.shrinkage import conformal_quantile, shrinkage
-from cryptoml.evaluation.significance import Verdict, verdict
+from cryptoml.evaluation.significance import Verdict, verdict, verdict_of_losses
 from cryptoml.models.forecaster import FittedParts, Forecaster
+from cryptoml.training.market_scores import market_quantiles, market_scores, relative, row_quantiles, sums_by_time
 from cryptoml.training.results import FINAL, Fit, FoldScore, ModelChoice, ModelResult, TrainingOptions
 
 if TYPE_CHECKING:
@@ -34,27 +35,32 @@ def assemble(
     slopes = _slopes(plan.folds, {n: (dataset.target[part], fits[n].raw_return) for n, part in validation.items()})
     out_of_fold = {n: (part, slopes[n] * fits[n].raw_return) for n, part in validation.items()}
     later = [out_of_fold[fold.number] for fold in plan.folds[1:]]
-    quantile = conformal_quantile(_actual_and_error(dataset, later)[1], options.interval_level)
+    errors = _actual_and_error(dataset, later)[1]
+    quantile = conformal_quantile(errors, options.interval_level)
+    by_market = market_quantiles(dataset, [part for part, _ in later], errors, options.interval_level, quantile)
+    widths = row_quantiles(dataset, by_market, quantile)
 
     final, slope = fits[FINAL], slopes[FINAL]
     assert final.raw_return_in_sample is not None
     assert final.parts is not None
     scored = {
-        "train": _forecasts(dataset, train, slope * final.raw_return_in_sample, quantile),
-        "test": _forecasts(dataset, holdout, slope * final.raw_return, quantile),
+        "train": _forecasts(dataset, train, slope * final.raw_return_in_sample, widths),
+        "test": _forecasts(dataset, holdout, slope * final.raw_return, widths),
     }
-    by_fold = {n: _forecasts(dataset, part, forecast, quantile) for n, (part, forecast) in out_of_fold.items()}
+    by_fold = {n: _forecasts(dataset, part, forecast, widths) for n, (part, forecast) in out_of_fold.items()}
     test = _verdict(dataset, [*later, (holdout, slope * final.raw_return)], options)
-    forecaster = _forecaster(dataset, plan, choice, options, final.parts, shrinkage=slope, quantile=quantile)
-    fold_metrics = fold_values(list(by_fold.values()))
+    forecaster = _forecaster(
+        dataset, plan, choice, options, final.parts, shrinkage=slope, quantile=quantile, by_market=by_market
+    )
+    fold_metrics = fold_values([_scored(dataset, one) for one in by_fold.values()])
     frames = [_frame(dataset, validation[n], f"fold_{n}", one, fits[n].raw_return) for n, one in by_fold.items()]
     frames.append(_frame(dataset, holdout, "holdout", scored["test"], final.raw_return))
     return ModelResult(
         choice=choice,
         implementation=final.parts.implementation,
         metrics={
-            **summarize(scored["train"], scored["test"], fold_metrics),
-            "baseline_rmse": METRICS["rmse"].compute(_persistence(scored["test"])),
+            **summarize(_scored(dataset, scored["train"]), _scored(dataset, scored["test"]), fold_metrics),
+            "baseline_rmse": METRICS["rmse"].compute(_persistence(_scored(dataset, scored["test"]))),
             "dm_p_value": test.p_value,
             "shrinkage": slope,
             "n_train_samples": float(_length(train)),
@@ -69,7 +75,11 @@ def assemble(
         forecaster=forecaster,
         predictions=_concatenated(frames),
         importance=forecaster.feature_importance(),
-    )
+        markets=market_scores(
+            dataset, holdout, scored["test"], [*later, (holdout, slope * final.raw_return)],
+            level=options.significance_level,
+        ),
+    )  # fmt: skip
 
 
 def _slopes(folds: Sequence[Fold], pairs: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> dict[int, float]:
@@ -101,13 +111,25 @@ def _actual_and_error(dataset: Dataset, parts: Sequence[tuple[slice, np.ndarray]
 def _verdict(dataset: Dataset, parts: Sequence[tuple[slice, np.ndarray]], options: TrainingOptions) -> Verdict:
     """Test against persistence, whose error is the actual return."""
     actual, error = _actual_and_error(dataset, parts)
-    return verdict(error, actual, dataset.horizon, level=options.significance_level)
-
-
-def _forecasts(dataset: Dataset, part: slice, forecast_return: np.ndarray, quantile: float) -> Forecasts:
+    if not dataset.symbols:
+        return verdict(error, actual, dataset.horizon, level=options.significance_level)
     import numpy as np
 
-    now = dataset.price_now[part]
+    times = np.concatenate([dataset.index.values[part] for part, _ in parts])
+    losses, persistence_losses = sums_by_time(times, error**2, actual**2)
+    return verdict_of_losses(losses, persistence_losses, dataset.horizon, level=options.significance_level)
+
+
+def _scored(dataset: Dataset, forecasts: Forecasts) -> Forecasts:
+    """Return what the metrics of a run are computed from: in a pool, prices relative to the price now."""
+    return relative(forecasts) if dataset.symbols else forecasts
+
+
+def _forecasts(dataset: Dataset, part: slice, forecast_return: np.ndarray, widths: np.ndarray) -> Forecasts:
+    """Return forecasts with prediction intervals; widths: their half-width in log return, for all rows."""
+    import numpy as np
+
+    now, quantile = dataset.price_now[part], widths[part]
     return Forecasts(
         price_now=now,
         actual_price=dataset.actual_price[part],
@@ -133,6 +155,7 @@ def _forecaster(
     *,
     shrinkage: float,
     quantile: float,
+    by_market: Mapping[str, float],
 ) -> Forecaster:
     return Forecaster(
         model_type=choice.spec.key,
@@ -147,12 +170,14 @@ def _forecaster(
         clip=parts.clip,
         shrinkage=shrinkage,
         interval_quantile=quantile,
+        market_quantiles=by_market,
         interval_level=options.interval_level,
         unseen_from=f"{plan.test.start:%Y-%m-%dT%H:%M:%SZ}",
     )
 
 
-def _fold_score(dataset: Dataset, fold: Fold, scores: Forecasts, slope: float) -> FoldScore:
+def _fold_score(dataset: Dataset, fold: Fold, forecasts: Forecasts, slope: float) -> FoldScore:
+    scores = _scored(dataset, forecasts)
     return FoldScore(
         number=fold.number,
         train_start=fold.train.start,
@@ -170,8 +195,12 @@ def _fold_score(dataset: Dataset, fold: Fold, scores: Forecasts, slope: float) -
 def _frame(dataset: Dataset, part: slice, name: str, scores: Forecasts, raw_return: np.ndarray) -> pd.DataFrame:
     import pandas as pd
 
+    symbols: dict[str, object] = {}
+    if dataset.markets is not None:
+        symbols["symbol"] = pd.Series(dataset.symbols, dtype="category").take(dataset.markets[part]).array
     return pd.DataFrame(
         {
+            **symbols,
             "part": name,
             "price_now": scores.price_now,
             "actual_price": scores.actual_price,

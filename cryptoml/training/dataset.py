@@ -13,6 +13,7 @@ from cryptoml.features.pipeline import FeaturePipeline, log_return_target
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from cryptoml.data.candles import Candles
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Dataset:
     """The rows with all features and a target; all parts share one ascending UTC index.
+
+    In a pool of several markets the times repeat, and `markets` has the position of each row's market in `symbols`;
+    both are empty for one market.
 
     features: float32, one column per feature, no NaN. target: log return over the horizon, float64.
     price_now, actual_price: close of the row's candle and of the candle `horizon` candles later.
@@ -35,6 +39,8 @@ class Dataset:
     pipeline: FeaturePipeline
     max_no_trade_candles: int
     newest_candles: pd.DataFrame
+    symbols: tuple[str, ...] = ()
+    markets: NDArray[np.int16] | None = None
 
     @property
     def index(self) -> pd.DatetimeIndex:

@@ -43,11 +43,24 @@ class FoldScore:
 
 
 @dataclass(frozen=True)
+class MarketScore:
+    """The scores of a pooled model on one of its markets: on its hold-out, and the verdict on that and the folds."""
+
+    symbol: str
+    n_test_samples: int
+    skill: float
+    directional_accuracy: float
+    interval_coverage: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
 class ModelResult:
     """A trained model with its metrics and forecasts.
 
     predictions: one row per forecast of the folds and the hold-out, in time order; columns part, price_now,
-    actual_price, forecast_price, lower_price, upper_price, actual_return, forecast_return, raw_return.
+    actual_price, forecast_price, lower_price, upper_price, actual_return, forecast_return, raw_return; in a pool the
+    first column is symbol, and the times repeat. markets: the scores by market of a pool, else empty.
     metrics: by MLflow name; training_time_seconds is the total CPU time of all fits.
     fold_metrics: metric name -> one value per fold.
     """
@@ -61,6 +74,7 @@ class ModelResult:
     forecaster: Forecaster
     predictions: pd.DataFrame
     importance: pd.Series[float] | None
+    markets: tuple[MarketScore, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class Description:
     interval_quantile: float
     interval_level: float
     unseen_from: str
+    market_quantiles: Mapping[str, float]
 
 
 def read_description(folder: Path) -> Description:
@@ -104,7 +105,16 @@ def _parse_description(about: dict[str, Any]) -> Description:
         interval_quantile=_number(about, "interval_quantile", 0.0),
         interval_level=_number(about, "interval_level", 0.0, 1.0),
         unseen_from=_time(about, "unseen_from"),
+        market_quantiles=_market_quantiles(about),
     )
+
+
+def _market_quantiles(about: dict[str, Any]) -> dict[str, float]:
+    """Return the half-widths of a pooled model by symbol; models saved before pools existed have none."""
+    stored = about.get("market_quantiles", {})
+    if not isinstance(stored, dict) or not all(_text({"symbol": symbol}, "symbol") for symbol in stored):
+        raise ValueError("market_quantiles is not an object of numbers by symbol")
+    return {symbol: _number(stored, symbol, 0.0) for symbol in stored}
 
 
 def _pipeline(stored: Any) -> FeaturePipeline:
