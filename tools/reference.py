@@ -132,6 +132,10 @@ no error, skill and R2 are undefined: they are stored as NaN, null in JSON, and 
 `cv_NAME_mean` and `cv_NAME_std` are the mean and the sample standard deviation over the folds. `cv_NAME` has one step
 per fold (a search returns the last one). `test_NAME` is computed on the hold-out, `train_NAME` on the training part,
 and names without a prefix on the hold-out. The best model of a training is the one with the lowest `cv_rmse_mean`.
+
+In a pool of markets (`train --pool`), prices are relative to the price at the time of the forecast, as errors in prices
+of different markets cannot be averaged. `market_skill/SYMBOL`, `market_directional_accuracy/SYMBOL` and
+`market_interval_coverage/SYMBOL` are the hold-out values of each market.
 """
 BEST = {"lower": "lowest", "higher": "highest", "none": "–"}
 

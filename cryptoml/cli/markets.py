@@ -1,4 +1,4 @@
-"""The outcome of a training of several markets: one table, one document, one exit code."""
+"""The tables of several markets, and the outcome of their trainings: one document, one exit code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cryptoml.result import Failure
 if TYPE_CHECKING:
     from cryptoml.reports.tables import Column
     from cryptoml.workflows.training.request import TrainRequest
-    from cryptoml.workflows.training.results import TrainResult
+    from cryptoml.workflows.training.results import MarketRow, TrainResult
 
 
 def markets_outcome(
@@ -91,3 +91,19 @@ def _columns(results: Sequence[TrainResult]) -> list[Column]:
         columns.append(Column(metric.title, [metric.text(number) for number in values(name)], rank=rank))
     registered = [f"{one.registered.model_name} v{one.registered.version}" if one.registered else "" for one in results]
     return [*columns, Column("registered", registered, align="left", rank=2, shrinks=True)]
+
+
+def market_columns(rows: Sequence[MarketRow]) -> list[Column]:
+    """Return the columns of the scores of a pooled model by market."""
+    from cryptoml.evaluation.metrics import stored_metrics
+    from cryptoml.reports.tables import VERDICT_TITLE, Column
+
+    columns = [
+        Column("market", [row.symbol for row in rows], align="left"),
+        Column("hold-out rows", [f"{row.n_test_samples:,}" for row in rows], rank=2),
+        Column(VERDICT_TITLE, [row.verdict for row in rows], rank=1),
+    ]
+    for rank, name in enumerate(("skill", "dm_p_value", "directional_accuracy", "interval_coverage")):
+        metric = stored_metrics()[name]
+        columns.append(Column(metric.title, [metric.text(getattr(row, name)) for row in rows], rank=rank))
+    return columns

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COMPARABLE_TAGS = ("dataset_version",)
 COMPARABLE_PARAMS = (
     "symbol", "interval", "target_column", "prediction_horizon", "train_test_split_ratio", "cross_validation_folds",
-    "gap_candles", "start_date", "end_date",
+    "gap_candles", "start_date", "end_date", "markets",
 )  # fmt: skip
 ComparabilityKey = tuple[str, ...]
 
@@ -42,10 +42,10 @@ class RunDetails:
         return self.predictions[self.predictions["part"] == "holdout"]
 
     def holdout_losses(self) -> pd.Series[float]:
-        """Return the squared errors of the log return on the hold-out, by time."""
+        """Return the squared errors of the log return on the hold-out, by time; of a pool, their mean at each time."""
         rows = self.holdout()
         losses: pd.Series[float] = (rows["actual_return"] - rows["forecast_return"]) ** 2
-        return losses
+        return losses.groupby(level=0).mean() if "symbol" in rows else losses
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ class Prediction:
 
     table: index `timestamp` (open time of the candle at whose close the forecast is made, UTC), columns made_at,
     target_time (UTC), price_now, forecast_return (log), forecast_price, lower_price, upper_price; no NaN.
-    skipped: requested candles without a forecast because of a gap. logged: forecasts added to the log; None without
+    skipped: requested candles without a forecast because of a gap. is_new_market: whether a pooled model was
+    trained without this market. logged: forecasts added to the log; None without
     logging.
     """
 
@@ -30,6 +31,7 @@ class Prediction:
     table: pd.DataFrame
     skipped: int
     logged: int | None = None
+    is_new_market: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the `result` of --json; times are ISO, UTC."""
@@ -45,6 +47,7 @@ class Prediction:
             "horizon": self.horizon,
             "interval_level": self.interval_level,
             "data": self.source,
+            "new_market": self.is_new_market,
             "skipped": self.skipped,
             "logged": self.logged,
             "forecasts": rows.to_dict("records"),

@@ -97,7 +97,11 @@ def grid_for(candles: Candles, forecaster: Forecaster, part: pd.DataFrame | None
 def check_candles(candles: Candles, forecaster: Forecaster, label: str) -> None:
     """Raise CheckFailedError for candles of another symbol or interval, DataError for too few candles."""
     unknown = "UNKNOWN"
-    if candles.symbol != forecaster.symbol and unknown not in (candles.symbol, forecaster.symbol):
+    if (
+        not forecaster.is_pooled
+        and candles.symbol != forecaster.symbol
+        and unknown not in (candles.symbol, forecaster.symbol)
+    ):
         raise CheckFailedError(
             f"{candles.report.source}: contains {candles.symbol} candles; {label} forecasts {forecaster.symbol}.",
             hint=f"pass candles of {forecaster.symbol} with --data",

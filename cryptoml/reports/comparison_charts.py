@@ -218,4 +218,6 @@ def _parallel(runs: Sequence[ComparedRun]) -> dict[str, Any]:
 
 def _rows(run: ComparedRun) -> pd.DataFrame:
     assert run.details is not None
-    return run.details.holdout()
+    rows = run.details.holdout()
+    # Of a pool, the charts show one market, the same one for each model.
+    return rows[rows["symbol"] == rows["symbol"].min()] if "symbol" in rows else rows

@@ -73,10 +73,15 @@ class ForecastLog:
         return table.set_index("candle")
 
 
+def log_name(model_name: str, *, market: str | None) -> str:
+    """Return the name of a log; a pooled model has one per market."""
+    return model_name if market is None else f"{model_name}.{market}"
+
+
 @contextmanager
-def open_forecast_log(settings: Settings, model_name: str) -> Iterator[ForecastLog]:
-    """Open the forecast log of a registered model and create it if needed; several processes may write to it."""
-    path = settings.project_dir / ".cryptoml" / "forecasts" / f"{model_name}.db"
+def open_forecast_log(settings: Settings, name: str) -> Iterator[ForecastLog]:
+    """Open a forecast log by its name, from `log_name`, and create it if needed; several processes may write to it."""
+    path = settings.project_dir / ".cryptoml" / "forecasts" / f"{name}.db"
     with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -38,15 +38,18 @@ def fetch_details(store: Store, run_id: str, name: str) -> RunDetails:
         )
 
 
-def fetch_quality_report(store: Store, run_id: str, name: str) -> Mapping[str, Any] | None:
-    """Return the quality report of the run's candles; None if it has none. Raises ValueError for a damaged file."""
+def fetch_quality_reports(store: Store, run_id: str, name: str) -> list[Mapping[str, Any]]:
+    """Return the quality report of each file of candles of the run, or none. Raises ValueError for a damaged file."""
     with (
         tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
         translate_store_errors(store.uri, f"fetch the quality report of {name}"),
     ):
         metadata = _document(store, run_id, METADATA, Path(folder)) or {}
-        report: Mapping[str, Any] | None = metadata.get("quality_report")
-        return report or _document(store, run_id, "data/quality_report.json", Path(folder))
+        of_pool: list[Mapping[str, Any]] = metadata.get("quality_reports", [])
+        if of_pool:
+            return of_pool
+        report = metadata.get("quality_report") or _document(store, run_id, "data/quality_report.json", Path(folder))
+        return [report] if report else []
 
 
 def _document(store: Store, run_id: str, path: str, target: Path) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from cryptoml.registry.champion import check_candles, grid_for
 from cryptoml.registry.version_models import load, resolve_model
 from cryptoml.settings import Settings
 from cryptoml.system.plurals import counted
-from cryptoml.tracking.forecast_log import open_forecast_log
+from cryptoml.tracking.forecast_log import log_name, open_forecast_log
 from cryptoml.tracking.runs import get_run
 from cryptoml.tracking.store.project_store import READ, open_project_store
 
@@ -94,15 +94,16 @@ def monitor(request: MonitorRequest) -> MonitorResult:
         chosen = resolve_model(store, config.registry.model_name, settings.experiment_name, request.model)
         forecaster = load(store, settings, chosen)
         promised = get_run(store, chosen.run_id).metrics.get("skill", math.nan)
-    with open_forecast_log(settings, config.registry.model_name) as log:
+    source = request.data or find_data(settings.project_dir)
+    candles = read_any(source, config)
+    check_candles(candles, forecaster, chosen.label)
+    market = candles.symbol if forecaster.is_pooled else None
+    with open_forecast_log(settings, log_name(config.registry.model_name, market=market)) as log:
         logged = log.read(chosen.run_id)
     if logged.empty:
         raise UsageError(
             f"no logged forecasts of {chosen.label}.", hint=f"cryptoml predict --model {chosen.label} --log"
         )
-    source = request.data or find_data(settings.project_dir)
-    candles = read_any(source, config)
-    check_candles(candles, forecaster, chosen.label)
     grid = grid_for(candles, forecaster)
     scored = _with_outcome(logged, grid["close"], candles.interval.timedelta)
     if scored.empty:

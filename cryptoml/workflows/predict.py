@@ -15,7 +15,7 @@ from cryptoml.registry.champion import check_candles, grid_for
 from cryptoml.registry.version_models import load, resolve_model
 from cryptoml.settings import Settings
 from cryptoml.system.plurals import counted
-from cryptoml.tracking.forecast_log import ForecastLog, open_forecast_log
+from cryptoml.tracking.forecast_log import ForecastLog, log_name, open_forecast_log
 from cryptoml.tracking.store.project_store import READ, open_project_store
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def predict(request: PredictRequest) -> Prediction:
         model=chosen.label,
         version=chosen.version,
         run_id=chosen.run_id,
-        symbol=forecaster.symbol,
+        symbol=candles.symbol if forecaster.is_pooled else forecaster.symbol,
+        is_new_market=forecaster.is_pooled and candles.symbol not in forecaster.market_quantiles,
         interval=forecaster.pipeline.interval,
         horizon=forecaster.horizon,
         interval_level=forecaster.interval_level,
@@ -78,7 +79,9 @@ def predict(request: PredictRequest) -> Prediction:
     )
     if not request.log:
         return done
-    with open_forecast_log(settings, config.registry.model_name) as log:
+    with open_forecast_log(
+        settings, log_name(config.registry.model_name, market=candles.symbol if forecaster.is_pooled else None)
+    ) as log:
         return _logged(done, log)
 
 
@@ -92,7 +95,7 @@ def forecasts(forecaster: Forecaster, candles: Candles, *, last: int) -> pd.Data
     asked = candles.frame.index[-last:]
     grid = grid_for(candles, forecaster, kept)
     newest = len(grid) - int(grid.index.searchsorted(asked[0]))
-    found = forecaster.forecast(grid, newest=newest)
+    found = forecaster.forecast(grid, newest=newest, symbol=candles.symbol)
     index, step = pd.DatetimeIndex(found.index), candles.interval.timedelta
     columns: dict[str, object] = {
         "made_at": index + step,

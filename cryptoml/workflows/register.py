@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -13,6 +13,7 @@ from cryptoml.errors import CheckFailedError, CryptomlError, UsageError
 from cryptoml.models.zoo import BASELINE
 from cryptoml.registry.champion import duel_for_gate
 from cryptoml.registry.model_digest import MODEL_SHA256
+from cryptoml.registry.model_names import registered_name, with_model_name
 from cryptoml.registry.version_models import ModelRef, fetched_digest, load, ref_of_run
 from cryptoml.registry.versions import (
     MODEL_PATH,
@@ -22,10 +23,11 @@ from cryptoml.registry.versions import (
     version_of_run,
 )
 from cryptoml.settings import Settings
-from cryptoml.tracking.run_details import fetch_quality_report
+from cryptoml.tracking.run_details import fetch_quality_reports
 from cryptoml.tracking.runs import LIST_RUNS, RunView, find_run, search_runs
 from cryptoml.tracking.store.project_store import CHANGE, open_project_store
 from cryptoml.tracking.store.store import Store
+from cryptoml.workflows.training.inputs import shortened_list
 from cryptoml.workflows.training.registration import RunFacts, judge, version_texts
 
 if TYPE_CHECKING:
@@ -91,22 +93,25 @@ def register(request: RegisterRequest, *, on_event: events.OnEvent = events.igno
     """Register a run. Raise GateRefusedError, or CheckFailedError for a run that cannot be registered."""
     if request.force and not request.reason:
         raise UsageError("--force requires a reason.", hint='add --reason "..."')
-    settings, config = request.settings, request.config
-    name = config.registry.model_name
+    settings = request.settings
     with open_project_store(settings, CHANGE, on_event=on_event) as store:
         run = _find(store, settings, request.run)
+        config = with_model_name(request.config, registered_name(request.config.registry.model_name, run.tags))
+        name = config.registry.model_name
         already = version_of_run(store, name, run.run_id)
         if already is not None:
             return _result(already, run, is_new=False)
         _check(run)
-        report = _quality_report(store, run)
-        champion, note = _champion(store, request, run)
-        decision = judge(cast("Verdict", run.tags["verdict"]), run.metrics, report, config, champion=champion)
+        reports = _quality_reports(store, run)
+        champion, note = _champion(store, replace(request, config=config), run)
+        decision = judge(cast("Verdict", run.tags["verdict"]), run.metrics, reports, config, champion=champion)
         if not decision.passed and not request.force:
             raise GateRefusedError(run, decision)
         digest = run.tags.get(MODEL_SHA256) or fetched_digest(store, settings, ModelRef(run.run_id, run.name))
         run_tags = {**run.tags, MODEL_SHA256: digest}
-        description, tags = version_texts(RunFacts(run.name, report.source, run.params, run.metrics, run_tags))
+        description, tags = version_texts(
+            RunFacts(run.name, shortened_list([one.source for one in reports]), run.params, run.metrics, run_tags)
+        )
         gate = {"gate": "passed" if decision.passed else " ".join(("forced:", *decision.reasons))[:5000]}
         if request.reason:
             gate["reason"] = request.reason[:5000]
@@ -162,13 +167,13 @@ def _check(run: RunView) -> None:
         )
 
 
-def _quality_report(store: Store, run: RunView) -> QualityReport:
+def _quality_reports(store: Store, run: RunView) -> list[QualityReport]:
     from cryptoml.data.cleaning.quality import QualityReport
 
     try:
-        document = fetch_quality_report(store, run.run_id, run.name)
-        if document is not None:
-            return QualityReport.from_dict(document)
+        documents = fetch_quality_reports(store, run.run_id, run.name)
+        if documents:
+            return [QualityReport.from_dict(document) for document in documents]
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     raise CheckFailedError(f"run {run.name} has no readable data quality report.", hint="cryptoml train")

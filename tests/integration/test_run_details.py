@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from cryptoml.data.cleaning.quality import QualityReport
-from cryptoml.tracking.run_details import METADATA, fetch_details, fetch_quality_report
+from cryptoml.tracking.run_details import METADATA, fetch_details, fetch_quality_reports
 from cryptoml.tracking.store.store import open_store
 from tests.lab import Lab
 
@@ -15,7 +15,7 @@ def test_runs_of_the_first_release_have_importance_and_quality_report_in_files(l
     run_id = lab.runs["ridge"]
     with open_store(lab.settings.mlflow_uri()) as store:
         details = fetch_details(store, run_id, "ridge")
-        report = fetch_quality_report(store, run_id, "ridge")
+        (report,) = fetch_quality_reports(store, run_id, "ridge")
         assert report is not None
         assert QualityReport.from_dict(report).interval == "1h"
         assert sum(details.importance.values()) > 0.99
@@ -31,7 +31,7 @@ def test_runs_of_the_first_release_have_importance_and_quality_report_in_files(l
         (root / METADATA).write_text(json.dumps(document))
         try:
             earlier = fetch_details(store, run_id, "ridge")
-            assert fetch_quality_report(store, run_id, "ridge") == report
+            assert fetch_quality_reports(store, run_id, "ridge") == [report]
         finally:
             (root / METADATA).write_text(kept)
             for path in files:
@@ -45,4 +45,4 @@ def test_a_run_without_artifacts_has_no_details(lab: Lab) -> None:
         run_id = store.client.create_run(store.experiment_id("empty")).info.run_id
         details = fetch_details(store, run_id, "empty")
         assert (details.predictions, details.folds, details.importance) == (None, (), {})
-        assert fetch_quality_report(store, run_id, "empty") is None
+        assert fetch_quality_reports(store, run_id, "empty") == []

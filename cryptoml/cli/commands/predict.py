@@ -40,6 +40,7 @@ class PredictDocument(TypedDict):
     horizon: Annotated[int, "candles ahead"]
     interval_level: Annotated[float, "nominal coverage of the prediction interval"]
     data: Annotated[str, "candle file"]
+    new_market: Annotated[bool, "whether a pooled model was trained without this market"]
     skipped: Annotated[int, "candles without a forecast"]
     logged: Annotated[int | None, "forecasts added to the log; null without `--log`"]
     forecasts: Annotated[list[Forecast], "oldest first"]
@@ -119,6 +120,10 @@ def _show(result: Prediction, out: Path | None) -> None:
         left=2,
     )
     lines = []
+    if result.is_new_market:
+        lines.append(
+            f"note: {result.model} was trained without {result.symbol}; the interval is that of all its markets"
+        )
     if len(result.table) > SHOWN:
         lines.append(f"the {SHOWN} latest of {len(result.table):,} forecasts")
     if result.skipped:

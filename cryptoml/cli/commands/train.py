@@ -50,6 +50,18 @@ class TrainedModel(TypedDict):
     exit_code: int
 
 
+class PooledMarket(TypedDict):
+    """The scores of the best pooled model on one market."""
+
+    symbol: str
+    n_test_samples: Annotated[int, "rows of the hold-out"]
+    skill: Annotated[float | None, "on the hold-out"]
+    directional_accuracy: Annotated[float | None, "on the hold-out"]
+    interval_coverage: Annotated[float | None, "on the hold-out"]
+    dm_p_value: Annotated[float | None, "on the folds and the hold-out"]
+    verdict: Annotated[str, "beats, ties or worse than persistence"]
+
+
 class TrainDocument(TypedDict):
     """One training."""
 
@@ -64,6 +76,7 @@ class TrainDocument(TypedDict):
     stage: Annotated[str | None, "`none` for a new version"]
     gate: TrainGate
     undelivered: Annotated[str | None, "why runs wait in the journal"]
+    markets: Annotated[list[PooledMarket], "with `--pool`, else empty"]
     models: Annotated[list[TrainedModel], "in the order of training, persistence first"]
 
 
@@ -104,6 +117,10 @@ def train(
             help="Markets to train, such as BTC/USDT,ETH/USDT: their newest files under data/.",
         ),
     ] = None,
+    pool: Annotated[
+        bool,
+        typer.Option("--pool", rich_help_panel=DATA, help="Train one model on all markets together."),
+    ] = False,
     models: Annotated[
         str | None,
         typer.Option(
@@ -145,7 +162,7 @@ def train(
 
     All models use the same hold-out and folds, and every run is tracked. The best model is registered if it passes
     the gate; otherwise the exit code is 6. Several markets are trained side by side, each with its own folds, best
-    model and registered model; one that fails stops no other.
+    model and registered model; one that fails stops no other. With --pool they share one model.
 
     Example: cryptoml train --data data/raw/sim.csv --models ridge,xgb
     """
@@ -156,7 +173,7 @@ def train(
     from cryptoml.data.project_files import find_data
     from cryptoml.workflows.training.request import TrainRequest
     from cryptoml.workflows.training.train import train as train_models
-    from cryptoml.workflows.training.train import train_markets
+    from cryptoml.workflows.training.train import train_markets, train_pool
 
     names = split_names(models)
     chosen = [f"training.models={json.dumps(names)}"] if models is not None else []
@@ -169,19 +186,22 @@ def train(
     ] or [find_data(settings.project_dir)]
     requests = [TrainRequest(path, settings, loaded, wait_s=wait, use_cache=not no_cache) for path in found]
     with listening() as listener:
-        if len(requests) > 1:
+        if len(requests) > 1 and not pool:
             outcomes = train_markets(requests, on_event=listener)
             return markets_outcome(requests, outcomes, wide=wide)
-        result = train_models(requests[0], on_event=listener)
+        result = train_pool(requests, on_event=listener) if pool else train_models(requests[0], on_event=listener)
     return Outcome(result.to_dict(), lambda: _show(result, wide=wide), result.failure(), failure_shown=True)
 
 
 def _show(result: TrainResult, *, wide: bool) -> None:
     from cryptoml.cli.console import print_lines
+    from cryptoml.cli.markets import market_columns
     from cryptoml.cli.tables import print_columns
 
     title = f"{result.symbol} {result.interval}, {result.n_rows:,} rows of {result.source}"
     hidden = print_columns(_columns(result), title=title, wide=wide)
+    if result.markets:
+        print_columns(market_columns(result.markets), title="the best model by market", wide=wide)
     lines = []
     if result.registered is not None:
         name, version = result.registered.model_name, result.registered.version

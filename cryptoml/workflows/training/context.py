@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from cryptoml.config.load import LoadedConfig
 from cryptoml.settings import Settings
@@ -25,7 +24,7 @@ class TrainingContext:
     timestamp: str
 
 
-def training_context(data: Path, settings: Settings, config: LoadedConfig, *, dataset_version: str) -> TrainingContext:
+def training_context(source: str, settings: Settings, config: LoadedConfig, *, dataset_version: str) -> TrainingContext:
     """Return the context of a new training, with a new training id and the current time."""
     from cryptoml.remotes import git
 
@@ -34,7 +33,7 @@ def training_context(data: Path, settings: Settings, config: LoadedConfig, *, da
         training_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         experiment=settings.experiment_name,
         dataset_version=dataset_version,
-        source=str(data),
+        source=source,
         author=settings.author or git.author_name(settings.project_dir),
         git_commit=git.commit_tag(settings.project_dir),
         config=config,

@@ -12,18 +12,38 @@ from cryptoml.data.project_files import read_any
 
 if TYPE_CHECKING:
     from cryptoml.data.candles import Candles
+    from cryptoml.data.cleaning.quality import QualityReport
     from cryptoml.remotes.dvc.dataset_version import DatasetVersion
     from cryptoml.training.dataset import Dataset
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Candles, the data set built from them, and the version of their file."""
+    """Candles, the data set built from them, and the version of their file.
+
+    In a pool of markets: of the first market, with the data set and the version of all of them; others: the others.
+    """
 
     path: Path
     candles: Candles
     dataset: Dataset
     version: DatasetVersion
+    others: tuple[TrainingData, ...] = ()
+
+    @property
+    def reports(self) -> tuple[QualityReport, ...]:
+        """The quality reports of all files."""
+        return (self.candles.report, *(other.candles.report for other in self.others))
+
+    @property
+    def sources(self) -> str:
+        """The files, as in `shortened_list`."""
+        return shortened_list([str(self.path), *(str(other.path) for other in self.others)])
+
+    @property
+    def names(self) -> str:
+        """The names of the files, as in `shortened_list`."""
+        return shortened_list([self.path.name, *(other.path.name for other in self.others)])
 
 
 def read_training_data(path: Path, config: Config, *, on_event: events.OnEvent) -> TrainingData:
@@ -55,3 +75,8 @@ def read_training_data(path: Path, config: Config, *, on_event: events.OnEvent) 
         )
     )
     return TrainingData(path, candles, dataset, dataset_version(path))
+
+
+def shortened_list(paths: list[str]) -> str:
+    """Return the paths, separated by commas; of more than three, the first two and the number of the others."""
+    return ", ".join(paths if len(paths) <= 3 else [*paths[:2], f"{len(paths) - 2} others"])

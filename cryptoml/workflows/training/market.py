@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cryptoml import events
 from cryptoml.config.schema import Config
 from cryptoml.errors import CryptomlError, UsageError
-from cryptoml.registry.model_names import market_model_name
+from cryptoml.registry.model_names import market_model_name, with_model_name
 from cryptoml.system import stopping
 from cryptoml.workflows.training.context import training_context
 from cryptoml.workflows.training.inputs import TrainingData, read_training_data
@@ -40,6 +40,11 @@ class MarketTraining:
         self._choices, self._several = choices, several
         self._on_event = named(on_event, request.label) if several else on_event
 
+    @property
+    def files(self) -> list[Path]:
+        """The candle files."""
+        return [self.request.data]
+
     def lock(self, stack: ExitStack) -> None:
         """Hold the lock of this training until the stack is closed."""
         request = self.request
@@ -58,7 +63,7 @@ class MarketTraining:
 
         config = self.request.config.config
         try:
-            data = read_training_data(self.request.data, config, on_event=self._on_event)
+            data = self._read_data(config)
             self._plan = plan_for(
                 data.dataset,
                 ratio=config.split.train_test_split_ratio,
@@ -68,6 +73,9 @@ class MarketTraining:
             self.data = data
         except Exception as error:  # noqa: BLE001 - the other trainings continue
             self.fail(error)
+
+    def _read_data(self, config: Config) -> TrainingData:
+        return read_training_data(self.request.data, config, on_event=self._on_event)
 
     def is_repeated(self, read: dict[tuple[str, str], Path]) -> bool:
         """Fail if the same market was read from another file; read: (symbol, interval) -> file, extended here."""
@@ -88,7 +96,9 @@ class MarketTraining:
         self._tracker = tracker
         self.session = TrainingSession(
             request.settings, self.data, self._plan, self._choices,
-            training_context(request.data, request.settings, request.config, dataset_version=self.data.version.text),
+            training_context(
+                self.data.sources, request.settings, request.config, dataset_version=self.data.version.text
+            ),
             self._config(), tracker, schedule, self._on_event, self.fail, use_cache=request.use_cache,
         )  # fmt: skip
         # The session has the rows until its end.
@@ -124,12 +134,7 @@ class MarketTraining:
         if not self._several:
             return config
         name = market_model_name(config.registry.model_name, symbol=dataset.symbol, interval=dataset.interval.label)
-        return config.model_copy(
-            update={
-                "registry": config.registry.model_copy(update={"model_name": name}),
-                "tracking": config.tracking.model_copy(update={"profile_report": False}),
-            }
-        )
+        return without_profile(with_model_name(config, name))
 
 
 def named(on_event: events.OnEvent, name: str) -> events.OnEvent:
@@ -146,3 +151,8 @@ def named(on_event: events.OnEvent, name: str) -> events.OnEvent:
                 on_event(event)
 
     return listen
+
+
+def without_profile(config: Config) -> Config:
+    """Return the config without profile report: a report describes the candles of a single market."""
+    return config.model_copy(update={"tracking": config.tracking.model_copy(update={"profile_report": False})})

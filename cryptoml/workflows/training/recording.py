@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
+from cryptoml.registry.model_names import MODEL_NAME_TAG
 from cryptoml.workflows.training.context import TrainingContext
+from cryptoml.workflows.training.pool_records import (
+    MAX_MARKETS,
+    market_metrics,
+    market_title,
+    one_market,
+    pool_metadata,
+    shortened,
+    shown_market,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cryptoml.data.candles import Candles
+    from cryptoml.data.cleaning.quality import QualityReport
     from cryptoml.evaluation.folds import Plan
     from cryptoml.tracking.journal.journal import JournalRun
     from cryptoml.training.dataset import Dataset
@@ -27,17 +37,21 @@ TARGET_COLUMN = "log_return"
 
 @dataclass(frozen=True)
 class ForecastReport:
-    """The forecasts of a model and the texts of its plots; see `ModelResult` for predictions and importance."""
+    """The forecasts of a model and the texts of its plots; see `ModelResult` for predictions and importance.
+
+    market: the market of a pool that the plots show, else empty.
+    """
 
     predictions: pd.DataFrame
     importance: pd.Series[float] | None
     folds: tuple[FoldScore, ...]
+    market: str
     title: str
     subtitle: str
     timestamp: str
 
 
-def start_tags(context: TrainingContext, choice: ModelChoice) -> dict[str, str]:
+def start_tags(context: TrainingContext, choice: ModelChoice, model_name: str) -> dict[str, str]:
     """Return the tags that a run has from its start."""
     return {
         "model_type": choice.spec.key,
@@ -48,6 +62,7 @@ def start_tags(context: TrainingContext, choice: ModelChoice) -> dict[str, str]:
         "training_id": context.training_id,
         "git_commit": context.git_commit,
         "config_hash": context.config.hash(),
+        MODEL_NAME_TAG: model_name,
     }
 
 
@@ -71,6 +86,8 @@ def params(context: TrainingContext, choice: ModelChoice, dataset: Dataset, plan
         "interval": dataset.interval.label,
         "symbol": dataset.symbol,
     }
+    if dataset.symbols:
+        shared |= {"markets": shortened(dataset.symbols), "n_markets": len(dataset.symbols)}
     return {**choice.params, **shared}
 
 
@@ -79,7 +96,7 @@ def record_result(
     result: ModelResult,
     *,
     context: TrainingContext,
-    candles: Candles,
+    reports: Sequence[QualityReport],
     dataset: Dataset,
     plan: Plan,
     folder: Path,
@@ -87,10 +104,12 @@ def record_result(
     """Record a trained model in its journal. folder: where `write_forecasts` wrote; the other artifacts are added."""
     run.set_tags({"implementation": result.implementation, "verdict": result.verdict.word})
     run.log_metrics(result.metrics)
+    for market in result.markets[:MAX_MARKETS]:
+        run.log_metrics(market_metrics(market))
     for name, values in result.fold_metrics.items():
         for fold, value in zip(result.folds, values, strict=True):
             run.log_metrics({name: value}, step=fold.number)
-    _write_metadata(folder / "metadata", result, context, candles, dataset, plan)
+    _write_metadata(folder / "metadata", result, context, reports, dataset, plan)
     if not result.choice.spec.is_baseline:
         _write_model(folder / "models", result)
         run.set_tags({MODEL_SHA256: model_digest(folder / MODEL_PATH)})
@@ -100,11 +119,13 @@ def record_result(
 
 def forecast_report(result: ModelResult, context: TrainingContext, dataset: Dataset) -> ForecastReport:
     """Return what `write_forecasts` needs of a model."""
+    market = shown_market(dataset)
     return ForecastReport(
         predictions=result.predictions,
         importance=result.importance,
         folds=result.folds,
-        title=f"{result.choice.spec.long_name}, {dataset.symbol} {dataset.interval.label}",
+        market=market,
+        title=f"{result.choice.spec.long_name}, {market_title(dataset)}",
         subtitle=f"data set {context.dataset_version[:22]}, {result.verdict.word} persistence",
         timestamp=context.timestamp,
     )
@@ -118,7 +139,7 @@ def write_forecasts(folder: Path, report: ForecastReport) -> None:
     (folder / "plots").mkdir()
     draw_all(
         folder / "plots",
-        predictions=report.predictions,
+        predictions=one_market(report.predictions, report.market),
         importance=report.importance,
         fold_rows=report.folds,
         title=report.title,
@@ -144,7 +165,12 @@ def _write_predictions(folder: Path, predictions: pd.DataFrame) -> None:
 
 
 def _write_metadata(
-    folder: Path, result: ModelResult, context: TrainingContext, candles: Candles, dataset: Dataset, plan: Plan
+    folder: Path,
+    result: ModelResult,
+    context: TrainingContext,
+    reports: Sequence[QualityReport],
+    dataset: Dataset,
+    plan: Plan,
 ) -> None:
     """Write all metadata to one JSON file, as each artifact costs a request to the store."""
     folder.mkdir()
@@ -189,7 +215,8 @@ def _write_metadata(
             "git_commit": context.git_commit,
             "config_hash": context.config.hash(),
             "feature_importance": _ranked(result.importance),
-            "quality_report": candles.report.to_dict(),
+            "quality_report": reports[0].to_dict(),
+            **pool_metadata(result, reports),
             "config": context.config.resolved(),
             "environment": _environment(),
         },

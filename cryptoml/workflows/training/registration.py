@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ def best_of(results: Mapping[str, ModelResult]) -> str | None:
 def judge(
     verdict: Verdict,
     metrics: Mapping[str, float],
-    report: QualityReport,
+    reports: Sequence[QualityReport],
     config: Config,
     *,
     champion: ChampionDuel | None = None,
@@ -46,7 +46,10 @@ def judge(
             cv_rmse_mean=metrics["cv_rmse_mean"],
             # The age of the candles is checked when forecasting, not when training.
             data_problems=tuple(
-                one.fact for one in check_quality(report, config.quality, age_intervals=None) if not one.passed
+                one.fact
+                for report in reports
+                for one in check_quality(report, config.quality, age_intervals=None)
+                if not one.passed
             ),
             champion=champion,
         ),
@@ -67,7 +70,7 @@ def request_registration(
     description, tags = version_texts(
         RunFacts(
             run_name=run.run_name,
-            source=data.path.name,
+            source=data.names,
             params={
                 "symbol": dataset.symbol,
                 "interval": dataset.interval.label,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptoml.errors import CryptomlError
 from cryptoml.result import Failure
+
+if TYPE_CHECKING:
+    from cryptoml.training.results import MarketScore
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,19 @@ class ModelRow:
     def metric(self, name: str) -> float:
         """Return a metric, NaN if it is missing."""
         return (self.metrics or {}).get(name, math.nan)
+
+
+@dataclass(frozen=True)
+class MarketRow:
+    """The scores of the best pooled model on one market, on the hold-out; p_value: on the folds, too."""
+
+    symbol: str
+    n_test_samples: int
+    skill: float
+    directional_accuracy: float
+    interval_coverage: float
+    dm_p_value: float
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -66,6 +82,7 @@ class TrainResult:
     registered: Registered | None
     trouble: CryptomlError | None
     seconds: float
+    markets: tuple[MarketRow, ...] = ()
 
     @property
     def undelivered(self) -> str | None:
@@ -111,5 +128,19 @@ class TrainResult:
                 "warnings": list(self.gate_warnings),
             },
             "undelivered": self.undelivered,
+            "markets": [vars(row) for row in self.markets],
             "models": [{**vars(row), "metrics": dict(row.metrics or {})} for row in self.models],
         }
+
+
+def market_row(score: MarketScore) -> MarketRow:
+    """Return the scores of a market with plain numbers."""
+    return MarketRow(
+        score.symbol,
+        score.n_test_samples,
+        score.skill,
+        score.directional_accuracy,
+        score.interval_coverage,
+        score.verdict.p_value,
+        score.verdict.word,
+    )

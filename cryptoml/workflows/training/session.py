@@ -21,7 +21,7 @@ from cryptoml.workflows.training import recording, registration
 from cryptoml.workflows.training.context import TrainingContext
 from cryptoml.workflows.training.inputs import TrainingData
 from cryptoml.workflows.training.profile import ProfileReport
-from cryptoml.workflows.training.results import ModelRow, Registered, TrainResult
+from cryptoml.workflows.training.results import MarketRow, ModelRow, Registered, TrainResult, market_row
 from cryptoml.workflows.training.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class TrainingSession:
         self.gate_passed = False
         self.gate_reasons: tuple[str, ...] = ("no model finished training.",)
         self.gate_warnings: tuple[str, ...] = ()
-        self.is_finished = False
+        self.markets: tuple[MarketRow, ...] = ()
         self._market = (self.data.dataset.symbol, self.data.dataset.interval.label, len(self.data.dataset.index))
         self._profile = ProfileReport(self.settings, self.data)
         self._stack = ExitStack()
@@ -143,6 +143,7 @@ class TrainingSession:
             registered=registered,
             trouble=None if is_delivered else self.tracker.delivery_error,
             seconds=self._seconds,
+            markets=self.markets,
         )
 
     def _open_run(self, choice: ModelChoice) -> None:
@@ -151,7 +152,7 @@ class TrainingSession:
             training_id=self.context.training_id,
             experiment=self.context.experiment,
             run_name=journal.reserve_run_name(choice.spec.long_name),
-            tags=recording.start_tags(self.context, choice),
+            tags=recording.start_tags(self.context, choice, self.config.registry.model_name),
         )
         run.log_params(recording.params(self.context, choice, self.data.dataset, self.plan))
         self.runs[choice.spec.key] = run
@@ -202,7 +203,7 @@ class TrainingSession:
             run,
             result,
             context=self.context,
-            candles=self.data.candles,
+            reports=self.data.reports,
             dataset=self.data.dataset,
             plan=self.plan,
             folder=folder,
@@ -236,9 +237,10 @@ class TrainingSession:
         if self.best is None:
             return
         result = self.results[self.best]
+        self.markets = tuple(market_row(market) for market in result.markets)
         champion, note = self._champion(result)
         decision = registration.judge(
-            result.verdict.word, result.metrics, self.data.candles.report, self.config, champion=champion
+            result.verdict.word, result.metrics, self.data.reports, self.config, champion=champion
         )
         self.gate_passed, self.gate_reasons = decision.passed, decision.reasons
         self.gate_warnings = (*decision.warnings, *([note] if note else []))
@@ -261,7 +263,6 @@ class TrainingSession:
         self._profile.attach(self._baseline_run())
         for key in self.results:
             self.tracker.deliver(self.runs[key])
-        self.is_finished = True
         # Other trainings may follow in this process.
         self.results = {}
         self._stack.close()

@@ -12,6 +12,7 @@ from cryptoml import events
 from cryptoml.errors import UsageError
 from cryptoml.system import stopping
 from cryptoml.workflows.training.market import MarketTraining
+from cryptoml.workflows.training.pool import PoolTraining
 from cryptoml.workflows.training.preload import preload
 from cryptoml.workflows.training.request import TrainRequest
 from cryptoml.workflows.training.results import TrainResult
@@ -38,6 +39,17 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
     return outcome
 
 
+def train_pool(requests: Sequence[TrainRequest], *, on_event: events.OnEvent = events.ignore) -> TrainResult:
+    """Train each model on the markets of all requests together; otherwise like `train`."""
+    if len(requests) < 2:
+        raise UsageError("a pool needs at least two markets.", hint="name more files, or omit --pool")
+    choices = _checked_choices(requests[0])
+    (outcome,) = _train([PoolTraining(requests, choices, on_event=on_event)], choices, on_event)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
 def train_markets(
     requests: Sequence[TrainRequest], *, on_event: events.OnEvent = events.ignore
 ) -> list[TrainResult | Exception]:
@@ -45,27 +57,42 @@ def train_markets(
 
     Return the result of each, or the error that ended it. Raise CryptomlError for errors that affect all of them.
     """
+    choices = _checked_choices(requests[0])
+    several = len(requests) > 1
+    return _train(
+        [MarketTraining(request, choices, several=several, on_event=on_event) for request in requests],
+        choices,
+        on_event,
+    )
+
+
+def _checked_choices(request: TrainRequest) -> list[ModelChoice]:
+    config = request.config.config
+    choices = choose_models(config.training.models, config.models)
+    for choice in choices:
+        choice.spec.check(choice.spec.read(choice.params))
+    return choices
+
+
+def _train(
+    trainings: Sequence[MarketTraining], choices: Sequence[ModelChoice], on_event: events.OnEvent
+) -> list[TrainResult | Exception]:
     from cryptoml.data.reading.tables import require_file
     from cryptoml.registry.versions import registrar
     from cryptoml.tracking.tracker import Tracker
 
-    first = requests[0]
-    config = first.config.config
-    choices = choose_models(config.training.models, config.models)
-    if len(requests) == 1:
-        require_file(first.data)
-    for choice in choices:
-        choice.spec.check(choice.spec.read(choice.params))
-    several = len(requests) > 1
-    trainings = [MarketTraining(request, choices, several=several, on_event=on_event) for request in requests]
+    files = [file for training in trainings for file in training.files]
+    if len(trainings) == 1:
+        for file in files:
+            require_file(file)
     with ExitStack() as stack:
         for training in trainings:
             training.lock(stack)
         if all(training.error for training in trainings):
             return [training.outcome({}) for training in trainings]
-        preload(choices, [request.data for request in requests])
+        preload(choices, files)
         # The store is opened in the background while the candles are read and the first models are fitted.
-        tracker = stack.enter_context(Tracker(first.settings, registrar=registrar, on_event=on_event))
+        tracker = stack.enter_context(Tracker(trainings[0].request.settings, registrar=registrar, on_event=on_event))
         with ExitStack() as pools:
             try:
                 _run([one for one in trainings if not one.error], tracker, pools, on_event)

@@ -1,0 +1,71 @@
+"""The training of one model on several markets together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptoml import events
+from cryptoml.config.schema import Config
+from cryptoml.registry.model_names import market_model_name, with_model_name
+from cryptoml.workflows.training.inputs import TrainingData, read_training_data
+from cryptoml.workflows.training.lock import only_training
+from cryptoml.workflows.training.market import MarketTraining, named, without_profile
+from cryptoml.workflows.training.request import TrainRequest
+
+if TYPE_CHECKING:
+    from cryptoml.training.results import ModelChoice
+
+
+class PoolTraining(MarketTraining):
+    """One training on the markets of all requests; an error in one file ends it, as the pool would be another one."""
+
+    def __init__(
+        self, requests: Sequence[TrainRequest], choices: Sequence[ModelChoice], *, on_event: events.OnEvent
+    ) -> None:
+        super().__init__(requests[0], choices, several=False, on_event=on_event)
+        self.requests = sorted(requests, key=lambda request: str(request.data))
+
+    @property
+    def files(self) -> list[Path]:
+        """The candle files of all markets."""
+        return [request.data for request in self.requests]
+
+    def lock(self, stack: ExitStack) -> None:
+        """Hold the locks of all files until the stack is closed."""
+        for request in self.requests:
+            lock = only_training(
+                request.settings, request.data, request.config.config.registry.model_name,
+                wait_s=request.wait_s, on_event=self._on_event,
+            )  # fmt: skip
+            stack.enter_context(lock)
+
+    def _read_data(self, config: Config) -> TrainingData:
+        """Read the candles of all markets, and sort their rows by time."""
+        from cryptoml.remotes.dvc.dataset_version import DatasetVersion
+        from cryptoml.training.pooling import pool_datasets
+
+        parts = [
+            read_training_data(request.data, config, on_event=named(self._on_event, request.label))
+            for request in self.requests
+        ]
+        dataset = pool_datasets([part.dataset for part in parts])
+        ordered = sorted(parts, key=lambda part: part.dataset.symbol)
+        digest = hashlib.sha256("\n".join(part.version.sha256 for part in ordered).encode()).hexdigest()
+        self._on_event(
+            events.Info(f"{len(dataset.index):,} rows of {len(parts)} markets: {', '.join(dataset.symbols)}")
+        )
+        first = ordered[0]
+        return TrainingData(
+            first.path, first.candles, dataset, DatasetVersion(f"pool:{digest}", digest), tuple(ordered[1:])
+        )
+
+    def _config(self) -> Config:
+        """Return the config with the registered model of the pool."""
+        assert self.data is not None
+        config, dataset = self.request.config.config, self.data.dataset
+        name = market_model_name(config.registry.model_name, symbol=dataset.symbol, interval=dataset.interval.label)
+        return without_profile(with_model_name(config, name))
