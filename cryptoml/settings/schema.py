@@ -1,7 +1,7 @@
 """The settings: tokens, URLs and folders. See `cryptoml.config` for the config of a training."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, field_validator
@@ -86,6 +86,12 @@ class Settings(BaseSettings):
         le=256,
         alias="CRYPTOML_WORKERS",
         description="number of parallel fits; default: one per core",
+    )
+    engine: Literal["local", "dask"] = Field(
+        "local", alias="CRYPTOML_ENGINE", description="where fits run: local, or dask for the workers of a cluster"
+    )
+    dask_address: str = Field(
+        "", alias="CRYPTOML_DASK_ADDRESS", description="address of the Dask scheduler, such as tcp://host:8786"
     )
     store_timeout_s: float = Field(
         5.0,

@@ -112,7 +112,7 @@ class FitCache:
             "seed": options.seed,
             "scaling": options.scaling_method,
             "clip_sigma": options.clip_sigma,
-            "code": _code_hash(inspect.getfile(task.choice.spec.parameters)),
+            "code": code_hash(inspect.getfile(task.choice.spec.parameters)),
         }
         text = json.dumps(key, sort_keys=True, default=str)
         return self.folder / hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -130,11 +130,12 @@ def fit_cache(folder: Path, features: np.ndarray, target: np.ndarray) -> FitCach
 
 
 @cache
-def _code_hash(model_file: str) -> str:
+def code_hash(model_file: str = "") -> str:
     """Hash what determines a fit besides its inputs: the packages models and training, a model's file, libraries."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for path in (*sorted(package.glob("models/**/*.py")), *sorted(package.glob("training/*.py")), Path(model_file)):
+    own = [Path(model_file)] if model_file else []
+    for path in (*sorted(package.glob("models/**/*.py")), *sorted(package.glob("training/*.py")), *own):
         digest.update(path.read_bytes())
     for library in _LIBRARIES:
         with suppress(PackageNotFoundError):

@@ -21,17 +21,22 @@ class Engine:
         self.n_cached_fits = 0
         self._pool, self._rows, self._options, self._cache = pool, rows, options, cache
         self._cached: dict[Future[object], Fit] = {}
+        self._unsaved: dict[Future[object], FitTask] = {}
 
     def start_fit(self, task: FitTask) -> Future[object]:
         """Start a fit, or take it from the cache; `fit_of` returns it when the future is done."""
         kept = self._cache.load(self._options, task) if self._cache else None
         if kept is None:
-            return self._pool.submit(_fit, self._rows, self._options, self._cache, task)
+            cache = self._cache if self._pool.shares_files else None
+            future = self._pool.submit(_fit, self._rows, self._options, cache, task)
+            if not self._pool.shares_files:
+                self._unsaved[future] = task
+            return future
         self.n_cached_fits += 1
-        future: Future[object] = Future()
-        future.set_result(None)
-        self._cached[future] = kept
-        return future
+        done: Future[object] = Future()
+        done.set_result(None)
+        self._cached[done] = kept
+        return done
 
     def fit_of(self, future: Future[object]) -> Fit | Exception:
         """Return the fit of a future that is done, or the exception that it failed with."""
@@ -42,6 +47,9 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - the failure of one model
             return error
         assert isinstance(fit, Fit)
+        task = self._unsaved.pop(future, None)
+        if self._cache and task:
+            self._cache.save(self._options, task, fit)
         return fit
 
     def submit(self, function: Callable[..., None], *arguments: object) -> Future[object]:

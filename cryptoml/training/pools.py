@@ -37,6 +37,8 @@ class Pool(Protocol):
     """Workers that run functions; a context manager. A pool may be shared by several data sets."""
 
     n_workers: int
+    # Whether the workers can write to the folders of this process.
+    shares_files: bool
 
     def shared(self, features: np.ndarray, target: np.ndarray) -> AbstractContextManager[Rows]:
         """Make the rows of a data set available to the workers, until the context ends."""
@@ -88,6 +90,8 @@ def _mapped(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 class ThreadPool:
     """Runs functions in threads of this process, each with a single thread for its own calculations."""
 
+    shares_files = True
+
     def __init__(self, n_workers: int) -> None:
         self.n_workers = n_workers
 
@@ -131,6 +135,8 @@ class ThreadPool:
 
 class ProcessPool:
     """Runs functions in worker processes; a process that was killed is replaced, and its function runs once more."""
+
+    shares_files = True
 
     def __init__(self, n_workers: int) -> None:
         self.n_workers = n_workers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypedDict
 
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
     from cryptoml.evaluation.metrics import StoredMetric
     from cryptoml.reports.tables import Column
     from cryptoml.workflows.training.results import ModelRow, TrainResult
+
+
+FITS = "Fits"
+
+
+class Engine(StrEnum):
+    """Where fits run."""
+
+    local = "local"
+    dask = "dask"
 
 
 class BestRun(TypedDict):
@@ -141,10 +152,25 @@ def train(
         bool,
         typer.Option(
             "--no-cache",
-            rich_help_panel="Models",
+            rich_help_panel=FITS,
             help="Repeat all fits instead of reusing those of earlier trainings.",
         ),
     ] = False,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(
+            rich_help_panel=FITS,
+            help="Where fits run: here, or on the workers of a Dask cluster. [env: CRYPTOML_ENGINE]",
+        ),
+    ] = None,
+    dask_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            rich_help_panel=FITS,
+            help="Dask scheduler, such as tcp://host:8786. [env: CRYPTOML_DASK_ADDRESS]",
+        ),
+    ] = None,
     wide: Wide = False,
     config: ConfigFile = None,
     set_: Overrides = None,
@@ -180,6 +206,8 @@ def train(
     if device is not None:
         chosen.append(f"models.xgb.device={json.dumps(device)}")
     settings, loaded = load_project_config(config, [*(set_ or []), *chosen])
+    cluster = {"engine": engine and engine.value, "dask_address": dask_address}
+    settings = settings.model_copy(update={name: value for name, value in cluster.items() if value is not None})
     found = [
         *find_files([*(data or []), *(files or [])]),
         *find_symbols(settings.project_dir, split_names(symbols)),

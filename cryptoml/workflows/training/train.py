@@ -112,10 +112,14 @@ def _train(
 
 def _run(trainings: Sequence[MarketTraining], tracker: Tracker, pools: ExitStack, on_event: events.OnEvent) -> None:
     """Run trainings in one pool: the next one starts while the last fits of the others are running."""
+    from cryptoml.training.dask_pool import DaskPool
     from cryptoml.training.pools import Pool, local_pool
 
+    settings = trainings[0].request.settings
     schedule = Schedule()
-    pool: Pool | None = None
+    # A cluster is checked before the candles are read.
+    pool: Pool | None = pools.enter_context(DaskPool(settings.dask_address)) if settings.engine == "dask" else None
+    is_checked = False
     waiting = deque(trainings)
     read: dict[tuple[str, str], Path] = {}
     while waiting or len(schedule):
@@ -124,11 +128,13 @@ def _run(trainings: Sequence[MarketTraining], tracker: Tracker, pools: ExitStack
             training.read()
             if training.data is None or training.is_repeated(read):
                 continue
-            if pool is None:
+            if not is_checked:
                 tracker.check()
-                _warn_of_unknown_commit(training.request.settings.project_dir, on_event)
+                is_checked = True
+                _warn_of_unknown_commit(settings.project_dir, on_event)
+            if pool is None:
                 n_rows = len(training.data.dataset.index) * len(trainings)
-                pool = pools.enter_context(local_pool(n_rows, workers=training.request.settings.workers))
+                pool = pools.enter_context(local_pool(n_rows, workers=settings.workers))
             training.start(tracker, schedule, pool)
         elif len(schedule):
             schedule.run_next()
