@@ -6,7 +6,7 @@ export PYTHONDONTWRITEBYTECODE ?= 1
 # MLflow server versions that cryptoml is tested with; each has a lock file in tests/compat.
 SERVERS := 2.9 2.22 3
 
-.PHONY: help setup airflow-setup compat-setup lint docs browser services test test-airflow quick demo bench bench-peers faults truth lock lock-airflow lock-compat clean
+.PHONY: help setup airflow-setup compat-setup lint docs browser services test test-airflow quick demo bench bench-peers bench-scale bench-dask faults truth lock lock-airflow lock-compat clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -79,6 +79,13 @@ demo: setup ## simulate candles and train four models, without account or networ
 
 bench: setup ## compare the run time of a plain script and cryptoml train
 	$(BIN)/python -m benchmarks.run --json .cryptoml/bench.json
+	$(BIN)/python -m benchmarks.startup --json .cryptoml/bench-startup.json
+
+bench-scale: setup ## measure how train grows with the number of candles, up to 2.1 million
+	$(BIN)/python -m benchmarks.scale --json .cryptoml/bench-scale.json
+
+bench-dask: setup ## measure the throughput of train on a Dask cluster of this machine
+	$(BIN)/python -m benchmarks.scale_out --json .cryptoml/bench-dask.json
 
 bench-peers: setup ## compare the run time of PyCaret, in .venv-peers, and cryptoml train
 	$(BIN)/python -m benchmarks.peers --json .cryptoml/bench-peers.json

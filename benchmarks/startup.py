@@ -1,28 +1,29 @@
-"""How long short commands take to start: `python -m benchmarks.startup [ROUNDS]`.
+"""How long short commands take to start: `python -m benchmarks.startup`.
 
 CPU seconds (user and system) of each command in a trained project, and the ratio to a reference: `import mlflow` for
 commands that read the store, `import typer, rich` for --help. Each round runs all commands one after another, so that
-they share the machine's load; medians over the rounds. The last line is JSON, with machine and versions.
+they share the machine's load; medians over the rounds.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+
+from benchmarks.run import Figure, write_figures
 
 ROUNDS = 5
 PYTHON = [sys.executable]
 CRYPTOML = [*PYTHON, "-m", "cryptoml"]
-LIBRARIES = ("mlflow", "alembic", "sqlalchemy", "pandas", "scipy", "scikit-learn", "skops", "typer", "rich")
+AIMS = {"import mlflow": 1.3, "import typer, rich": 2.0}
 # name: command, name of its reference
 Cases = dict[str, tuple[list[str], str]]
 
@@ -72,29 +73,34 @@ def prepare(folder: Path) -> str:
 
 
 def main() -> None:
-    """Print the table, then the JSON."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    """Print the times and the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--json", type=Path, help="file for the figures, the machine and the versions")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
         timed = cases(prepare(folder))
         for command, _ in timed.values():
             # Writes compiled files and fills the disk cache.
             cpu_seconds(command, folder)
-        taken = [{name: cpu_seconds(command, folder) for name, (command, _) in timed.items()} for _ in range(rounds)]
-    rows = {
-        name: {
-            "cpu_s": round(median(one[name] for one in taken), 3),
-            "ratio": round(median(one[name] / one[reference] for one in taken), 2),
-            "reference": reference,
-        }
-        for name, (_, reference) in timed.items()
-    }
-    print(f"{'command':20s} {'CPU s':>7s} {'ratio':>6s}  to")
-    for name, row in rows.items():
-        print(f"{name:20s} {row['cpu_s']:7.3f} {row['ratio']:6.2f}  {row['reference']}")
-    machine = {"platform": platform.platform(), "cpus": os.cpu_count(), "python": platform.python_version()}
-    versions = {name: version(name) for name in LIBRARIES}
-    print(json.dumps({"rounds": rounds, "commands": rows, "machine": machine, "versions": versions}))
+        taken = [
+            {name: cpu_seconds(command, folder) for name, (command, _) in timed.items()} for _ in range(options.rounds)
+        ]
+    print(f"{'command':20s} {'CPU s':>7s}")
+    for name in timed:
+        print(f"{name:20s} {median(one[name] for one in taken):7.3f}")
+    write_figures(
+        [
+            Figure(
+                f"CPU time of {name} / {reference}", median(one[name] / one[reference] for one in taken),
+                most=AIMS[reference],
+            )
+            for name, (_, reference) in timed.items()
+            if name != reference
+        ],
+        options.json,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

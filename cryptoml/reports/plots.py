@@ -60,6 +60,8 @@ def draw_all(
     importance: index feature name, sum 1; no plot if it is None or has only zeros and NaN.
     title: model and data set; subtitle: follows the name of each plot.
     """
+    from matplotlib import rc_context
+
     holdout = predictions[predictions["part"] == "holdout"]
     figures: dict[str, Figure] = {}
     if len(holdout):
@@ -73,8 +75,9 @@ def draw_all(
     for name, figure in figures.items():
         style.heading(figure, title, f"{HEADLINES[name]}  |  {subtitle}")
         path = folder / f"{name}_{timestamp}.png"
-        # Compression takes half of the time; the lowest level makes files only 5 % larger.
-        figure.savefig(path, dpi=style.DPI, pil_kwargs={"compress_level": 1})
+        # Hinting takes a fifth of the time. Compression takes half of it; the lowest level makes files 5 % larger.
+        with rc_context({"text.hinting": "none"}):
+            figure.savefig(path, dpi=style.DPI, pil_kwargs={"compress_level": 1})
         written.append(path)
     return written
 

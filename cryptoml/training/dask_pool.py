@@ -64,7 +64,7 @@ class DaskPool:
     ) -> None:
         self._ended.set()
         self._local.__exit__(kind, error, trace)
-        # Dask raises errors of many types if the scheduler is gone.
+        # Dask raises errors of many types if the scheduler has ended.
         with suppress(Exception):
             self._executor.shutdown(wait=False)
         with suppress(Exception):
