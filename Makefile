@@ -103,7 +103,7 @@ truth: setup ## test results on 2 x 100 simulated markets with known predictabil
 
 lock: ## resolve the latest versions into requirements.lock
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv; }
-	$(BIN)/uv pip compile --universal --generate-hashes --group dev --extra postgres --extra mysql --extra s3 --extra dask --upgrade \
+	$(BIN)/uv pip compile --universal --generate-hashes --group dev --extra postgres --extra mysql --extra s3 --extra dask --extra excel --upgrade \
 	  --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 
 # --no-config: the overrides in pyproject.toml are for the project's own packages only.

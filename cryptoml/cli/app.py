@@ -35,6 +35,7 @@ COMMANDS = {
     "doctor": "Project",
     "sample-data": "Data",
     "extract-data": "Data",
+    "inspect": "Data",
     "transform-data": "Data",
     "push-data": "Data",
     "pull-data": "Data",

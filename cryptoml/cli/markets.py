@@ -10,59 +10,57 @@ from cryptoml.result import Failure
 
 if TYPE_CHECKING:
     from cryptoml.reports.tables import Column
-    from cryptoml.workflows.training.request import TrainRequest
+    from cryptoml.workflows.training.market import MarketOutcome
     from cryptoml.workflows.training.results import MarketRow, TrainResult
 
 
-def markets_outcome(
-    requests: Sequence[TrainRequest], outcomes: Sequence[TrainResult | Exception], *, wide: bool
-) -> Outcome[Any]:
-    """Return the outcome of a training per request.
+def markets_outcome(markets: Sequence[MarketOutcome], *, wide: bool) -> Outcome[Any]:
+    """Return the outcome of several trainings.
 
     The exit code is that of the first market without a training, else the first one that is not 0.
     """
-    failures = [_failure(outcome) for outcome in outcomes]
+    failures = [_failure(market) for market in markets]
     document = {
         "markets": [
             {
-                "data": str(request.data),
-                "training": None if isinstance(outcome, Exception) else outcome.to_dict(),
-                "error": failure.message if failure and isinstance(outcome, Exception) else None,
+                "data": str(market.request.data),
+                "training": None if market.training is None else market.training.to_dict(),
+                "error": failure.message if failure and market.error else None,
                 "exit_code": failure.code if failure else 0,
             }
-            for request, outcome, failure in zip(requests, outcomes, failures, strict=True)
+            for market, failure in zip(markets, failures, strict=True)
         ]
     }
-    ended = [failure for failure, one in zip(failures, outcomes, strict=True) if isinstance(one, Exception)]
+    ended = [failure for failure, market in zip(failures, markets, strict=True) if market.error]
     first = next((failure for failure in (*ended, *failures) if failure is not None), None)
     n_failed = sum(failure is not None for failure in failures)
     failure = None
     if first is not None:
-        failure = Failure(first.code, f"{n_failed} of {len(requests)} markets: {first.message}", first.hint)
-    return Outcome(document, lambda: _show(requests, outcomes, wide=wide), failure, failure_shown=True)
+        failure = Failure(first.code, f"{n_failed} of {len(markets)} markets: {first.message}", first.hint)
+    return Outcome(document, lambda: _show(markets, wide=wide), failure, failure_shown=True)
 
 
-def _failure(outcome: TrainResult | Exception) -> Failure | None:
+def _failure(market: MarketOutcome) -> Failure | None:
     from cryptoml.errors import CryptomlError
 
-    if isinstance(outcome, CryptomlError):
-        return Failure.of(outcome)
-    if isinstance(outcome, Exception):
-        return Failure(1, f"{type(outcome).__name__}: {outcome}")
-    return outcome.failure()
+    if isinstance(market.error, CryptomlError):
+        return Failure.of(market.error)
+    if market.training is None:
+        return Failure(1, f"{type(market.error).__name__}: {market.error}")
+    return market.training.failure()
 
 
-def _show(requests: Sequence[TrainRequest], outcomes: Sequence[TrainResult | Exception], *, wide: bool) -> None:
+def _show(markets: Sequence[MarketOutcome], *, wide: bool) -> None:
     from cryptoml.cli.console import print_lines
     from cryptoml.cli.tables import print_columns
 
-    results = [outcome for outcome in outcomes if not isinstance(outcome, Exception)]
+    results = [market.training for market in markets if market.training is not None]
     hidden = print_columns(_columns(results), wide=wide) if results else 0
     lines = []
-    for request, outcome in zip(requests, outcomes, strict=True):
-        failure = _failure(outcome)
+    for market in markets:
+        failure = _failure(market)
         if failure is not None:
-            name = request.label if isinstance(outcome, Exception) else outcome.symbol
+            name = market.request.label if market.training is None else market.training.symbol
             hint = f" Hint: {failure.hint}" if failure.hint else ""
             lines.append(f"{name}: {failure.message}{hint}")
     if results:

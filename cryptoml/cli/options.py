@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,63 @@ def split_names(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
+def reading_overrides(**options: str | None) -> list[str]:
+    """Return the overrides of config keys `data.NAME` for the given options; several columns are a list."""
+    found = []
+    for name, text in options.items():
+        if text is not None:
+            value = split_names(text) if name == "columns" else text
+            found.append(f"data.{name}={json.dumps(value)}")
+    return found
+
+
+READING = "Reading the file"
+ColumnNames = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        metavar="NAME,...",
+        rich_help_panel=READING,
+        help="All columns in their order, such as timestamp,open,high,low,close,volume, or ROLE=NAME for some. "
+        + config_key("data.columns"),
+    ),
+]
+SymbolName = Annotated[
+    str | None,
+    typer.Option(
+        "--symbol",
+        metavar="SYMBOL",
+        rich_help_panel=READING,
+        help=f"Market of the file, or the one to read of several. {config_key('data.symbol')}",
+    ),
+]
+CandleInterval = Annotated[
+    str | None,
+    typer.Option(
+        "--interval",
+        metavar="INTERVAL",
+        rich_help_panel=READING,
+        help=f"Candle interval, such as 1h, if it cannot be derived. {config_key('data.interval')}",
+    ),
+]
+TimeZone = Annotated[
+    str | None,
+    typer.Option(
+        "--timezone",
+        metavar="ZONE",
+        rich_help_panel=READING,
+        help=f"Zone of dates without one, such as Europe/Berlin; UTC if not given. {config_key('data.timezone')}",
+    ),
+]
+Sheet = Annotated[
+    str | None,
+    typer.Option(
+        "--sheet",
+        metavar="NAME",
+        rich_help_panel=READING,
+        help=f"Sheet of an Excel file. {config_key('data.sheet')}",
+    ),
+]
 ConfigFile = Annotated[
     Path | None,
     typer.Option(

@@ -42,11 +42,17 @@ Windows = Annotated[tuple[Annotated[int, Field(ge=1, le=100_000)], ...], BeforeV
 class DataSection(_Section):
     """How candles are read."""
 
-    symbol: str | None = Field(None, description="symbol, if neither a column nor the file name contains it")
+    symbol: str | None = Field(
+        None,
+        description="symbol, if neither a column nor the file name contains it; of several in a file, the one to read",
+    )
     interval: str | None = Field(
         None, description="candle interval, if it cannot be derived from the times in the file"
     )
-    columns: Names | None = Field(None, description="column names in the order of the file, if it has no usable header")
+    columns: Names | None = Field(
+        None, description="column names in the order of the file, or ROLE=NAME for columns with unusual names"
+    )
+    sheet: str | None = Field(None, description="sheet of an Excel file that has several")
     timezone: Zone | None = Field(
         None, description="time zone of dates without one, such as Europe/Berlin; UTC if not set"
     )

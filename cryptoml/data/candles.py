@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptoml.data.cleaning import repair
+from cryptoml.data.cleaning import close_times, repair
 from cryptoml.data.cleaning.quality import Break, Finding, QualityReport
 from cryptoml.data.cleaning.repair import NANOSECONDS, OnBadRows
 from cryptoml.data.interval import Interval, default_max_no_trade, interval_from_seconds, parse_interval
-from cryptoml.data.reading.columns import PRICES
+from cryptoml.data.reading.column_names import PRICES
 from cryptoml.data.symbols import normalize_symbol, symbol_from_file_name
 from cryptoml.data.table_files import write_csv
 from cryptoml.errors import DataError
@@ -41,6 +41,21 @@ class Candles:
     report: QualityReport
 
 
+class SeveralSymbolsError(DataError):
+    """A file contains several markets; `symbols` has all of them."""
+
+    def __init__(self, path: Path, column: str, symbols: tuple[str, ...]) -> None:
+        shown = ", ".join(symbols[:5]) + (", ..." if len(symbols) > 5 else "")
+        super().__init__(
+            f"{path}: column {column} contains {len(symbols)} symbols ({shown}).",
+            hint=f"choose one with --symbol {symbols[0]}",
+        )
+        self.path, self.column, self.symbols = path, column, symbols
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.path, self.column, self.symbols))
+
+
 def read_candles(
     path: Path,
     *,
@@ -50,26 +65,28 @@ def read_candles(
     on_bad_rows: OnBadRows = "drop",
     max_no_trade_candles: int | None = None,
     timezone: str | None = None,
+    sheet: str | None = None,
     now: pd.Timestamp | None = None,
 ) -> Candles:
-    """Read candles from CSV, CSV.gz, Parquet, Feather or JSON and validate them.
+    """Read candles from a file of any format in `reading.formats`, packed or not, and validate them.
 
     symbol: the market; selects one if the file contains several. columns: the file's columns in order, or a mapping
-    from role to the file's column. timezone: zone (IANA name) of dates without one, by default UTC. now: time at which
-    the last candle must be complete, by default the current time. Raises DataError with file, line and hint.
+    from role to the file's column. timezone: zone (IANA name) of dates without one, by default UTC. sheet: of a
+    workbook. now: time at which the last candle must be complete, by default the current time. Raises DataError with
+    file, line and hint; SeveralSymbolsError for several markets if `symbol` is not given.
     """
     import pandas as pd
 
     from cryptoml.data.reading.tables import read_table
 
     path = Path(path)
-    table = read_table(path, columns)
+    table = read_table(path, columns, sheet=sheet)
     market, others = _market(table, path, symbol)
     rows = _rows(table, str(path), timezone=timezone, on_bad_rows=on_bad_rows)
     read = len(rows.frame)
     if others is not None:
         rows.drop("row of another symbol", others)
-    step = _clean(rows, interval, has_volume="volume" in table.frame, now=now)
+    step = _clean(rows, interval, has_volume="volume" in table.frame, is_close_time=table.is_close_time, now=now)
     kept = rows.frame
     index = pd.DatetimeIndex(kept["time"].to_numpy().view("datetime64[ns]"), tz="UTC", name="timestamp")
     clean = pd.DataFrame({name: kept[name].to_numpy() for name in (*PRICES, "volume")}, index=index, copy=False)
@@ -86,7 +103,7 @@ def _rows(table: Table, source: str, *, timezone: str | None, on_bad_rows: OnBad
 
     opened = open_times(source, table, timezone=timezone)
     has_volume = "volume" in table.frame
-    values = {name: _numbers(source, table, name) for name in (*PRICES, *(["volume"] if has_volume else []))}
+    values = _numbers(source, table, PRICES) | (_numbers(source, table, ["volume"]) if has_volume else {})
     values.setdefault("volume", np.zeros(len(opened.times)))
     frame = pd.DataFrame({"time": opened.times, "row": np.arange(len(opened.times)), **values}, copy=False)
     rows = repair.Rows(source, frame, table.where, on_bad_rows)
@@ -99,7 +116,9 @@ def _rows(table: Table, source: str, *, timezone: str | None, on_bad_rows: OnBad
     return rows
 
 
-def _clean(rows: repair.Rows, interval: str | None, *, has_volume: bool, now: pd.Timestamp | None) -> Interval:
+def _clean(
+    rows: repair.Rows, interval: str | None, *, has_volume: bool, is_close_time: bool, now: pd.Timestamp | None
+) -> Interval:
     """Drop invalid rows step by step, and return the candle interval."""
     import pandas as pd
 
@@ -113,6 +132,7 @@ def _clean(rows: repair.Rows, interval: str | None, *, has_volume: bool, now: pd
     merge_duplicates(rows)
     rows.require(2)
     step = _interval(rows, interval)
+    close_times.shift(rows, step.seconds, is_close_time=is_close_time)
     repair.require_one_interval(rows, step.seconds)
     repair.drop_off_grid(rows, step.seconds)
     if has_volume:
@@ -147,25 +167,40 @@ def write_candles(frame: pd.DataFrame, path: Path) -> None:
         raise DataError(f"{path}: cannot be written: {error.strerror}.", hint="choose a writable folder") from error
 
 
-def _numbers(source: str, table: Table, name: str) -> NDArray[np.float64]:
+def _numbers(source: str, table: Table, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Convert columns to numbers; the four prices share one notation."""
     import numpy as np
-    import pandas as pd
 
+    from cryptoml.data.reading.numbers import AmbiguousNumbersError, DamagedNumbersError, to_numbers
     from cryptoml.data.reading.table import NULLS
 
-    column = table.frame[name]
-    if column.dtype == np.float64:
-        return np.asarray(column, dtype=np.float64)
-    numbers = np.asarray(pd.to_numeric(column, errors="coerce"), dtype=np.float64)
-    is_text = np.isnan(numbers) & (column.notna() & ~column.isin(NULLS)).to_numpy(dtype=bool)
-    if is_text.any():
-        positions = np.flatnonzero(is_text)
-        examples = "; ".join(f"{table.where(int(row))}: {str(column.iloc[int(row)])[:40]!r}" for row in positions[:5])
+    texts = {name: table.frame[name] for name in names if table.frame[name].dtype.kind not in "fiu"}
+    texts = {name: column.mask(column.isin(NULLS)) for name, column in texts.items()}
+    try:
+        found = to_numbers(texts) if texts else {}
+    except AmbiguousNumbersError as error:
         raise DataError(
-            f"{source}, column {name}: {len(positions):,} x not a number: {examples}.",
-            hint="correct them in the file",
-        )
-    return numbers
+            f"{source}: {error} in column {table.names.get(next(iter(texts)), '')} can be a number with decimals or "
+            "one with a comma between thousands.",
+            hint="write the prices with a decimal point and without commas",
+        ) from error
+    except DamagedNumbersError as error:
+        raise DataError(
+            f"{source}: a spreadsheet destroyed the prices, such as {error}: the decimal point is lost.",
+            hint="download the file again, and do not save it from a spreadsheet",
+        ) from error
+    for name, column in texts.items():
+        is_text = np.isnan(found[name]) & column.notna().to_numpy(dtype=bool)
+        if is_text.any():
+            raise _not_numbers(source, table, name, np.flatnonzero(is_text))
+    return {name: found[name] if name in found else table.frame[name].to_numpy(dtype=np.float64) for name in names}
+
+
+def _not_numbers(source: str, table: Table, name: str, positions: NDArray[np.intp]) -> DataError:
+    column = table.frame[name]
+    examples = "; ".join(f"{table.where(int(row))}: {str(column.iloc[int(row)])[:40]!r}" for row in positions[:5])
+    fact = f"{source}, column {name}: {len(positions):,} x not a number: {examples}."
+    return DataError(fact, hint="correct them in the file")
 
 
 def _interval(rows: repair.Rows, requested: str | None) -> Interval:
@@ -175,7 +210,7 @@ def _interval(rows: repair.Rows, requested: str | None) -> Interval:
     steps = np.diff(rows.frame["time"].to_numpy()) // NANOSECONDS
     values, counts = np.unique(steps[steps > 0], return_counts=True)
     if len(values) == 0:
-        raise DataError(f"{rows.source}: the candle interval cannot be derived.", hint="--set data.interval=1h")
+        raise DataError(f"{rows.source}: the candle interval cannot be derived.", hint="--interval 1h")
     # In an illiquid market two steps may be more common than one; then most candles are off the grid of two.
     times = rows.frame["time"].to_numpy(dtype=np.int64)
     candidates = [int(values[at]) for at in np.argsort(-counts, kind="stable")[:5]]
@@ -187,7 +222,7 @@ def _interval(rows: repair.Rows, requested: str | None) -> Interval:
     if interval.seconds > common.seconds or interval.seconds not in values:
         raise DataError(
             f"{rows.source}: its candles are {common.label} apart, not {interval.label}.",
-            hint=f"leave the interval out, or --set data.interval={common.label}",
+            hint=f"leave the interval out, or --interval {common.label}",
         )
     return interval
 
@@ -195,27 +230,30 @@ def _interval(rows: repair.Rows, requested: str | None) -> Interval:
 def _market(table: Table, path: Path, requested: str | None) -> tuple[str, NDArray[np.bool_] | None]:
     """Determine the symbol, and which rows belong to another one (None if there are none)."""
     symbol = normalize_symbol(requested) if requested else None
-    if "symbol" not in table.frame:
-        return symbol or symbol_from_file_name(path.name), None
-    column = table.frame["symbol"]
-    plain = {name: normalize_symbol(str(name)) for name in column.dropna().unique()}
-    names = sorted(set(plain.values()) - {""})
+    plain = _symbols(table)
+    names = sorted(set(plain.values()))
     if not names:
         return symbol or symbol_from_file_name(path.name), None
+    column = table.names["symbol"]
     if symbol is None and len(names) > 1:
-        raise DataError(
-            f"{path}: contains {len(names)} symbols ({', '.join(names[:5])}).",
-            hint=f"choose one, --set data.symbol={names[0]}",
-        )
+        raise SeveralSymbolsError(path, column, tuple(names))
     if symbol is not None and symbol not in names:
         raise DataError(
-            f"{path}: contains {', '.join(names[:5])}, not {symbol}.",
-            hint=f"--set data.symbol={names[0]}, or another file",
+            f"{path}: column {column} contains {', '.join(names[:5])}, not {symbol}.",
+            hint=f"--symbol {names[0]}, or another file",
         )
     if len(names) == 1:
         return names[0], None
-    assert symbol is not None
-    return symbol, (column.map(plain) != symbol).to_numpy(dtype=bool)
+    return str(symbol), (table.frame["symbol"].map(plain) != symbol).to_numpy(dtype=bool)
+
+
+def _symbols(table: Table) -> dict[object, str]:
+    """Return the normalised symbol of each value in the symbol column; empty without one."""
+    if "symbol" not in table.frame:
+        return {}
+    values = table.frame["symbol"].dropna().unique()
+    found = {value: normalize_symbol(str(value).removesuffix(".0")) for value in values}
+    return {value: symbol for value, symbol in found.items() if symbol}
 
 
 def _report(

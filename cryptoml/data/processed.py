@@ -87,12 +87,12 @@ def read_processed(path: Path, *, symbol: str | None = None, interval: str | Non
     if symbol is not None and normalize_symbol(symbol) != candles.symbol:
         raise DataError(
             f"{path}: contains {candles.symbol}, not {normalize_symbol(symbol)}.",
-            hint=f"--set data.symbol={candles.symbol}, or another file",
+            hint=f"--symbol {candles.symbol}, or another file",
         )
     if interval is not None and parse_interval(interval) != candles.interval:
         raise DataError(
             f"{path}: its candles are {candles.interval.label} apart, not {interval}.",
-            hint=f"leave the interval out, or --set data.interval={candles.interval.label}",
+            hint=f"leave the interval out, or --interval {candles.interval.label}",
         )
     return candles
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,11 +29,19 @@ def read_any(path: Path, config: Config) -> Candles:
         path,
         symbol=config.data.symbol,
         interval=config.data.interval,
-        columns=config.data.columns,
+        columns=column_names(config.data.columns),
+        sheet=config.data.sheet,
         timezone=config.data.timezone,
         on_bad_rows=config.data.on_bad_rows,
         max_no_trade_candles=config.data.max_no_trade_candles,
     )
+
+
+def column_names(given: Sequence[str] | None) -> Mapping[str, str] | Sequence[str] | None:
+    """Return the columns of `data.columns`: a mapping from role to name if all are written as ROLE=NAME."""
+    if given and all("=" in name for name in given):
+        return dict(name.split("=", 1) for name in given)
+    return given
 
 
 def data_folders(project: Path) -> list[Path]:

@@ -9,6 +9,8 @@ UNKNOWN = "UNKNOWN"
 _QUOTES = "USDT|USDC|BUSD|TUSD|FDUSD|USD|EUR|GBP|JPY|BTC|ETH|BNB"
 _PAIR = re.compile(rf"[A-Z0-9]{{2,12}}(?:{_QUOTES})")
 _SMALL_PAIR = re.compile(r"[a-z0-9]{2,12}(?:usdt|usdc|busd|usd)")
+# MetaTrader and Kraken append the minutes of a candle: BTCUSD60, XBTUSD_1440.
+_MINUTES = re.compile(rf"([A-Z0-9]{{2,12}}(?:{_QUOTES}))(?:1|5|15|30|60|240|1440|10080)")
 _INTERVAL = re.compile(r"\d{1,3}[smhdwSHDW](in)?|daily|hourly|minute", re.IGNORECASE)
 
 
@@ -18,11 +20,13 @@ def normalize_symbol(text: str) -> str:
 
 
 def symbol_from_file_name(name: str) -> str:
-    """Extract BTCUSDT from BTCUSDT_1h.csv.gz, BTC_USDT-1h.json or binance-btcusdt.csv; else UNKNOWN."""
-    words = [word for word in re.split(r"[_\-.\s]+", name) if word]
+    """Extract BTCUSDT from BTCUSDT_1h.csv.gz, BTC_USDT-1h.json, BTCUSDT60.csv or binance-btcusdt.csv; else UNKNOWN."""
+    words = [word for word in re.split(r"[_\-.,\s]+", name) if word]
     for word in words:
         if _PAIR.fullmatch(word) or _SMALL_PAIR.fullmatch(word):
             return word.upper()
+        if found := _MINUTES.fullmatch(word):
+            return found[1]
     for base, quote in pairwise(words):
         if re.fullmatch(_QUOTES, quote) and re.fullmatch(r"[A-Z0-9]{2,12}", base):
             return base + quote

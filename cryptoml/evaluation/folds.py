@@ -107,3 +107,12 @@ def make_plan(
 def rows(index: pd.DatetimeIndex, window: Window) -> slice:
     """Return the rows of an ascending index in `window`, as a slice of positions."""
     return slice(int(index.searchsorted(window.start)), int(index.searchsorted(window.end)))
+
+
+def rows_needed(*, horizon: int, ratio: float, n_folds: int, gap_candles: int | None, least: int) -> int:
+    """Return the number of consecutive rows for which every window of `make_plan` has at least `least` rows."""
+    gap = horizon if gap_candles is None else gap_candles
+    needed = 1
+    while int(needed * ratio) // (n_folds + 1) < least + gap or needed - int(needed * ratio) < least:
+        needed += 1
+    return needed

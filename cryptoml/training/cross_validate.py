@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml.errors import DataError
-from cryptoml.evaluation.folds import Plan, make_plan, rows
+from cryptoml.evaluation.folds import Plan, make_plan, rows, rows_needed
 from cryptoml.training.assemble import assemble
 from cryptoml.training.cache import fit_cache
 from cryptoml.training.engine import Engine
@@ -18,8 +18,34 @@ from cryptoml.training.pools import local_pool
 from cryptoml.training.results import FINAL, Fit, ModelChoice, ModelFailure, ModelResult, TrainingOptions
 
 if TYPE_CHECKING:
+    from cryptoml.features.pipeline import FeaturePipeline
     from cryptoml.training.dataset import Dataset
     from cryptoml.training.pools import Pool
+
+
+# Every window has at least this many rows.
+MIN_ROWS = 50
+
+
+def check_length(
+    source: str, n_candles: int, pipeline: FeaturePipeline, *, horizon: int, ratio: float, n_folds: int,
+    gap_candles: int | None,
+) -> None:  # fmt: skip
+    """Raise DataError if there are fewer candles than the features, folds and hold-out need even without a gap."""
+
+    def needed(folds: int) -> int:
+        of_plan = rows_needed(horizon=horizon, ratio=ratio, n_folds=folds, gap_candles=gap_candles, least=MIN_ROWS)
+        return of_plan + pipeline.warmup_candles - 1 + horizon
+
+    if n_candles >= needed(n_folds):
+        return
+    hint = "get a longer history, for example with cryptoml extract-data"
+    if n_folds > 2 and n_candles >= needed(2):
+        hint = f"use fewer folds (--set split.cross_validation_folds=2), or {hint}"
+    raise DataError(
+        f"{source}: has {n_candles:,} candles; these features and {n_folds} folds need at least {needed(n_folds):,}.",
+        hint=hint,
+    )
 
 
 def plan_for(dataset: Dataset, *, ratio: float, n_folds: int, gap_candles: int | None) -> Plan:
@@ -62,7 +88,7 @@ def engine_in(
         cache.trim()
 
 
-def check_rows(plan: Plan, dataset: Dataset, *, least: int = 50) -> None:
+def check_rows(plan: Plan, dataset: Dataset, *, least: int = MIN_ROWS) -> None:
     """Raise DataError if a window has fewer than `least` rows, for example because of gaps."""
     windows = [(f"fold {fold.number}, training", fold.train) for fold in plan.folds]
     windows += [(f"fold {fold.number}, validation", fold.validation) for fold in plan.folds]

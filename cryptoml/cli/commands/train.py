@@ -9,7 +9,21 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from cryptoml.cli.options import DATA, NEWEST_DATA, ConfigFile, Overrides, Wide, config_key, split_names
+from cryptoml.cli.options import (
+    DATA,
+    NEWEST_DATA,
+    CandleInterval,
+    ColumnNames,
+    ConfigFile,
+    Overrides,
+    Sheet,
+    SymbolName,
+    TimeZone,
+    Wide,
+    config_key,
+    reading_overrides,
+    split_names,
+)
 from cryptoml.cli.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -171,6 +185,11 @@ def train(
             help="Dask scheduler, such as tcp://host:8786. [env: CRYPTOML_DASK_ADDRESS]",
         ),
     ] = None,
+    columns: ColumnNames = None,
+    symbol: SymbolName = None,
+    interval: CandleInterval = None,
+    timezone: TimeZone = None,
+    sheet: Sheet = None,
     wide: Wide = False,
     config: ConfigFile = None,
     set_: Overrides = None,
@@ -198,13 +217,13 @@ def train(
     from cryptoml.data.market_files import find_files, find_symbols
     from cryptoml.data.project_files import find_data
     from cryptoml.workflows.training.request import TrainRequest
-    from cryptoml.workflows.training.train import train as train_models
     from cryptoml.workflows.training.train import train_markets, train_pool
 
     names = split_names(models)
     chosen = [f"training.models={json.dumps(names)}"] if models is not None else []
     if device is not None:
         chosen.append(f"models.xgb.device={json.dumps(device)}")
+    chosen += reading_overrides(columns=columns, symbol=symbol, interval=interval, timezone=timezone, sheet=sheet)
     settings, loaded = load_project_config(config, [*(set_ or []), *chosen])
     cluster = {"engine": engine and engine.value, "dask_address": dask_address}
     settings = settings.model_copy(update={name: value for name, value in cluster.items() if value is not None})
@@ -214,10 +233,13 @@ def train(
     ] or [find_data(settings.project_dir)]
     requests = [TrainRequest(path, settings, loaded, wait_s=wait, use_cache=not no_cache) for path in found]
     with listening() as listener:
-        if len(requests) > 1 and not pool:
-            outcomes = train_markets(requests, on_event=listener)
-            return markets_outcome(requests, outcomes, wide=wide)
-        result = train_pool(requests, on_event=listener) if pool else train_models(requests[0], on_event=listener)
+        if pool:
+            result = train_pool(requests, on_event=listener)
+        else:
+            markets = train_markets(requests, on_event=listener)
+            if len(markets) > 1:
+                return markets_outcome(markets, wide=wide)
+            result = markets[0].result()
     return Outcome(result.to_dict(), lambda: _show(result, wide=wide), result.failure(), failure_shown=True)
 
 

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from cryptoml.cli.options import OUTPUT, ConfigFile, Overrides
+from cryptoml.cli.options import (
+    OUTPUT,
+    CandleInterval,
+    ColumnNames,
+    ConfigFile,
+    Overrides,
+    Sheet,
+    SymbolName,
+    TimeZone,
+    reading_overrides,
+)
 from cryptoml.cli.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -52,6 +62,11 @@ def transform_data(
             help="Output folder, or a Parquet or CSV file.",
         ),
     ] = None,
+    columns: ColumnNames = None,
+    symbol: SymbolName = None,
+    interval: CandleInterval = None,
+    timezone: TimeZone = None,
+    sheet: Sheet = None,
     config: ConfigFile = None,
     set_: Overrides = None,
 ) -> Outcome[TransformDocument]:
@@ -67,7 +82,8 @@ def transform_data(
     from cryptoml.result import Failure
     from cryptoml.workflows.transform_data import transform
 
-    settings, loaded = load_project_config(config, set_)
+    reading = reading_overrides(columns=columns, symbol=symbol, interval=interval, timezone=timezone, sheet=sheet)
+    settings, loaded = load_project_config(config, [*(set_ or []), *reading])
     with listening() as listener:
         result = transform(
             path, output or settings.project_dir / "data" / "processed", loaded.config, on_event=listener

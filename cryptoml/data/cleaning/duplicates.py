@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cryptoml.data.cleaning.quality import EXAMPLES
-from cryptoml.data.reading.columns import PRICES
+from cryptoml.data.reading.column_names import PRICES
 from cryptoml.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,13 +23,16 @@ VALUES = (*PRICES, "volume")
 # duplicate may differ from the precise candle by these shares.
 OPEN_SHARE = 2e-3
 VOLUME_SHARE = 1e-2
+# With a larger share of contradictory pairs, the rows are those of several markets.
+SEVERAL_MARKETS_SHARE = 0.2
 
 
 def merge_duplicates(rows: Rows) -> None:
     """Sort rows and merge duplicates; raises DataError if two candles for the same time contradict each other.
 
-    Exact duplicates are dropped. Of a precise and a rounded form of a candle, the precise one is kept; of an incomplete
-    and a complete form (same open, wider range, more volume), the complete one.
+    Exact duplicates are dropped. Of a precise and a rounded form of a candle, the precise one is kept, the first one if
+    both have equally many decimals; of an incomplete and a complete form (same open, wider range, more volume), the
+    complete one.
     """
     import numpy as np
 
@@ -71,12 +74,17 @@ def _compare(
 
     left, right = (frame[list(VALUES)].to_numpy(dtype=np.float64)[rows] for rows in (first, second))
     digits = np.stack([_decimals(left), _decimals(right)])
-    total = digits.sum(axis=2)
+    total = digits[:, :, :4].max(axis=2) + digits[:, :, 4]
     step = _step(digits)
-    agree = _is_rounded_duplicate(left, right, step) & (total[0] != total[1])
+    # With equally many decimals only the open may differ, which some sources take from the candle before.
+    same_close = np.abs(left[:, 3] - right[:, 3]) <= 1e-12 * np.abs(right[:, 3])
+    agree = _is_rounded_duplicate(left, right, step) & ((total[0] != total[1]) | same_close)
     inside = _is_incomplete_form(left, right, step), _is_incomplete_form(right, left, step)
     kind = np.where(agree, 1, np.where(inside[0] | inside[1], 2, 0))
-    dropped = np.where(kind == 2, np.where(inside[0], 0, 1), np.where(total[0] < total[1], 0, 1))
+    # Of two rows with equally many decimals, the one that comes first in the file is kept.
+    later = np.where(frame["row"].to_numpy()[first] > frame["row"].to_numpy()[second], 0, 1)
+    coarser = np.where(total[0] == total[1], later, np.where(total[0] < total[1], 0, 1))
+    dropped = np.where(kind == 2, np.where(inside[0], 0, 1), coarser)
     return dropped, kind
 
 
@@ -151,7 +159,10 @@ def _contradiction(rows: Rows, first: NDArray[np.intp], second: NDArray[np.intp]
             f"{later}: {time:%Y-%m-%d %H:%M} UTC, column {VALUES[worst]} {values[1, worst]:.10g} "
             f"({earlier} has {values[0, worst]:.10g})"
         )
+    hint = "keep one row of each pair"
+    if len(first) > SEVERAL_MARKETS_SHARE * len(rows.frame):
+        hint = "if the file contains several markets, name their column with --columns symbol=COLUMN, or split it"
     return DataError(
         f"{rows.source}: {len(first):,} x two contradictory candles for the same time: {'; '.join(examples)}.",
-        hint="keep one row of each pair",
+        hint=hint,
     )

@@ -16,22 +16,28 @@ DUPLICATES = (
     "exact duplicate of another row", "rounded duplicate of another row", "incomplete duplicate of another row",
     "exact copy of another row", "rounded copy of another row", "unfinished copy of another row",
 )  # fmt: skip
+# This many rows pass any share above 0.
+FEW = 3
 SPIKES = ("price spike", "spike that its neighbours refute")
 
 
 @dataclass(frozen=True)
 class GateResult:
-    """The result of one gate: its value, its limit, and a sentence that states both."""
+    """The result of one gate: its value, its limit, and a sentence that states both.
+
+    is_few: whether so few rows are concerned that their share of a short file says nothing.
+    """
 
     gate: str
     value: float
     limit: float
     fact: str
+    is_few: bool = False
 
     @property
     def passed(self) -> bool:
-        """Whether the value is within the limit."""
-        return self.value <= self.limit
+        """Whether the value is within the limit, or few rows are concerned."""
+        return self.is_few or self.value <= self.limit
 
 
 def check_quality(report: QualityReport, limits: QualitySection, *, age_intervals: float | None) -> list[GateResult]:
@@ -65,7 +71,7 @@ def age_in_intervals(newest_open: pd.Timestamp, interval: pd.Timedelta, *, now: 
 def _share(gate: str, count: int, total: int, limits: QualitySection, key: str, description: str) -> GateResult:
     value, limit = count / total if total else 0.0, getattr(limits, key)
     fact = f"{count:,} of {total:,} {description} ({100 * value:.3g}%), the limit is {100 * limit:g}% (quality.{key})"
-    return GateResult(gate, value, limit, fact)
+    return GateResult(gate, value, limit, fact, is_few=limit > 0 and count <= FEW)
 
 
 def _count(report: QualityReport, kinds: tuple[str, ...]) -> int:

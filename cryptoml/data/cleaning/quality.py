@@ -19,6 +19,13 @@ class Finding:
     count: int
     examples: tuple[str, ...] = ()
 
+    def sentence(self) -> str:
+        """Return the finding as a sentence; a note without examples is about the file, not about rows."""
+        if self.action == "noted" and not self.examples:
+            return f"{self.action}: {self.kind}"
+        example = f" (such as {self.examples[0]})" if self.examples else ""
+        return f"{self.action}: {self.count:,} x {self.kind}{example}"
+
 
 @dataclass(frozen=True)
 class Break:
@@ -68,7 +75,4 @@ class QualityReport:
                 f"{self.missing_candles:,} candles are missing: {self.no_trade_candles:,} treated as no trade, "
                 f"{sum(gap.candles for gap in self.breaks):,} in {len(self.breaks)} breaks"
             )
-        for finding in self.findings:
-            example = f" (such as {finding.examples[0]})" if finding.examples else ""
-            lines.append(f"{finding.action}: {finding.count:,} x {finding.kind}{example}")
-        return lines
+        return [*lines, *(finding.sentence() for finding in self.findings)]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from cryptoml.data.cleaning.quality import EXAMPLES, Action, Finding
 from cryptoml.data.interval import default_max_no_trade, interval_from_seconds
-from cryptoml.data.reading.columns import COLUMNS_HINT, PRICES
+from cryptoml.data.reading.column_names import PRICES
+from cryptoml.data.reading.columns import COLUMNS_HINT
 from cryptoml.errors import DataError
 
 if TYPE_CHECKING:
@@ -204,7 +205,8 @@ def drop_off_grid(rows: Rows, interval_seconds: int) -> None:
 def drop_flat_candles(rows: Rows, interval_seconds: int) -> None:
     """Drop flat candles of volume 0, which some sources write for outages, by policy.
 
-    For intervals of an hour or more, a market where they are common is illiquid: there they are kept and noted.
+    For intervals of an hour or more, a market where they are common is illiquid: there they are kept and noted, and for
+    shorter ones if hardly any candle would remain.
     """
     import numpy as np
 
@@ -214,7 +216,11 @@ def drop_flat_candles(rows: Rows, interval_seconds: int) -> None:
     flat = np.asarray((volume == 0) & (h == low) & (o == c))
     if not (volume > 0).any():
         return
-    if default_max_no_trade(interval_from_seconds(interval_seconds)) == 0 and flat.mean() > ILLIQUID_SHARE:
+    times = frame["time"].to_numpy(dtype=np.int64)
+    expected = int(times[-1] - times[0]) // (interval_seconds * NANOSECONDS) + 1
+    few_trades = expected > MAX_MISSING_PER_CANDLE * (len(flat) - flat.sum())
+    is_long = default_max_no_trade(interval_from_seconds(interval_seconds)) == 0
+    if few_trades or (is_long and flat.mean() > ILLIQUID_SHARE):
         rows.note("flat candle of volume 0, kept because many candles have no trades", "noted", flat)
     else:
         rows.drop_or_fail("flat candle of volume 0", flat, column="volume")

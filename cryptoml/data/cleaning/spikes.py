@@ -1,4 +1,8 @@
-"""Price spikes: prices of a single candle that its neighbours contradict."""
+"""Price spikes: misprints, judged by the candle itself and the candles before it.
+
+Whether a candle is a spike depends on the WINDOW candles before it and on nothing else: neither on what precedes them
+nor on what follows, so that a file that is continued or cut gives the same candles.
+"""
 
 from __future__ import annotations
 
@@ -14,55 +18,72 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
     Floats = NDArray[np.float64]
 
-# A price is a spike if it is this far (natural log) outside the range of its neighbours, and this many times their
-# typical range. Flash crashes of liquid markets are below both.
+# The candles before, from which typical range and volume are taken, and those with which the price is compared.
+WINDOW = 24
+NEIGHBOURS = 6
+# A high or low is a spike if it is this far (natural log) from the candles before and from open and close, and this
+# many times the typical range. Flash crashes of liquid markets are below both, or have volume.
 SPIKE_LOG = 0.35
 SPIKE_RANGES = 20.0
-SPIKE_NEIGHBOURS = 3
+# An open or close that is this far away (a factor of twenty) is a spike; a smaller step may be the price from then on.
+SPIKE_STEP_LOG = 3.0
+# The same for the range of a candle without candles before it.
+SPIKE_FIRST_LOG = 1.0
 # With this many times the typical volume the price is real.
-SPIKE_VOLUME = 10.0
+SPIKE_VOLUME = 9.0
 
 
 def drop_spikes(rows: Rows) -> None:
-    """Drop, by policy, candles whose high or low is contradicted by the three candles before and after.
-
-    At the ends of the file, which have neighbours on one side only, the twelve outermost candles are used instead.
-    """
-    mask = spikes(rows.frame)
-    if mask is not None:
-        rows.drop_or_fail("price spike", mask, column=_worst(rows.frame))
+    """Drop, by policy, candles with a price that the candles before contradict, if their volume is not high."""
+    rows.drop_or_fail("price spike", spikes(rows.frame), column=_worst(rows.frame))
 
 
-def spikes(frame: pd.DataFrame) -> Mask | None:
-    """Return a mask of the candles that are price spikes; None if the file is too short."""
+def spikes(frame: pd.DataFrame) -> Mask:
+    """Return a mask of the candles that are price spikes."""
     import numpy as np
 
-    if len(frame) < 4 * SPIKE_NEIGHBOURS:
-        return None
     o, h, low, c = (np.log(frame[name].to_numpy(dtype=np.float64)) for name in ("open", "high", "low", "close"))
-    middle = (o + c) / 2
-    typical_range = _block_median(h - low)
-    reach = np.maximum(SPIKE_LOG, SPIKE_RANGES * typical_range)
-    edge = SPIKE_NEIGHBOURS
+    volume = frame["volume"].to_numpy(dtype=np.float64)
+    middle, top, bottom = (o + c) / 2, np.maximum(o, c), np.minimum(o, c)
     is_spike = np.zeros(len(frame), dtype=bool)
-    # Compare only candles that stand out from both direct neighbours with all six.
-    before, after = middle[:-2], middle[2:]
-    out = (h[1:-1] > np.minimum(before, after) + SPIKE_LOG) | (low[1:-1] < np.maximum(before, after) - SPIKE_LOG)
-    suspects = np.flatnonzero(out) + 1
-    suspects = suspects[(suspects >= edge) & (suspects < len(frame) - edge)]
+    suspects = np.flatnonzero(_stands_out(middle, h, low, top, bottom))
     if suspects.size:
-        shifts = np.r_[-edge:0, 1 : edge + 1]
-        around = np.sort(middle[suspects[:, None] + shifts], axis=1)
-        # The second lowest and highest of six, so that an adjacent spike has no effect.
-        below, above, limit = around[:, 1], around[:, -2], reach[suspects]
-        is_spike[suspects] = (h[suspects] > above + limit) | (low[suspects] < below - limit)
-    ends = np.r_[:edge, len(frame) - edge : len(frame)]
-    for at, near in ((ends[:edge], slice(None, 4 * edge)), (ends[edge:], slice(-4 * edge, None))):
-        is_spike[at] = (h[at] > np.median(h[near]) + reach[at]) | (low[at] < np.median(low[near]) - reach[at])
-    if is_spike.any():
-        volume = frame["volume"].to_numpy(dtype=np.float64)
-        is_spike &= volume <= SPIKE_VOLUME * np.maximum(_block_median(volume), 1e-12)
+        # The second lowest and highest of the candles before, so that one spike among them has no effect.
+        ordered = np.sort(_before(middle, suspects, NEIGHBOURS), axis=1)
+        below, above = ordered[:, 1], ordered[:, -2]
+        reach = np.maximum(SPIKE_LOG, SPIKE_RANGES * np.median(_before(h - low, suspects, WINDOW), axis=1))
+        step = np.maximum(reach, SPIKE_STEP_LOG)
+        high, lowest, upper, lower = h[suspects], low[suspects], top[suspects], bottom[suspects]
+        # A shadow is also compared with the candle's own open and close.
+        shadow = (high > np.maximum(above, upper) + reach) | (lowest < np.minimum(below, lower) - reach)
+        body = (upper > above + step) | (lower < below - step)
+        usual = volume[suspects] <= SPIKE_VOLUME * np.median(_before(volume, suspects, WINDOW), axis=1)
+        is_spike[suspects] = (shadow | body) & usual
+    if len(is_spike):
+        is_spike[0] = h[0] - low[0] > SPIKE_FIRST_LOG
     return is_spike
+
+
+def _stands_out(middle: Floats, h: Floats, low: Floats, top: Floats, bottom: Floats) -> Mask:
+    """Return a mask of the candles that can be spikes; an open or close needs NEIGHBOURS candles before it."""
+    import numpy as np
+
+    apart = np.zeros(len(middle), dtype=np.int64)
+    for shift in range(1, NEIGHBOURS + 1):
+        before = middle[:-shift]
+        apart[shift:] += (top[shift:] > before + SPIKE_STEP_LOG) | (bottom[shift:] < before - SPIKE_STEP_LOG)
+    apart[:NEIGHBOURS] = 0
+    mask: Mask = (h > top + SPIKE_LOG) | (low < bottom - SPIKE_LOG) | (apart >= NEIGHBOURS - 1)
+    mask[:1] = False
+    return mask
+
+
+def _before(values: Floats, rows: NDArray[np.intp], width: int) -> Floats:
+    """Return the `width` values before each of the rows; at the start of the file, the first value is repeated."""
+    import numpy as np
+
+    found: Floats = values[np.maximum(rows[:, None] - np.arange(width, 0, -1), 0)]
+    return found
 
 
 def _worst(frame: pd.DataFrame) -> NDArray[np.str_]:
@@ -72,15 +93,3 @@ def _worst(frame: pd.DataFrame) -> NDArray[np.str_]:
     middle = np.sqrt(frame["open"].to_numpy() * frame["close"].to_numpy())
     high = frame["high"].to_numpy() * frame["low"].to_numpy() > middle**2
     return np.where(high, "high", "low")
-
-
-def _block_median(values: Floats, width: int = 25) -> Floats:
-    """Return the median of each block of `width` values, repeated for each value: fast and robust.
-
-    The remainder at the end gets the median of the last `width` values.
-    """
-    import numpy as np
-
-    whole = len(values) // width
-    blocks = np.median(values[: whole * width].reshape(whole, width), axis=1)
-    return np.append(np.repeat(blocks, width), np.repeat(np.median(values[-width:]), len(values) - whole * width))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from cryptoml.data.reading.column_names import NAMES, PRICES, TIME_ROLES, aliases, name_key
 from cryptoml.errors import DataError
 
 if TYPE_CHECKING:
@@ -14,27 +15,18 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-PRICES = ("open", "high", "low", "close")
-TIME_ROLES = ("timestamp", "date", "time")
 ROLES = (*TIME_ROLES, *PRICES, "volume", "symbol")
-COLUMNS_HINT = "name the columns in order, --set data.columns=timestamp,open,high,low,close,volume"
-# Names are compared in lower case, letters and digits only; the first match is used.
-_NAMES: dict[str, tuple[str, ...]] = {
-    "open": ("open", "o", "openprice", "priceopen"),
-    "high": ("high", "h", "highprice", "pricehigh", "max"),
-    "low": ("low", "l", "lowprice", "pricelow", "min"),
-    "close": ("close", "c", "closeprice", "priceclose", "last", "price"),
-    "symbol": ("symbol", "pair", "ticker", "market", "instrument"),
-    "time": (
-        "unix", "epoch", "unixtimestamp", "ts", "timestamputc", "datetimeutc", "dateutc", "timeutc", "gmttime",
-        "opentime", "opentimestamp", "timeopen", "timeperiodstart", "starttime", "timestamp", "date", "datetime",
-        "localtime", "timestampms", "candletime", "start", "begin", "dtyyyymmdd", "time", "clock", "hour", "t",
-    ),
-}  # fmt: skip
-_CLOCKS = ("time", "clock", "hour", "timeutc")
+COLUMNS_HINT = "name the columns in their order, such as --columns timestamp,open,high,low,close,volume"
+_CLOCKS = ("time", "clock", "hour", "timeutc", "uhrzeit")
 _UNNAMED = ("", "unnamed0", "index", "level0")
 _VOLUME = re.compile(r"v|vol|volume\w*|vol(ccy|ume)?quote|\w*volume|amount|turnover|quotevol")
 _NOT_VOLUME = re.compile(r"taker|buy|sell|change|average|avg|mean|tick|count")
+# The number of price changes, in place of a volume column that is empty.
+_TICK_VOLUMES = ("tickvol", "tickvolume")
+# With a smaller share of values that contain a digit, a column of texts has no dates.
+_MIN_DATES = 0.9
+# A name with more values than this share of the rows is no symbol.
+_MAX_SYMBOL_SHARE = 0.2
 _QUOTES = ("usdt", "usdc", "busd", "usd", "eur", "gbp", "jpy", "quote", "currency", "to", "turnover")
 # Base volume times the price is the quote volume, up to this tolerance, because the price varies within a candle.
 _SAME_VOLUME_LOG = 0.1
@@ -48,22 +40,13 @@ class Roles:
 
     frame: pd.DataFrame
     notes: tuple[str, ...]
-
-
-def name_key(name: object) -> str:
-    """Normalise a column name: lower case, letters and digits only, without the number of a duplicate name."""
-    return re.sub(r"\.\d+$|[^a-z0-9]", "", str(name).lower())
-
-
-def is_header(cells: Sequence[str]) -> bool:
-    """Return whether the cells of a line contain names for all four prices."""
-    keys = {name_key(cell) for cell in cells}
-    return all(keys & set(_NAMES[role]) for role in PRICES)
+    names: Mapping[str, str]
+    is_close_time: bool = False
 
 
 def relevant_columns(names: Sequence[str], columns: Mapping[str, str] | None) -> list[str]:
     """Select the columns that may have a role."""
-    known = {alias for aliases in _NAMES.values() for alias in aliases} | set(_UNNAMED)
+    known = {alias for role in NAMES for alias in aliases(role)} | {*_UNNAMED, *_TICK_VOLUMES}
     chosen = set(columns.values()) if columns else set()
     return [name for name in names if name in chosen or name_key(name) in known or _is_volume(name_key(name))]
 
@@ -81,12 +64,20 @@ def assign_roles(
     chosen = _chosen(source, columns or {}, everything)
     named = _by_key(source, frame, chosen)
     found: dict[str, Any] = {}
+    names: dict[str, str] = {}
     for role in (*PRICES, "symbol"):
-        fitting = [named[alias] for alias in _NAMES[role] if alias in named]
+        fitting = [named[alias] for alias in aliases(role) if alias in named]
+        if role == "symbol":
+            fitting = [name for name in fitting if _is_symbol(frame[name])]
         if role in chosen or fitting:
-            found[role] = frame[chosen.get(role) or fitting[0]]
+            names[role] = chosen.get(role) or fitting[0]
+            found[role] = frame[names[role]]
     given = [chosen[role] for role in TIME_ROLES if role in chosen]
-    candidates = given or [named[alias] for alias in _NAMES["time"] if alias in named]
+    candidates = given or [named[alias] for alias in aliases("time") if alias in named]
+    is_close_time = False
+    if not candidates:
+        candidates = [named[alias] for alias in aliases("close_time") if alias in named]
+        is_close_time = bool(candidates)
     if not candidates:
         candidates = [named[alias] for alias in _UNNAMED if alias in named]
     for name in candidates:
@@ -96,6 +87,7 @@ def assign_roles(
         # Of two date columns, the one with a time of day has more distinct values.
         if kind not in found or (kind == "date" and _distinct(frame[name]) > _distinct(found[kind])):
             found[kind] = frame[name]
+            names[kind] = name
     missing = [role for role in PRICES if role not in found]
     if "epoch" not in found and "date" not in found:
         if candidates and not missing:
@@ -113,23 +105,49 @@ def assign_roles(
             hint=COLUMNS_HINT,
         )
     notes: list[str] = []
-    if "volume" in chosen:
-        found["volume"] = frame[chosen["volume"]]
-    else:
-        volumes = {
-            name: frame[name] for name in frame.columns if _is_volume(name_key(name)) and frame[name].notna().any()
-        }
-        base = _base_volume(volumes, found["close"], notes)
-        if base is not None:
-            found["volume"] = volumes[base]
-    return Roles(pd.DataFrame(found, copy=False), tuple(notes))
+    volume = chosen.get("volume") or _volume(frame, found["close"], notes)
+    if volume is not None:
+        names["volume"], found["volume"] = volume, frame[volume]
+    return Roles(pd.DataFrame(found, copy=False), tuple(notes), names, is_close_time)
+
+
+def _volume(frame: pd.DataFrame, close: pd.Series[Any], notes: list[str]) -> str | None:
+    """Return the column of the volume in base currency; instead of columns without any trade, one that has some."""
+    found = [name for name in frame.columns if _is_volume(name_key(name)) and frame[name].notna().any()]
+    filled = [name for name in found if _is_filled(frame[name])]
+    if not filled:
+        ticks = [name for name in frame.columns if name_key(name) in _TICK_VOLUMES and _is_filled(frame[name])]
+        if not ticks:
+            return found[0] if found else None
+        filled = ticks[:1]
+    empty = [name for name in found if name not in filled]
+    base = _base_volume({name: frame[name] for name in filled}, close, notes)
+    if empty and base is not None:
+        notes.append(f"volume read from column {base}, as {' and '.join(map(str, empty))} has only zeros")
+    return base
+
+
+def _is_filled(column: pd.Series[Any]) -> bool:
+    """Return whether a column has a value other than zero."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce")
+    return bool(((numbers != 0) & column.notna()).any())
+
+
+def _is_symbol(column: pd.Series[Any]) -> bool:
+    """Return whether a column can name markets: few values; a single number is the source's own number of a coin."""
+    values = column.dropna().unique()
+    if len(values) == 1:
+        return not str(values[0]).strip().replace(".", "").isdigit()
+    return 0 < len(values) <= max(1, _MAX_SYMBOL_SHARE * len(column))
 
 
 def _by_key(source: str, frame: pd.DataFrame, chosen: Mapping[str, str]) -> dict[str, str]:
     """Map name keys to columns; raises DataError if two columns with the same key differ and none is chosen."""
     named: dict[str, str] = {}
     # For single letters the case matters: exchanges use t for the open time and T for the close time.
-    wanted = {alias for role in (*PRICES, "time") for alias in _NAMES[role] if len(alias) > 1}
+    wanted = {alias for role in (*PRICES, "time") for alias in aliases(role) if len(alias) > 1}
     for name in frame.columns:
         first = named.setdefault(name_key(name), name)
         if first == name or name_key(name) not in wanted or {first, name} & set(chosen.values()):
@@ -156,7 +174,7 @@ def _chosen(source: str, columns: Mapping[str, str], everything: Sequence[str]) 
 
 
 def _is_volume(name: str) -> bool:
-    return bool(_VOLUME.fullmatch(name)) and not _NOT_VOLUME.search(name)
+    return name in aliases("volume") or (bool(_VOLUME.fullmatch(name)) and not _NOT_VOLUME.search(name))
 
 
 def _time_kind(column: pd.Series[Any], *, clock: bool) -> Literal["epoch", "date", "clock"] | None:
@@ -169,6 +187,8 @@ def _time_kind(column: pd.Series[Any], *, clock: bool) -> Literal["epoch", "date
     if not pd.api.types.is_numeric_dtype(column):
         text = values.head(2000).astype(str).str.strip()
         if not text.str.fullmatch(r"\d+(\.\d+)?([eE]\+?\d+)?").all():
+            if text.str.contains(r"\d").mean() < _MIN_DATES:
+                return None
             if text.str.fullmatch(r"\d{1,2}((:\d{2}){1,2}(\.\d+)?([ -]?[AaPp][Mm])?|[ -]?[AaPp][Mm])").all():
                 return "clock" if clock else None
             return "date"

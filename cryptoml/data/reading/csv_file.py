@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptoml.data.reading.columns import PRICES, assign_roles, name_key, relevant_columns
+from cryptoml.data.reading.column_names import PRICES, name_key
+from cryptoml.data.reading.columns import assign_roles, relevant_columns
 from cryptoml.data.reading.header import find_header
 from cryptoml.data.reading.table import NULLS, Columns, Table
 from cryptoml.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -30,10 +32,13 @@ def _utf8(data: bytes) -> bytes:
 
 def read_csv(path: Path, data: bytes, columns: Columns) -> Table:
     """Read delimited text; raises DataError with the lines that do not fit."""
+    import numpy as np
+
     data = _utf8(data).removeprefix(b"\xef\xbb\xbf")
     head = data[:HEAD_BYTES].splitlines(keepends=True)
     lines = [line.decode("utf-8", errors="replace").strip() for line in head]
-    skipped, names, delimiter = find_header(path, lines, columns)
+    header = find_header(path, lines, columns)
+    skipped, names, delimiter = header.skipped, header.names, header.delimiter
     start = sum(map(len, head[:skipped]))
     body = memoryview(data)[start:]
     mapping = columns if isinstance(columns, Mapping) else None
@@ -43,8 +48,28 @@ def read_csv(path: Path, data: bytes, columns: Columns) -> Table:
     lines_of_rows: NDArray[np.int64] | int = skipped + 1
     if any(data.find(blank, start) >= 0 for blank in (b"\n\n", b"\n\r\n", b"\r\r")):
         lines_of_rows = _filled_lines(body, skipped)
-    roles = assign_roles(str(path), rows.to_pandas(), mapping, names)
-    return Table(roles.frame, roles.notes, lines_of_rows)
+    frame = rows.to_pandas()
+    notes = [header.note] if header.note else []
+    repeated = _repeated_headers(frame)
+    if repeated.any():
+        notes.append(f"{repeated.sum()} x repeated header line, dropped")
+        if isinstance(lines_of_rows, int):
+            lines_of_rows = lines_of_rows + np.arange(len(frame))
+        frame, lines_of_rows = frame[~repeated].reset_index(drop=True), lines_of_rows[~repeated]
+    roles = assign_roles(str(path), frame, mapping, names)
+    notes += roles.notes
+    return Table(roles.frame, tuple(notes), lines_of_rows, roles.names, roles.is_close_time)
+
+
+def _repeated_headers(frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return a mask of the rows that repeat the names, as in files that were joined."""
+    import numpy as np
+
+    texts = [name for name in frame.columns if frame[name].dtype == object]
+    mask = np.full(len(frame), bool(texts))
+    for name in texts:
+        mask &= (frame[name] == name).to_numpy(dtype=bool)
+    return mask
 
 
 def _parsed(

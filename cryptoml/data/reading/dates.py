@@ -35,6 +35,7 @@ _ZONE_AT_END = re.compile(r"(?:Z|UTC|GMT|[+-]99:?99)$")
 _EPOCH = re.compile(r"9{9,19}(\.9+)?")
 _MONTHS = re.compile(r"JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC")
 _CAPITALS = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_EASTERN = "年|-\\s+\\d"
 _DIGITS = bytes.maketrans(b"012345678", b"999999999")
 _SECOND = 10**9
 _ORDERS = ("day first", "month first", "year first")
@@ -59,6 +60,10 @@ def read_dates(
     import pyarrow.compute as pc
 
     given = pa.array(text.fillna("").to_numpy(dtype=object), type=pa.string())
+    if pc.any(pc.match_substring_regex(given, _EASTERN)).as_py():
+        # 2024年3月1日, and the spaces in 2024- 03- 01.
+        given = pc.replace_substring_regex(given, "年|月|-\\s+", "-")
+        given = pc.replace_substring_regex(given, "日", "")
     plain = _translate(pc.utf8_trim_whitespace(given), _CAPITALS)
     coded = _translate(plain, _DIGITS).dictionary_encode()
     codes = coded.indices.to_numpy(zero_copy_only=False)

@@ -28,12 +28,12 @@ class FormatSpec:
     by_ending: bool = False
 
 
-CSV = FormatSpec("CSV", (".csv", ".csv.gz"), read_csv)
+CSV = FormatSpec("CSV", (".csv", ".csv.gz", ".tsv"), read_csv)
 
 FORMATS: tuple[FormatSpec, ...] = (
     CSV,
     FormatSpec("Parquet", (".parquet", ".pq"), read_parquet, starts=(b"PAR1",)),
-    FormatSpec("JSON", (".json", ".json.gz"), read_json, starts=(b"[[", b"[{"), by_ending=True),
+    FormatSpec("JSON", (".json", ".json.gz", ".jsonl", ".ndjson"), read_json, starts=(b"[", b"{"), by_ending=True),
     FormatSpec("Feather", (".feather",), read_feather, starts=(b"FEA1", b"ARRO")),
 )
 ENDINGS = tuple(ending for spec in FORMATS for ending in spec.endings)

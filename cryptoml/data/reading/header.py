@@ -1,34 +1,41 @@
-"""Finds the header line of a text file and its delimiter."""
+"""Finds the header line of a text file and its delimiter, or derives the names of columns without a header."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from cryptoml.data.reading.columns import COLUMNS_HINT, is_header
+from cryptoml.data.reading.column_names import is_header
+from cryptoml.data.reading.layouts import example_names, guess_names
 from cryptoml.errors import DataError
 
-EXCHANGE_DUMP = (
-    "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "trades",
-    "taker_base_volume", "taker_quote_volume", "ignore", "a", "b", "c", "d",
-)  # fmt: skip
 _TITLE_LINES = 30
 # The comma is last: with decimal commas it is as frequent as the delimiter.
 _DELIMITERS = ";\t|,"
 
 
-def find_header(
-    path: Path, lines: list[str], columns: Sequence[str] | Mapping[str, str] | None
-) -> tuple[int, list[str], str]:
-    """Determine the number of lines before the rows, the unique column names and the delimiter.
+@dataclass(frozen=True)
+class Header:
+    """The number of lines before the rows, the unique column names, the delimiter, and a note on derived names."""
+
+    skipped: int
+    names: list[str]
+    delimiter: str
+    note: str = ""
+
+
+def find_header(path: Path, lines: list[str], columns: Sequence[str] | Mapping[str, str] | None) -> Header:
+    """Determine the header of a text file from its first lines.
 
     columns: the file's columns in order, or a mapping from our names to the file's. Raises DataError if no line
-    names the prices and `columns` does not either.
+    names the prices, `columns` does not either, and the values allow more than one reading.
     """
     given_names = None if not columns or isinstance(columns, Mapping) else list(columns)
     mapped = set(columns.values()) if isinstance(columns, Mapping) else set()
     header = _named_line(lines, mapped)
+    note = ""
     if header is not None:
         start, names, delimiter = header
     else:
@@ -37,18 +44,27 @@ def find_header(
         names = _cells(lines[start], delimiter)
         if given_names is not None and not any(_is_number(cell) for cell in names):
             start += 1
-        elif given_names is None and len(names) in (12, 16) and names[0].isdigit():
-            names = list(EXCHANGE_DUMP[: len(names)])
         elif given_names is None:
-            first_cells = ", ".join(names[:8])[:120]
-            raise DataError(
-                f"{path}: not candles: no columns for open, high, low and close; the first line has {first_cells}.",
-                hint=COLUMNS_HINT,
-            )
+            names = _guessed(path, lines[start:], delimiter)
+            note = f"no header: the columns are read as {', '.join(names)}"
     if given_names is not None:
         require_width(path, given_names, len(names))
         names = given_names
-    return start, [name if name not in names[:at] else f"{name}.{at + 1}" for at, name in enumerate(names)], delimiter
+    unique = [name if name not in names[:at] else f"{name}.{at + 1}" for at, name in enumerate(names)]
+    return Header(start, unique, delimiter, note)
+
+
+def _guessed(path: Path, lines: Sequence[str], delimiter: str) -> list[str]:
+    rows = [_cells(line, delimiter) for line in lines if line]
+    # The last line may be cut.
+    names = guess_names(rows[:-1] if len(rows) > 2 else rows)
+    if names is not None:
+        return names
+    first_cells = ", ".join(rows[0][:8])[:120] if rows else ""
+    raise DataError(
+        f"{path}: not candles: no columns for open, high, low and close; the first line has {first_cells}.",
+        hint=columns_hint(len(rows[0]) if rows else 6),
+    )
 
 
 def _named_line(lines: list[str], mapped: set[str]) -> tuple[int, list[str], str] | None:
@@ -74,10 +90,15 @@ def _is_number(cell: str) -> bool:
     return bool(re.fullmatch(r"[+-]?\d+([.,]\d*)?([eE][+-]?\d+)?", cell))
 
 
+def columns_hint(width: int) -> str:
+    """Return the hint that names as many columns as the file has."""
+    return f"name the columns in their order, such as --columns {example_names(width)}"
+
+
 def require_width(path: Path, columns: Sequence[str], width: int) -> None:
     """Raise DataError if the number of given names differs from the number of columns."""
     if len(columns) != width:
         raise DataError(
             f"{path}: {len(columns)} column names are given, but the file has {width} columns.",
-            hint="name all columns in order",
+            hint=columns_hint(width),
         )

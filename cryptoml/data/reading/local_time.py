@@ -75,7 +75,7 @@ def to_utc(source: str, naive: Times, zone: str, where: Callable[[int], str]) ->
         raise DataError(
             f"{source}, {where(position)}: {local[position]:%Y-%m-%d %H:%M} does not exist in {zone}, "
             "whose clocks skip that hour.",
-            hint="name the zone of the file, or remove data.timezone if the times are UTC",
+            hint="name the zone of the file with --timezone, or leave it out if the times are UTC",
         )
     times: Times = localized.tz_convert("UTC").to_numpy(dtype="datetime64[ns]").astype(np.int64)
     return times
@@ -89,7 +89,7 @@ def detect_zone(naive: Times) -> ZoneEvidence | None:
     import numpy as np
 
     times, counts = np.unique(naive, return_counts=True)
-    if len(times) < 48 or np.median(np.diff(times)) > _HOUR:
+    if len(times) < 24 or np.median(np.diff(times)) > _HOUR:
         return None
     evidence = [item for zone in ZONES if (item := _evidence(zone, times, counts)) is not None]
     return max(evidence, key=lambda item: (len(item.doubled), len(item.skipped)), default=None)

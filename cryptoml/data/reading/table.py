@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,12 +25,16 @@ Columns = Sequence[str] | Mapping[str, str] | None
 class Table:
     """The rows of a file with columns named by role (see `columns.Roles`); other columns are omitted.
 
+    names and is_close_time: as in `columns.Roles`. format: name of the file's format.
     lines: line number of each row, or that of row 0 if no line is blank; None for formats without lines.
     """
 
     frame: pd.DataFrame
     notes: tuple[str, ...] = ()
     lines: NDArray[np.int64] | int | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    is_close_time: bool = False
+    format: str = ""
 
     def where(self, row: int) -> str:
         """Describe the position of a row for messages."""
@@ -52,4 +56,4 @@ def to_table(path: Path, frame: pd.DataFrame, columns: Columns, lines: NDArray[n
     names = [str(name) for name in frame.columns]
     mapping = columns if isinstance(columns, Mapping) else None
     roles = assign_roles(str(path), frame.set_axis(names, axis=1), mapping, names)
-    return Table(roles.frame, roles.notes, lines)
+    return Table(roles.frame, roles.notes, lines, roles.names, roles.is_close_time)

@@ -2,46 +2,53 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
+from dataclasses import replace
 from pathlib import Path
 
+from cryptoml.data.reading.archives import is_workbook, unpack
 from cryptoml.data.reading.csv_file import HEAD_BYTES
+from cryptoml.data.reading.excel_file import read_excel
 from cryptoml.data.reading.formats import CSV, FORMATS, format_by_ending, format_by_start
 from cryptoml.data.reading.table import Columns, Table
 from cryptoml.errors import DataError
 
 # Files of other kinds by their first bytes, and the hint for each.
 _OTHER_FILES = {
-    b"PK": ("is a zip archive or a spreadsheet", "unpack it, or export it as CSV"),
-    b"BZh": ("is compressed with bzip2", "decompress it"),
-    b"\xfd7zXZ": ("is compressed with xz", "decompress it"),
-    b"\x28\xb5\x2f\xfd": ("is compressed with zstd", "decompress it"),
+    b"\xd0\xcf\x11\xe0": ("is a workbook in the old format of Excel", "save it as .xlsx or CSV"),
+    b"7z\xbc\xaf": ("is compressed with 7z", "unpack it"),
+    b"Rar!": ("is compressed with RAR", "unpack it"),
     b"version https://git-lfs": ("is a Git LFS pointer, not the file itself", "get the file with git lfs pull"),
     b"outs:": ("is a DVC pointer, not the file itself", "run cryptoml pull-data, then use the name without .dvc"),
 }
 
+_WEB_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
 
-def read_table(path: Path, columns: Columns = None) -> Table:
+
+def read_table(path: Path, columns: Columns = None, *, sheet: str | None = None) -> Table:
     """Read a file whose format is identified by its first bytes, else by its ending; raises DataError.
 
-    columns: the file's columns in order, or a mapping from our names to the file's.
+    columns: the file's columns in order, or a mapping from our names to the file's. sheet: of a workbook.
     """
-    data = _bytes(path)
+    data = unpack(path, _bytes(path))
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         data = data.decode("utf-16", errors="replace").encode()
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if is_workbook(data):
+        return replace(read_excel(path, data, columns, sheet), format="Excel")
     file_format = format_by_start(data)
     if file_format is None:
         for start, (fact, hint) in _OTHER_FILES.items():
             if data.startswith(start):
                 raise DataError(f"{path}: {fact}.", hint=hint)
+        if data[:200].lstrip().lower().startswith(_WEB_PAGES):
+            raise DataError(f"{path}: is a web page, not a table.", hint="download the file itself")
         if not data[:HEAD_BYTES].strip() and not data.strip():
             raise DataError(f"{path}: is empty.", hint="get the file again")
         file_format = format_by_ending(path)
         if file_format is CSV and b"\x00" in data[:4096]:
             names = ", ".join(spec.name for spec in FORMATS)
             raise DataError(f"{path}: is not a text file.", hint=f"use one of these formats: {names}")
-    return file_format.read(path, data, columns)
+    return replace(file_format.read(path, data, columns), format=file_format.name)
 
 
 def require_file(path: Path) -> None:
@@ -55,12 +62,8 @@ def require_file(path: Path) -> None:
 def _bytes(path: Path) -> bytes:
     require_file(path)
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read: {error.strerror}.", hint="check the path and its permissions"
         ) from error
-    try:
-        return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: the compressed file is damaged or truncated.", hint="get the file again") from error

@@ -167,7 +167,7 @@ def _in_utc(
     evidence = detect_zone(times[naive]) if near is None and naive.any() else None
     if evidence is None:
         return OpenTimes(times)
-    hint = f"--set data.timezone={evidence.zone}"
+    hint = f"--timezone {evidence.zone}"
     if evidence.is_certain:
         raise DataError(f"{source}: {evidence.sentence()}.", hint=f"add {hint}, or the zone where the file was written")
     return OpenTimes(times, notes=(f"{evidence.sentence()}; read as UTC unless {hint} is given",))

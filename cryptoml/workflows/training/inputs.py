@@ -51,7 +51,9 @@ def read_training_data(path: Path, config: Config, *, on_event: events.OnEvent) 
     from cryptoml.features.library import FEATURES
     from cryptoml.features.pipeline import FeaturePipeline
     from cryptoml.remotes.dvc.dataset_version import dataset_version
+    from cryptoml.training.cross_validate import check_length
     from cryptoml.training.dataset import build_dataset
+    from cryptoml.training.row_costs import row_costs
 
     candles = read_any(path, config)
     for sentence in candles.report.summary():
@@ -62,6 +64,11 @@ def read_training_data(path: Path, config: Config, *, on_event: events.OnEvent) 
         rolling_windows=config.features.rolling_windows,
         interval=candles.interval.label,
     )
+    check_length(
+        candles.report.source, len(candles.frame), pipeline, horizon=config.target.prediction_horizon,
+        ratio=config.split.train_test_split_ratio, n_folds=config.split.cross_validation_folds,
+        gap_candles=config.split.gap_candles,
+    )  # fmt: skip
     dataset = build_dataset(
         candles,
         pipeline,
@@ -74,6 +81,9 @@ def read_training_data(path: Path, config: Config, *, on_event: events.OnEvent) 
             f"{dataset.symbol} {dataset.interval.label}, horizon {dataset.horizon}"
         )
     )
+    costs = row_costs(candles, pipeline, horizon=dataset.horizon, max_no_trade=dataset.max_no_trade_candles)
+    for sentence in costs.lines():
+        on_event(events.Info(sentence))
     return TrainingData(path, candles, dataset, dataset_version(path))
 
 

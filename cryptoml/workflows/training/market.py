@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml import events
 from cryptoml.config.schema import Config
+from cryptoml.data.candles import SeveralSymbolsError
 from cryptoml.errors import CryptomlError, UsageError
 from cryptoml.registry.model_names import market_model_name, with_model_name
 from cryptoml.system import stopping
@@ -27,6 +29,22 @@ if TYPE_CHECKING:
     from cryptoml.workflows.training.schedule import Schedule
 
 
+@dataclass(frozen=True)
+class MarketOutcome:
+    """The result of one training, or the error that ended it."""
+
+    request: TrainRequest
+    training: TrainResult | None
+    error: Exception | None = None
+
+    def result(self) -> TrainResult:
+        """Return the result, or raise the error."""
+        if self.training is None:
+            assert self.error is not None
+            raise self.error
+        return self.training
+
+
 class MarketTraining:
     """One training; its messages name the market if there are several."""
 
@@ -38,6 +56,7 @@ class MarketTraining:
         self.session: TrainingSession | None = None
         self.data: TrainingData | None = None
         self._choices, self._several = choices, several
+        self._given_on_event = on_event
         self._on_event = named(on_event, request.label) if several else on_event
 
     @property
@@ -116,16 +135,25 @@ class MarketTraining:
         if self.session is not None:
             for run in self.session.stop("FAILED"):
                 self._tracker.deliver(run)
-        if self._several:
+        if self._several and not isinstance(error, SeveralSymbolsError):
             self._on_event(events.Warned(str(error)))
 
-    def outcome(self, delivered: Mapping[str, Delivered]) -> TrainResult | Exception:
+    def split(self) -> list[MarketTraining]:
+        """Return a training for each market of a file that contains several; none if that is not the error."""
+        if not isinstance(self.error, SeveralSymbolsError):
+            return []
+        requests = [with_symbol(self.request, symbol) for symbol in self.error.symbols]
+        return [
+            MarketTraining(request, self._choices, several=True, on_event=self._given_on_event) for request in requests
+        ]
+
+    def outcome(self, delivered: Mapping[str, Delivered]) -> MarketOutcome:
         """Return the result or the error."""
         if self.error is not None:
-            return self.error
+            return MarketOutcome(self.request, None, self.error)
         assert self.session is not None
         self.session.hand_over_profile()
-        return self.session.result(delivered)
+        return MarketOutcome(self.request, self.session.result(delivered))
 
     def _config(self) -> Config:
         """Return the config with the registered model of this market; without profile report if there are several."""
@@ -139,7 +167,6 @@ class MarketTraining:
 
 def named(on_event: events.OnEvent, name: str) -> events.OnEvent:
     """Return a listener that adds a market's name to its events."""
-    from dataclasses import replace
 
     def listen(event: events.Event) -> None:
         match event:
@@ -156,3 +183,10 @@ def named(on_event: events.OnEvent, name: str) -> events.OnEvent:
 def without_profile(config: Config) -> Config:
     """Return the config without profile report: a report describes the candles of a single market."""
     return config.model_copy(update={"tracking": config.tracking.model_copy(update={"profile_report": False})})
+
+
+def with_symbol(request: TrainRequest, symbol: str) -> TrainRequest:
+    """Return the request for one market of a file that contains several."""
+    config = request.config.config
+    chosen = config.model_copy(update={"data": config.data.model_copy(update={"symbol": symbol})})
+    return replace(request, config=replace(request.config, config=chosen))

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from cryptoml import events
 from cryptoml.config.schema import Config
+from cryptoml.data.candles import SeveralSymbolsError
 from cryptoml.registry.model_names import market_model_name, with_model_name
 from cryptoml.workflows.training.inputs import TrainingData, read_training_data
 from cryptoml.workflows.training.lock import only_training
-from cryptoml.workflows.training.market import MarketTraining, named, without_profile
+from cryptoml.workflows.training.market import MarketTraining, named, with_symbol, without_profile
 from cryptoml.workflows.training.request import TrainRequest
 
 if TYPE_CHECKING:
@@ -48,10 +49,7 @@ class PoolTraining(MarketTraining):
         from cryptoml.remotes.dvc.dataset_version import DatasetVersion
         from cryptoml.training.pooling import pool_datasets
 
-        parts = [
-            read_training_data(request.data, config, on_event=named(self._on_event, request.label))
-            for request in self.requests
-        ]
+        parts = [part for request in self.requests for part in self._parts(request)]
         dataset = pool_datasets([part.dataset for part in parts])
         ordered = sorted(parts, key=lambda part: part.dataset.symbol)
         digest = hashlib.sha256("\n".join(part.version.sha256 for part in ordered).encode()).hexdigest()
@@ -62,6 +60,14 @@ class PoolTraining(MarketTraining):
         return TrainingData(
             first.path, first.candles, dataset, DatasetVersion(f"pool:{digest}", digest), tuple(ordered[1:])
         )
+
+    def _parts(self, request: TrainRequest) -> list[TrainingData]:
+        """Read a file, or each market of a file that contains several."""
+        listen = named(self._on_event, request.label)
+        try:
+            return [read_training_data(request.data, request.config.config, on_event=listen)]
+        except SeveralSymbolsError as error:
+            return [part for symbol in error.symbols for part in self._parts(with_symbol(request, symbol))]
 
     def _config(self) -> Config:
         """Return the config with the registered model of the pool."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cryptoml import events
 from cryptoml.errors import UsageError
 from cryptoml.system import stopping
-from cryptoml.workflows.training.market import MarketTraining
+from cryptoml.workflows.training.market import MarketOutcome, MarketTraining
 from cryptoml.workflows.training.pool import PoolTraining
 from cryptoml.workflows.training.preload import preload
 from cryptoml.workflows.training.request import TrainRequest
@@ -33,10 +33,10 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
     A model that fails becomes a FAILED run and the others continue. Runs stay in the journal while the store is
     unavailable. Raise CryptomlError for errors that affect all models, before any run is opened.
     """
-    (outcome,) = train_markets([request], on_event=on_event)
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
+    outcomes = train_markets([request], on_event=on_event)
+    if len(outcomes) > 1:
+        raise UsageError(f"{request.data}: contains {len(outcomes)} markets.", hint="use train_markets")
+    return outcomes[0].result()
 
 
 def train_pool(requests: Sequence[TrainRequest], *, on_event: events.OnEvent = events.ignore) -> TrainResult:
@@ -45,17 +45,14 @@ def train_pool(requests: Sequence[TrainRequest], *, on_event: events.OnEvent = e
         raise UsageError("a pool needs at least two markets.", hint="name more files, or omit --pool")
     choices = _checked_choices(requests[0])
     (outcome,) = _train([PoolTraining(requests, choices, on_event=on_event)], choices, on_event)
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
+    return outcome.result()
 
 
-def train_markets(
-    requests: Sequence[TrainRequest], *, on_event: events.OnEvent = events.ignore
-) -> list[TrainResult | Exception]:
-    """Run one training per request, with all fits in one queue; all have the same settings and models.
+def train_markets(requests: Sequence[TrainRequest], *, on_event: events.OnEvent = events.ignore) -> list[MarketOutcome]:
+    """Run one training per market, with all fits in one queue; all requests have the same settings and models.
 
-    Return the result of each, or the error that ended it. Raise CryptomlError for errors that affect all of them.
+    A file that contains several markets becomes several trainings. Return the result of each, or the error that ended
+    it. Raise CryptomlError for errors that affect all of them.
     """
     choices = _checked_choices(requests[0])
     several = len(requests) > 1
@@ -75,8 +72,8 @@ def _checked_choices(request: TrainRequest) -> list[ModelChoice]:
 
 
 def _train(
-    trainings: Sequence[MarketTraining], choices: Sequence[ModelChoice], on_event: events.OnEvent
-) -> list[TrainResult | Exception]:
+    trainings: list[MarketTraining], choices: Sequence[ModelChoice], on_event: events.OnEvent
+) -> list[MarketOutcome]:
     from cryptoml.data.reading.tables import require_file
     from cryptoml.registry.versions import registrar
     from cryptoml.tracking.tracker import Tracker
@@ -95,7 +92,7 @@ def _train(
         tracker = stack.enter_context(Tracker(trainings[0].request.settings, registrar=registrar, on_event=on_event))
         with ExitStack() as pools:
             try:
-                _run([one for one in trainings if not one.error], tracker, pools, on_event)
+                _run(trainings, tracker, pools, on_event)
             except BaseException as error:
                 pools.close()
                 sessions = [training.session for training in trainings if training.session is not None]
@@ -110,8 +107,11 @@ def _train(
         return [training.outcome(delivered) for training in trainings]
 
 
-def _run(trainings: Sequence[MarketTraining], tracker: Tracker, pools: ExitStack, on_event: events.OnEvent) -> None:
-    """Run trainings in one pool: the next one starts while the last fits of the others are running."""
+def _run(trainings: list[MarketTraining], tracker: Tracker, pools: ExitStack, on_event: events.OnEvent) -> None:
+    """Run trainings in one pool: the next one starts while the last fits of the others are running.
+
+    In `trainings`, a file that contains several markets is replaced by their trainings.
+    """
     from cryptoml.training.dask_pool import DaskPool
     from cryptoml.training.pools import Pool, local_pool
 
@@ -120,12 +120,17 @@ def _run(trainings: Sequence[MarketTraining], tracker: Tracker, pools: ExitStack
     # A cluster is checked before the candles are read.
     pool: Pool | None = pools.enter_context(DaskPool(settings.dask_address)) if settings.engine == "dask" else None
     is_checked = False
-    waiting = deque(trainings)
+    waiting = deque(one for one in trainings if not one.error)
     read: dict[tuple[str, str], Path] = {}
     while waiting or len(schedule):
         if waiting and (pool is None or len(schedule) < 2 * pool.n_workers):
             training = waiting.popleft()
             training.read()
+            parts = training.split()
+            if parts:
+                at = trainings.index(training)
+                trainings[at : at + 1] = parts
+                waiting.extendleft(reversed(parts))
             if training.data is None or training.is_repeated(read):
                 continue
             if not is_checked:

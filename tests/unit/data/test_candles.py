@@ -159,12 +159,11 @@ def test_the_base_volume_is_detected_under_any_name(tmp_path, swapped):
     check(read_candles(path).frame, frame)
 
 
-def test_a_file_without_a_header_needs_columns(tmp_path):
+def test_a_file_without_a_header_is_read_or_needs_columns(tmp_path):
     frame = market()
     body = text_of(frame, iso(frame)).partition("\n")[2]
     path = write(tmp_path / "x.csv", body)
-    with pytest.raises(DataError, match=r"not candles.*data\.columns"):
-        read_candles(path)
+    check(read_candles(path).frame, frame)
     check(read_candles(path, columns=["timestamp", "open", "high", "low", "close", "volume"]).frame, frame)
 
 

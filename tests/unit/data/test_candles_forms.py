@@ -245,7 +245,7 @@ def test_columns_of_the_same_name_that_differ_must_be_named(read, name):
     frame = market()
     text = text_of(frame.assign(other=frame["close"] + 0.01), iso(frame), f"{HEADER},{name}")
     with pytest.raises(
-        DataError, match=r"columns close and (Close|close\.7) have the same name but different values.*data\.columns"
+        DataError, match=r"columns close and (Close|close\.7) have the same name but different values.*--columns"
     ):
         read(text)
     check(read(text, columns=[*NAMES, "other"]), frame)
@@ -339,13 +339,13 @@ def test_a_date_with_a_time_of_day_is_preferred_to_one_without(read, name):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"PK\x03\x04", "zip archive or a spreadsheet"),
-        (b"\xfd7zXZ\x00\x00", "compressed with xz"),
+        (b"PK\x03\x04", "compressed file is damaged"),
+        (b"\xfd7zXZ\x00\x00", "compressed file is damaged"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "Git LFS pointer.*git lfs pull"),
         (b"outs:\n- md5: 1\n", "DVC pointer.*cryptoml pull-data"),
         (b"[" * 100_000, "not valid JSON"),
-        (b"[[%b,1,1,1,1,1],[1,1,1,1,1,1]]" % (b"9" * 400), "only 1 valid row"),
-        (b"<!DOCTYPE html>", "not candles.*<!DOCTYPE html>"),
+        (b"[[%b,1,1,1,1,1],[1,1,1,1,1,1]]" % (b"9" * 400), "order of the 6 values of a candle is not clear"),
+        (b"<!DOCTYPE html>", "is a web page"),
         (bytes(range(256)), "is not a text file"),
     ],
 )
@@ -404,7 +404,7 @@ def test_json_arrays_of_lists_and_of_objects_are_read(read):
     objects = [dict(zip(NAMES, row, strict=True)) for row in rows]
     check(read(gzip.compress(json.dumps(objects).encode()), "x.json.gz"), frame)
     for wrong in ('{"a": 1}', "[1, 2]", "[]", "[[1, 2], [3]]"):
-        with pytest.raises(DataError, match=r"\[\[ms, open, high, low, close, volume\], \.\.\.\]"):
+        with pytest.raises(DataError, match=r"\[\[time, open, high, low, close, volume\], \.\.\.\]"):
             read(wrong, "x.json")
     with pytest.raises(DataError, match="is not valid JSON"):
         read(json.dumps(rows)[:-9], "x.json")
@@ -463,7 +463,7 @@ def test_a_file_without_a_regular_grid_is_rejected(read):
 
 @pytest.mark.parametrize("what", [b"PK\x03\x04 and more", bytes(range(1, 200)) * 9, b"<!doctype html>\n<html>"])
 def test_damaged_files_are_rejected(read, what):
-    with pytest.raises(DataError, match=r"is a zip archive or a spreadsheet|not candles"):
+    with pytest.raises(DataError, match=r"compressed file is damaged|not candles|is a web page"):
         read(what)
 
 

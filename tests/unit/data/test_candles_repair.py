@@ -156,8 +156,10 @@ MISPRINTS = {
 
 
 @pytest.mark.parametrize("name", MISPRINTS)
-@pytest.mark.parametrize("at", [0, 1, 2, 20, 57, 58, 59])
+@pytest.mark.parametrize("at", [0, 1, 2, 6, 20, 57, 58, 59])
 def test_spikes_are_detected_at_any_position(read, name, at):
+    if name == "close in cents" and at < 6:
+        pytest.skip("too few candles before it to know the price")
     frame = market()
     shown = frame.copy()
     for column, value in MISPRINTS[name].items():
@@ -352,7 +354,7 @@ def test_the_candles_do_not_depend_on_row_order_duplicates_or_time_format(
 def test_swapped_columns_are_an_error_and_not_invalid_rows(read):
     frame = market()
     wrong = frame.rename(columns={"high": "close", "close": "low", "low": "high"})
-    with pytest.raises(DataError, match=r"in \d\d of 60 rows high and low do not enclose.*columns in order, --set"):
+    with pytest.raises(DataError, match=r"in \d\d of 60 rows high and low do not enclose.*columns in their order"):
         read(wrong)
     few = frame.assign(high=frame["high"].where(np.arange(60) >= 12, 1.0))
     assert kinds(read(few)) == {"high and low do not enclose open and close": 12}

@@ -36,7 +36,10 @@ def report(*, missing: int = 0, no_trade: int = 0, findings: tuple[Finding, ...]
             ["duplicates"],
         ),
         (report(findings=(Finding("price spike", "dropped", 1),)), {}, []),
-        (report(findings=(Finding("price spike", "dropped", 2),)), {}, ["spikes"]),
+        # A share of few rows says nothing.
+        (report(findings=(Finding("price spike", "dropped", 3),)), {}, []),
+        (report(findings=(Finding("price spike", "dropped", 4),)), {}, ["spikes"]),
+        (report(findings=(Finding("price spike", "dropped", 1),)), {"max_spike_share": 0}, ["spikes"]),
         (report(), {"max_age_intervals": 3}, []),
         (report(), {"max_age_intervals": 2}, ["age"]),
     ],

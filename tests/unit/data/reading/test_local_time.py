@@ -46,7 +46,7 @@ def test_with_a_named_zone_every_hour_is_converted(tmp_path: Path, zone: str, de
 def test_a_repeated_hour_in_autumn_is_rejected_as_local_time(tmp_path: Path, zone: str) -> None:
     with pytest.raises(DataError, match="local time") as caught:
         read_candles(write(tmp_path / "a.csv", local(zone)))
-    assert f"--set data.timezone={zone}" in caught.value.hint
+    assert f"--timezone {zone}" in caught.value.hint
 
 
 def test_a_zone_with_the_same_clock_changes_can_be_named(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_skipped_hour_in_spring_is_noted(tmp_path: Path) -> None:
     noted = [one.kind for one in read_candles(path).report.findings if "local time" in one.kind]
     assert len(noted) == 1
     assert "2019-03-10 02:00 is missing" in noted[0]
-    assert "--set data.timezone=America/New_York" in noted[0]
+    assert "--timezone America/New_York" in noted[0]
     missing = HOURS.difference(read_candles(path, timezone="America/New_York").frame.index)
     assert list(missing) == [pd.Timestamp("2019-11-03 06:00", tz="UTC")]
 
