@@ -240,7 +240,7 @@ def _market(table: Table, path: Path, requested: str | None) -> tuple[str, NDArr
     if symbol is not None and symbol not in names:
         raise DataError(
             f"{path}: column {column} contains {', '.join(names[:5])}, not {symbol}.",
-            hint=f"--symbol {names[0]}, or another file",
+            hint=f"use another file, or --symbol {names[0]}",
         )
     if len(names) == 1:
         return names[0], None

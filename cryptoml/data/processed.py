@@ -87,7 +87,7 @@ def read_processed(path: Path, *, symbol: str | None = None, interval: str | Non
     if symbol is not None and normalize_symbol(symbol) != candles.symbol:
         raise DataError(
             f"{path}: contains {candles.symbol}, not {normalize_symbol(symbol)}.",
-            hint=f"--symbol {candles.symbol}, or another file",
+            hint=f"use another file, or --symbol {candles.symbol}",
         )
     if interval is not None and parse_interval(interval) != candles.interval:
         raise DataError(

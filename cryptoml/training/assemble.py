@@ -6,6 +6,7 @@ preceding one, so its scores use the slope of the following folds, and it is exc
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -66,7 +67,7 @@ def assemble(
             "n_train_samples": float(_length(train)),
             "n_test_samples": float(_length(holdout)),
             "n_features": float(dataset.features.shape[1]),
-            "training_time_seconds": sum(fit.seconds for fit in fits.values()),
+            "training_time_seconds": math.fsum(fit.seconds for fit in fits.values()),
             "prediction_latency_ms": _latency_ms(forecaster, dataset),
         },
         fold_metrics=fold_metrics,

@@ -28,7 +28,7 @@ def test_what_is_read_is_shown(project: Project):
     done = project.run("inspect", name)
     assert done.code == 0, done.err
     for part in (
-        "format: CSV", "epoch = timestamp, open = open", "epochs in seconds in column timestamp", "symbol: XBTUSD",
+        "format: CSV", "epoch = timestamp, volume = volume", "epochs in seconds in column timestamp", "symbol: XBTUSD",
         "interval: 1h", "candles: 57 of 57 rows, 2024-03-01 00:00 to 2024-03-03 11:00 UTC",
         "missing: 3 candles, 0 treated as no trade; longest gaps: 3 after 2024-03-02 05:00", "no header: the columns",
         "rows for training: 0 of 57",
@@ -130,7 +130,7 @@ def test_hints_lead_to_a_reading_or_to_another_message(name: str, project: Proje
     refused = project.run("inspect", file, *options, "--json")
     assert refused.code == 4, refused.out
     hint = refused.envelope()["error"]["hint"]
-    found = re.search(r"(--(?:symbol|timezone|columns|interval) [\w/,-]+)", hint)
+    found = re.search(r"(--(?:symbol|timezone|columns|interval) [\w/-]+(?:,[\w/-]+)*)", hint)
     assert found, hint
     again = project.run("inspect", file, *shlex.split(found[1]), "--json")
     assert again.code == code, again.out
@@ -140,7 +140,7 @@ def test_hints_lead_to_a_reading_or_to_another_message(name: str, project: Proje
         assert given in message
 
 
-def test_a_short_file_is_told_how_many_candles_are_needed(project: Project):
+def test_a_short_file_is_refused_with_the_number_of_candles_that_are_needed(project: Project):
     project.run("sample-data", "--years", 0.3, "--seed", 2, "-o", "long.csv")
     rows = (project.folder / "long.csv").read_text().splitlines(keepends=True)
     short = write(project, "short.csv", "".join(rows[:151]))

@@ -86,9 +86,10 @@ def inspect(
     config: ConfigFile = None,
     set_: Overrides = None,
 ) -> Outcome[InspectDocument]:
-    """Show how a file of candles is read, and what remains for training.
+    """Show how a file of candles is read.
 
-    Nothing is written. The exit code is 4 if the file cannot be read; the error says why.
+    Also shows how many rows remain for training. Nothing is written. The exit code is 4 if the file cannot be read;
+    the error says why.
 
     Example: cryptoml inspect data/raw/sim.csv
     """

@@ -173,6 +173,7 @@ def train(
     engine: Annotated[
         Engine | None,
         typer.Option(
+            metavar="local|dask",
             rich_help_panel=FITS,
             help="Where fits run: here, or on the workers of a Dask cluster. [env: CRYPTOML_ENGINE]",
         ),

@@ -1,4 +1,4 @@
-"""Price spikes: misprints, judged by the candle itself and the candles before it.
+"""Price spikes: wrong prices, judged by the candle itself and the candles before it.
 
 Whether a candle is a spike depends on the WINDOW candles before it and on nothing else: neither on what precedes them
 nor on what follows, so that a file that is continued or cut gives the same candles.

@@ -169,7 +169,9 @@ def _in_utc(
         return OpenTimes(times)
     hint = f"--timezone {evidence.zone}"
     if evidence.is_certain:
-        raise DataError(f"{source}: {evidence.sentence()}.", hint=f"add {hint}, or the zone where the file was written")
+        raise DataError(
+            f"{source}: {evidence.sentence()}.", hint=f"name the zone where the file was written, such as {hint}"
+        )
     return OpenTimes(times, notes=(f"{evidence.sentence()}; read as UTC unless {hint} is given",))
 
 

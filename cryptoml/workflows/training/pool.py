@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cryptoml import events
 from cryptoml.config.schema import Config
 from cryptoml.data.candles import SeveralSymbolsError
+from cryptoml.errors import UsageError
 from cryptoml.registry.model_names import market_model_name, with_model_name
 from cryptoml.workflows.training.inputs import TrainingData, read_training_data
 from cryptoml.workflows.training.lock import only_training
@@ -50,6 +51,8 @@ class PoolTraining(MarketTraining):
         from cryptoml.training.pooling import pool_datasets
 
         parts = [part for request in self.requests for part in self._parts(request)]
+        if len(parts) < 2:
+            raise UsageError("a pool needs at least two markets.", hint="name more files, or omit --pool")
         dataset = pool_datasets([part.dataset for part in parts])
         ordered = sorted(parts, key=lambda part: part.dataset.symbol)
         digest = hashlib.sha256("\n".join(part.version.sha256 for part in ordered).encode()).hexdigest()

@@ -41,8 +41,6 @@ def train(request: TrainRequest, *, on_event: events.OnEvent = events.ignore) ->
 
 def train_pool(requests: Sequence[TrainRequest], *, on_event: events.OnEvent = events.ignore) -> TrainResult:
     """Train each model on the markets of all requests together; otherwise like `train`."""
-    if len(requests) < 2:
-        raise UsageError("a pool needs at least two markets.", hint="name more files, or omit --pool")
     choices = _checked_choices(requests[0])
     (outcome,) = _train([PoolTraining(requests, choices, on_event=on_event)], choices, on_event)
     return outcome.result()

@@ -114,7 +114,7 @@ def test_minutes_filled_without_trades_are_read(tmp_path: Path):
     assert kinds(candles) == {"flat candle of volume 0, kept because many candles have no trades": 397}
 
 
-def test_one_misprint_passes_the_gates_of_a_short_file(tmp_path: Path):
+def test_one_price_spike_passes_the_gates_of_a_short_file(tmp_path: Path):
     frame = market("D")
     wrong = frame.copy()
     wrong.iloc[30, 2] = 1.0
@@ -123,7 +123,7 @@ def test_one_misprint_passes_the_gates_of_a_short_file(tmp_path: Path):
     assert all(gate.passed for gate in check_quality(candles.report, QualitySection(), age_intervals=None))
 
 
-def test_many_misprints_do_not_pass(tmp_path: Path):
+def test_many_price_spikes_do_not_pass(tmp_path: Path):
     wrong = market("D")
     wrong.iloc[[10, 20, 30, 40], 2] = 1.0
     candles = read_candles(write(tmp_path, text(wrong)), now=LATER)
@@ -146,7 +146,7 @@ def test_local_time_with_a_clock_change_is_refused_and_read_with_its_zone(zone: 
     same(read_candles(file, timezone=zone, now=LATER), frame)
 
 
-def test_prices_destroyed_by_a_spreadsheet_are_said_to_be(tmp_path: Path):
+def test_prices_destroyed_by_a_spreadsheet_are_recognised(tmp_path: Path):
     frame = market("D")
     rows = [f"{t:%Y-%m-%d};{o:.0f}.000.000.000;{h:.0f}.000.000.000;{low:.0f}.000.000.000;{c:.0f}.000.000.000;{v}"
             for t, o, h, low, c, v in frame.itertuples()]  # fmt: skip
