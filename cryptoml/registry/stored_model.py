@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -60,7 +62,10 @@ def write_model_folder(
             pip_requirements=pinned({*BASE_REQUIREMENTS, *requirements}),
         )
     archive = target / f"{package.name}.zip"
-    write_code(archive, package, code)
+    if package_dir is None and code == SERVING_CODE:
+        archive.write_bytes(_serving_code())
+    else:
+        write_code(archive, package, code)
     # MLflow puts the path `code` of the model on sys.path. Python imports from a zip file there, so that the code is
     # one file to upload instead of dozens.
     model = Model.load(str(target))
@@ -80,6 +85,15 @@ def write_code(archive: Path, package: Path, parts: Sequence[str] = SERVING_CODE
             name = zipfile.ZipInfo(f"{package.name}/{module.relative_to(package).as_posix()}")
             name.external_attr = 0o644 << 16
             packed.writestr(name, module.read_bytes(), zipfile.ZIP_DEFLATED)
+
+
+@cache
+def _serving_code() -> bytes:
+    """Return the zip file of this package, which is the same for all models of a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder, "code.zip")
+        write_code(archive, Path(__file__).resolve().parents[1])
+        return archive.read_bytes()
 
 
 def model_signature(output_columns: Sequence[str] = OUTPUT_COLUMNS) -> Any:

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from cryptoml.data.cleaning.quality import QualityReport
     from cryptoml.training.dataset import Dataset
     from cryptoml.training.results import MarketScore, ModelResult
@@ -61,8 +59,3 @@ def market_title(dataset: Dataset) -> str:
     if not dataset.symbols:
         return f"{dataset.symbol} {interval}"
     return f"pool of {len(dataset.symbols)} markets {interval}, {shown_market(dataset)} shown"
-
-
-def one_market(predictions: pd.DataFrame, symbol: str) -> pd.DataFrame:
-    """Return the forecasts of one market of a pool; all of them if `symbol` is empty."""
-    return predictions[predictions["symbol"] == symbol] if symbol else predictions

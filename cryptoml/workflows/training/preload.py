@@ -24,7 +24,15 @@ MODULES = (
     "skops.io",
     "threadpoolctl",
 )
-PLOT_MODULES = ("matplotlib.figure", "matplotlib.dates", "matplotlib.backends.backend_agg")
+PLOT_MODULES = (
+    "pandas",
+    "pyarrow.csv",
+    "cryptoml.reports.forecast_files",
+    "cryptoml.reports.plots",
+    "matplotlib.figure",
+    "matplotlib.dates",
+    "matplotlib.backends.backend_agg",
+)
 
 
 # A candle takes about this many bytes in a file; compressed files have more candles than the estimate.

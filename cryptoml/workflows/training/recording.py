@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
 from cryptoml.registry.model_names import MODEL_NAME_TAG
+from cryptoml.reports.forecast_files import ForecastReport
 from cryptoml.workflows.training.context import TrainingContext
 from cryptoml.workflows.training.pool_records import (
     MAX_MARKETS,
     market_metrics,
     market_title,
-    one_market,
     pool_metadata,
     shortened,
     shown_market,
@@ -29,26 +28,10 @@ if TYPE_CHECKING:
     from cryptoml.evaluation.folds import Plan
     from cryptoml.tracking.journal.journal import JournalRun
     from cryptoml.training.dataset import Dataset
-    from cryptoml.training.results import FoldScore, ModelChoice, ModelResult
+    from cryptoml.training.results import ModelChoice, ModelResult
 
 MODEL_PATH = "models/model"
 TARGET_COLUMN = "log_return"
-
-
-@dataclass(frozen=True)
-class ForecastReport:
-    """The forecasts of a model and the texts of its plots; see `ModelResult` for predictions and importance.
-
-    market: the market of a pool that the plots show, else empty.
-    """
-
-    predictions: pd.DataFrame
-    importance: pd.Series[float] | None
-    folds: tuple[FoldScore, ...]
-    market: str
-    title: str
-    subtitle: str
-    timestamp: str
 
 
 def start_tags(context: TrainingContext, choice: ModelChoice, model_name: str) -> dict[str, str]:
@@ -129,39 +112,6 @@ def forecast_report(result: ModelResult, context: TrainingContext, dataset: Data
         subtitle=f"data set {context.dataset_version[:22]}, {result.verdict.word} persistence",
         timestamp=context.timestamp,
     )
-
-
-def write_forecasts(folder: Path, report: ForecastReport) -> None:
-    """Write the forecasts and the plots of a model to `data` and `plots` in a folder."""
-    from cryptoml.reports.plots import draw_all
-
-    _write_predictions(folder / "data", report.predictions)
-    (folder / "plots").mkdir()
-    draw_all(
-        folder / "plots",
-        predictions=one_market(report.predictions, report.market),
-        importance=report.importance,
-        fold_rows=report.folds,
-        title=report.title,
-        subtitle=report.subtitle,
-        timestamp=report.timestamp,
-    )
-
-
-def _write_predictions(folder: Path, predictions: pd.DataFrame) -> None:
-    import gzip
-
-    import pyarrow as pa
-    import pyarrow.csv
-
-    folder.mkdir()
-    table = pa.Table.from_pandas(predictions.reset_index(), preserve_index=False)
-    # mtime=0: the same forecasts give the same bytes.
-    with (
-        (folder / "predictions.csv.gz").open("wb") as file,
-        gzip.GzipFile("", "wb", 3, file, mtime=0) as packed,
-    ):
-        pyarrow.csv.write_csv(table, packed)
 
 
 def _write_metadata(

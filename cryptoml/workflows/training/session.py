@@ -15,6 +15,7 @@ from cryptoml import events
 from cryptoml.config.schema import Config
 from cryptoml.errors import CryptomlError
 from cryptoml.registry.champion import duel_for_gate
+from cryptoml.reports.forecast_files import write_forecasts
 from cryptoml.settings import Settings
 from cryptoml.tracking.store.errors import masked
 from cryptoml.workflows.training import recording, registration
@@ -190,9 +191,7 @@ class TrainingSession:
         folder = self._folder / key
         folder.mkdir()
         report = recording.forecast_report(outcome, self.context, self.data.dataset)
-        self._add(
-            self._engine.submit(recording.write_forecasts, folder, report), partial(self._record_model, outcome, folder)
-        )
+        self._add(self._engine.submit(write_forecasts, folder, report), partial(self._record_model, outcome, folder))
 
     def _record_model(self, result: ModelResult, folder: Path, written: Future[object]) -> None:
         """Record a model; `written` is done, and its files are in the folder."""

@@ -1,0 +1,66 @@
+"""Writes the forecasts and the plots of a trained model; runs in worker processes, so it imports little."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cryptoml.training.results import FoldScore
+
+
+@dataclass(frozen=True)
+class ForecastReport:
+    """The forecasts of a model and the texts of its plots; see `ModelResult` for predictions and importance.
+
+    market: the market of a pool that the plots show, else empty.
+    """
+
+    predictions: pd.DataFrame
+    importance: pd.Series[float] | None
+    folds: tuple[FoldScore, ...]
+    market: str
+    title: str
+    subtitle: str
+    timestamp: str
+
+
+def write_forecasts(folder: Path, report: ForecastReport) -> None:
+    """Write the forecasts and the plots of a model to `data` and `plots` in a folder."""
+    from cryptoml.reports.plots import draw_all
+
+    _write_predictions(folder / "data", report.predictions)
+    (folder / "plots").mkdir()
+    draw_all(
+        folder / "plots",
+        predictions=one_market(report.predictions, report.market),
+        importance=report.importance,
+        fold_rows=report.folds,
+        title=report.title,
+        subtitle=report.subtitle,
+        timestamp=report.timestamp,
+    )
+
+
+def _write_predictions(folder: Path, predictions: pd.DataFrame) -> None:
+    import gzip
+
+    import pyarrow as pa
+    import pyarrow.csv
+
+    folder.mkdir()
+    table = pa.Table.from_pandas(predictions.reset_index(), preserve_index=False)
+    # mtime=0: the same forecasts give the same bytes.
+    with (
+        (folder / "predictions.csv.gz").open("wb") as file,
+        gzip.GzipFile("", "wb", 3, file, mtime=0) as packed,
+    ):
+        pyarrow.csv.write_csv(table, packed)
+
+
+def one_market(predictions: pd.DataFrame, symbol: str) -> pd.DataFrame:
+    """Return the forecasts of one market of a pool; all of them if `symbol` is empty."""
+    return predictions[predictions["symbol"] == symbol] if symbol else predictions
