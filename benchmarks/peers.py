@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 # PyCaret's names of the four models, with its defaults.
 NAMES = ("rf", "gbr", "ridge", "xgboost")
 # six: scikit-plot imports it without requiring it.
-REQUIREMENTS = ("pycaret==3.3.2", "xgboost<3", "six")
+REQUIREMENTS = ("pycaret==3.3.2", "xgboost<3", "six", "mlforecast==1.1.0")
 
 
 def environment(folder: Path) -> Path:

@@ -18,8 +18,8 @@ from tests.exchange.server import make_standin
 from tests.json_schemas import check_envelope
 
 STORY = (
-    "setup-remotes", "doctor", "sample-data", "transform-data", "push-data", "pull-data", "train", "compare", "sync",
-    "register", "promote", "predict", "monitor",
+    "setup-remotes", "doctor", "sample-data", "inspect", "transform-data", "push-data", "pull-data", "train", "compare",
+    "sync", "register", "promote", "predict", "monitor",
 )  # fmt: skip
 # A command line that fails, and the kind of its error.
 FAILURES = {
@@ -27,6 +27,7 @@ FAILURES = {
     "doctor": ("nonsense", "usage"),
     "sample-data": ("--years 0", "usage"),
     "extract-data": ("--exchange nowhere", "usage"),
+    "inspect": ("nothing.csv", "data"),
     "transform-data": ("nothing.csv", "data"),
     "push-data": ("nothing.csv", "config"),
     "pull-data": ("--rev nothing", "config"),

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -17,7 +18,11 @@ from cryptoml.errors import DataError
 # A packed file may not be larger than this when unpacked, unless it is smaller than MAX_RATIO times the packed one.
 MAX_BYTES = 1 << 30
 MAX_RATIO = 50
-_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, OSError)
+# ValueError and struct.error: from offsets in a damaged zip archive.
+_DAMAGED = (
+    EOFError, OSError, ValueError, OverflowError, NotImplementedError, struct.error, zlib.error, lzma.LZMAError,
+    zipfile.BadZipFile,
+)  # fmt: skip
 
 
 def _zstd(file: io.BytesIO) -> Any:
@@ -62,7 +67,7 @@ def is_workbook(data: bytes) -> bool:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return any(name.startswith("xl/workbook") for name in archive.namelist())
-    except zipfile.BadZipFile:
+    except (*_DAMAGED, RuntimeError):
         return False
 
 
