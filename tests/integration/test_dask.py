@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from socket import socket
 import psutil
 import pytest
 
+import cryptoml
 from tests.cli.pause import Started
 from tests.conftest import Project, make_project
 
@@ -37,20 +40,24 @@ class Cluster:
         self.address = f"tcp://127.0.0.1:{self.port}"
         self.options = ("--engine", "dask", "--dask-address", self.address)
 
-    def start(self, *, workers: int = 2) -> None:
+    def start(self, *, workers: int = 2, package: Path | None = None) -> None:
+        """Start scheduler and workers; package: a folder from which the workers import cryptoml instead."""
         import distributed
 
         self.scheduler = self._popen("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
         options = ("--nthreads", "1", "--no-nanny", "--host", "127.0.0.1", "--local-directory", str(self._folder))
-        self.workers = [self._popen("worker", self.address, *options) for _ in range(workers)]
+        environ = {"PYTHONPATH": str(package)} if package else {}
+        self.workers = [self._popen("worker", self.address, *options, **environ) for _ in range(workers)]
         with distributed.Client(self.address, timeout=60, set_as_default=False) as client:
             if workers:
                 client.wait_for_workers(workers, timeout=60)
 
-    def _popen(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def _popen(self, *arguments: str, **environ: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "dask", *arguments, "--no-dashboard"]
         log = (self._folder / f"{arguments[0]}-{len(self._processes)}.log").open("wb")
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=self._folder)
+        process = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, cwd=self._folder, env={**os.environ, **environ}
+        )
         self._processes.append(process)
         return process
 
@@ -196,3 +203,14 @@ def test_a_scheduler_without_workers_is_reported(project: Project, own_cluster: 
     done = project.run("train", "--data", "data/raw/AAAUSDT_1h.csv", *QUICK, *own_cluster.options)
     assert done.code == 5, done.err
     assert "has no workers" in done.err
+
+
+def test_workers_with_other_code_are_refused(project: Project, own_cluster: Cluster, tmp_path: Path):
+    package = tmp_path / "other"
+    shutil.copytree(Path(cryptoml.__file__).parent, package / "cryptoml")
+    with (package / "cryptoml" / "models" / "ridge.py").open("a") as file:
+        file.write("# another version\n")
+    own_cluster.start(workers=1, package=package)
+    done = project.run("train", "--data", "data/raw/AAAUSDT_1h.csv", *QUICK, *own_cluster.options)
+    assert done.code == 5, done.err
+    assert "has another version of cryptoml" in done.err
