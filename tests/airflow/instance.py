@@ -197,6 +197,11 @@ class Airflow:
     def call(self, method: str, path: str, document: object = None) -> Any:
         """One request to the REST interface; raises AssertionError with what it said when it refuses."""
         status, answer = self.ask(method, path, document)
+        end = time.monotonic() + 60
+        # Airflow's SQLite file is locked at times on a busy machine; nothing has been changed then.
+        while status == 500 and "Database error" in str(answer) and time.monotonic() < end:
+            time.sleep(1)
+            status, answer = self.ask(method, path, document)
         assert status < 300, f"{method} {path}: {status} {answer}"
         return answer
 
