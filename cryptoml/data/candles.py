@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cryptoml.data.cleaning import close_times, repair
 from cryptoml.data.cleaning.quality import Break, Finding, QualityReport
 from cryptoml.data.cleaning.repair import NANOSECONDS, OnBadRows
-from cryptoml.data.interval import Interval, default_max_no_trade, interval_from_seconds, parse_interval
+from cryptoml.data.interval import Interval, interval_from_seconds, max_no_trade, parse_interval
 from cryptoml.data.reading.column_names import PRICES
 from cryptoml.data.symbols import normalize_symbol, symbol_from_file_name
 from cryptoml.data.table_files import write_csv
@@ -267,7 +267,7 @@ def _report(
 ) -> QualityReport:
     import numpy as np
 
-    longest = default_max_no_trade(interval) if max_no_trade_candles is None else max_no_trade_candles
+    longest = max_no_trade(interval, max_no_trade_candles)
     times = frame.index.as_unit("ns").asi8 // NANOSECONDS  # type: ignore[attr-defined]
     gaps = np.diff(times) // interval.seconds - 1
     long = np.flatnonzero(gaps > longest)

@@ -51,3 +51,8 @@ def default_max_no_trade(interval: Interval) -> int:
     Exchanges omit minutes without a trade; an hour without one is an outage.
     """
     return 30 if interval.seconds < 3600 else 0
+
+
+def max_no_trade(interval: Interval, chosen: int | None) -> int:
+    """Return the longest gap that is treated as "no trade": as chosen, else the default of the interval."""
+    return default_max_no_trade(interval) if chosen is None else chosen

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.evaluation.metrics import StoredMetric, stored_metrics
+from cryptoml.evaluation.significance import sums_by_time
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,10 +43,15 @@ class RunDetails:
         return self.predictions[self.predictions["part"] == "holdout"]
 
     def holdout_losses(self) -> pd.Series[float]:
-        """Return the squared errors of the log return on the hold-out, by time; of a pool, their mean at each time."""
+        """Return the squared errors of the log return on the hold-out, by time; of a pool, as in its verdict."""
         rows = self.holdout()
         losses: pd.Series[float] = (rows["actual_return"] - rows["forecast_return"]) ** 2
-        return losses.groupby(level=0).mean() if "symbol" in rows else losses
+        if "symbol" not in rows:
+            return losses
+        import pandas as pd
+
+        (sums,) = sums_by_time(rows.index.values, losses.to_numpy())
+        return pd.Series(sums, index=rows.index.unique())
 
 
 @dataclass(frozen=True)

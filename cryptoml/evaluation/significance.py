@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,6 +78,18 @@ def verdict_of_losses(
     if test.p_value < level:
         word = "beats" if test.statistic < 0 else "worse"
     return Verdict(word, test.p_value, test.statistic)
+
+
+def sums_by_time(times: NDArray[Any], *losses: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], ...]:
+    """Return the sums of losses at equal times, over the mean number of losses per time; times are ascending.
+
+    Errors of different markets at one time are correlated: their sum counts as one observation. The mean of the sums
+    is the mean of the losses.
+    """
+    import numpy as np
+
+    starts = np.flatnonzero(np.diff(times, prepend=times[0] - 1))
+    return tuple(np.add.reduceat(loss, starts) / (len(times) / len(starts)) for loss in losses)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

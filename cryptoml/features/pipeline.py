@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from cryptoml.config.schema import FeaturesSection
+
 DEFAULT_LAG_WINDOWS = (1, 2, 3, 6, 12, 24)
 DEFAULT_ROLLING_WINDOWS = (6, 24, 72, 168)
 
@@ -196,6 +198,16 @@ def _reject_duplicates(option: str, values: Sequence[object]) -> None:
     repeated = sorted({str(value) for value in values if values.count(value) > 1})
     if repeated:
         raise ConfigError(f"{option} contains {', '.join(repeated)} more than once.", hint="remove the duplicates.")
+
+
+def configured_pipeline(config: FeaturesSection, interval: str) -> FeaturePipeline:
+    """Return the pipeline of a config for a candle interval; all features if none is chosen. Raises ConfigError."""
+    return FeaturePipeline(
+        features=tuple(config.include or FEATURES),
+        lag_windows=config.lag_windows,
+        rolling_windows=config.rolling_windows,
+        interval=interval,
+    )
 
 
 def _check_windows(option: str, windows: Sequence[int], *, least: int) -> None:

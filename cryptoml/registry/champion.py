@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptoml.config.schema import Config
+from cryptoml.data.symbols import UNKNOWN
 from cryptoml.errors import CheckFailedError, CryptomlError, DataError, UnavailableError
 from cryptoml.registry.version_models import load, ref_of_version
 from cryptoml.registry.versions import production_version
@@ -96,11 +97,10 @@ def grid_for(candles: Candles, forecaster: Forecaster, part: pd.DataFrame | None
 
 def check_candles(candles: Candles, forecaster: Forecaster, label: str) -> None:
     """Raise CheckFailedError for candles of another symbol or interval, DataError for too few candles."""
-    unknown = "UNKNOWN"
     if (
         not forecaster.is_pooled
         and candles.symbol != forecaster.symbol
-        and unknown not in (candles.symbol, forecaster.symbol)
+        and UNKNOWN not in (candles.symbol, forecaster.symbol)
     ):
         raise CheckFailedError(
             f"{candles.report.source}: contains {candles.symbol} candles; {label} forecasts {forecaster.symbol}.",

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from cryptoml.evaluation.folds import Fold, Plan, rows
 from cryptoml.evaluation.metrics import METRICS, Forecasts, fold_values, summarize
 from cryptoml.evaluation.shrinkage import conformal_quantile, shrinkage
-from cryptoml.evaluation.significance import Verdict, verdict, verdict_of_losses
+from cryptoml.evaluation.significance import Verdict, sums_by_time, verdict, verdict_of_losses
 from cryptoml.models.forecaster import FittedParts, Forecaster
-from cryptoml.training.market_scores import market_quantiles, market_scores, relative, row_quantiles, sums_by_time
+from cryptoml.training.market_scores import market_quantiles, market_scores, relative, row_quantiles
 from cryptoml.training.results import FINAL, Fit, FoldScore, ModelChoice, ModelResult, TrainingOptions
 
 if TYPE_CHECKING:

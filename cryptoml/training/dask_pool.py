@@ -75,7 +75,7 @@ class DaskPool:
         """Send the rows to each worker."""
         try:
             rows = self._client.scatter(ArrayRows(features, target), broadcast=True, hash=False)
-        except Exception as error:
+        except Exception as error:  # Dask raises errors of many types for a lost connection; they are translated
             raise self._unavailable(str(error)) from error
         try:
             yield rows
@@ -108,7 +108,7 @@ class DaskPool:
         expected = code_hash()
         try:
             found = self._client.run(code_hash, on_error="return")
-        except Exception as error:
+        except Exception as error:  # Dask raises errors of many types for a lost connection; they are translated
             raise self._unavailable(str(error)) from error
         for worker, digest in sorted(found.items()):
             if isinstance(digest, Exception):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptoml.data.grid import to_grid
-from cryptoml.data.interval import Interval, default_max_no_trade
+from cryptoml.data.interval import Interval, max_no_trade
 from cryptoml.errors import DataError
 from cryptoml.features.pipeline import FeaturePipeline, log_return_target
 
@@ -58,8 +58,7 @@ def build_dataset(
     """
     import numpy as np
 
-    if max_no_trade_candles is None:
-        max_no_trade_candles = default_max_no_trade(candles.interval)
+    max_no_trade_candles = max_no_trade(candles.interval, max_no_trade_candles)
     grid = to_grid(candles.frame, candles.interval, max_no_trade_candles=max_no_trade_candles)
     features = pipeline.transform(grid)
     target = log_return_target(grid, horizon)

@@ -49,18 +49,6 @@ def row_quantiles(dataset: Dataset, by_market: Mapping[str, float], pooled: floa
     return widths
 
 
-def sums_by_time(times: np.ndarray, *losses: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Return the sums of losses at equal times, over the mean number of losses per time; times are ascending.
-
-    Errors of different markets at one time are correlated: their sum counts as one observation. The mean of the sums
-    is the mean of the losses.
-    """
-    import numpy as np
-
-    starts = np.flatnonzero(np.diff(times, prepend=times[0] - 1))
-    return tuple(np.add.reduceat(loss, starts) / (len(times) / len(starts)) for loss in losses)
-
-
 def relative(forecasts: Forecasts) -> Forecasts:
     """Return forecasts with all prices relative to the price now, comparable between markets."""
     prices = ("actual_price", "forecast_price", "lower_price", "upper_price", "price_now")

@@ -36,7 +36,7 @@ def pool_datasets(datasets: Sequence[Dataset]) -> Dataset:
         )
     first = ordered[0]
     markets = np.repeat(np.arange(len(ordered), dtype=np.int16), [len(dataset.index) for dataset in ordered])
-    times = np.concatenate([dataset.index.to_numpy() for dataset in ordered])
+    times = np.concatenate([dataset.index.values for dataset in ordered])
     order = np.lexsort((markets, times))
     index = pd.DatetimeIndex(times[order], tz="UTC", name=first.index.name)
     features = np.concatenate([dataset.features.to_numpy() for dataset in ordered])[order]

@@ -133,25 +133,18 @@ def _times(table: Table, timezone: str | None) -> str:
 
 
 def _costs(candles: Candles, config: Config) -> RowCosts | None:
-    from cryptoml.data.interval import default_max_no_trade
+    from cryptoml.data.interval import max_no_trade
     from cryptoml.errors import ConfigError
-    from cryptoml.features.library import FEATURES
-    from cryptoml.features.pipeline import FeaturePipeline
+    from cryptoml.features.pipeline import configured_pipeline
     from cryptoml.training.row_costs import row_costs
 
-    longest = config.data.max_no_trade_candles
     try:
-        pipeline = FeaturePipeline(
-            features=tuple(config.features.include or FEATURES),
-            lag_windows=config.features.lag_windows,
-            rolling_windows=config.features.rolling_windows,
-            interval=candles.interval.label,
-        )
+        pipeline = configured_pipeline(config.features, candles.interval.label)
     except ConfigError:
         return None
     return row_costs(
         candles,
         pipeline,
         horizon=config.target.prediction_horizon,
-        max_no_trade=default_max_no_trade(candles.interval) if longest is None else longest,
+        max_no_trade=max_no_trade(candles.interval, config.data.max_no_trade_candles),
     )

@@ -50,6 +50,7 @@ def transform(source: Path, output: Path, config: Config, *, on_event: events.On
     from cryptoml.data.cleaning.gates import age_in_intervals, check_quality
     from cryptoml.data.processed import is_processed, write_processed
     from cryptoml.data.project_files import read_any
+    from cryptoml.features.pipeline import configured_pipeline
     from cryptoml.system.files import translate_os_errors
 
     target = output_file(output, source)
@@ -68,7 +69,7 @@ def transform(source: Path, output: Path, config: Config, *, on_event: events.On
         fact = f"{gate.gate}: {gate.fact}"
         on_event(events.Info(f"passed: {fact}") if gate.passed else events.Warned(f"not passed: {fact}"))
     passed = all(gate.passed for gate in gates)
-    pipeline = _pipeline(config, candles.interval.label)
+    pipeline = configured_pipeline(config.features, candles.interval.label)
     report_path = target.with_name(f"{_stem(target)}.quality.json")
     _write_report(report_path, candles, gates)
     if passed:
@@ -101,25 +102,12 @@ def output_file(output: Path, source: Path) -> Path:
     return output / f"{_stem(source)}.parquet"
 
 
-def _pipeline(config: Config, interval: str) -> FeaturePipeline:
-    from cryptoml.features.library import FEATURES
-    from cryptoml.features.pipeline import FeaturePipeline
-
-    return FeaturePipeline(
-        features=tuple(config.features.include or FEATURES),
-        lag_windows=config.features.lag_windows,
-        rolling_windows=config.features.rolling_windows,
-        interval=interval,
-    )
-
-
 def _features_and_target(candles: Candles, pipeline: FeaturePipeline, config: Config) -> tuple[Any, Any]:
     from cryptoml.data.grid import to_grid
-    from cryptoml.data.interval import default_max_no_trade
+    from cryptoml.data.interval import max_no_trade
     from cryptoml.features.pipeline import log_return_target
 
-    longest = config.data.max_no_trade_candles
-    longest = default_max_no_trade(candles.interval) if longest is None else longest
+    longest = max_no_trade(candles.interval, config.data.max_no_trade_candles)
     grid = to_grid(candles.frame, candles.interval, max_no_trade_candles=longest)
     return pipeline.transform(grid), log_return_target(grid, config.target.prediction_horizon)
 

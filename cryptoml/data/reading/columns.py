@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from cryptoml.data.reading.column_names import NAMES, PRICES, TIME_ROLES, aliases, name_key
+from cryptoml.data.reading.layouts import columns_hint
 from cryptoml.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROLES = (*TIME_ROLES, *PRICES, "volume", "symbol")
-COLUMNS_HINT = "name the columns in their order, such as --columns timestamp,open,high,low,close,volume"
+COLUMNS_HINT = columns_hint(6)
 _CLOCKS = ("time", "clock", "hour", "timeutc", "uhrzeit")
 _UNNAMED = ("", "unnamed0", "index", "level0")
 _VOLUME = re.compile(r"v|vol|volume\w*|vol(ccy|ume)?quote|\w*volume|amount|turnover|quotevol")

@@ -24,8 +24,7 @@ def read_excel(path: Path, data: bytes, columns: Columns, sheet: str | None = No
 
     try:
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-    except Exception as error:
-        # openpyxl raises errors of many types for damaged workbooks.
+    except Exception as error:  # openpyxl raises errors of many types for a damaged workbook; they are translated
         raise DataError(f"{path}: is a damaged workbook: {error}.", hint="get the file again") from error
     names = list(book.sheetnames)
     if sheet is not None and sheet not in names:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptoml.data.reading.column_names import is_header
-from cryptoml.data.reading.layouts import example_names, guess_names
+from cryptoml.data.reading.layouts import columns_hint, guess_names
 from cryptoml.errors import DataError
 
 _TITLE_LINES = 30
@@ -88,11 +88,6 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 def _is_number(cell: str) -> bool:
     return bool(re.fullmatch(r"[+-]?\d+([.,]\d*)?([eE][+-]?\d+)?", cell))
-
-
-def columns_hint(width: int) -> str:
-    """Return the hint that names as many columns as the file has."""
-    return f"name the columns in their order, such as --columns {example_names(width)}"
 
 
 def require_width(path: Path, columns: Sequence[str], width: int) -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.data.reading.column_names import is_header, name_key
-from cryptoml.data.reading.header import columns_hint
-from cryptoml.data.reading.layouts import guess_names
+from cryptoml.data.reading.layouts import columns_hint, guess_names
 from cryptoml.data.reading.table import Columns, Table, renamed, to_table
 from cryptoml.errors import DataError
 

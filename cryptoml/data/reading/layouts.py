@@ -51,8 +51,13 @@ def guess_names(rows: Sequence[Sequence[str]]) -> list[str] | None:
     return [*names, *order, *others]
 
 
-def example_names(width: int) -> str:
-    """Return names for a number of columns in the most common order, for a hint."""
+def columns_hint(width: int) -> str:
+    """Return the hint that names as many columns as the file has."""
+    return f"name the columns in their order, such as --columns {_example_names(width)}"
+
+
+def _example_names(width: int) -> str:
+    """Return names for a number of columns in the most common order."""
     usual = ["timestamp", *PRICES, "volume", *(f"extra{number}" for number in range(1, max(width - 5, 1)))]
     return ",".join(usual[: max(width, 5)])
 

@@ -48,8 +48,7 @@ class TrainingData:
 
 def read_training_data(path: Path, config: Config, *, on_event: events.OnEvent) -> TrainingData:
     """Read raw candles or a processed file and build features and target. Raise DataError."""
-    from cryptoml.features.library import FEATURES
-    from cryptoml.features.pipeline import FeaturePipeline
+    from cryptoml.features.pipeline import configured_pipeline
     from cryptoml.remotes.dvc.dataset_version import dataset_version
     from cryptoml.training.cross_validate import check_length
     from cryptoml.training.dataset import build_dataset
@@ -58,12 +57,7 @@ def read_training_data(path: Path, config: Config, *, on_event: events.OnEvent) 
     candles = read_any(path, config)
     for sentence in candles.report.summary():
         on_event(events.Info(sentence))
-    pipeline = FeaturePipeline(
-        features=tuple(config.features.include or FEATURES),
-        lag_windows=config.features.lag_windows,
-        rolling_windows=config.features.rolling_windows,
-        interval=candles.interval.label,
-    )
+    pipeline = configured_pipeline(config.features, candles.interval.label)
     check_length(
         candles.report.source, len(candles.frame), pipeline, horizon=config.target.prediction_horizon,
         ratio=config.split.train_test_split_ratio, n_folds=config.split.cross_validation_folds,

@@ -13,13 +13,13 @@ from cryptoml.data.interval import parse_interval
 from cryptoml.data.simulation.simulate import simulate
 from cryptoml.errors import UsageError
 from cryptoml.evaluation.folds import rows
-from cryptoml.evaluation.significance import verdict, verdict_of_losses
+from cryptoml.evaluation.significance import sums_by_time, verdict, verdict_of_losses
 from cryptoml.features.library import FEATURES
 from cryptoml.features.pipeline import FeaturePipeline
 from cryptoml.models.zoo import MODELS
 from cryptoml.training.cross_validate import engine_for, fit_tasks, plan_for, train_models
 from cryptoml.training.dataset import Dataset, build_dataset
-from cryptoml.training.market_scores import MIN_FORECASTS, market_quantiles, sums_by_time
+from cryptoml.training.market_scores import MIN_FORECASTS, market_quantiles
 from cryptoml.training.pooling import POOL, pool_datasets
 from cryptoml.training.results import ModelChoice, ModelResult, TrainingOptions
 
