@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptoml.data.cleaning import close_times, repair
 from cryptoml.data.cleaning.quality import Break, Finding, QualityReport
@@ -103,7 +103,7 @@ def _rows(table: Table, source: str, *, timezone: str | None, on_bad_rows: OnBad
 
     opened = open_times(source, table, timezone=timezone)
     has_volume = "volume" in table.frame
-    values = _numbers(source, table, PRICES) | (_numbers(source, table, ["volume"]) if has_volume else {})
+    values = _numbers(source, table, [*PRICES, "volume"] if has_volume else PRICES)
     values.setdefault("volume", np.zeros(len(opened.times)))
     frame = pd.DataFrame({"time": opened.times, "row": np.arange(len(opened.times)), **values}, copy=False)
     rows = repair.Rows(source, frame, table.where, on_bad_rows)
@@ -168,7 +168,7 @@ def write_candles(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _numbers(source: str, table: Table, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Convert columns to numbers; the four prices share one notation."""
+    """Convert columns to numbers; the four prices share one notation, which helps to read the volume."""
     import numpy as np
 
     from cryptoml.data.reading.numbers import AmbiguousNumbersError, DamagedNumbersError, to_numbers
@@ -177,12 +177,13 @@ def _numbers(source: str, table: Table, names: Sequence[str]) -> dict[str, NDArr
     texts = {name: table.frame[name] for name in names if table.frame[name].dtype.kind not in "fiu"}
     texts = {name: column.mask(column.isin(NULLS)) for name, column in texts.items()}
     try:
-        found = to_numbers(texts) if texts else {}
+        prices = {name: column for name, column in texts.items() if name in PRICES}
+        found = to_numbers(prices, {name: column for name, column in texts.items() if name not in PRICES})
     except AmbiguousNumbersError as error:
         raise DataError(
-            f"{source}: {error} in column {table.names.get(next(iter(texts)), '')} can be a number with decimals or "
+            f"{source}: {error} in column {_column_of(str(error), texts, table)} can be a number with decimals or "
             "one with a comma between thousands.",
-            hint="write the prices with a decimal point and without commas",
+            hint="write the numbers with a decimal point and without commas",
         ) from error
     except DamagedNumbersError as error:
         raise DataError(
@@ -194,6 +195,12 @@ def _numbers(source: str, table: Table, names: Sequence[str]) -> dict[str, NDArr
         if is_text.any():
             raise _not_numbers(source, table, name, np.flatnonzero(is_text))
     return {name: found[name] if name in found else table.frame[name].to_numpy(dtype=np.float64) for name in names}
+
+
+def _column_of(number: str, texts: Mapping[str, pd.Series[Any]], table: Table) -> str:
+    """Return the name in the file of the first column that contains a number, as written there."""
+    role = next((name for name, column in texts.items() if column.astype(str).str.contains(number, regex=False).any()))
+    return table.names.get(role, role)
 
 
 def _not_numbers(source: str, table: Table, name: str, positions: NDArray[np.intp]) -> DataError:

@@ -13,20 +13,23 @@ TIME_ROLES = ("timestamp", "date", "time")
 # investing.com and MetaTrader.
 NAMES: dict[str, tuple[str, ...]] = {
     "open": (
-        "open", "o", "openprice", "priceopen", "eroffn", "eroffnung", "apertura", "ouv", "ouverture", "abertura",
+        "open", "o", "openprice", "priceopen", "openingprice",
+        "eroffn", "eroffnung", "apertura", "ouv", "ouverture", "abertura",
         "otwarcie", "откр", "открытие", "acilis", "始値", "시가", "开盘", "开盘价", "oppen", "pembukaan", "mo",
         "opening",
     ),
     "high": (
         "high", "h", "highprice", "pricehigh", "max", "hoch", "maximo", "maxima", "plushaut", "massimo", "hoog", "макс",
-        "максимум", "yuksek", "高値", "고가", "高", "最高", "最高价", "hogsta", "hog", "tertinggi", "cao",
+        "максимум", "najwyzszy", "yuksek", "高値", "고가", "高", "最高", "最高价", "hogsta", "hog", "tertinggi", "cao",
     ),
     "low": (
-        "low", "l", "lowprice", "pricelow", "min", "tief", "minimo", "minima", "plusbas", "laag", "мин", "минимум",
+        "low", "l", "lowprice", "pricelow", "min", "najnizszy",
+        "tief", "minimo", "minima", "plusbas", "laag", "мин", "минимум",
         "dusuk", "安値", "저가", "低", "最低", "最低价", "lagsta", "lag", "terendah", "thap",
     ),
     "close": (
-        "close", "c", "closeprice", "priceclose", "last", "lastprice", "price", "schluss", "schlusskurs", "zuletzt",
+        "close", "c", "closeprice", "priceclose", "closingprice",
+        "last", "lastprice", "price", "schluss", "schlusskurs", "zuletzt",
         "ultimo", "cierre", "dernier", "cloture", "chiusura", "fechamento", "laatste", "ostatnio", "zamkniecie", "цена",
         "закрытие", "simdi", "kapanis", "終値", "종가", "收盘", "收盘价", "senaste", "terakhir", "lancuoi",
     ),
@@ -39,11 +42,18 @@ NAMES: dict[str, tuple[str, ...]] = {
         "timeperiodstart", "opentime", "opentimestamp", "timeopen", "starttime", "timestart", "timestamp", "date",
         "datetime", "localtime", "timestampms", "candletime", "candlebegintime", "start", "begin", "dtyyyymmdd",
         "datum", "fecha", "data", "дата", "tarih", "日付", "日付け", "날짜", "日期", "时间", "tanggal", "ngay",
-        "snappedat", "time", "clock", "hour", "uhrzeit", "t",
+        "snappedat", "startat", "openat", "etcutc", "gmt", "utc", "time", "clock", "hour", "uhrzeit", "t",
     ),
     "close_time": ("closetime", "timeclose", "closetimestamp", "endtime", "timeend", "timeperiodend", "end"),
-    "volume": ("volumen", "wol", "hac", "hacim", "объем", "出来高", "거래량", "交易量", "成交量", "kl"),
+    "volume": ("volumen", "wol", "wolumen", "hac", "hacim", "объем", "出来高", "거래량", "交易量", "成交量", "kl"),
 }  # fmt: skip
+
+
+# Alpha Vantage and others: "1a. open (USD)", "24h High (USD)".
+_WITH_CURRENCY = re.compile(
+    r"(?:\d+[a-z]?\. |24h )?((?:open|high|low|close|closing price|volume)(?: price)?)(?: ?[(\[](?:[A-Z]{3,5})[)\]])?",
+    re.IGNORECASE,
+)
 
 
 @cache
@@ -56,7 +66,10 @@ def _letters(text: str) -> str:
 
 def name_key(name: object) -> str:
     """Normalise a column name: lower case, letters (without accents) and digits, without the number of a duplicate."""
-    return _letters(re.sub(r"\.\d+$", "", str(name)))
+    text = re.sub(r"\.\d+$", "", str(name))
+    if found := _WITH_CURRENCY.fullmatch(text):
+        text = found[1]
+    return _letters(text)
 
 
 @cache

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cryptoml.data.reading.column_names import PRICES, name_key
 from cryptoml.data.reading.columns import assign_roles, relevant_columns
 from cryptoml.data.reading.header import find_header
+from cryptoml.data.reading.numbers import FAR
 from cryptoml.data.reading.table import NULLS, Columns, Table
 from cryptoml.errors import DataError
 
@@ -95,11 +96,35 @@ def _parsed(
             decimal_point=point,
         )
         try:
-            return csv.read_csv(pa.BufferReader(body), reading, parsing, converting)
+            table = csv.read_csv(pa.BufferReader(body), reading, parsing, converting)
+            if types is not texts and _may_have_thousands(table, [name for name in numbers if name in wanted]):
+                continue
+            return table
         except pa.ArrowInvalid as error:
             if "Expected" in str(error):
                 raise _ragged(path, body, skipped, len(names), delimiter) from error
     raise DataError(f"{path}: cannot be parsed as a table.", hint="get the file again")
+
+
+def _may_have_thousands(table: pa.Table, names: list[str]) -> bool:
+    """Return whether the points in a column may separate thousands: 998 beside 1.002, all with three digits.
+
+    The texts decide, see `numbers.to_numbers`.
+    """
+    import numpy as np
+
+    for name in names:
+        values = table.column(name).to_numpy()
+        values = values[np.isfinite(values)]
+        if not len(values) or values.max() >= 1000:
+            continue
+        whole = values == np.floor(values)
+        large = values[whole & (values >= 100)]
+        if not len(large) or whole.all() or large.min() < FAR * values[~whole].min():
+            continue
+        if np.allclose(values * 1000, np.round(values * 1000), rtol=0, atol=1e-7):
+            return True
+    return False
 
 
 def _ragged(path: Path, body: memoryview, skipped: int, width: int, delimiter: str) -> DataError:

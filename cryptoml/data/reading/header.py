@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptoml.data.reading.column_names import is_header
+from cryptoml.data.reading.column_names import aliases, is_header, name_key
 from cryptoml.data.reading.layouts import columns_hint, guess_names
 from cryptoml.errors import DataError
 
 _TITLE_LINES = 30
+_MIN_WIDTH = 5
 # The comma is last: with decimal commas it is as frequent as the delimiter.
 _DELIMITERS = ";\t|,"
 
@@ -57,10 +59,22 @@ def find_header(path: Path, lines: list[str], columns: Sequence[str] | Mapping[s
 def _guessed(path: Path, lines: Sequence[str], delimiter: str) -> list[str]:
     rows = [_cells(line, delimiter) for line in lines if line]
     # The last line may be cut.
-    names = guess_names(rows[:-1] if len(rows) > 2 else rows)
+    has_numbers = bool(rows) and any(_is_number(cell) for cell in rows[0])
+    names = guess_names(rows[:-1] if len(rows) > 2 else rows) if has_numbers else None
     if names is not None:
         return names
     first_cells = ", ".join(rows[0][:8])[:120] if rows else ""
+    width = len(rows[0]) if rows else 0
+    if rows and name_key(rows[0][0]) in aliases("time") and any(_is_single_price(cell) for cell in rows[0]):
+        raise DataError(
+            f"{path}: contains prices, but no open, high, low and close; the first line has {first_cells}.",
+            hint="get candles, for example with cryptoml extract-data",
+        )
+    if 1 < width < _MIN_WIDTH:
+        raise DataError(
+            f"{path}: not candles: {width} columns ({first_cells}), without time, open, high, low and close.",
+            hint="get candles, for example with cryptoml extract-data",
+        )
     raise DataError(
         f"{path}: not candles: no columns for open, high, low and close; the first line has {first_cells}.",
         hint=columns_hint(len(rows[0]) if rows else 6),
@@ -83,7 +97,15 @@ def _named_line(lines: list[str], mapped: set[str]) -> tuple[int, list[str], str
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    return [cell.strip().strip('"').strip() for cell in line.split(delimiter)]
+    try:
+        cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [""])
+    except csv.Error:
+        cells = line.split(delimiter)
+    return [cell.strip().strip('"').strip() for cell in cells]
+
+
+def _is_single_price(cell: str) -> bool:
+    return name_key(cell) in aliases("close") or name_key(cell).endswith("price")
 
 
 def _is_number(cell: str) -> bool:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-NULLS = ("", "NULL", "null", "NaN", "nan", "NA", "N/A", "None", "none", "-")
+NULLS = (
+    "", "NULL", "null", "NaN", "nan", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaT", "None", "none", "\\N", "-", "--",
+    "\N{EN DASH}", "\N{EM DASH}",
+)  # fmt: skip
 
 # The file's columns in order, or a mapping from role to column name.
 Columns = Sequence[str] | Mapping[str, str] | None

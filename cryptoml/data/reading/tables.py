@@ -30,8 +30,8 @@ def read_table(path: Path, columns: Columns = None, *, sheet: str | None = None)
     columns: the file's columns in order, or a mapping from our names to the file's. sheet: of a workbook.
     """
     data = unpack(path, _bytes(path))
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        data = data.decode("utf-16", errors="replace").encode()
+    if encoding := _wide_encoding(data):
+        data = data.decode(encoding, errors="replace").encode()
     data = data.removeprefix(b"\xef\xbb\xbf")
     if is_workbook(data):
         return replace(read_excel(path, data, columns, sheet), format="Excel")
@@ -49,6 +49,19 @@ def read_table(path: Path, columns: Columns = None, *, sheet: str | None = None)
             names = ", ".join(spec.name for spec in FORMATS)
             raise DataError(f"{path}: is not a text file.", hint=f"use one of these formats: {names}")
     return replace(file_format.read(path, data, columns), format=file_format.name)
+
+
+def _wide_encoding(data: bytes) -> str | None:
+    """Return the encoding of text with two or four bytes per character; None for other data."""
+    head = data[:HEAD_BYTES]
+    if head.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
+        return "utf-32"
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    for encoding, zeros, others in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
+        if len(zeros) > 8 and zeros.count(0) > 0.9 * len(zeros) and others.count(0) == 0:
+            return encoding
+    return None
 
 
 def require_file(path: Path) -> None:

@@ -157,7 +157,7 @@ def test_prices_destroyed_by_a_spreadsheet_are_recognised(tmp_path: Path):
 
 def test_prices_that_can_be_read_in_two_ways_are_refused(tmp_path: Path):
     frame = market().round(0)
-    rows = [",".join([f"{t:%Y-%m-%d %H:%M}", *(f'"{one:,.0f}"' for one in (o, h, low, c)), "1.5"])
+    rows = [",".join([f"{t:%Y-%m-%d %H:%M}", *(f'"{one:,.0f}"' for one in (o, h, low, c)), "15"])
             for t, o, h, low, c, v in frame.itertuples()]  # fmt: skip
     with pytest.raises(DataError, match="can be a number with decimals"):
         read_candles(write(tmp_path, "\n".join([HEADER, *rows])), now=LATER)
