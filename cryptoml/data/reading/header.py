@@ -98,7 +98,7 @@ def _named_line(lines: list[str], mapped: set[str]) -> tuple[int, list[str], str
 
 def _cells(line: str, delimiter: str) -> list[str]:
     try:
-        cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [""])
+        cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), []) or [""]
     except csv.Error:
         cells = line.split(delimiter)
     return [cell.strip().strip('"').strip() for cell in cells]
