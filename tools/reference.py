@@ -16,7 +16,8 @@ from cryptoml.config.parameters import allowed_values
 from cryptoml.config.schema import Config
 from cryptoml.data.exchange.sources import SOURCES
 from cryptoml.data.reading.formats import FORMATS
-from cryptoml.evaluation.metrics import FIGURES, METRICS, StoredMetric
+from cryptoml.evaluation.metrics import FIGURES, METRICS
+from cryptoml.evaluation.stored_metric import StoredMetric
 from cryptoml.features.library import FEATURES
 from cryptoml.models.zoo import MODELS
 

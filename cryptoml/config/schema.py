@@ -133,6 +133,12 @@ class GateSection(_Section):
     """The requirements for a registration."""
 
     min_skill: float = Field(-0.001, ge=-1, le=1, description="minimum hold-out skill")
+    min_coverage: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="minimum coverage of the prediction interval on the hold-out; 0.1 below its level if not set",
+    )
     require: Literal["tie", "beats"] = Field(
         "tie", description="tie: refuse models worse than persistence; beats: refuse ties as well"
     )

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.evaluation.metrics import StoredMetric, stored_metrics
+from cryptoml.evaluation.metrics import stored_metrics
 from cryptoml.evaluation.significance import sums_by_time
+from cryptoml.evaluation.stored_metric import StoredMetric
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,232 +3,98 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping, Sequence
+from functools import partial
 
-from cryptoml.evaluation.figures import cell, price
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Values = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Forecasts:
-    """Forecasts and actual values: float64, one value per forecast, no NaN; returns are log returns."""
-
-    price_now: Values
-    actual_price: Values
-    forecast_price: Values
-    actual_return: Values
-    forecast_return: Values
-    lower_price: Values
-    upper_price: Values
-
-
-Better = Literal["lower", "higher", "nominal", "none"]
-# Patterns of stored names. A metric that is computed on the hold-out only is stored under its plain name.
-CV_MEAN, CV_STD, TEST, TRAIN, LAST_FOLD, PLAIN = "cv_{}_mean", "cv_{}_std", "test_{}", "train_{}", "cv_{}", "{}"
-CROSS_VALIDATED = {
-    CV_MEAN: "cv {}",
-    CV_STD: "cv {} std",
-    TEST: "test {}",
-    TRAIN: "train {}",
-    LAST_FOLD: "last fold {}",
-}
-LAST_COLUMN = 99
-
-
-@dataclass(frozen=True)
-class StoredMetric:
-    """A number stored with a run, by its MLflow name.
-
-    title: column heading with unit. better: the best value; "nominal" means nearest to the run parameter `nominal`,
-    "none" that no value is better. fmt: format of `scale * value`, empty for a price. of_persistence: whether it is
-    defined for persistence. column: rank of the table column, where 1 is hidden last on a narrow terminal; None for
-    no column.
-    """
-
-    name: str
-    title: str
-    unit: str
-    better: Better
-    formula: str
-    fmt: str = ""
-    scale: float = 1.0
-    nominal: str = ""
-    of_persistence: bool = True
-    column: int | None = None
-
-    def loss(self, value: float, params: Mapping[str, str]) -> float:
-        """Return a number that is lower for better values; NaN if the nominal value is missing."""
-        if self.better == "nominal":
-            return abs(value - float(params.get(self.nominal, math.nan)))
-        return -value if self.better == "higher" else value
-
-    def scaled(self, value: float) -> float:
-        """Convert a value to the unit of the title."""
-        return self.scale * value
-
-    def text(self, value: float | None) -> str:
-        """Format a value for a table; empty for None, a dash if it is not finite."""
-        if value is None:
-            return ""
-        return cell(self.scaled(value), self.fmt) if self.fmt else price(self.scaled(value))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric(StoredMetric):
-    """A metric computed from forecasts.
-
-    cross_validated: computed for each fold, the training part and the hold-out; otherwise for the hold-out only.
-    columns: pattern of the stored name -> rank; by default only the hold-out value has a column.
-    """
-
-    compute: Callable[[Forecasts], float]
-    cross_validated: bool = False
-    columns: Mapping[str, int] = field(default_factory=dict)
-
-    def stored(self) -> list[StoredMetric]:
-        """Return the numbers stored with a run."""
-        titles = CROSS_VALIDATED if self.cross_validated else {PLAIN: "{}"}
-        columns = self.columns or {TEST: LAST_COLUMN, PLAIN: LAST_COLUMN}
-        return [
-            StoredMetric(
-                pattern.format(self.name), title.format(self.title), self.unit,
-                "lower" if pattern == CV_STD else self.better, self.formula, self.fmt, self.scale, self.nominal,
-                self.of_persistence, columns.get(pattern),
-            )
-            for pattern, title in titles.items()
-        ]  # fmt: skip
-
-
-def skill_score(error: float, baseline_error: float) -> float:
-    """Return 1 - error / baseline_error; NaN if the baseline has no error."""
-    return 1 - error / baseline_error if baseline_error > 0 else math.nan
-
-
-def rmse(forecasts: Forecasts) -> float:
-    """Return the root mean squared error of the price, in price units."""
-    return root_mean_square(forecasts.actual_price - forecasts.forecast_price)
-
-
-def mae(forecasts: Forecasts) -> float:
-    """Return the mean absolute error of the price, in price units."""
-    import numpy as np
-
-    return float(np.mean(np.abs(forecasts.actual_price - forecasts.forecast_price)))
-
-
-def mape(forecasts: Forecasts) -> float:
-    """Return the mean absolute error relative to the actual price, in percent."""
-    import numpy as np
-
-    return float(100 * np.mean(np.abs(forecasts.actual_price - forecasts.forecast_price) / forecasts.actual_price))
-
-
-def r2_score(forecasts: Forecasts) -> float:
-    """Return 1 - squared error / variance of the actual price; NaN if the price does not move."""
-    import numpy as np
-
-    # The rounded mean of equal prices may differ from them.
-    if np.ptp(forecasts.actual_price) == 0:
-        return math.nan
-    spread = float(np.sum((forecasts.actual_price - np.mean(forecasts.actual_price)) ** 2))
-    error = float(np.sum((forecasts.actual_price - forecasts.forecast_price) ** 2))
-    return 1 - error / spread
-
-
-def skill(forecasts: Forecasts) -> float:
-    """Return 1 - RMSE / RMSE of persistence, on price; 0 for persistence, NaN if the price does not move."""
-    return skill_score(rmse(forecasts), root_mean_square(forecasts.actual_price - forecasts.price_now))
-
-
-def return_rmse(forecasts: Forecasts) -> float:
-    """Return the root mean squared error of the log return."""
-    return root_mean_square(forecasts.actual_return - forecasts.forecast_return)
-
-
-def return_r2(forecasts: Forecasts) -> float:
-    """Return 1 - squared error / squared error of the forecast "no change", on log returns.
-
-    This is the out-of-sample R2 of Campbell and Thompson (2008), with zero in place of the mean.
-    """
-    import numpy as np
-
-    spread = float(np.sum(forecasts.actual_return**2))
-    error = float(np.sum((forecasts.actual_return - forecasts.forecast_return) ** 2))
-    return 1 - error / spread if spread > 0 else math.nan
-
-
-def directional_accuracy(forecasts: Forecasts) -> float:
-    """Return the share of correct signs, where the price moved and a move was forecast; NaN without such rows."""
-    import numpy as np
-
-    moved = (forecasts.actual_return != 0) & (forecasts.forecast_return != 0)
-    if not moved.any():
-        return math.nan
-    return float(np.mean(np.sign(forecasts.actual_return[moved]) == np.sign(forecasts.forecast_return[moved])))
-
-
-def interval_coverage(forecasts: Forecasts) -> float:
-    """Return the share of actual prices inside the prediction interval, including both ends."""
-    import numpy as np
-
-    above_lower = forecasts.lower_price <= forecasts.actual_price
-    below_upper = forecasts.actual_price <= forecasts.upper_price
-    return float(np.mean(above_lower & below_upper))
-
-
-def root_mean_square(values: Values) -> float:
-    """Return the root of the mean of the squares."""
-    import numpy as np
-
-    return float(np.sqrt(np.mean(values**2)))
-
+from cryptoml.evaluation import interval_metrics as of_interval
+from cryptoml.evaluation import point_metrics as of_point
+from cryptoml.evaluation.forecasts import Forecasts
+from cryptoml.evaluation.stored_metric import CV_MEAN, CV_STD, LAST_FOLD, PLAIN, TEST, TRAIN, Metric, StoredMetric
 
 _METRICS = (
     Metric(
-        name="rmse", title="RMSE", unit="price", better="lower", compute=rmse, cross_validated=True,
-        formula="sqrt(mean((actual - forecast)²))", columns={CV_MEAN: 1, CV_STD: 8, TEST: 4},
+        name="rmse", title="RMSE", unit="price", better="lower", compute=of_point.rmse, cross_validated=True,
+        formula="sqrt(mean((actual - forecast)²))", columns={CV_MEAN: 1, CV_STD: 10, TEST: 4},
     ),
     Metric(
-        name="mae", title="MAE", unit="price", better="lower", compute=mae, cross_validated=True,
-        formula="mean(abs(actual - forecast))", columns={TEST: 7},
+        name="mae", title="MAE", unit="price", better="lower", compute=of_point.mae, cross_validated=True,
+        formula="mean(abs(actual - forecast))", columns={TEST: 9},
     ),
     Metric(
-        name="mape", title="MAPE %", unit="%", better="lower", compute=mape, cross_validated=True, fmt=".3f",
-        formula="100 mean(abs(actual - forecast) / actual)", columns={TEST: 9},
+        name="mape", title="MAPE %", unit="%", better="lower", compute=of_point.mape, cross_validated=True, fmt=".3f",
+        formula="100 mean(abs(actual - forecast) / actual)", columns={TEST: 11},
     ),
     Metric(
-        name="r2_score", title="R2", unit="1", better="higher", compute=r2_score, cross_validated=True, fmt=".4f",
-        formula="1 - sum((actual - forecast)²) / sum((actual - mean(actual))²)", columns={TEST: 9},
+        name="r2_score", title="R2", unit="1", better="higher", compute=of_point.r2_score,
+        cross_validated=True, fmt=".4f",
+        formula="1 - sum((actual - forecast)²) / sum((actual - mean(actual))²)", columns={TEST: 11},
     ),
     Metric(
-        name="skill", title="skill %", unit="share", better="higher", compute=skill, fmt="+.3f", scale=100,
+        name="skill", title="skill %", unit="share", better="higher", compute=of_point.skill, fmt="+.3f", scale=100,
         formula="1 - RMSE / RMSE of persistence, on price", of_persistence=False, columns={PLAIN: 2},
     ),
     Metric(
-        name="directional_accuracy", title="direction %", unit="share", better="higher", compute=directional_accuracy,
+        name="directional_accuracy", title="direction %", unit="share", better="higher",
+        compute=of_point.directional_accuracy,
         formula="share of correct signs where the price moved and a move was forecast", fmt=".1f", scale=100,
-        of_persistence=False, columns={PLAIN: 5},
+        of_persistence=False, columns={PLAIN: 7},
     ),
     Metric(
-        name="return_rmse", title="return RMSE bp", unit="log return", better="lower", compute=return_rmse,
+        name="return_rmse", title="return RMSE bp", unit="log return", better="lower", compute=of_point.return_rmse,
         formula="sqrt(mean((actual - forecast)²)), on log returns", fmt=".3f", scale=1e4,
     ),
     Metric(
-        name="return_r2", title="return R2 %", unit="share", better="higher", compute=return_r2,
+        name="return_r2", title="return R2 %", unit="share", better="higher", compute=of_point.return_r2,
         formula="1 - sum((actual - forecast)²) / sum(actual²), on log returns (Campbell and Thompson 2008)",
         fmt="+.3f", scale=100, of_persistence=False,
     ),
     Metric(
         name="interval_coverage", title="coverage %", unit="share", better="nominal", nominal="interval_level",
-        compute=interval_coverage, fmt=".1f", scale=100,
-        formula="share of actual prices inside the prediction interval, both ends included",
+        compute=of_point.interval_coverage, fmt=".1f", scale=100,
+        formula="share of actual prices inside the prediction interval, both ends included", columns={PLAIN: 6},
+    ),
+    Metric(
+        name="interval_skill", title="interval skill %", unit="share", better="higher",
+        compute=of_interval.interval_skill,
+        formula="1 - interval score / interval score of intervals of constant width", fmt="+.1f", scale=100,
+        columns={PLAIN: 5},
+    ),
+    Metric(
+        name="interval_score", title="interval score bp", unit="log return", better="lower",
+        compute=of_interval.mean_interval_score, fmt=".1f", scale=1e4,
+        formula="mean(width + 2 / (1 - level) · distance outside), on log returns (Winkler 1972)",
+    ),
+    Metric(
+        name="pinball_loss", title="pinball loss bp", unit="log return", better="lower",
+        compute=of_interval.mean_pinball_loss,
+        formula="mean(max(q · e, (q - 1) · e)) over the bounds of all intervals, on log returns", fmt=".3f", scale=1e4,
+    ),
+    *(
+        Metric(
+            name=f"coverage_{100 * level:.0f}", title=f"coverage of {100 * level:.0f} %", unit="share",
+            better="nominal", nominal=f"{level:g}", compute=partial(of_interval.coverage, level=level),
+            fmt=".1f", scale=100,
+            formula=f"share of actual returns inside the interval with a nominal coverage of {100 * level:.0f} %",
+        )
+        for level in (0.5, 0.8, 0.9, 0.95)
+    ),
+    *(
+        Metric(
+            name=f"coverage_{name}", title=f"coverage, {name} third %", unit="share", better="nominal",
+            nominal="interval_level", compute=partial(of_interval.coverage_by_size, third=third), fmt=".1f", scale=100,
+            formula=f"coverage in the {name} third of the hold-out, by expected size of the return",
+        )
+        for third, name in enumerate(("calm", "middle", "wild"))
+    ),
+    Metric(
+        name="coverage_p_value", title="coverage p", unit="1", better="none", compute=of_interval.coverage_p_value,
+        fmt=".3f",
+        formula="test that the coverage is nominal (Kupiec 1995), on every horizon-th forecast",
+    ),
+    Metric(
+        name="independence_p_value", title="independence p", unit="1", better="none",
+        compute=of_interval.independence_p_value,
+        formula="test that misses do not cluster (Christoffersen 1998), on every horizon-th forecast", fmt=".3f",
     ),
 )  # fmt: skip
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
@@ -239,7 +105,7 @@ _FIGURES = (
         "dm_p_value", "p", "1", "none", "Diebold and Mariano (1995) against persistence, two-sided", ".3f",
         of_persistence=False, column=3,
     ),
-    StoredMetric("training_time_seconds", "time s", "s", "lower", "CPU time of all fits", ".1f", column=6),
+    StoredMetric("training_time_seconds", "time s", "s", "lower", "CPU time of all fits", ".1f", column=8),
     StoredMetric("prediction_latency_ms", "latency ms", "ms", "lower", "median time of one forecast", ".1f"),
     StoredMetric("baseline_rmse", "persistence RMSE", "price", "none", "RMSE of persistence on the hold-out"),
     StoredMetric("shrinkage", "shrinkage", "1", "none", "slope of target on out-of-fold forecast, 0 to 1", ".3f"),

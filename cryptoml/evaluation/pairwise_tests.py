@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from cryptoml.evaluation.metrics import skill_score
+from cryptoml.evaluation.point_metrics import skill_score
 from cryptoml.evaluation.significance import diebold_mariano, holm
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from cryptoml.evaluation.metrics import skill_score
+from cryptoml.evaluation.point_metrics import skill_score
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.errors import DataError
 from cryptoml.features.pipeline import FeaturePipeline
 from cryptoml.models.base import Model
-from cryptoml.models.scaling import fit_scaler, load_scaler, save_scaler, scale
+from cryptoml.models.interval import UP, ConstantInterval, Interval
+from cryptoml.models.scaling import describe_scaler, fit_scaler, load_scaler, restore_scaler, scale
 from cryptoml.models.zoo import get_model
 
 if TYPE_CHECKING:
@@ -66,10 +67,9 @@ def fit(
 class Forecaster:
     """Computes forecasts from candles on the grid.
 
-    shrinkage: factor of the raw forecast; interval_quantile: half-width of the prediction interval in log return, with
-    nominal coverage `interval_level`; market_quantiles: the same by symbol, of the markets of a pooled model, whose
-    `symbol` is POOL, else empty; clip: bound of the training targets in log return; unseen_from: open time (ISO,
-    UTC) of the first candle that was not used for fitting.
+    shrinkage: factor of the raw forecast. interval: computes the prediction intervals. markets: the symbols of a pooled
+    model, whose `symbol` is POOL, else empty. clip: bound of the training targets in log return. unseen_from: open time
+    (ISO, UTC) of the first candle that was not used for fitting.
     """
 
     model_type: str
@@ -83,49 +83,77 @@ class Forecaster:
     estimator: Any
     clip: float
     shrinkage: float
-    interval_quantile: float
-    interval_level: float
+    interval: Interval
     unseen_from: str = ""
-    market_quantiles: Mapping[str, float] = field(default_factory=dict)
+    markets: tuple[str, ...] = ()
 
     @property
     def is_pooled(self) -> bool:
         """Whether the model was trained on several markets; it forecasts any market."""
-        return bool(self.market_quantiles)
+        return bool(self.markets)
+
+    @property
+    def interval_level(self) -> float:
+        """The nominal coverage of the interval between lower_price and upper_price."""
+        return self.interval.level
+
+    @property
+    def useful_candles(self) -> int:
+        """Number of candles that a forecast depends on: the warm-up, and outcomes that improve the interval."""
+        return self.pipeline.warmup_candles + self.interval.history(self.horizon)
 
     def raw_return(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return forecasts of the log return before shrinkage, one per row."""
         return get_model(self.model_type).predict(self.estimator, scale(self.scaler, X))
 
-    def forecast(self, grid: pd.DataFrame, *, newest: int | None = None, symbol: str = "") -> pd.DataFrame:
+    def forecast(
+        self, grid: pd.DataFrame, *, newest: int | None = None, symbol: str = "", move: float | None = None
+    ) -> pd.DataFrame:
         """Forecast from each row of a grid of candles, or from the `newest` latest rows.
 
         symbol: the market of the candles, whose prediction interval a pooled model uses; for a market that was not in
         the pool, it uses the interval of all markets together.
-        Returns the columns forecast_return (log), forecast_price, lower_price and upper_price, with the index of the
-        grid; NaN if a feature is missing.
+        Returns, with the index of the grid: forecast_return (log), forecast_price, lower_price and upper_price; for
+        each other level of the interval, such as 50 %, lower_price_50 and upper_price_50; probability_up, of a higher
+        close at the target time; with `move`, a share of the price, probability_rise and probability_fall, of a rise
+        and a fall by more than it. Models saved with an interval of constant width have no probabilities. NaN if a
+        feature is missing.
         """
         import numpy as np
         import pandas as pd
 
-        features = self.pipeline.transform(grid).to_numpy()
-        if newest is not None:
-            grid, features = grid.iloc[-newest:], features[-newest:]
+        newest = len(grid) if newest is None else newest
+        used = newest + self.interval.history(self.horizon)
+        features = self.pipeline.transform(grid).to_numpy()[-used:]
         complete = ~np.isnan(features).any(axis=1)
-        forecast = np.full(len(features), np.nan)
+        # Of earlier rows, only those whose outcome is new to the interval are needed.
+        opened_s = grid.index[-used:-newest].to_numpy(dtype="datetime64[s]").astype(np.int64)
+        complete[:-newest] &= opened_s > self.interval.scored_until(symbol or self.symbol)
+        raw = np.full(len(features), np.nan)
         if complete.any():
-            forecast[complete] = self.shrinkage * self.raw_return(np.ascontiguousarray(features[complete]))
+            raw[complete] = self.shrinkage * self.raw_return(np.ascontiguousarray(features[complete]))
+        bounds = self.interval.bounds(grid, raw, self.horizon, newest=newest, symbol=symbol or self.symbol, move=move)
+        grid, forecast = grid.iloc[-newest:], raw[-newest:]
         close = grid["close"].to_numpy()
-        quantile = self.market_quantiles.get(symbol, self.interval_quantile)
-        return pd.DataFrame(
-            {
-                "forecast_return": forecast,
-                "forecast_price": close * np.exp(forecast),
-                "lower_price": close * np.exp(forecast - quantile),
-                "upper_price": close * np.exp(forecast + quantile),
-            },
-            index=grid.index,
-        )
+        columns = {"forecast_return": forecast, "forecast_price": close * np.exp(forecast)}
+        for place, level in enumerate(self.interval.levels):
+            for name, offset in zip(self._bound_names(level), (bounds.lower, bounds.upper), strict=True):
+                columns[name] = close * np.exp(forecast + offset[:, place])
+        columns |= bounds.probabilities
+        names = [*self.output_columns, *(name for name in columns if name not in self.output_columns)]
+        return pd.DataFrame({name: columns[name] for name in names}, index=grid.index, copy=False)
+
+    @property
+    def output_columns(self) -> tuple[str, ...]:
+        """The columns of `forecast` without `move`."""
+        others = [level for level in self.interval.levels if level != self.interval_level]
+        bounds = [name for level in (self.interval_level, *others) for name in self._bound_names(level)]
+        probability = () if isinstance(self.interval, ConstantInterval) else (UP,)
+        return ("forecast_return", "forecast_price", *bounds, *probability)
+
+    def _bound_names(self, level: float) -> tuple[str, str]:
+        suffix = "" if level == self.interval_level else f"_{100 * level:g}"
+        return f"lower_price{suffix}", f"upper_price{suffix}"
 
     def feature_importance(self) -> pd.Series[float] | None:
         """Return the importance by feature name, with sum 1, or None; the model's module defines it."""
@@ -141,6 +169,7 @@ class Forecaster:
     def save(self, folder: Path) -> None:
         """Save the forecaster in files that cannot contain code: JSON and the format of the model's storage."""
         from cryptoml.models.storage.description import FORMAT
+        from cryptoml.models.storage.intervals import describe_interval
 
         folder.mkdir(parents=True, exist_ok=True)
         description = {
@@ -154,14 +183,13 @@ class Forecaster:
             "max_no_trade_candles": self.max_no_trade_candles,
             "clip": self.clip,
             "shrinkage": self.shrinkage,
-            "interval_quantile": self.interval_quantile,
-            "interval_level": self.interval_level,
             "unseen_from": self.unseen_from,
-            "market_quantiles": dict(self.market_quantiles),
+            "markets": list(self.markets),
+            "scaler": describe_scaler(self.scaler),
+            "interval": describe_interval(self.interval),
             "feature_names": list(self.pipeline.feature_names),
         }
         (folder / "forecaster.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
-        save_scaler(self.scaler, folder)
         get_model(self.model_type).storage.save(self.estimator, folder)
 
 
@@ -170,14 +198,15 @@ def load_forecaster(folder: Path) -> Forecaster:
 
     Raises DataError for files that are damaged or not a forecaster, AccessError for files that refer to untrusted code.
     """
-    from cryptoml.models.storage.description import read_description
+    from cryptoml.models.storage.description import SCALER_IN_FILE, read_description
 
-    description = read_description(folder)
+    description, stored_scaler = read_description(folder)
     n_features = len(description.pipeline.feature_names)
     estimator = get_model(description.model_type).storage.load(folder, description.implementation, n_features)
+    in_file = stored_scaler == SCALER_IN_FILE
     forecaster = Forecaster(
         **{one.name: getattr(description, one.name) for one in fields(description)},
-        scaler=load_scaler(folder, n_features),
+        scaler=load_scaler(folder, n_features) if in_file else restore_scaler(folder, stored_scaler, n_features),
         estimator=estimator,
     )
     _check_one_forecast(folder, forecaster, n_features)

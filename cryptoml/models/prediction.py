@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cryptoml.models.interval import FALL, RISE, UP
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -14,7 +16,7 @@ class Prediction:
     """Forecasts, oldest first.
 
     table: index `timestamp` (open time of the candle at whose close the forecast is made, UTC), columns made_at,
-    target_time (UTC), price_now, forecast_return (log), forecast_price, lower_price, upper_price; no NaN.
+    target_time (UTC), price_now, and those of `Forecaster.forecast`; no NaN.
     skipped: requested candles without a forecast because of a gap. is_new_market: whether a pooled model was
     trained without this market. logged: forecasts added to the log; None without
     logging.
@@ -50,5 +52,18 @@ class Prediction:
             "new_market": self.is_new_market,
             "skipped": self.skipped,
             "logged": self.logged,
-            "forecasts": rows.to_dict("records"),
+            "forecasts": [self._nested(row) for row in rows.to_dict("records")],
         }
+
+    def _nested(self, row: dict[Any, Any]) -> dict[str, Any]:
+        """Return a row of the table with its intervals as a list, and with all probabilities."""
+        intervals = [{"level": self.interval_level, "lower": row["lower_price"], "upper": row["upper_price"]}]
+        plain: dict[str, Any] = dict.fromkeys((UP, RISE, FALL))
+        for name, value in row.items():
+            side, _, percent = str(name).partition("_price_")
+            if side == "lower" and percent:
+                upper = row[f"upper_price_{percent}"]
+                intervals.append({"level": float(percent) / 100, "lower": value, "upper": upper})
+            elif not (side == "upper" and percent):
+                plain[str(name)] = value
+        return {**plain, "intervals": sorted(intervals, key=lambda one: one["level"])}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cryptoml.errors import DataError
+from cryptoml.models.storage.archive import FETCH_AGAIN
 from cryptoml.models.storage.skops_file import SkopsFile
+from cryptoml.models.storage.stored_values import checked_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +31,34 @@ def scale(scaler: Any, X: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale X; unchanged if `scaler` is None."""
     scaled: NDArray[np.float32] = X if scaler is None else scaler.transform(X)
     return scaled
+
+
+def describe_scaler(scaler: Any) -> dict[str, list[float]] | None:
+    """Return the scaler as JSON types, exact to the last digit; None for no scaler."""
+    if scaler is None:
+        return None
+    return {"mean": [float(value) for value in scaler.mean_], "scale": [float(value) for value in scaler.scale_]}
+
+
+def restore_scaler(folder: Path, stored: Any, n_features: int) -> Any:
+    """Restore what `describe_scaler` returned; raises DataError for anything else. folder: of the model."""
+    if stored is None:
+        return None
+    import numpy as np
+    from sklearn.preprocessing import StandardScaler
+
+    try:
+        mean, spread = (
+            np.asarray([checked_number({name: value}, name, -math.inf) for value in stored[name]])
+            for name in ("mean", "scale")
+        )
+        if len(mean) != n_features or len(spread) != n_features or (spread <= 0).any():
+            raise ValueError(f"not that of {n_features} features")
+    except (ValueError, TypeError, LookupError) as error:
+        raise DataError(f"{folder}: the scaler is invalid: {str(error)[:300]}.", hint=FETCH_AGAIN) from error
+    scaler = StandardScaler()
+    scaler.mean_, scaler.scale_, scaler.var_, scaler.n_features_in_ = mean, spread, spread**2, n_features
+    return scaler
 
 
 def save_scaler(scaler: Any, folder: Path) -> None:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from cryptoml.models.forecaster import Forecaster
 
 COLUMNS = ("timestamp", "open", "high", "low", "close", "volume")
-OUTPUT_COLUMNS = ("timestamp", "forecast_return", "forecast_price", "lower_price", "upper_price")
 
 
 class ServedForecaster:
@@ -23,7 +22,7 @@ class ServedForecaster:
         self.forecaster = forecaster
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Return one row per candle, in time order: timestamp (ISO, UTC) and the forecast made at its close.
+        """Return one row per candle, in time order: timestamp (ISO, UTC) and what `Forecaster.forecast` returns.
 
         `model_input` has the columns timestamp, open, high, low, close and volume. The forecast is NaN for a candle
         that is not preceded by as many candles, without a gap, as the features need. Raises DataError for invalid
@@ -48,7 +47,7 @@ class ServedForecaster:
                 "without a gap",
             )
         times = pd.Series(pd.DatetimeIndex(forecasts.index).strftime("%Y-%m-%dT%H:%M:%SZ"), name="timestamp")
-        return pd.concat([times, forecasts.reset_index(drop=True)], axis=1)[list(OUTPUT_COLUMNS)]
+        return pd.concat([times, forecasts.reset_index(drop=True)], axis=1)
 
 
 def parse_candles(table: pd.DataFrame) -> pd.DataFrame:

@@ -70,7 +70,7 @@ def score(forecaster: Forecaster, rows: Scored, *, level: float) -> Score:
     """The figures of one model; `level` is the significance level of its verdict against persistence."""
     import numpy as np
 
-    from cryptoml.evaluation.metrics import root_mean_square, skill_score
+    from cryptoml.evaluation.point_metrics import root_mean_square, skill_score
     from cryptoml.evaluation.significance import verdict
 
     if not len(rows.index):

@@ -13,6 +13,9 @@ from cryptoml.evaluation.figures import figure
 
 Verdict = Literal["beats", "ties", "worse"]
 
+# By how much the coverage may be below the nominal one, without a minimum in the config.
+MAX_MISSING = 0.1
+
 
 @dataclass(frozen=True)
 class ChampionDuel:
@@ -32,6 +35,7 @@ class GateInput:
     """Evaluation of a candidate.
 
     verdict: comparison with persistence, and its `p_value`. skill: 1 - RMSE / RMSE of persistence on the hold-out.
+    coverage: share of the hold-out inside the prediction interval, whose nominal coverage is `interval_level`.
     data_problems: a sentence for each data check that failed.
     """
 
@@ -39,15 +43,21 @@ class GateInput:
     p_value: float
     skill: float
     cv_rmse_mean: float
+    coverage: float
+    interval_level: float
     data_problems: tuple[str, ...] = ()
     champion: ChampionDuel | None = None
 
 
 @dataclass(frozen=True)
 class GateThresholds:
-    """Requirements for a candidate; `level`: significance level of the duel with the champion."""
+    """Requirements for a candidate; `level`: significance level of the duel with the champion.
+
+    min_coverage: of the prediction interval; None: MAX_MISSING below its nominal coverage.
+    """
 
     min_skill: float = -0.001
+    min_coverage: float | None = None
     require: Literal["tie", "beats"] = "tie"
     level: float = 0.05
 
@@ -68,6 +78,7 @@ def decide(candidate: GateInput, thresholds: GateThresholds | None = None) -> Ga
         *_against_persistence(candidate, limits),
         *_skill(candidate, limits),
         *_finite(candidate),
+        *_coverage(candidate, limits),
         *_against_champion(candidate, limits),
         *(f"The data failed a check: {problem.rstrip('.')}." for problem in candidate.data_problems),
     ]
@@ -95,6 +106,18 @@ def _finite(candidate: GateInput) -> list[str]:
     if math.isfinite(candidate.cv_rmse_mean):
         return []
     return ["The cross-validated RMSE is not a finite number."]
+
+
+def _coverage(candidate: GateInput, limits: GateThresholds) -> list[str]:
+    if not math.isfinite(candidate.coverage):
+        return ["The coverage of the prediction interval is not a finite number."]
+    least = candidate.interval_level - MAX_MISSING if limits.min_coverage is None else limits.min_coverage
+    if candidate.coverage >= least:
+        return []
+    return [
+        f"The {candidate.interval_level:.0%} prediction interval covers {candidate.coverage:.1%} of the hold-out, "
+        f"and at least {least:.1%} are required."
+    ]
 
 
 def _against_champion(candidate: GateInput, limits: GateThresholds) -> list[str]:

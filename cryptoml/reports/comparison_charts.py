@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.evaluation.comparison import ComparedRun
-from cryptoml.evaluation.metrics import root_mean_square, skill_score, table_metrics
+from cryptoml.evaluation.metrics import table_metrics
+from cryptoml.evaluation.point_metrics import root_mean_square, skill_score
 from cryptoml.result import finite_or_none
 
 if TYPE_CHECKING:

@@ -26,6 +26,7 @@ class ForecastReport:
     title: str
     subtitle: str
     timestamp: str
+    interval_level: float
 
 
 def write_forecasts(folder: Path, report: ForecastReport) -> None:
@@ -42,6 +43,7 @@ def write_forecasts(folder: Path, report: ForecastReport) -> None:
         title=report.title,
         subtitle=report.subtitle,
         timestamp=report.timestamp,
+        interval_level=report.interval_level,
     )
 
 

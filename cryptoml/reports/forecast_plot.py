@@ -11,7 +11,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from cryptoml.evaluation import skill_uncertainty
-from cryptoml.evaluation.metrics import METRICS, Forecasts
+from cryptoml.evaluation.forecasts import Forecasts
+from cryptoml.evaluation.metrics import METRICS
 from cryptoml.reports import style
 
 if TYPE_CHECKING:
@@ -109,8 +110,9 @@ def _scatter(figure: Figure, cell: object, holdout: pd.DataFrame) -> None:
 
 
 def _scores(holdout: pd.DataFrame) -> str:
-    columns = [field.name for field in fields(Forecasts)]
-    forecasts = Forecasts(**{name: holdout[name].to_numpy(dtype="float64") for name in columns})
+    columns = [field.name for field in fields(Forecasts) if field.name != "intervals"]
+    values = {name: holdout[name].to_numpy(dtype="float64") for name in columns}
+    forecasts = Forecasts(**values, intervals=None)
     shown = ("return_r2", "skill", "directional_accuracy")
     return ", ".join(f"{METRICS[name].title} {METRICS[name].text(METRICS[name].compute(forecasts))}" for name in shown)
 

@@ -1,4 +1,4 @@
-"""The plots of a run, one PNG each: forecasts, residuals, feature importance, folds."""
+"""The plots of a run, one PNG each: forecasts, residuals, intervals, feature importance, folds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from cryptoml.evaluation import skill_uncertainty
 from cryptoml.reports import style
 from cryptoml.reports.forecast_plot import actual_vs_predicted
+from cryptoml.reports.interval_plot import intervals
 from cryptoml.reports.residual_plot import residuals
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = ["FoldRow", "actual_vs_predicted", "draw_all", "feature_importance", "
 HEADLINES = {
     "actual_vs_predicted": "actual and predicted",
     "residuals": "residuals",
+    "intervals": "prediction intervals on the hold-out",
     "folds": "folds",
     "feature_importance": "feature importance",
 }
@@ -51,12 +53,14 @@ def draw_all(
     title: str,
     subtitle: str,
     timestamp: str,
+    interval_level: float,
     price_unit: str = "quote currency",
 ) -> list[Path]:
     """Write `{plot}_{timestamp}.png` into `folder` for each plot that has data.
 
     predictions: index timestamp (UTC, candle from which the forecast is made), no NaN; columns part ("fold_1" ... or
-    "holdout"), price_now, actual_price, forecast_price, lower_price, upper_price, actual_return, forecast_return.
+    "holdout"), price_now, actual_price, forecast_price, lower_price, upper_price, actual_return, forecast_return,
+    expected_size. interval_level: nominal coverage between lower_price and upper_price.
     importance: index feature name, sum 1; no plot if it is None or has only zeros and NaN.
     title: model and data set; subtitle: follows the name of each plot.
     """
@@ -67,6 +71,7 @@ def draw_all(
     if len(holdout):
         figures["actual_vs_predicted"] = actual_vs_predicted(holdout, price_unit=price_unit)
         figures["residuals"] = residuals(holdout)
+        figures["intervals"] = intervals(holdout, level=interval_level)
     if fold_rows:
         figures["folds"] = folds(fold_rows, predictions, price_unit=price_unit)
     if importance is not None and (importance > 0).any():

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from cryptoml.evaluation.figures import cell
-from cryptoml.evaluation.metrics import StoredMetric, table_metrics
+from cryptoml.evaluation.metrics import table_metrics
+from cryptoml.evaluation.stored_metric import StoredMetric
 
 if TYPE_CHECKING:
     from cryptoml.evaluation.comparison import RunComparison

@@ -13,11 +13,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cryptoml.evaluation.folds import Fold, Plan, rows
-from cryptoml.evaluation.metrics import METRICS, Forecasts, fold_values, summarize
-from cryptoml.evaluation.shrinkage import conformal_quantile, shrinkage
+from cryptoml.evaluation.forecasts import Forecasts, IntervalForecasts
+from cryptoml.evaluation.metrics import METRICS, fold_values, summarize
+from cryptoml.evaluation.shrinkage import shrinkage
 from cryptoml.evaluation.significance import Verdict, sums_by_time, verdict, verdict_of_losses
 from cryptoml.models.forecaster import FittedParts, Forecaster
-from cryptoml.training.market_scores import market_quantiles, market_scores, relative, row_quantiles
+from cryptoml.models.interval import Interval
+from cryptoml.training.intervals import Volatility, interval_forecasts
+from cryptoml.training.market_scores import market_scores, relative
 from cryptoml.training.results import FINAL, Fit, FoldScore, ModelChoice, ModelResult, TrainingOptions
 
 if TYPE_CHECKING:
@@ -28,7 +31,12 @@ if TYPE_CHECKING:
 
 
 def assemble(
-    dataset: Dataset, plan: Plan, choice: ModelChoice, options: TrainingOptions, fits: Mapping[int, Fit]
+    dataset: Dataset,
+    plan: Plan,
+    choice: ModelChoice,
+    options: TrainingOptions,
+    fits: Mapping[int, Fit],
+    volatility: Volatility,
 ) -> ModelResult:
     """Score the fits of one model and build its forecaster; `fits`: fold number or FINAL -> fit."""
     train, holdout = rows(dataset.index, plan.train), rows(dataset.index, plan.test)
@@ -36,23 +44,20 @@ def assemble(
     slopes = _slopes(plan.folds, {n: (dataset.target[part], fits[n].raw_return) for n, part in validation.items()})
     out_of_fold = {n: (part, slopes[n] * fits[n].raw_return) for n, part in validation.items()}
     later = [out_of_fold[fold.number] for fold in plan.folds[1:]]
-    errors = _actual_and_error(dataset, later)[1]
-    quantile = conformal_quantile(errors, options.interval_level)
-    by_market = market_quantiles(dataset, [part for part, _ in later], errors, options.interval_level, quantile)
-    widths = row_quantiles(dataset, by_market, quantile)
-
     final, slope = fits[FINAL], slopes[FINAL]
     assert final.raw_return_in_sample is not None
     assert final.parts is not None
-    scored = {
-        "train": _forecasts(dataset, train, slope * final.raw_return_in_sample, widths),
-        "test": _forecasts(dataset, holdout, slope * final.raw_return, widths),
-    }
-    by_fold = {n: _forecasts(dataset, part, forecast, widths) for n, (part, forecast) in out_of_fold.items()}
-    test = _verdict(dataset, [*later, (holdout, slope * final.raw_return)], options)
-    forecaster = _forecaster(
-        dataset, plan, choice, options, final.parts, shrinkage=slope, quantile=quantile, by_market=by_market
+    tested = (holdout, slope * final.raw_return)
+    intervals, interval = interval_forecasts(
+        dataset, volatility, {**out_of_fold, FINAL: tested}, level=options.interval_level
     )
+    scored = {
+        "train": _forecasts(dataset, train, slope * final.raw_return_in_sample, None),
+        "test": _forecasts(dataset, *tested, intervals[FINAL]),
+    }
+    by_fold = {n: _forecasts(dataset, *out_of_fold[n], intervals[n]) for n in out_of_fold}
+    test = _verdict(dataset, [*later, tested], options)
+    forecaster = _forecaster(dataset, plan, choice, final.parts, slope, interval)
     fold_metrics = fold_values([_scored(dataset, one) for one in by_fold.values()])
     frames = [_frame(dataset, validation[n], f"fold_{n}", one, fits[n].raw_return) for n, one in by_fold.items()]
     frames.append(_frame(dataset, holdout, "holdout", scored["test"], final.raw_return))
@@ -77,7 +82,7 @@ def assemble(
         predictions=_concatenated(frames),
         importance=forecaster.feature_importance(),
         markets=market_scores(
-            dataset, holdout, scored["test"], [*later, (holdout, slope * final.raw_return)],
+            dataset, holdout, scored["test"], [*later, tested],
             level=options.significance_level,
         ),
     )  # fmt: skip
@@ -126,19 +131,23 @@ def _scored(dataset: Dataset, forecasts: Forecasts) -> Forecasts:
     return relative(forecasts) if dataset.symbols else forecasts
 
 
-def _forecasts(dataset: Dataset, part: slice, forecast_return: np.ndarray, widths: np.ndarray) -> Forecasts:
-    """Return forecasts with prediction intervals; widths: their half-width in log return, for all rows."""
+def _forecasts(
+    dataset: Dataset, part: slice, forecast_return: np.ndarray, intervals: IntervalForecasts | None
+) -> Forecasts:
+    """Return forecasts with prediction intervals; without them, the bounds are the forecast."""
     import numpy as np
 
-    now, quantile = dataset.price_now[part], widths[part]
+    now = dataset.price_now[part]
+    lower, upper = intervals.at(intervals.level) if intervals else (forecast_return, forecast_return)
     return Forecasts(
         price_now=now,
         actual_price=dataset.actual_price[part],
         forecast_price=now * np.exp(forecast_return),
         actual_return=dataset.target[part],
         forecast_return=forecast_return,
-        lower_price=now * np.exp(forecast_return - quantile),
-        upper_price=now * np.exp(forecast_return + quantile),
+        lower_price=now * np.exp(lower),
+        upper_price=now * np.exp(upper),
+        intervals=intervals,
     )
 
 
@@ -148,15 +157,7 @@ def _persistence(scores: Forecasts) -> Forecasts:
 
 
 def _forecaster(
-    dataset: Dataset,
-    plan: Plan,
-    choice: ModelChoice,
-    options: TrainingOptions,
-    parts: FittedParts,
-    *,
-    shrinkage: float,
-    quantile: float,
-    by_market: Mapping[str, float],
+    dataset: Dataset, plan: Plan, choice: ModelChoice, parts: FittedParts, shrinkage: float, interval: Interval
 ) -> Forecaster:
     return Forecaster(
         model_type=choice.spec.key,
@@ -170,9 +171,8 @@ def _forecaster(
         estimator=parts.estimator,
         clip=parts.clip,
         shrinkage=shrinkage,
-        interval_quantile=quantile,
-        market_quantiles=by_market,
-        interval_level=options.interval_level,
+        interval=interval,
+        markets=dataset.symbols,
         unseen_from=f"{plan.test.start:%Y-%m-%dT%H:%M:%SZ}",
     )
 
@@ -211,6 +211,7 @@ def _frame(dataset: Dataset, part: slice, name: str, scores: Forecasts, raw_retu
             "actual_return": scores.actual_return,
             "forecast_return": scores.forecast_return,
             "raw_return": raw_return,
+            **({"expected_size": scores.intervals.size} if scores.intervals else {}),
         },
         index=dataset.index[part],
     )

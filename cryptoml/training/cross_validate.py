@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from cryptoml.training.assemble import assemble
 from cryptoml.training.cache import fit_cache
 from cryptoml.training.engine import Engine
 from cryptoml.training.fit_task import FitTask
+from cryptoml.training.intervals import Volatility, fit_volatilities
 from cryptoml.training.pools import local_pool
 from cryptoml.training.results import FINAL, Fit, ModelChoice, ModelFailure, ModelResult, TrainingOptions
 
@@ -122,7 +124,12 @@ class Collector:
         self._fits[key][task.number] = outcome
         if len(self._fits[key]) <= len(self._plan.folds):
             return None
-        return assemble(self._dataset, self._plan, task.choice, self._options, self._fits.pop(key))
+        return assemble(self._dataset, self._plan, task.choice, self._options, self._fits.pop(key), self._volatility)
+
+    @cached_property
+    def _volatility(self) -> Volatility:
+        """The forecasts of volatility, fitted while the first models are."""
+        return fit_volatilities(self._dataset, self._plan)
 
 
 def train_models(

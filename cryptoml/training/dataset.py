@@ -9,6 +9,7 @@ from cryptoml.data.grid import to_grid
 from cryptoml.data.interval import Interval, max_no_trade
 from cryptoml.errors import DataError
 from cryptoml.features.pipeline import FeaturePipeline, log_return_target
+from cryptoml.features.volatility import volatility_features, volatility_windows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +27,8 @@ class Dataset:
     both are empty for one market.
 
     features: float32, one column per feature, no NaN. target: log return over the horizon, float64.
-    price_now, actual_price: close of the row's candle and of the candle `horizon` candles later.
+    price_now, actual_price: close of the row's candle and of the candle `horizon` candles later. volatility: measures
+    of the volatility, float32 (rows, columns), no NaN.
     """
 
     features: pd.DataFrame
@@ -39,6 +41,7 @@ class Dataset:
     pipeline: FeaturePipeline
     max_no_trade_candles: int
     newest_candles: pd.DataFrame
+    volatility: NDArray[np.float32]
     symbols: tuple[str, ...] = ()
     markets: NDArray[np.int16] | None = None
 
@@ -77,6 +80,7 @@ def build_dataset(
             hint="check that this is the right file and column",
         )
     close = grid["close"].to_numpy()[usable]
+    windows = volatility_windows(pipeline.warmup_candles)
     return Dataset(
         features=features[usable],
         target=values,
@@ -88,4 +92,5 @@ def build_dataset(
         pipeline=pipeline,
         max_no_trade_candles=max_no_trade_candles,
         newest_candles=candles.frame.tail(pipeline.warmup_candles + horizon + 1),
+        volatility=volatility_features(grid, windows, candles.interval.seconds)[usable],
     )

@@ -1,13 +1,13 @@
-"""Prediction intervals and scores of a pooled model by market."""
+"""Scores of a pooled model by market."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cryptoml.evaluation.metrics import METRICS, Forecasts
-from cryptoml.evaluation.shrinkage import conformal_quantile
+from cryptoml.evaluation.forecasts import Forecasts
+from cryptoml.evaluation.metrics import METRICS
 from cryptoml.evaluation.significance import verdict
 from cryptoml.training.results import MarketScore
 
@@ -15,38 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from cryptoml.training.dataset import Dataset
-
-# A market with fewer out-of-fold forecasts gets the interval of the pool.
-MIN_FORECASTS = 100
-
-
-def market_quantiles(
-    dataset: Dataset, parts: Sequence[slice], errors: np.ndarray, level: float, pooled: float
-) -> dict[str, float]:
-    """Return the half-width of the prediction interval by symbol, in log return; empty for one market.
-
-    errors: out-of-fold errors of the log return, for the rows of `parts`. pooled: the half-width over all markets.
-    """
-    import numpy as np
-
-    if dataset.markets is None:
-        return {}
-    markets = np.concatenate([dataset.markets[part] for part in parts])
-    found = {}
-    for number, symbol in enumerate(dataset.symbols):
-        own = errors[markets == number]
-        found[symbol] = conformal_quantile(own, level) if len(own) >= MIN_FORECASTS else pooled
-    return found
-
-
-def row_quantiles(dataset: Dataset, by_market: Mapping[str, float], pooled: float) -> np.ndarray:
-    """Return the half-width of the prediction interval of each row."""
-    import numpy as np
-
-    if dataset.markets is None:
-        return np.full(len(dataset.target), pooled)
-    widths: np.ndarray = np.array([by_market[symbol] for symbol in dataset.symbols])[dataset.markets]
-    return widths
 
 
 def relative(forecasts: Forecasts) -> Forecasts:
@@ -80,7 +48,7 @@ def market_scores(
         rows = dataset.markets[holdout] == number
         if not rows.any():
             continue
-        own = Forecasts(**{field.name: getattr(forecasts, field.name)[rows] for field in fields(forecasts)})
+        own = forecasts.take(rows)
         mine = markets == number
         scores.append(
             MarketScore(

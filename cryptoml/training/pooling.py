@@ -51,6 +51,7 @@ def pool_datasets(datasets: Sequence[Dataset]) -> Dataset:
         target=joined("target"),
         price_now=joined("price_now"),
         actual_price=joined("actual_price"),
+        volatility=joined("volatility"),
         symbol=POOL,
         symbols=symbols,
         markets=markets[order],

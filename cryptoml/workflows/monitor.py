@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from cryptoml.models.forecaster import Forecaster
 
-# Standard errors by which the coverage may fall below the nominal level.
-COVERAGE_ERRORS = 3.0
+# Intervals are called too narrow or too wide if coverage as far from nominal has a probability below this by chance.
+COVERAGE_LEVEL = 0.01
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class MonitorResult:
     """Accuracy of the scored forecasts. RMSE in price units; covered is a share of the scored forecasts.
 
     word: beats, ties or worse (compared with persistence), or unknown below the minimum number of forecasts.
-    promised_skill: skill on the hold-out. waiting: logged forecasts without an outcome in the candles. late: forecasts
+    promised_skill: skill on the hold-out. coverage_p_value: Kupiec's test that the coverage is nominal, on every
+    horizon-th forecast. waiting: logged forecasts without an outcome in the candles. late: forecasts
     logged after their outcome was known. drift: None for a model without a scaler.
     """
 
@@ -72,6 +73,7 @@ class MonitorResult:
     word: str
     p_value: float
     covered: float
+    coverage_p_value: float
     interval_level: float
     drift: tuple[Drift, ...] | None
     warnings: tuple[str, ...]
@@ -141,7 +143,8 @@ def _score(
 ) -> MonitorResult:
     import numpy as np
 
-    from cryptoml.evaluation.metrics import root_mean_square, skill_score
+    from cryptoml.evaluation.coverage import kupiec_p_value
+    from cryptoml.evaluation.point_metrics import root_mean_square, skill_score
     from cryptoml.evaluation.significance import verdict
 
     actual, now = scored["actual_price"].to_numpy(), scored["price_now"].to_numpy()
@@ -153,11 +156,15 @@ def _score(
     least = request.config.monitor.min_forecasts
     enough = len(scored) >= least
     level = float(scored["interval_level"].iloc[-1])
-    covered = float(np.mean((actual >= scored["lower_price"]) & (actual <= scored["upper_price"])))
     late = int((scored["logged_at"] > scored["target"]).sum())
     # Over few candles, the mean of a calendar feature differs from its training mean without any drift.
     drift = _drift(forecaster, grid, scored.index, request.config.monitor.max_drift) if enough else ()
-    warnings = _warnings(len(scored), least, late=late, covered=covered, level=level, drift=drift)
+    inside = (actual >= scored["lower_price"].to_numpy()) & (actual <= scored["upper_price"].to_numpy())
+    coverage_p = kupiec_p_value(inside[:: forecaster.horizon], level)
+    covered = float(np.mean(inside))
+    warnings = _warnings(
+        len(scored), least, late=late, covered=covered, coverage_p=coverage_p, level=level, drift=drift
+    )
     return MonitorResult(
         model=label,
         version=version,
@@ -175,6 +182,7 @@ def _score(
         word=found.word if enough else "unknown",
         p_value=found.p_value,
         covered=covered,
+        coverage_p_value=coverage_p,
         interval_level=level,
         drift=drift,
         warnings=warnings,
@@ -182,16 +190,25 @@ def _score(
 
 
 def _warnings(
-    scored: int, least: int, *, late: int, covered: float, level: float, drift: Sequence[Drift] | None
+    scored: int,
+    least: int,
+    *,
+    late: int,
+    covered: float,
+    coverage_p: float,
+    level: float,
+    drift: Sequence[Drift] | None,
 ) -> tuple[str, ...]:
     warnings = []
     if scored < least:
         warnings.append(f"{counted(scored, 'forecast')} scored; a verdict needs at least {least:,}")
     if late:
         warnings.append(f"{late:,} of {scored:,} forecasts were logged after their outcome was known")
-    error = math.sqrt(level * (1 - level) / scored)
-    if scored >= least and covered < level - COVERAGE_ERRORS * error:
-        warnings.append(f"prediction intervals are too narrow: coverage {covered:.1%}, nominal {level:.0%}")
+    if scored >= least and coverage_p < COVERAGE_LEVEL:
+        word = "narrow" if covered < level else "wide"
+        warnings.append(
+            f"prediction intervals are too {word}: coverage {covered:.1%}, nominal {level:.0%} (p = {coverage_p:.2g})"
+        )
     if drift:
         worst = ", ".join(f"{one.feature} {one.shift:+.1f}" for one in drift[:3])
         warnings.append(f"drifted features: {len(drift)} (shift in training standard deviations: {worst})")

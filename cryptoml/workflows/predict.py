@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PredictRequest:
-    """The model and the candles. last: number of latest candles to forecast from. now: replaces the clock."""
+    """The model and the candles. last: number of latest candles to forecast from. now: replaces the clock.
+
+    move: share of the price; the probabilities of a rise and a fall by more than it are added.
+    """
 
     settings: Settings
     config: Config
@@ -36,6 +39,7 @@ class PredictRequest:
     last: int = 1
     stale_ok: bool = False
     log: bool = False
+    move: float | None = None
     now: datetime | None = None
 
 
@@ -47,6 +51,10 @@ def predict(request: PredictRequest) -> Prediction:
     settings, config = request.settings, request.config
     if request.last < 1:
         raise UsageError(f"--last {request.last}: must be at least 1.", hint="--last 1")
+    if request.move is not None and not 0 < request.move < 1:
+        raise UsageError(
+            f"--move {100 * request.move:g}: must be above 0 and below 100 percent.", hint="use --move 2, for 2 %"
+        )
     with open_project_store(settings, READ) as store:
         chosen = resolve_model(store, config.registry.model_name, settings.experiment_name, request.model)
         forecaster = load(store, settings, chosen)
@@ -55,7 +63,7 @@ def predict(request: PredictRequest) -> Prediction:
     check_candles(candles, forecaster, chosen.label)
     if not request.stale_ok:
         check_age(candles, config.prediction.max_age_intervals, request.now or datetime.now(UTC))
-    table = forecasts(forecaster, candles, last=request.last)
+    table = forecasts(forecaster, candles, last=request.last, move=request.move)
     asked = min(request.last, len(candles.frame))
     if table.empty:
         raise DataError(
@@ -68,7 +76,7 @@ def predict(request: PredictRequest) -> Prediction:
         version=chosen.version,
         run_id=chosen.run_id,
         symbol=candles.symbol if forecaster.is_pooled else forecaster.symbol,
-        is_new_market=forecaster.is_pooled and candles.symbol not in forecaster.market_quantiles,
+        is_new_market=forecaster.is_pooled and candles.symbol not in forecaster.markets,
         interval=forecaster.pipeline.interval,
         horizon=forecaster.horizon,
         interval_level=forecaster.interval_level,
@@ -85,17 +93,17 @@ def predict(request: PredictRequest) -> Prediction:
         return _logged(done, log)
 
 
-def forecasts(forecaster: Forecaster, candles: Candles, *, last: int) -> pd.DataFrame:
+def forecasts(forecaster: Forecaster, candles: Candles, *, last: int, move: float | None = None) -> pd.DataFrame:
     """Forecast from each of the `last` latest candles with complete features; columns as in `Prediction.table`."""
     import numpy as np
     import pandas as pd
 
-    # The features of a row depend only on its warm-up candles; filling gaps adds rows and never removes any.
-    kept = candles.frame.iloc[-(last + forecaster.pipeline.warmup_candles - 1) :]
+    # A forecast depends on no earlier candles; filling gaps adds rows and never removes any.
+    kept = candles.frame.iloc[-(last + forecaster.useful_candles - 1) :]
     asked = candles.frame.index[-last:]
     grid = grid_for(candles, forecaster, kept)
     newest = len(grid) - int(grid.index.searchsorted(asked[0]))
-    found = forecaster.forecast(grid, newest=newest, symbol=candles.symbol)
+    found = forecaster.forecast(grid, newest=newest, symbol=candles.symbol, move=move)
     index, step = pd.DatetimeIndex(found.index), candles.interval.timedelta
     columns: dict[str, object] = {
         "made_at": index + step,

@@ -45,11 +45,11 @@ MODEL_ARTIFACTS = {
     f"models/model/{name}"
     for name in (
         "MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "cryptoml.zip",
-        "data/forecaster/forecaster.json", "data/forecaster/scaler.skops",
+        "data/forecaster/forecaster.json",
     )
 }  # fmt: skip
 MOST_ARTIFACTS = 14
-PLOTS = {"actual_vs_predicted", "residuals", "folds"}
+PLOTS = {"actual_vs_predicted", "residuals", "intervals", "folds"}
 
 
 def artifacts_of(run) -> Path:
@@ -124,7 +124,7 @@ def test_every_run_has_the_documented_contents(trained, runs):
         files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
         expected = ARTIFACTS | (MODEL_ARTIFACTS if key != "persistence" else {"data/profile_report.html"})
         assert expected <= files
-        assert len(files) <= (MOST_ARTIFACTS if key != "persistence" else 6)
+        assert len(files) <= (MOST_ARTIFACTS if key != "persistence" else 7)
         metadata = json.loads((root / "metadata/training_metadata.json").read_text())
         assert QualityReport.from_dict(metadata["quality_report"]).interval == "1h"
         assert metadata["config"]["split"]["cross_validation_folds"] == 3

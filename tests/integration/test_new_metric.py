@@ -16,7 +16,8 @@ from tools.reference import metrics_page
 
 # The command with one more metric.
 ENTRY = """
-from cryptoml.evaluation.metrics import METRICS, Metric
+from cryptoml.evaluation.metrics import METRICS
+from cryptoml.evaluation.stored_metric import Metric
 METRICS["drift"] = Metric(
     name="drift", title="drift sum", unit="price", better="higher", formula="sum(actual - forecast)",
     cross_validated=True, compute=lambda one: float((one.actual_price - one.forecast_price).sum()),

@@ -41,6 +41,7 @@ class MonitorDocument(TypedDict):
     word: Annotated[str, "beats, ties, worse (than persistence) or unknown"]
     p_value: float | None
     covered: Annotated[float | None, "coverage of the prediction interval"]
+    coverage_p_value: Annotated[float | None, "test that the coverage is nominal (Kupiec 1995)"]
     interval_level: Annotated[float, "nominal coverage"]
     drift: Annotated[list[FeatureDrift] | None, "null if the model has no scaler to compare with"]
     warnings: list[str]

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 SHOWN = 10
 
 
+class PriceInterval(TypedDict):
+    """A prediction interval."""
+
+    level: Annotated[float, "nominal coverage"]
+    lower: float
+    upper: float
+
+
 class Forecast(TypedDict):
     """A forecast made at the close of one candle. Prices are in the quote currency; times are ISO, UTC."""
 
@@ -27,6 +35,10 @@ class Forecast(TypedDict):
     forecast_price: float
     lower_price: Annotated[float, "of the prediction interval"]
     upper_price: Annotated[float, "of the prediction interval"]
+    probability_up: Annotated[float | None, "of a higher close at the target time; null for models without it"]
+    probability_rise: Annotated[float | None, "of a rise by more than `--move`; null without it"]
+    probability_fall: Annotated[float | None, "of a fall by more than `--move`; null without it"]
+    intervals: Annotated[list[PriceInterval], "by ascending level"]
 
 
 class PredictDocument(TypedDict):
@@ -67,6 +79,15 @@ def predict(
             metavar="FILE", rich_help_panel=OUTPUT, help="Write the forecasts to a .csv, .csv.gz or .parquet file."
         ),
     ] = None,
+    move: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PERCENT",
+            rich_help_panel="Model",
+            show_default="none",
+            help="Add the probabilities of a rise and of a fall by more than PERCENT.",
+        ),
+    ] = None,
     log: Annotated[
         bool, typer.Option("--log", rich_help_panel=OUTPUT, help="Log the forecasts for cryptoml monitor.")
     ] = False,
@@ -88,7 +109,16 @@ def predict(
         check_table_path(out)
     settings, loaded = load_project_config(config, set_)
     result = make_forecasts(
-        PredictRequest(settings, loaded.config, model=model, data=data, last=last, stale_ok=stale_ok, log=log)
+        PredictRequest(
+            settings,
+            loaded.config,
+            model=model,
+            data=data,
+            last=last,
+            stale_ok=stale_ok,
+            log=log,
+            move=None if move is None else move / 100,
+        )
     )
     if out is not None:
         write_table(result.table.reset_index(), out)
@@ -97,9 +127,12 @@ def predict(
 
 def _show(result: Prediction, out: Path | None) -> None:
     from cryptoml.cli.console import print_lines, print_result_lines, print_table
-    from cryptoml.evaluation.figures import price
+    from cryptoml.evaluation.figures import cell, price
+    from cryptoml.models.interval import FALL, RISE, UP
     from cryptoml.system.plurals import counted
 
+    titles = {UP: "up %", RISE: "rise %", FALL: "fall %"}
+    shown = [name for name in titles if name in result.table]
     rows = [
         [
             f"{row['made_at']:%Y-%m-%d %H:%M}",
@@ -109,12 +142,22 @@ def _show(result: Prediction, out: Path | None) -> None:
             f"{100 * row['forecast_return']:+.4f}",
             price(row["lower_price"]),
             price(row["upper_price"]),
+            *(cell(100 * row[name], ".0f") for name in shown),
         ]
         for row in result.table.tail(SHOWN).to_dict("records")
     ]
     level = f"{100 * result.interval_level:g} %"
     print_table(
-        ("made at (UTC)", "for (UTC)", "price", "forecast", "return %", f"{level} from", f"{level} to"),
+        (
+            "made at (UTC)",
+            "for (UTC)",
+            "price",
+            "forecast",
+            "return %",
+            f"{level} from",
+            f"{level} to",
+            *(titles[name] for name in shown),
+        ),
         rows,
         title=f"{result.symbol} {result.interval}, model {result.model}",
         left=2,

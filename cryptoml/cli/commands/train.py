@@ -27,7 +27,7 @@ from cryptoml.cli.options import (
 from cryptoml.cli.outcome import Outcome
 
 if TYPE_CHECKING:
-    from cryptoml.evaluation.metrics import StoredMetric
+    from cryptoml.evaluation.stored_metric import StoredMetric
     from cryptoml.reports.tables import Column
     from cryptoml.workflows.training.results import ModelRow, TrainResult
 

@@ -12,18 +12,23 @@ from typing import Any
 
 from cryptoml.errors import CryptomlError, DataError
 from cryptoml.features.pipeline import FeaturePipeline
+from cryptoml.models.interval import ConstantInterval, Interval
 from cryptoml.models.storage.archive import FETCH_AGAIN
+from cryptoml.models.storage.intervals import restore_interval
 from cryptoml.models.storage.model_files import open_plain
+from cryptoml.models.storage.stored_values import checked_integer, checked_number, checked_text
 from cryptoml.models.zoo import MODELS
 
-FORMAT = 1
+# Format 1 has an interval of constant width, and the scaler in a file of its own.
+FORMAT, READABLE = 2, (1, 2)
 FILE = "forecaster.json"
-MAX_BYTES = 2**20
+SCALER_IN_FILE = "in a file"
+# The scores of the intervals take about 40 kB per market.
+MAX_BYTES = 2**24
 # The limits are those of the config.
 MAX_WINDOW = 100_000
 MAX_HORIZON = 1000
 MAX_COLUMNS = 10_000
-_MAX_TEXT_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -39,23 +44,26 @@ class Description:
     max_no_trade_candles: int
     clip: float
     shrinkage: float
-    interval_quantile: float
-    interval_level: float
+    interval: Interval
     unseen_from: str
-    market_quantiles: Mapping[str, float]
+    markets: tuple[str, ...]
 
 
-def read_description(folder: Path) -> Description:
-    """Read the description that `Forecaster.save` wrote; raises DataError if it is invalid."""
+def read_description(folder: Path) -> tuple[Description, Any]:
+    """Read the description that `Forecaster.save` wrote; raises DataError if it is invalid.
+
+    Also returns the scaler as stored, or SCALER_IN_FILE.
+    """
     path = folder / FILE
     about = _document(folder, path)
-    if about.get("format") != FORMAT:
+    if about.get("format") not in READABLE:
         raise DataError(
-            f"{folder}: the forecaster has format {str(about.get('format'))[:50]}; this version supports {FORMAT}.",
+            f"{folder}: the forecaster has format {str(about.get('format'))[:50]}; this version supports "
+            f"{READABLE[0]} to {READABLE[-1]}.",
             hint="install the version of cryptoml that saved the model",
         )
     try:
-        return _parse_description(about)
+        return _parse_description(about), about["scaler"] if about["format"] > 1 else SCALER_IN_FILE
     except KeyError as error:
         raise DataError(f"{path}: lacks {error}.", hint=FETCH_AGAIN) from error
     except CryptomlError as error:
@@ -81,7 +89,7 @@ def _document(folder: Path, path: Path) -> dict[str, Any]:
 
 
 def _parse_description(about: dict[str, Any]) -> Description:
-    model_type, implementation = _text(about, "model_type"), _text(about, "implementation")
+    model_type, implementation = checked_text(about, "model_type"), checked_text(about, "implementation")
     if model_type not in MODELS:
         raise ValueError(f"unknown model {model_type!r}")
     if implementation not in MODELS[model_type].implementations:
@@ -97,24 +105,33 @@ def _parse_description(about: dict[str, Any]) -> Description:
         implementation=implementation,
         params=params,
         pipeline=pipeline,
-        horizon=_integer(about, "horizon", 1, MAX_HORIZON),
-        symbol=_text(about, "symbol"),
-        max_no_trade_candles=_integer(about, "max_no_trade_candles", 0, 10**9),
-        clip=_number(about, "clip", 0.0),
-        shrinkage=_number(about, "shrinkage", -math.inf),
-        interval_quantile=_number(about, "interval_quantile", 0.0),
-        interval_level=_number(about, "interval_level", 0.0, 1.0),
+        horizon=checked_integer(about, "horizon", 1, MAX_HORIZON),
+        symbol=checked_text(about, "symbol"),
+        max_no_trade_candles=checked_integer(about, "max_no_trade_candles", 0, 10**9),
+        clip=checked_number(about, "clip", 0.0),
+        shrinkage=checked_number(about, "shrinkage", -math.inf),
         unseen_from=_time(about, "unseen_from"),
-        market_quantiles=_market_quantiles(about),
+        **_interval(about, pipeline),
     )
 
 
-def _market_quantiles(about: dict[str, Any]) -> dict[str, float]:
-    """Return the half-widths of a pooled model by symbol; models saved before pools existed have none."""
-    stored = about.get("market_quantiles", {})
-    if not isinstance(stored, dict) or not all(_text({"symbol": symbol}, "symbol") for symbol in stored):
-        raise ValueError("market_quantiles is not an object of numbers by symbol")
-    return {symbol: _number(stored, symbol, 0.0) for symbol in stored}
+def _interval(about: dict[str, Any], pipeline: FeaturePipeline) -> dict[str, Any]:
+    """Return the fields `interval` and `markets`."""
+    if about["format"] == 1:
+        widths = about.get("market_quantiles", {})
+        if not isinstance(widths, dict):
+            raise ValueError("market_quantiles is not an object of numbers by symbol")
+        interval: Interval = ConstantInterval(
+            checked_number(about, "interval_quantile", 0.0),
+            checked_number(about, "interval_level", 0.0, 1.0),
+            {checked_text({"symbol": symbol}, "symbol"): checked_number(widths, symbol, 0.0) for symbol in widths},
+        )
+        return {"interval": interval, "markets": tuple(widths)}
+    markets = about["markets"]
+    if not isinstance(markets, list):
+        raise ValueError("markets is not a list of symbols")
+    symbols = tuple(checked_text({"symbol": symbol}, "symbol") for symbol in markets)
+    return {"interval": restore_interval(about["interval"], pipeline), "markets": symbols}
 
 
 def _pipeline(stored: Any) -> FeaturePipeline:
@@ -135,35 +152,12 @@ def _pipeline(stored: Any) -> FeaturePipeline:
     return FeaturePipeline.from_dict(stored)
 
 
-def _text(about: dict[str, Any], name: str) -> str:
-    value = about[name]
-    if not isinstance(value, str) or len(value) > _MAX_TEXT_LENGTH or not value.isprintable():
-        raise ValueError(f"{name} is not a printable string of at most {_MAX_TEXT_LENGTH} characters")
-    return value
-
-
 def _time(about: dict[str, Any], name: str) -> str:
     """Return an ISO time in UTC, or an empty string; limited to the years that pandas supports."""
-    value = _text(about, name)
+    value = checked_text(about, name)
     if not value:
         return ""
     time = datetime.fromisoformat(value)
     if time.tzinfo is None or not 1970 <= time.year <= 2200:
         raise ValueError(f"{name} is {value!r}, not a time with a time zone between 1970 and 2200")
     return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _integer(about: dict[str, Any], name: str, low: int, high: int) -> int:
-    value = about[name]
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{name} is {str(value)[:50]!r}, not an integer from {low:,} to {high:,}")
-    return value
-
-
-def _number(about: dict[str, Any], name: str, low: float, high: float = math.inf) -> float:
-    value = about[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{name} is {str(value)[:50]!r}, not a finite number")
-    if not low <= value <= high:
-        raise ValueError(f"{name} is {str(value)[:50]}, not from {low:g} to {high:g}")
-    return value

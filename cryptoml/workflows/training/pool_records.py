@@ -39,7 +39,6 @@ def pool_metadata(result: ModelResult, reports: Sequence[QualityReport]) -> dict
         return {}
     return {
         "markets": [{**vars(one), "verdict": vars(one.verdict)} for one in result.markets],
-        "interval_half_width_by_market": dict(result.forecaster.market_quantiles),
         "quality_reports": [report.to_dict() for report in reports],
     }
 

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cryptoml.models.interval import Interval, ScaledInterval
 from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
 from cryptoml.registry.model_names import MODEL_NAME_TAG
 from cryptoml.reports.forecast_files import ForecastReport
@@ -111,6 +112,7 @@ def forecast_report(result: ModelResult, context: TrainingContext, dataset: Data
         title=f"{result.choice.spec.long_name}, {market_title(dataset)}",
         subtitle=f"data set {context.dataset_version[:22]}, {result.verdict.word} persistence",
         timestamp=context.timestamp,
+        interval_level=result.forecaster.interval_level,
     )
 
 
@@ -161,7 +163,7 @@ def _write_metadata(
                 "statistic": result.verdict.statistic,
             },
             "interval_level": result.forecaster.interval_level,
-            "interval_half_width_return": result.forecaster.interval_quantile,
+            "prediction_interval": _prediction_interval(result.forecaster.interval),
             "git_commit": context.git_commit,
             "config_hash": context.config.hash(),
             "feature_importance": _ranked(result.importance),
@@ -171,6 +173,16 @@ def _write_metadata(
             "environment": _environment(),
         },
     )
+
+
+def _prediction_interval(interval: Interval) -> dict[str, Any]:
+    """Describe the interval part of a forecaster that was just trained."""
+    assert isinstance(interval, ScaledInterval)
+    return {
+        "levels": list(interval.levels),
+        "symmetric": interval.symmetric,
+        "volatility": vars(interval.volatility),
+    }
 
 
 def _ranked(importance: pd.Series[float] | None) -> dict[str, float]:
@@ -209,7 +221,12 @@ def _write_model(folder: Path, result: ModelResult) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent.parent) as temporary:
         parts = Path(temporary) / "forecaster"
         result.forecaster.save(parts)
-        write_model_folder(parts, folder / "model", requirements=result.choice.spec.requirements)
+        write_model_folder(
+            parts,
+            folder / "model",
+            requirements=result.choice.spec.requirements,
+            output_columns=result.forecaster.output_columns,
+        )
 
 
 def _write_json(path: Path, document: Mapping[str, Any] | list[Any]) -> None:

@@ -44,6 +44,8 @@ def judge(
             p_value=metrics["dm_p_value"],
             skill=metrics["skill"],
             cv_rmse_mean=metrics["cv_rmse_mean"],
+            coverage=metrics["interval_coverage"],
+            interval_level=config.training.interval_level,
             # The age of the candles is checked when forecasting, not when training.
             data_problems=tuple(
                 one.fact
@@ -55,6 +57,7 @@ def judge(
         ),
         GateThresholds(
             min_skill=config.gate.min_skill,
+            min_coverage=config.gate.min_coverage,
             require=config.gate.require,
             level=config.training.significance_level,
         ),

@@ -17,7 +17,8 @@ from cryptoml.evaluation.comparison import (
     most_common_key,
     ranked,
 )
-from cryptoml.evaluation.metrics import METRICS, skill_score, stored_metrics
+from cryptoml.evaluation.metrics import METRICS, stored_metrics
+from cryptoml.evaluation.point_metrics import skill_score
 from cryptoml.result import json_line
 
 

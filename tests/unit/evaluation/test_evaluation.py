@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from cryptoml.errors import ConfigError, DataError
 from cryptoml.evaluation.folds import Window, make_plan, rows
-from cryptoml.evaluation.metrics import METRICS, Forecasts
-from cryptoml.evaluation.shrinkage import conformal_quantile, shrinkage
+from cryptoml.evaluation.forecasts import Forecasts
+from cryptoml.evaluation.metrics import METRICS
+from cryptoml.evaluation.shrinkage import shrinkage
 from cryptoml.evaluation.significance import diebold_mariano, holm, verdict
 
 HOUR = pd.Timedelta(hours=1)
@@ -129,14 +130,6 @@ def test_shrinkage_is_the_slope_between_0_and_1():
     assert shrinkage(-raw, raw) == 0.0
     assert shrinkage(5 * raw, raw) == 1.0
     assert shrinkage(raw, np.zeros(3)) == 0.0
-
-
-def test_conformal_quantile_by_hand_and_by_coverage():
-    assert conformal_quantile(np.array([3.0, -1.0, 2.0, -4.0]), 0.5) == 3.0
-    assert conformal_quantile(np.array([3.0, -1.0]), 0.9) == 3.0
-    rng = np.random.default_rng(0)
-    half = conformal_quantile(rng.standard_t(4, 5000), 0.9)
-    assert np.mean(np.abs(rng.standard_t(4, 50_000)) <= half) == pytest.approx(0.9, abs=0.02)
 
 
 def test_diebold_mariano_by_hand():

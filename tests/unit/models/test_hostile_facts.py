@@ -57,6 +57,36 @@ def test_a_wrong_pipeline_is_a_data_error(name: str, value: Any, tmp_path: Path)
         load_forecaster(folder)
 
 
+INTERVAL: list[tuple[tuple[str, ...], Any]] = [
+    (("interval",), None), (("interval",), []), (("interval", "level"), 1.5), (("interval", "symmetric"), "yes"),
+    (("interval", "scores"), {}), (("interval", "scores"), []), (("interval", "scores", "SIM"), None),
+    (("interval", "scores", "SIM", "first_s"), -5), (("interval", "scores", "SIM", "first_s"), 10**12),
+    (("interval", "scores", "SIM", "steps_s"), [3600] * 10**6), (("interval", "scores", "SIM", "steps_s"), [-1]),
+    (("interval", "scores", "SIM", "scores"), [0.1]), (("interval", "scores", "SIM", "scores"), ["a"] * 500),
+    (("interval", "scores", "SIM", "scores"), [float("nan")] * 500),
+    (("interval", "volatility"), None), (("interval", "volatility", "windows"), [10**9]),
+    (("interval", "volatility", "windows"), "1"), (("interval", "volatility", "coefficients"), [1.0]),
+    (("interval", "volatility", "intercept"), float("inf")), (("interval", "volatility", "interval_seconds"), 60),
+    (("scaler",), []), (("scaler",), {"mean": [1.0]}), (("scaler", "scale"), [0.0] * 7), (("scaler", "mean"), None),
+    (("scaler", "mean"), [float("nan")] * 7), (("markets",), "BTC"), (("markets",), [5]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value"), INTERVAL)
+def test_a_wrong_interval_or_scaler_is_a_data_error(path: tuple[str, ...], value: Any, tmp_path: Path) -> None:
+    folder = copy_of("ridge-scaled-interval", tmp_path)
+    about = _about(folder)
+    place = about
+    for name in path[:-1]:
+        place = place[name]
+    assert path[-1] in place
+    place[path[-1]] = value
+    (folder / "forecaster.json").write_text(json.dumps(about))
+    with pytest.raises(DataError) as caught:
+        load_forecaster(folder)
+    assert len(str(caught.value)) < 1500
+
+
 @pytest.mark.parametrize(
     "time", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "1700-01-01T00:00:00+00:00", "2024-01-01"]
 )
@@ -95,7 +125,7 @@ def test_every_key_is_required(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"[]", b"3", b'"x"', b"\xff\xfe", b"[" * 200_000, b'{"a":' * 200_000, b"{" + b" " * 2**21 + b"}"],
+    [b"", b"[]", b"3", b'"x"', b"\xff\xfe", b"[" * 200_000, b'{"a":' * 200_000, b"{" + b" " * 2**25 + b"}"],
     ids=["empty", "list", "number", "text", "not UTF-8", "deep list", "deep object", "too large"],
 )
 def test_another_json_document_is_refused(data: bytes, tmp_path: Path) -> None:

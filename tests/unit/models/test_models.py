@@ -18,6 +18,7 @@ from cryptoml.data.simulation.simulate import simulate
 from cryptoml.errors import AccessError, DataError, UsageError
 from cryptoml.features.pipeline import FeaturePipeline
 from cryptoml.models.forecaster import Forecaster, fit, load_forecaster
+from cryptoml.models.interval import ConstantInterval, Interval
 from cryptoml.models.serving import _load_pyfunc
 from cryptoml.models.zoo import MODELS, get_model
 
@@ -37,6 +38,9 @@ def rows(market) -> tuple[np.ndarray, np.ndarray]:
     target = np.log(market["close"].shift(-1) / market["close"]).to_numpy()
     usable = ~np.isnan(features).any(axis=1) & ~np.isnan(target)
     return np.ascontiguousarray(features[usable]), target[usable]
+
+
+CONSTANT = ConstantInterval(0.02, 0.9)
 
 
 def params_of(key: str, **more: object) -> dict[str, object]:
@@ -59,14 +63,16 @@ def variants() -> Iterator[Any]:
             )
 
 
-def make(key: str, more: dict[str, object], rows, scaling: str = "standard") -> Forecaster:
+def make(
+    key: str, more: dict[str, object], rows, scaling: str = "standard", interval: Interval = CONSTANT
+) -> Forecaster:
     X, y = rows
     params = params_of(key, **more)
     parts = fit(MODELS[key], params, seed=4, X=X, y=y, scaling_method=scaling, clip_sigma=4.0)
     return Forecaster(
         model_type=key, implementation=parts.implementation, params=params, pipeline=PIPELINE, horizon=1, symbol="SIM",
         max_no_trade_candles=0, scaler=parts.scaler, estimator=parts.estimator, clip=parts.clip, shrinkage=0.5,
-        interval_quantile=0.02, interval_level=0.9,
+        interval=interval,
     )  # fmt: skip
 
 
@@ -116,6 +122,7 @@ def test_every_model_learns_a_planted_signal(key, rows):
 def test_results_do_not_depend_on_the_number_of_cores(tmp_path):
     script = """
 import sys, numpy as np
+from cryptoml.models.interval import ConstantInterval, Interval
 from cryptoml.models.forecaster import fit
 from cryptoml.models.zoo import MODELS
 rng = np.random.default_rng(0)

@@ -9,7 +9,7 @@ import pytest
 
 from cryptoml.registry.gate import ChampionDuel, GateInput, GateThresholds, decide
 
-SOUND = GateInput(verdict="beats", p_value=0.01, skill=0.002, cv_rmse_mean=12.5)
+SOUND = GateInput(verdict="beats", p_value=0.01, skill=0.002, cv_rmse_mean=12.5, coverage=0.9, interval_level=0.9)
 DUEL = ChampionDuel("3", candidate_rmse=101.0, champion_rmse=100.0, p_value=0.01)
 
 
@@ -71,9 +71,23 @@ def test_every_violated_rule_adds_a_reason() -> None:
         p_value=0.001,
         skill=-0.5,
         cv_rmse_mean=math.nan,
+        coverage=0.7,
+        interval_level=0.9,
         data_problems=("a.", "b"),
         champion=DUEL,
     )
     reasons = decide(worst).reasons
-    assert len(reasons) == 6
+    assert len(reasons) == 7
     assert reasons[-2:] == ("The data failed a check: a.", "The data failed a check: b.")
+
+
+def test_the_coverage_of_the_interval_has_a_minimum() -> None:
+    low = replace(SOUND, coverage=0.79)
+    (reason,) = decide(low).reasons
+    assert reason == "The 90% prediction interval covers 79.0% of the hold-out, and at least 80.0% are required."
+    assert decide(replace(low, interval_level=0.8)).passed
+    assert decide(low, GateThresholds(min_coverage=0.75)).passed
+    assert not decide(SOUND, GateThresholds(min_coverage=0.95)).passed
+    assert decide(replace(SOUND, coverage=math.nan)).reasons == (
+        "The coverage of the prediction interval is not a finite number.",
+    )

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cryptoml.evaluation.metrics import METRICS, Forecasts
+from cryptoml.evaluation.forecasts import Forecasts
+from cryptoml.evaluation.metrics import METRICS
 from cryptoml.reports import style
 from cryptoml.reports.plots import actual_vs_predicted, draw_all, feature_importance, folds, residuals
 
@@ -50,6 +51,7 @@ def made(
             "actual_return": moved,
             "forecast_return": said,
             "raw_return": said,
+            "expected_size": 0.001,
         },
         index=index,
     )
@@ -91,8 +93,9 @@ def test_four_files_with_the_documented_names(tmp_path: Path) -> None:
         title="ridge, BTCUSDT 1h",
         subtitle="data set abc",
         timestamp="20200101-000000",
+        interval_level=0.9,
     )
-    names = {"actual_vs_predicted", "residuals", "folds", "feature_importance"}
+    names = {"actual_vs_predicted", "residuals", "intervals", "folds", "feature_importance"}
     assert {path.name for path in written} == {f"{name}_20200101-000000.png" for name in names}
     assert set(tmp_path.glob("*.*")) == set(written)
     for path in written:
@@ -106,9 +109,16 @@ def test_four_files_with_the_documented_names(tmp_path: Path) -> None:
 def test_a_plot_without_data_is_not_written(tmp_path: Path, importance: pd.Series | None) -> None:
     frame, _ = made(200)
     written = draw_all(
-        tmp_path, predictions=held_out(frame), importance=importance, fold_rows=[], title="", subtitle="", timestamp="t"
+        tmp_path,
+        predictions=held_out(frame),
+        importance=importance,
+        fold_rows=[],
+        title="",
+        subtitle="",
+        timestamp="t",
+        interval_level=0.9,
     )
-    assert [path.name for path in written] == ["actual_vs_predicted_t.png", "residuals_t.png"]
+    assert [path.name for path in written] == ["actual_vs_predicted_t.png", "residuals_t.png", "intervals_t.png"]
 
 
 @pytest.mark.parametrize(
@@ -130,9 +140,16 @@ def test_all_shapes_of_predictions_give_small_files_without_warnings(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         written = draw_all(
-            tmp_path, predictions=frame, importance=None, fold_rows=rows, title="a", subtitle="b", timestamp="t"
+            tmp_path,
+            predictions=frame,
+            importance=None,
+            fold_rows=rows,
+            title="a",
+            subtitle="b",
+            timestamp="t",
+            interval_level=0.9,
         )
-    assert len(written) == 3
+    assert len(written) == 4
     assert all(path.stat().st_size < TOO_LARGE_BYTES for path in written)
 
 
@@ -252,7 +269,7 @@ assert not {"numpy", "pandas", "matplotlib", "data_profiling"} & set(sys.modules
 import pandas as pd
 from pathlib import Path
 plots.draw_all(Path(sys.argv[1]), predictions=pd.DataFrame({"part": []}), importance=pd.Series({"a": 1.0}),
-               fold_rows=[], title="a", subtitle="b", timestamp="t")
+               fold_rows=[], title="a", subtitle="b", timestamp="t", interval_level=0.9)
 assert "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)

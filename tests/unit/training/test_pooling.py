@@ -16,10 +16,11 @@ from cryptoml.evaluation.folds import rows
 from cryptoml.evaluation.significance import sums_by_time, verdict, verdict_of_losses
 from cryptoml.features.library import FEATURES
 from cryptoml.features.pipeline import FeaturePipeline
+from cryptoml.models.conformal import MIN_SCORES, conformal_quantile
+from cryptoml.models.interval import ScaledInterval
 from cryptoml.models.zoo import MODELS
 from cryptoml.training.cross_validate import engine_for, fit_tasks, plan_for, train_models
 from cryptoml.training.dataset import Dataset, build_dataset
-from cryptoml.training.market_scores import MIN_FORECASTS, market_quantiles
 from cryptoml.training.pooling import POOL, pool_datasets
 from cryptoml.training.results import ModelChoice, ModelResult, TrainingOptions
 
@@ -55,8 +56,8 @@ def pool(markets) -> Dataset:
     return pool_datasets([dataset_of(symbol, frame) for symbol, frame in markets.items()])
 
 
-def train(dataset: Dataset) -> dict[str, ModelResult]:
-    plan = plan_for(dataset, ratio=0.8, n_folds=3, gap_candles=None)
+def train(dataset: Dataset, n_folds: int = 3) -> dict[str, ModelResult]:
+    plan = plan_for(dataset, ratio=0.8, n_folds=n_folds, gap_candles=None)
     with engine_for(dataset, OPTIONS) as engine:
         done = list(train_models(dataset, plan, CHOICES, OPTIONS, engine))
     assert all(isinstance(one, ModelResult) for one in done)
@@ -117,20 +118,29 @@ def test_scores_together_and_by_market(pool):
 
 def test_a_market_of_the_pool_has_its_own_interval_and_another_one_that_of_the_pool(markets, pool):
     forecaster = train(pool)["ridge"].forecaster
-    assert set(forecaster.market_quantiles) == {"AAA", "BBB"}
-    for symbol, quantile in {**forecaster.market_quantiles, "NEW": forecaster.interval_quantile}.items():
-        found = forecaster.forecast(markets["AAA"], newest=1, symbol=symbol)
-        width = np.log(found["upper_price"] / found["forecast_price"]).item()
-        assert width == pytest.approx(quantile)
+    interval = forecaster.interval
+    assert isinstance(interval, ScaledInterval)
+    assert set(interval.scores) == {"AAA", "BBB", ""}
+    widths = {}
+    for symbol, candles in (("AAA", markets["AAA"]), ("BBB", markets["BBB"]), ("NEW", markets["BBB"])):
+        found = forecaster.forecast(candles, newest=1, symbol=symbol)
+        widths[symbol] = np.log(found["upper_price"] / found["forecast_price"]).item()
+        scores = interval.scores.get(symbol) or interval.scores[""]
+        size = interval.volatility.predict_grid(candles)[-1]
+        assert widths[symbol] == pytest.approx(conformal_quantile(scores.scores, 0.9) * size)
+    assert len(set(widths.values())) == 3
 
 
-def test_a_market_with_few_forecasts_gets_the_interval_of_the_pool(pool):
-    few = replace(pool, markets=np.zeros_like(pool.markets))
-    few.markets[: MIN_FORECASTS - 1] = 1
-    errors = np.linspace(0, 1, len(few.markets))
-    widths = market_quantiles(few, [slice(0, len(errors))], errors, 0.9, 7.0)
-    assert widths["BBB"] == 7.0
-    assert widths["AAA"] < 1
+def test_a_market_with_few_forecasts_gets_the_interval_of_the_pool(markets):
+    short = dataset_of("CCC", markets["BBB"].iloc[:-420].tail(400))
+    pool = pool_datasets([dataset_of("AAA", markets["AAA"]), short])
+    result = train(pool, n_folds=2)["ridge"]
+    interval = result.forecaster.interval
+    assert isinstance(interval, ScaledInterval)
+    few = int((result.predictions.query("part != 'holdout'")["symbol"] == "CCC").sum())
+    assert 0 < few < MIN_SCORES
+    np.testing.assert_array_equal(interval.scores["CCC"].scores, interval.scores[""].scores)
+    assert len(interval.scores["AAA"].scores) < len(interval.scores[""].scores)
 
 
 def test_markets_that_cannot_be_pooled_are_refused(markets):
