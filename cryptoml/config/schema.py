@@ -124,6 +124,9 @@ class TrainingSection(_Section):
         42, ge=0, le=2**31 - 1, description="random seed; results are reproducible to the last digit"
     )
     interval_level: float = Field(0.9, gt=0, lt=1, description="nominal coverage of the prediction interval")
+    refit: Literal["full", "none"] = Field(
+        "full", description="full: fit the best model again on all candles before it is registered; none: do not"
+    )
     significance_level: float = Field(
         0.05, gt=0, lt=0.5, description="significance level of the test against persistence"
     )

@@ -62,12 +62,13 @@ _METRICS = (
     Metric(
         name="interval_score", title="interval score bp", unit="log return", better="lower",
         compute=of_interval.mean_interval_score, fmt=".1f", scale=1e4,
-        formula="mean(width + 2 / (1 - level) · distance outside), on log returns (Winkler 1972)",
+        formula="mean(width + 2 / (1 - level) · distance outside), on log returns (Winkler 1972)", columns={},
     ),
     Metric(
         name="pinball_loss", title="pinball loss bp", unit="log return", better="lower",
         compute=of_interval.mean_pinball_loss,
         formula="mean(max(q · e, (q - 1) · e)) over the bounds of all intervals, on log returns", fmt=".3f", scale=1e4,
+        columns={},
     ),
     *(
         Metric(
@@ -75,6 +76,7 @@ _METRICS = (
             better="nominal", nominal=f"{level:g}", compute=partial(of_interval.coverage, level=level),
             fmt=".1f", scale=100,
             formula=f"share of actual returns inside the interval with a nominal coverage of {100 * level:.0f} %",
+            columns={},
         )
         for level in (0.5, 0.8, 0.9, 0.95)
     ),
@@ -82,19 +84,20 @@ _METRICS = (
         Metric(
             name=f"coverage_{name}", title=f"coverage, {name} third %", unit="share", better="nominal",
             nominal="interval_level", compute=partial(of_interval.coverage_by_size, third=third), fmt=".1f", scale=100,
-            formula=f"coverage in the {name} third of the hold-out, by expected size of the return",
+            formula=f"coverage in the {name} third of the hold-out, by expected size of the return", columns={},
         )
         for third, name in enumerate(("calm", "middle", "wild"))
     ),
     Metric(
         name="coverage_p_value", title="coverage p", unit="1", better="none", compute=of_interval.coverage_p_value,
         fmt=".3f",
-        formula="test that the coverage is nominal (Kupiec 1995), on every horizon-th forecast",
+        formula="test that the coverage is nominal (Kupiec 1995), on every horizon-th forecast", columns={},
     ),
     Metric(
         name="independence_p_value", title="independence p", unit="1", better="none",
         compute=of_interval.independence_p_value,
         formula="test that misses do not cluster (Christoffersen 1998), on every horizon-th forecast", fmt=".3f",
+        columns={},
     ),
 )  # fmt: skip
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}

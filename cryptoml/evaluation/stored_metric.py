@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from cryptoml.evaluation.figures import cell, price
@@ -67,17 +67,17 @@ class Metric(StoredMetric):
     """A metric computed from forecasts.
 
     cross_validated: computed for each fold, the training part and the hold-out; otherwise for the hold-out only.
-    columns: pattern of the stored name -> rank; by default only the hold-out value has a column.
+    columns: pattern of the stored name -> rank; empty for no column; by default only the hold-out value has one.
     """
 
     compute: Callable[[Forecasts], float]
     cross_validated: bool = False
-    columns: Mapping[str, int] = field(default_factory=dict)
+    columns: Mapping[str, int] | None = None
 
     def stored(self) -> list[StoredMetric]:
         """Return the numbers stored with a run."""
         titles = CROSS_VALIDATED if self.cross_validated else {PLAIN: "{}"}
-        columns = self.columns or {TEST: LAST_COLUMN, PLAIN: LAST_COLUMN}
+        columns = {TEST: LAST_COLUMN, PLAIN: LAST_COLUMN} if self.columns is None else self.columns
         return [
             StoredMetric(
                 pattern.format(self.name), title.format(self.title), self.unit,

@@ -177,6 +177,22 @@ def _forecaster(
     )
 
 
+def refitted(dataset: Dataset, result: ModelResult, fit: Fit) -> ModelResult:
+    """Return a result whose forecaster has the fit on all rows; shrinkage and interval are as evaluated."""
+    assert fit.parts is not None
+    parts = fit.parts
+    first_unseen = dataset.index[-1] + (1 + dataset.horizon) * dataset.interval.timedelta
+    forecaster = replace(
+        result.forecaster,
+        implementation=parts.implementation,
+        scaler=parts.scaler,
+        estimator=parts.estimator,
+        clip=parts.clip,
+        unseen_from=f"{first_unseen:%Y-%m-%dT%H:%M:%SZ}",
+    )
+    return replace(result, forecaster=forecaster, refit_rows=len(dataset.index))
+
+
 def _fold_score(dataset: Dataset, fold: Fold, forecasts: Forecasts, slope: float) -> FoldScore:
     scores = _scored(dataset, forecasts)
     return FoldScore(

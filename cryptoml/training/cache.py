@@ -56,7 +56,7 @@ class FitCache:
             with np.load(entry / _RETURNS, allow_pickle=False) as arrays:
                 raw, in_sample = arrays["raw"], arrays.get("in_sample")
             parts = None
-            if in_sample is not None:
+            if "implementation" in description:
                 spec, implementation = task.choice.spec, description["implementation"]
                 estimator = spec.storage.load(entry, implementation, self.n_features)
                 scaler = load_scaler(entry, self.n_features)
@@ -78,8 +78,9 @@ class FitCache:
                 new.mkdir()
                 arrays = {"raw": fit.raw_return}
                 description: dict[str, object] = {"model": task.choice.spec.key, "seconds": fit.seconds}
-                if fit.parts is not None and fit.raw_return_in_sample is not None:
+                if fit.raw_return_in_sample is not None:
                     arrays["in_sample"] = fit.raw_return_in_sample
+                if fit.parts is not None:
                     description |= {"clip": fit.parts.clip, "implementation": fit.parts.implementation}
                     save_scaler(fit.parts.scaler, new)
                     task.choice.spec.storage.save(fit.parts.estimator, new)

@@ -17,7 +17,7 @@ from cryptoml.training.engine import Engine
 from cryptoml.training.fit_task import FitTask
 from cryptoml.training.intervals import Volatility, fit_volatilities
 from cryptoml.training.pools import local_pool
-from cryptoml.training.results import FINAL, Fit, ModelChoice, ModelFailure, ModelResult, TrainingOptions
+from cryptoml.training.results import FINAL, REFIT, Fit, ModelChoice, ModelFailure, ModelResult, TrainingOptions
 
 if TYPE_CHECKING:
     from cryptoml.features.pipeline import FeaturePipeline
@@ -146,6 +146,12 @@ def train_models(
     finally:
         for future in futures:
             future.cancel()
+
+
+def refit_task(dataset: Dataset, choice: ModelChoice) -> FitTask:
+    """Return the fit on all rows, for the model to be registered."""
+    n_rows = len(dataset.index)
+    return FitTask(choice, REFIT, slice(0, n_rows), slice(n_rows, n_rows))
 
 
 def fit_tasks(dataset: Dataset, plan: Plan, choices: Sequence[ModelChoice]) -> list[FitTask]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # The number of the final fit on the whole training part; folds are numbered from 1.
 FINAL = 0
+# The number of the fit on all rows, for the model to be registered.
+REFIT = -1
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class ModelResult:
     actual_price, forecast_price, lower_price, upper_price, actual_return, forecast_return, raw_return; in a pool the
     first column is symbol, and the times repeat. markets: the scores by market of a pool, else empty.
     metrics: by MLflow name; training_time_seconds is the total CPU time of all fits.
-    fold_metrics: metric name -> one value per fold.
+    fold_metrics: metric name -> one value per fold. refit_rows: number of rows of the forecaster's fit, if it was
+    fitted again on all of them; all metrics and forecasts are of the fit before the hold-out.
     """
 
     choice: ModelChoice
@@ -75,6 +78,7 @@ class ModelResult:
     predictions: pd.DataFrame
     importance: pd.Series[float] | None
     markets: tuple[MarketScore, ...] = ()
+    refit_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,10 +103,11 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class Fit:
-    """One fit of a model: on the training window of a fold, or the final fit on the whole training part.
+    """One fit of a model: on the training window of a fold, the whole training part (FINAL) or all rows (REFIT).
 
-    raw_return: forecasts of the log return before shrinkage, for the fold's validation window or the hold-out;
-    raw_return_in_sample: the same for the rows of the fit; it and parts only for the final fit. seconds: CPU time.
+    raw_return: forecasts of the log return before shrinkage, for the fold's validation window or the hold-out; empty
+    for REFIT. raw_return_in_sample: the same for the rows of the fit, only for FINAL. parts: not of a fold. seconds:
+    CPU time.
     """
 
     parts: FittedParts | None

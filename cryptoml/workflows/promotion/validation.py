@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from cryptoml.errors import CheckFailedError, DataError, UsageError
 from cryptoml.evaluation.figures import figure
 from cryptoml.registry.champion import Comparison, check_candles, compare_with_champion, grid_for
 from cryptoml.registry.duel import Score
+from cryptoml.registry.fit_tag import ALL_CANDLES, FIT_TAG
 from cryptoml.registry.model_digest import MODEL_SHA256
 from cryptoml.registry.version_models import load, ref_of_version
 from cryptoml.registry.versions import get_version, production_version
@@ -79,13 +81,15 @@ class Validator:
             self.store, self.settings, self.config.registry.model_name, candidate, candles,
             least=self.config.promotion.min_candles, level=level, candidate_version=version,
         )  # fmt: skip
-        reasons, warnings = _judge_alone(own, source.name)
-        self.on_event(
-            events.Info(
-                f"validated on the latest {counted(own.candles, 'candle')} of {source.name}: "
-                f"skill {figure(100 * own.skill, '+.3f', unit=' %')}"
+        is_refit = run.tags.get(FIT_TAG) == ALL_CANDLES and not own.candles
+        reasons, warnings = ([], [_of_refit(run, source.name)]) if is_refit else _judge_alone(own, source.name)
+        if own.candles:
+            self.on_event(
+                events.Info(
+                    f"validated on the latest {counted(own.candles, 'candle')} of {source.name}: "
+                    f"skill {figure(100 * own.skill, '+.3f', unit=' %')}"
+                )
             )
-        )
         return Validation(
             champion=found.champion,
             metrics={
@@ -116,6 +120,15 @@ def training_metrics(run: RunView) -> dict[str, float | str]:
     found: dict[str, float | str] = {name: run.metrics[name] for name in names if name in run.metrics}
     digest = {MODEL_SHA256: run.tags[MODEL_SHA256]} if MODEL_SHA256 in run.tags else {}
     return {**found, **digest, "run_name": run.name, "verdict": run.tags.get("verdict", "")}
+
+
+def _of_refit(run: RunView, source: str) -> str:
+    """Return the warning about a model that was fitted on all candles."""
+    skill = figure(100 * run.metrics.get("skill", math.nan), "+.3f", unit=" %")
+    return (
+        f"fitted on all candles of {source}, so it cannot be scored on them; before, on its hold-out, it "
+        f"{run.tags.get('verdict', 'ties')} persistence with a skill of {skill}"
+    )
 
 
 def _judge_alone(own: Score, source: str) -> tuple[list[str], list[str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.models.interval import Interval, ScaledInterval
+from cryptoml.registry.fit_tag import ALL_CANDLES, BEFORE_HOLDOUT, FIT_TAG
 from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
 from cryptoml.registry.model_names import MODEL_NAME_TAG
 from cryptoml.reports.forecast_files import ForecastReport
@@ -86,7 +87,7 @@ def record_result(
     folder: Path,
 ) -> None:
     """Record a trained model in its journal. folder: where `write_forecasts` wrote; the other artifacts are added."""
-    run.set_tags({"implementation": result.implementation, "verdict": result.verdict.word})
+    run.set_tags({"implementation": result.implementation, "verdict": result.verdict.word, FIT_TAG: fit_of(result)})
     run.log_metrics(result.metrics)
     for market in result.markets[:MAX_MARKETS]:
         run.log_metrics(market_metrics(market))
@@ -162,6 +163,10 @@ def _write_metadata(
                 "p_value": result.verdict.p_value,
                 "statistic": result.verdict.statistic,
             },
+            "fit": {
+                "rows": result.refit_rows or int(result.metrics["n_train_samples"]),
+                "unseen_from": result.forecaster.unseen_from,
+            },
             "interval_level": result.forecaster.interval_level,
             "prediction_interval": _prediction_interval(result.forecaster.interval),
             "git_commit": context.git_commit,
@@ -173,6 +178,11 @@ def _write_metadata(
             "environment": _environment(),
         },
     )
+
+
+def fit_of(result: ModelResult) -> str:
+    """Return which rows the stored model was fitted on, for the tag `fit`."""
+    return ALL_CANDLES if result.refit_rows else BEFORE_HOLDOUT
 
 
 def _prediction_interval(interval: Interval) -> dict[str, Any]:

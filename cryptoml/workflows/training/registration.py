@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from cryptoml.config.schema import Config
 from cryptoml.evaluation.figures import figure
+from cryptoml.registry.fit_tag import ALL_CANDLES, BEFORE_HOLDOUT, FIT_TAG
 from cryptoml.registry.model_digest import MODEL_SHA256
 from cryptoml.system.plurals import counted
+from cryptoml.workflows.training.recording import fit_of
 
 if TYPE_CHECKING:
     from cryptoml.data.cleaning.quality import QualityReport
@@ -90,6 +92,7 @@ def request_registration(
                 "dataset_version": context.dataset_version,
                 "git_commit": context.git_commit,
                 "author": context.author,
+                FIT_TAG: fit_of(result),
                 # From the journal, as the local files may already be delivered and removed.
                 MODEL_SHA256: record.tags[MODEL_SHA256] if record is not None else "",
             },
@@ -125,11 +128,15 @@ def version_texts(run: RunFacts) -> tuple[str, dict[str, str]]:
         f"p {figure(metrics['dm_p_value'], '.3g')}; cv RMSE {figure(metrics['cv_rmse_mean'], '.6g')}, "
         f"hold-out RMSE {figure(metrics['test_rmse'], '.6g')}. Run {run.run_name}."
     )
+    fit = tags.get(FIT_TAG, BEFORE_HOLDOUT)
+    if fit == ALL_CANDLES:
+        description += " Fitted again on all candles; the metrics are those of the fit before the hold-out."
     return description, {
         **{name: tags[name] for name in ("model_type", "training_id", "dataset_version", "git_commit", "author")},
         **{name: params[name] for name in ("symbol", "interval", "prediction_horizon")},
         "run_name": run.run_name,
         "verdict": tags["verdict"],
+        FIT_TAG: fit,
         MODEL_SHA256: tags[MODEL_SHA256],
         "skill": figure(metrics["skill"], ".6f"),
         "cv_rmse_mean": figure(metrics["cv_rmse_mean"], ".10g"),

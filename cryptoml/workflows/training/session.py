@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from cryptoml import events
 from cryptoml.config.schema import Config
-from cryptoml.errors import CryptomlError
 from cryptoml.registry.champion import duel_for_gate
 from cryptoml.reports.forecast_files import write_forecasts
 from cryptoml.settings import Settings
@@ -22,8 +21,9 @@ from cryptoml.workflows.training import recording, registration
 from cryptoml.workflows.training.context import TrainingContext
 from cryptoml.workflows.training.inputs import TrainingData
 from cryptoml.workflows.training.profile import ProfileReport
-from cryptoml.workflows.training.results import MarketRow, ModelRow, Registered, TrainResult, market_row
+from cryptoml.workflows.training.results import MarketRow, Registered, TrainResult, market_row
 from cryptoml.workflows.training.schedule import Schedule
+from cryptoml.workflows.training.training_runs import TrainingRuns
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cryptoml.tracking.tracker import Tracker
     from cryptoml.training.fit_task import FitTask
     from cryptoml.training.pools import Pool
-    from cryptoml.training.results import ModelChoice, ModelFailure, ModelResult, TrainingOptions
+    from cryptoml.training.results import ModelChoice, ModelResult, TrainingOptions
 
 # Where fits are kept, in the project folder.
 FIT_CACHE = Path(".cryptoml", "cache", "fits")
@@ -59,8 +59,7 @@ class TrainingSession:
     use_cache: bool = True
 
     def __post_init__(self) -> None:
-        self.runs: dict[str, JournalRun] = {}
-        self.rows: dict[str, ModelRow] = {}
+        self.runs = TrainingRuns(self.data, self.plan, self.choices, self.context, self.config, self.tracker)
         self.results: dict[str, ModelResult] = {}
         self.best: str | None = None
         self.gate_passed = False
@@ -71,6 +70,9 @@ class TrainingSession:
         self._profile = ProfileReport(self.settings, self.data)
         self._stack = ExitStack()
         self._futures: set[Future[object]] = set()
+        # The best model so far, which is fitted again before it is recorded.
+        self._held: tuple[ModelResult, Path] | None = None
+        self._is_decided = False
         self._started_at = time.monotonic()
         self._seconds = 0.0
 
@@ -78,8 +80,7 @@ class TrainingSession:
         """Open a run for each model and start the fits; each finished run is delivered, and the best registered."""
         from cryptoml.training.cross_validate import Collector, engine_in, fit_tasks
 
-        for choice in self.choices:
-            self._open_run(choice)
+        self.runs.open()
         config, dataset = self.config, self.data.dataset
         if config.tracking.profile_report:
             self._profile.start()
@@ -99,7 +100,7 @@ class TrainingSession:
 
     def hand_over_profile(self) -> None:
         """Let a background process add an unfinished profile report, once the runs are delivered."""
-        self._profile.hand_over(self._baseline_run())
+        self._profile.hand_over(self.runs.baseline)
 
     def stop(self, status: Status) -> list[JournalRun]:
         """End the calls and the profile report of this training, and return its open runs, ended with a status."""
@@ -108,19 +109,15 @@ class TrainingSession:
         self._futures.clear()
         self._profile.cancel()
         self._stack.close()
-        ended = [run for run in self.runs.values() if run.status is None]
-        for run in ended:
-            run.set_tags({"status": status.lower()})
-            run.end(status)
-        return ended
+        return self.runs.end_open(status)
 
     def result(self, delivered: Mapping[str, Delivered]) -> TrainResult:
         """Return the outcome; delivered: run key -> run in the store, from `Tracker.finish`."""
-        found = {key: delivered[run.key] for key, run in self.runs.items() if run.key in delivered}
-        is_delivered = self.tracker.undelivered.isdisjoint(run.key for run in self.runs.values())
+        found = {key: delivered[run.key] for key, run in self.runs.by_model.items() if run.key in delivered}
+        is_delivered = self.tracker.undelivered.isdisjoint(run.key for run in self.runs.by_model.values())
         rows = []
         for choice in self.choices:
-            row, done = self.rows[choice.spec.key], found.get(choice.spec.key)
+            row, done = self.runs.rows[choice.spec.key], found.get(choice.spec.key)
             rows.append(replace(row, run_id=done.run_id, run_name=done.run_name) if done else row)
         registered = None
         if self.best is not None and self.best in found and found[self.best].versions:
@@ -147,20 +144,6 @@ class TrainingSession:
             markets=self.markets,
         )
 
-    def _open_run(self, choice: ModelChoice) -> None:
-        journal = self.tracker.journal
-        run = journal.open_run(
-            training_id=self.context.training_id,
-            experiment=self.context.experiment,
-            run_name=journal.reserve_run_name(choice.spec.long_name),
-            tags=recording.start_tags(self.context, choice, self.config.registry.model_name),
-        )
-        run.log_params(recording.params(self.context, choice, self.data.dataset, self.plan))
-        self.runs[choice.spec.key] = run
-
-    def _baseline_run(self) -> JournalRun:
-        return next(self.runs[choice.spec.key] for choice in self.choices if choice.spec.is_baseline)
-
     def _add(self, future: Future[object], then: Callable[[Future[object]], None]) -> None:
         def follow(done: Future[object]) -> None:
             self._futures.discard(done)
@@ -186,56 +169,38 @@ class TrainingSession:
             return
         self.on_event(events.StepFinished(key, time.monotonic() - self._started_at))
         if isinstance(outcome, ModelFailure):
-            self._record_failure(outcome)
+            self.runs.record_failure(outcome)
+            self.on_event(events.Warned(f"{key} failed: {self.runs.rows[key].error}"))
             return
         folder = self._folder / key
         folder.mkdir()
         report = recording.forecast_report(outcome, self.context, self.data.dataset)
-        self._add(self._engine.submit(write_forecasts, folder, report), partial(self._record_model, outcome, folder))
+        self._add(self._engine.submit(write_forecasts, folder, report), partial(self._on_written, outcome, folder))
 
-    def _record_model(self, result: ModelResult, folder: Path, written: Future[object]) -> None:
-        """Record a model; `written` is done, and its files are in the folder."""
+    def _on_written(self, result: ModelResult, folder: Path, written: Future[object]) -> None:
+        """Record a model, or hold it back if it is the best so far; `written` is done, its files are in the folder."""
         written.result()
         key = result.choice.spec.key
-        run = self.runs[key]
-        recording.record_result(
-            run,
-            result,
-            context=self.context,
-            reports=self.data.reports,
-            dataset=self.data.dataset,
-            plan=self.plan,
-            folder=folder,
-        )
-        run.set_tags({"status": "finished"})
-        run.end("FINISHED")
         self.results[key] = result
-        self.rows[key] = ModelRow(
-            model_type=key,
-            run_name=run.run_name,
-            status="FINISHED",
-            implementation=result.implementation,
-            metrics=dict(result.metrics),
-            verdict=result.verdict.word,
-        )
-        self.tracker.deliver(run)
+        if registration.best_of(self.results) != key:
+            self.runs.record(result, folder)
+            return
+        self._record_held()
+        self._held = result, folder
 
-    def _record_failure(self, failure: ModelFailure) -> None:
-        key = failure.choice.spec.key
-        run = self.runs[key]
-        text = f"{type(failure.error).__name__}: {failure.error}"
-        run.set_tags({"status": "failed", "error": text[:5000]})
-        run.end("FAILED")
-        code = failure.error.exit_code if isinstance(failure.error, CryptomlError) else 1
-        self.rows[key] = ModelRow(key, run.run_name, "FAILED", error=text, exit_code=code)
-        self.on_event(events.Warned(f"{key} failed: {text}"))
-        self.tracker.deliver(run)
+    def _record_held(self) -> None:
+        if self._held is not None:
+            self.runs.record(*self._held)
+            self._held = None
 
-    def _register(self) -> None:
+    def _decide(self) -> None:
+        """Choose the best model and apply the gate; fit it again, or record and register it."""
+        self._is_decided = True
         self.best = registration.best_of(self.results)
         if self.best is None:
             return
-        result = self.results[self.best]
+        assert self._held is not None
+        result, _ = self._held
         self.markets = tuple(market_row(market) for market in result.markets)
         champion, note = self._champion(result)
         decision = registration.judge(
@@ -243,10 +208,38 @@ class TrainingSession:
         )
         self.gate_passed, self.gate_reasons = decision.passed, decision.reasons
         self.gate_warnings = (*decision.warnings, *([note] if note else []))
-        run = self.runs[self.best]
-        gate = "passed" if decision.passed else " ".join(decision.reasons)
+        if self._registers() and self.config.training.refit == "full":
+            from cryptoml.training.cross_validate import refit_task
+
+            task = refit_task(self.data.dataset, result.choice)
+            self._add(self._engine.start_fit(task), self._on_refit)
+            return
+        self._register()
+
+    def _on_refit(self, future: Future[object]) -> None:
+        from cryptoml.training.assemble import refitted
+
+        assert self._held is not None
+        result, folder = self._held
+        fit = self._engine.fit_of(future)
+        if isinstance(fit, Exception):
+            self.gate_warnings += (f"the fit on all candles failed, so the one before the hold-out is used: {fit}",)
+        else:
+            self._held = refitted(self.data.dataset, result, fit), folder
+        self._register()
+
+    def _registers(self) -> bool:
+        return self.gate_passed and self.config.registry.register_best
+
+    def _register(self) -> None:
+        """Record the best model, and request its registration if it passed the gate."""
+        assert self._held is not None
+        assert self.best is not None
+        result, run = self._held[0], self.runs.by_model[self.best]
+        self._record_held()
+        gate = "passed" if self.gate_passed else " ".join(self.gate_reasons)
         run.set_tags({"best_of_training": "true", "gate": gate[:5000]})
-        if decision.passed and self.config.registry.register_best:
+        if self._registers():
             registration.request_registration(run, result, self.data, self.context, self.config.registry.model_name)
 
     def _champion(self, result: ModelResult) -> tuple[ChampionDuel | None, str]:
@@ -258,10 +251,13 @@ class TrainingSession:
 
     def _finish(self) -> None:
         """Register the best model, and hand all runs to the tracker."""
-        self._register()
-        self._profile.attach(self._baseline_run())
+        if not self._is_decided:
+            self._decide()
+            if self._futures:
+                return
+        self._profile.attach(self.runs.baseline)
         for key in self.results:
-            self.tracker.deliver(self.runs[key])
+            self.tracker.deliver(self.runs.by_model[key])
         # Other trainings may follow in this process.
         self.results = {}
         self._stack.close()
