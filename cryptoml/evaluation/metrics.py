@@ -111,7 +111,10 @@ _FIGURES = (
     StoredMetric("training_time_seconds", "time s", "s", "lower", "CPU time of all fits", ".1f", column=8),
     StoredMetric("prediction_latency_ms", "latency ms", "ms", "lower", "median time of one forecast", ".1f"),
     StoredMetric("baseline_rmse", "persistence RMSE", "price", "none", "RMSE of persistence on the hold-out"),
-    StoredMetric("shrinkage", "shrinkage", "1", "none", "slope of target on out-of-fold forecast, 0 to 1", ".3f"),
+    StoredMetric(
+        "shrinkage", "shrinkage", "1", "none",
+        "slope of target on out-of-fold forecast, less its standard error; 0 to 1", ".3f",
+    ),
     StoredMetric("n_train_samples", "training rows", "rows", "none", "rows of the training part", ",.0f"),
     StoredMetric("n_test_samples", "hold-out rows", "rows", "none", "rows of the hold-out", ",.0f"),
     StoredMetric("n_features", "features", "columns", "none", "number of features", ",.0f"),

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from cryptoml.evaluation.significance import sums_by_time
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-def shrinkage(target: NDArray[np.float64], out_of_fold: NDArray[np.float64]) -> float:
-    """Return the slope of the regression, without intercept, of target on out-of-fold forecast, clipped to [0, 1].
+def shrinkage(
+    target: NDArray[np.float64],
+    out_of_fold: NDArray[np.float64],
+    horizon: int,
+    *,
+    times: NDArray[Any] | None = None,
+) -> float:
+    """Return the slope of target on out-of-fold forecast, less its standard error, clipped to [0, 1].
 
+    The regression has no intercept. Subtracting the standard error believes a forecast only as far as the evidence
+    goes. The error allows for heteroskedasticity and for the autocorrelation of overlapping targets (Newey and West
+    1987, with 2 horizon - 1 lags). times: of the rows, ascending, if they repeat: errors at one time then count as one.
     0 if all forecasts are zero.
     """
     import numpy as np
@@ -19,4 +30,14 @@ def shrinkage(target: NDArray[np.float64], out_of_fold: NDArray[np.float64]) -> 
     power = float(np.sum(out_of_fold * out_of_fold))
     if power <= 0:
         return 0.0
-    return float(np.clip(float(np.sum(target * out_of_fold)) / power, 0.0, 1.0))
+    slope = float(np.sum(target * out_of_fold)) / power
+    scores = out_of_fold * (target - slope * out_of_fold)
+    scale = 1.0
+    if times is not None:
+        (scores,) = sums_by_time(times, scores)
+        scale = len(times) / len(scores)
+    variance = float(np.sum(scores * scores))
+    for lag in range(1, min(2 * horizon, len(scores))):
+        variance += 2 * (1 - lag / (2 * horizon)) * float(np.sum(scores[lag:] * scores[:-lag]))
+    error = scale * max(variance, 0.0) ** 0.5 / power
+    return float(np.clip(slope - error, 0.0, 1.0))

@@ -1,7 +1,7 @@
 """Computes the result of a model from its fits: shrinkage, prediction interval, metrics, verdict and forecaster.
 
-Shrinkage is out of fold. The forecasts of a fold are shrunk by the slope of the preceding folds. The first fold has no
-preceding one, so its scores use the slope of the following folds, and it is excluded from the interval and the verdict.
+Shrinkage is out of fold. The forecasts of a fold are shrunk by what the preceding folds show. The first fold has no
+preceding one, so its scores use the following folds, and it is excluded from the verdict.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def assemble(
     """Score the fits of one model and build its forecaster; `fits`: fold number or FINAL -> fit."""
     train, holdout = rows(dataset.index, plan.train), rows(dataset.index, plan.test)
     validation = {fold.number: rows(dataset.index, fold.validation) for fold in plan.folds}
-    slopes = _slopes(plan.folds, {n: (dataset.target[part], fits[n].raw_return) for n, part in validation.items()})
+    slopes = _slopes(dataset, plan.folds, {n: (part, fits[n].raw_return) for n, part in validation.items()})
     out_of_fold = {n: (part, slopes[n] * fits[n].raw_return) for n, part in validation.items()}
     later = [out_of_fold[fold.number] for fold in plan.folds[1:]]
     final, slope = fits[FINAL], slopes[FINAL]
@@ -88,15 +88,20 @@ def assemble(
     )  # fmt: skip
 
 
-def _slopes(folds: Sequence[Fold], pairs: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> dict[int, float]:
+def _slopes(dataset: Dataset, folds: Sequence[Fold], parts: Mapping[int, tuple[slice, np.ndarray]]) -> dict[int, float]:
     """Return the shrinkage of each fold, by number, and of the final fit, which uses all folds.
 
-    pairs: fold number -> (actual returns, raw forecast returns) of its validation window.
+    parts: fold number -> rows and raw forecast returns of its validation window.
     """
     import numpy as np
 
     def slope(numbers: Sequence[int]) -> float:
-        return shrinkage(np.concatenate([pairs[n][0] for n in numbers]), np.concatenate([pairs[n][1] for n in numbers]))
+        return shrinkage(
+            np.concatenate([dataset.target[parts[n][0]] for n in numbers]),
+            np.concatenate([parts[n][1] for n in numbers]),
+            dataset.horizon,
+            times=np.concatenate([dataset.index.values[parts[n][0]] for n in numbers]) if dataset.symbols else None,
+        )
 
     numbers = [fold.number for fold in folds]
     slopes = {n: slope(numbers[:index]) for index, n in enumerate(numbers) if index}

@@ -124,12 +124,36 @@ def test_returns_by_hand():
     assert METRICS["return_r2"].compute(one) == pytest.approx(1 - np.sum(errors**2) / np.sum(one.actual_return**2))
 
 
-def test_shrinkage_is_the_slope_between_0_and_1():
+def test_shrinkage_is_the_slope_less_its_standard_error_between_0_and_1():
     raw = np.array([1.0, -2.0, 3.0])
-    assert shrinkage(0.25 * raw, raw) == pytest.approx(0.25)
-    assert shrinkage(-raw, raw) == 0.0
-    assert shrinkage(5 * raw, raw) == 1.0
-    assert shrinkage(raw, np.zeros(3)) == 0.0
+    assert shrinkage(0.25 * raw, raw, 1) == pytest.approx(0.25)
+    assert shrinkage(-raw, raw, 1) == 0.0
+    assert shrinkage(5 * raw, raw, 1) == 1.0
+    assert shrinkage(raw, np.zeros(3), 1) == 0.0
+    # Slope 0.5; scores 0.5, -0.5; variance 0.5 - 0.25 with one lag; standard error 0.5 / 2.
+    assert shrinkage(np.array([1.0, 0.0]), np.array([1.0, 1.0]), 1) == pytest.approx(0.25)
+
+
+def test_shrinkage_of_noise_is_small_and_that_of_a_signal_is_near_its_slope():
+    rng = np.random.default_rng(0)
+    n = 20_000
+    raw = rng.normal(size=n)
+    noise = [shrinkage(50 * rng.normal(size=n), raw, 1) for _ in range(200)]
+    assert np.mean(noise) < 0.05
+    assert np.mean([one == 0 for one in noise]) > 0.75
+    assert shrinkage(0.6 * raw + rng.normal(size=n), raw, 1) == pytest.approx(0.6, abs=0.03)
+
+
+def test_overlapping_targets_and_copies_of_a_market_are_less_evidence():
+    rng = np.random.default_rng(1)
+    raw, steps = np.cumsum(rng.normal(size=3000)) / 30, rng.normal(size=3024)
+    overlapping = np.convolve(steps, np.ones(24), "valid")[:3000]
+    target = 0.5 * raw + 0.1 * overlapping
+    assert shrinkage(target, raw, 24) < shrinkage(target, raw, 1)
+    copies, times = 10, np.repeat(np.arange(3000), 10)
+    one = shrinkage(target, raw, 1)
+    assert shrinkage(np.repeat(target, copies), np.repeat(raw, copies), 1, times=times) == pytest.approx(one)
+    assert shrinkage(np.repeat(target, copies), np.repeat(raw, copies), 1) > one
 
 
 def test_diebold_mariano_by_hand():

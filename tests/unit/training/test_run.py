@@ -13,6 +13,7 @@ from cryptoml.data.interval import parse_interval
 from cryptoml.data.simulation.simulate import simulate
 from cryptoml.errors import DataError
 from cryptoml.evaluation.folds import rows
+from cryptoml.evaluation.shrinkage import shrinkage
 from cryptoml.features.pipeline import FeaturePipeline
 from cryptoml.models.zoo import MODELS
 from cryptoml.training.cross_validate import engine_for, plan_for, train_models
@@ -83,8 +84,7 @@ def test_forecasts_are_shrunk_out_of_fold(dataset):
 
     def slope(*names: str) -> float:
         both = pd.concat([frames[name] for name in names])
-        raw = both["raw_return"].to_numpy()
-        return float(np.clip(np.sum(both["actual_return"].to_numpy() * raw) / np.sum(raw * raw), 0, 1))
+        return shrinkage(both["actual_return"].to_numpy(), both["raw_return"].to_numpy(), 1)
 
     expected = {
         "fold_1": slope("fold_2", "fold_3"),
