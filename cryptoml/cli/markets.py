@@ -84,7 +84,7 @@ def _columns(results: Sequence[TrainResult]) -> list[Column]:
         Column(VERDICT_TITLE, [str(result.best.verdict) if result.best else "" for result in results], rank=1),
     ]
     # Errors in prices of different markets are not comparable.
-    for rank, name in enumerate(("skill", "dm_p_value", "directional_accuracy", "interval_coverage")):
+    for rank, name in enumerate(("skill", "dm_p_value_adjusted", "directional_accuracy", "interval_coverage")):
         metric = stored_metrics()[name]
         columns.append(Column(metric.title, [metric.text(number) for number in values(name)], rank=rank))
     registered = [f"{one.registered.model_name} v{one.registered.version}" if one.registered else "" for one in results]
@@ -101,7 +101,7 @@ def market_columns(rows: Sequence[MarketRow]) -> list[Column]:
         Column("hold-out rows", [f"{row.n_test_samples:,}" for row in rows], rank=2),
         Column(VERDICT_TITLE, [row.verdict for row in rows], rank=1),
     ]
-    for rank, name in enumerate(("skill", "dm_p_value", "directional_accuracy", "interval_coverage")):
+    for rank, name in enumerate(("skill", "dm_p_value_adjusted", "directional_accuracy", "interval_coverage")):
         metric = stored_metrics()[name]
         columns.append(Column(metric.title, [metric.text(getattr(row, name)) for row in rows], rank=rank))
     return columns

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.evaluation.metrics import stored_metrics
+from cryptoml.evaluation.metrics import stored_metrics, stored_value
 from cryptoml.evaluation.significance import sums_by_time
 from cryptoml.evaluation.stored_metric import StoredMetric
 
@@ -43,10 +43,14 @@ class RunDetails:
         assert self.predictions is not None
         return self.predictions[self.predictions["part"] == "holdout"]
 
-    def holdout_losses(self) -> pd.Series[float]:
-        """Return the squared errors of the log return on the hold-out, by time; of a pool, as in its verdict."""
+    def holdout_losses(self, *, of_persistence: bool = False) -> pd.Series[float]:
+        """Return the squared errors of the log return on the hold-out, by time; of a pool, as in its verdict.
+
+        of_persistence: those of the forecast "no change" instead.
+        """
         rows = self.holdout()
-        losses: pd.Series[float] = (rows["actual_return"] - rows["forecast_return"]) ** 2
+        forecast = 0.0 if of_persistence else rows["forecast_return"]
+        losses: pd.Series[float] = (rows["actual_return"] - forecast) ** 2
         if "symbol" not in rows:
             return losses
         import pandas as pd
@@ -89,7 +93,7 @@ class ComparedRun:
         """Return the stored value; None if there is none, or for persistence if the metric is not defined for it."""
         if self.is_baseline and not metric.of_persistence:
             return None
-        return self.metrics.get(metric.name)
+        return stored_value(self.metrics, metric.name)
 
 
 @dataclass(frozen=True)

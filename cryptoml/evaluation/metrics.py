@@ -105,8 +105,19 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
 # Other numbers that a training stores.
 _FIGURES = (
     StoredMetric(
-        "dm_p_value", "p", "1", "none", "Diebold and Mariano (1995) against persistence, two-sided", ".3f",
+        "dm_p_value_adjusted", "p", "1", "none",
+        "dm_p_value times the number of models of the training, at most 1 (Bonferroni)", ".3f",
         of_persistence=False, column=3,
+    ),
+    StoredMetric(
+        "dm_p_value_holdout", "hold-out p", "1", "none",
+        "Diebold and Mariano (1995) against persistence, two-sided, on the hold-out", ".3f",
+        of_persistence=False, column=7,
+    ),
+    StoredMetric(
+        "dm_p_value", "unadjusted p", "1", "none",
+        "Diebold and Mariano (1995) against persistence, two-sided, on the folds after the first and the hold-out",
+        ".3f", of_persistence=False,
     ),
     StoredMetric("training_time_seconds", "time s", "s", "lower", "CPU time of all fits", ".1f", column=8),
     StoredMetric("prediction_latency_ms", "latency ms", "ms", "lower", "median time of one forecast", ".1f"),
@@ -119,6 +130,8 @@ _FIGURES = (
     StoredMetric("n_test_samples", "hold-out rows", "rows", "none", "rows of the hold-out", ",.0f"),
     StoredMetric("n_features", "features", "columns", "none", "number of features", ",.0f"),
 )  # fmt: skip
+# Runs of earlier versions have one p-value.
+_REPLACED = {"dm_p_value_adjusted": "dm_p_value"}
 FIGURES: dict[str, StoredMetric] = {figure.name: figure for figure in _FIGURES}
 
 
@@ -126,6 +139,11 @@ def stored_metrics() -> dict[str, StoredMetric]:
     """Return all numbers stored with a run, by MLflow name."""
     metrics = [*(stored for metric in METRICS.values() for stored in metric.stored()), *FIGURES.values()]
     return {metric.name: metric for metric in metrics}
+
+
+def stored_value(metrics: Mapping[str, float], name: str) -> float | None:
+    """Return a stored number of a run; of an earlier version's run, that of the metric which this one replaced."""
+    return metrics.get(name, metrics.get(_REPLACED.get(name, "")))
 
 
 def table_metrics() -> list[StoredMetric]:

@@ -25,11 +25,15 @@ class DieboldMariano:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict of the test of a model against persistence."""
+    """The verdict of the test of a model against persistence.
+
+    p_adjusted: p_value, adjusted for the number of models among which one is chosen; `word` is decided by it.
+    """
 
     word: Word
     p_value: float
     statistic: float
+    p_adjusted: float
 
 
 def diebold_mariano(loss: NDArray[np.float64], other_loss: NDArray[np.float64], horizon: int) -> DieboldMariano:
@@ -63,21 +67,36 @@ def diebold_mariano(loss: NDArray[np.float64], other_loss: NDArray[np.float64], 
 
 
 def verdict(
-    errors: NDArray[np.float64], persistence_errors: NDArray[np.float64], horizon: int, *, level: float
+    errors: NDArray[np.float64],
+    persistence_errors: NDArray[np.float64],
+    horizon: int,
+    *,
+    level: float,
+    n_models: int = 1,
 ) -> Verdict:
-    """Test errors of log returns against those of persistence, in time order, at significance level `level`."""
-    return verdict_of_losses(errors**2, persistence_errors**2, horizon, level=level)
+    """Test errors of log returns against those of persistence, in time order; otherwise as `verdict_of_losses`."""
+    return verdict_of_losses(errors**2, persistence_errors**2, horizon, level=level, n_models=n_models)
 
 
 def verdict_of_losses(
-    losses: NDArray[np.float64], persistence_losses: NDArray[np.float64], horizon: int, *, level: float
+    losses: NDArray[np.float64],
+    persistence_losses: NDArray[np.float64],
+    horizon: int,
+    *,
+    level: float,
+    n_models: int = 1,
 ) -> Verdict:
-    """Test squared errors against those of persistence, in time order, at significance level `level`."""
+    """Test squared errors against those of persistence, in time order, at significance level `level`.
+
+    n_models: the number of models among which one is chosen. The p-value is multiplied by it (Bonferroni), as the
+    procedure of Holm (1979) does for the smallest of several p-values.
+    """
     test = diebold_mariano(losses, persistence_losses, horizon)
+    adjusted = min(1.0, n_models * test.p_value)
     word: Word = "ties"
-    if test.p_value < level:
+    if adjusted < level:
         word = "beats" if test.statistic < 0 else "worse"
-    return Verdict(word, test.p_value, test.statistic)
+    return Verdict(word, test.p_value, test.statistic, adjusted)
 
 
 def sums_by_time(times: NDArray[Any], *losses: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], ...]:

@@ -34,7 +34,8 @@ class ChampionDuel:
 class GateInput:
     """Evaluation of a candidate.
 
-    verdict: comparison with persistence, and its `p_value`. skill: 1 - RMSE / RMSE of persistence on the hold-out.
+    verdict: comparison with persistence, and its p-value, adjusted for the number of models. shrinkage: factor of the
+    forecasts. skill: 1 - RMSE / RMSE of persistence on the hold-out.
     coverage: share of the hold-out inside the prediction interval, whose nominal coverage is `interval_level`.
     data_problems: a sentence for each data check that failed.
     """
@@ -42,6 +43,7 @@ class GateInput:
     verdict: Verdict
     p_value: float
     skill: float
+    shrinkage: float
     cv_rmse_mean: float
     coverage: float
     interval_level: float
@@ -75,6 +77,7 @@ def decide(candidate: GateInput, thresholds: GateThresholds | None = None) -> Ga
     """Apply all rules; each violated rule adds a reason."""
     limits = thresholds or GateThresholds()
     reasons = [
+        *_says_nothing(candidate),
         *_against_persistence(candidate, limits),
         *_skill(candidate, limits),
         *_finite(candidate),
@@ -83,6 +86,12 @@ def decide(candidate: GateInput, thresholds: GateThresholds | None = None) -> Ga
         *(f"The data failed a check: {problem.rstrip('.')}." for problem in candidate.data_problems),
     ]
     return GateDecision(not reasons, tuple(reasons), tuple(_warnings(candidate)))
+
+
+def _says_nothing(candidate: GateInput) -> list[str]:
+    if candidate.shrinkage != 0:
+        return []
+    return ['Every forecast is "no change": the folds show nothing that the model can forecast (shrinkage 0).']
 
 
 def _against_persistence(candidate: GateInput, limits: GateThresholds) -> list[str]:

@@ -44,7 +44,7 @@ def metric_columns(
     """Return a column for each metric in tables, and the verdict before its p-value."""
     columns = []
     for metric in table_metrics():
-        if metric.name == "dm_p_value":
+        if metric.name == "dm_p_value_adjusted":
             columns.append(Column(VERDICT_TITLE, [verdict(row) for row in rows], rank=2))
         values = [value(row, metric) for row in rows]
         columns.append(

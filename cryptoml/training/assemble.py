@@ -16,7 +16,7 @@ from cryptoml.evaluation.folds import Fold, Plan, rows
 from cryptoml.evaluation.forecasts import Forecasts, IntervalForecasts
 from cryptoml.evaluation.metrics import METRICS, fold_values, summarize
 from cryptoml.evaluation.shrinkage import shrinkage
-from cryptoml.evaluation.significance import Verdict, sums_by_time, verdict, verdict_of_losses
+from cryptoml.evaluation.significance import Verdict, sums_by_time, verdict_of_losses
 from cryptoml.models.forecaster import FittedParts, Forecaster
 from cryptoml.models.interval import Interval
 from cryptoml.training.intervals import Volatility, interval_forecasts
@@ -68,6 +68,8 @@ def assemble(
             **summarize(_scored(dataset, scored["train"]), _scored(dataset, scored["test"]), fold_metrics),
             "baseline_rmse": METRICS["rmse"].compute(_persistence(_scored(dataset, scored["test"]))),
             "dm_p_value": test.p_value,
+            "dm_p_value_adjusted": test.p_adjusted,
+            "dm_p_value_holdout": _verdict(dataset, [tested], options).p_value,
             "shrinkage": slope,
             "n_train_samples": float(_length(train)),
             "n_test_samples": float(_length(holdout)),
@@ -83,7 +85,7 @@ def assemble(
         importance=forecaster.feature_importance(),
         markets=market_scores(
             dataset, holdout, scored["test"], [*later, tested],
-            level=options.significance_level,
+            level=options.significance_level, n_models=options.n_models,
         ),
     )  # fmt: skip
 
@@ -122,13 +124,15 @@ def _actual_and_error(dataset: Dataset, parts: Sequence[tuple[slice, np.ndarray]
 def _verdict(dataset: Dataset, parts: Sequence[tuple[slice, np.ndarray]], options: TrainingOptions) -> Verdict:
     """Test against persistence, whose error is the actual return."""
     actual, error = _actual_and_error(dataset, parts)
-    if not dataset.symbols:
-        return verdict(error, actual, dataset.horizon, level=options.significance_level)
-    import numpy as np
+    losses, persistence_losses = error**2, actual**2
+    if dataset.symbols:
+        import numpy as np
 
-    times = np.concatenate([dataset.index.values[part] for part, _ in parts])
-    losses, persistence_losses = sums_by_time(times, error**2, actual**2)
-    return verdict_of_losses(losses, persistence_losses, dataset.horizon, level=options.significance_level)
+        times = np.concatenate([dataset.index.values[part] for part, _ in parts])
+        losses, persistence_losses = sums_by_time(times, losses, persistence_losses)
+    return verdict_of_losses(
+        losses, persistence_losses, dataset.horizon, level=options.significance_level, n_models=options.n_models
+    )
 
 
 def _scored(dataset: Dataset, forecasts: Forecasts) -> Forecasts:

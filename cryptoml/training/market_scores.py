@@ -31,10 +31,12 @@ def market_scores(
     tested: Sequence[tuple[slice, np.ndarray]],
     *,
     level: float,
+    n_models: int,
 ) -> tuple[MarketScore, ...]:
     """Return the scores of each market with rows in the hold-out; empty for one market.
 
     forecasts: of the hold-out. tested: rows and forecast returns that the verdict is based on, in time order.
+    n_models: as in `verdict`.
     """
     import numpy as np
 
@@ -57,7 +59,7 @@ def market_scores(
                 skill=METRICS["skill"].compute(own),
                 directional_accuracy=METRICS["directional_accuracy"].compute(own),
                 interval_coverage=METRICS["interval_coverage"].compute(own),
-                verdict=verdict(error[mine], actual[mine], dataset.horizon, level=level),
+                verdict=verdict(error[mine], actual[mine], dataset.horizon, level=level, n_models=n_models),
             )
         )
     return tuple(scores)

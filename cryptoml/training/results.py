@@ -91,13 +91,14 @@ class ModelFailure:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Options shared by all models of a training."""
+    """Options shared by all models of a training. n_models: their number, without the baseline."""
 
     seed: int
     clip_sigma: float
     scaling_method: str
     interval_level: float
     significance_level: float
+    n_models: int = 1
     workers: int | None = None
 
 

@@ -196,7 +196,10 @@ def _detailed(store: Store, rows: list[ComparedRun], notes: list[str]) -> list[C
 def _pairs(
     store: Store, rows: Sequence[ComparedRun], places: Mapping[str, tuple[str, ...]], notes: list[str]
 ) -> tuple[Pair, ...]:
-    """Compare each pair of models on the hold-out, including the production version if it has the same target."""
+    """Compare each pair of models on the hold-out, including persistence.
+
+    Also including the production version, if it has the same target.
+    """
     from cryptoml.evaluation.pairwise_tests import compare_pairs
     from cryptoml.tracking.runs import get_run
 
@@ -207,7 +210,9 @@ def _pairs(
     }
     if not losses:
         raise CheckFailedError("none of the runs has stored forecasts.", hint="cryptoml train")
-    shown = next(row for row in rows if row.details is not None)
+    shown = next(row for row in rows if row.details is not None and row.name in losses)
+    assert shown.details is not None
+    losses[BASELINE] = shown.details.holdout_losses(of_persistence=True)
     production = next((run_id for run_id, labels in places.items() if any("production" in one for one in labels)), None)
     if production is not None and production not in {row.run_id for row in rows}:
         run = get_run(store, production)

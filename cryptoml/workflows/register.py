@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cryptoml.data.cleaning.quality import QualityReport
     from cryptoml.registry.gate import ChampionDuel, GateDecision, Verdict
 
-NEEDED = ("dm_p_value", "skill", "cv_rmse_mean", "test_rmse")
+NEEDED = ("dm_p_value", "skill", "shrinkage", "cv_rmse_mean", "test_rmse", "interval_coverage")
 
 
 @dataclass(frozen=True)

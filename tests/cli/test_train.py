@@ -97,7 +97,9 @@ def test_the_result_is_single_line_json(trained):
     assert result["dataset_version"].startswith("untracked:")
     assert result["registered"] is True
     assert (result["model_name"], result["version"], result["stage"]) == ("crypto-price-predictor", "1", "none")
-    assert result["gate"] == {"passed": True, "reasons": [], "warnings": result["gate"]["warnings"]}
+    assert result["gate"] == {
+        "passed": True, "reasons": [], "warnings": result["gate"]["warnings"], "alternative": None,
+    }  # fmt: skip
     assert [one["model_type"] for one in result["models"]] == ["persistence", "rf", "gbm", "ridge", "xgb"]
     best = min(result["models"][1:], key=lambda one: one["metrics"]["cv_rmse_mean"])
     assert result["best"]["model_type"] == best["model_type"]

@@ -124,12 +124,17 @@ def _ask_across(lab: Lab, config: Config, stranger: str, *, force: bool = False)
         return ask(lab, config, runs=(lab.runs["ridge"],), force=force)
 
 
-def test_significance_compares_every_pair_of_models(lab: Lab, config: Config) -> None:
+def test_significance_compares_every_pair_of_models_and_persistence(lab: Lab, config: Config) -> None:
     done = ask(lab, config, significance=True)
-    assert len(done.pairs) == 3
+    assert len(done.pairs) == 6
     assert all(pair.p_adjusted >= pair.p_value for pair in done.pairs)
     names = {name for pair in done.pairs for name in (pair.better, pair.other)}
-    assert names == {lab.names[key] for key in ("ridge", "xgb", "gbm")}
+    assert names == {lab.names[key] for key in ("ridge", "xgb", "gbm")} | {"persistence"}
+    rows = {row.name: row for row in done.runs}
+    for pair in done.pairs:
+        if "persistence" in (pair.better, pair.other):
+            model = pair.other if pair.better == "persistence" else pair.better
+            assert pair.p_value == pytest.approx(rows[model].metrics["dm_p_value_holdout"])
 
 
 def test_production_is_compared_too(lab: Lab, config: Config) -> None:
@@ -137,7 +142,9 @@ def test_production_is_compared_too(lab: Lab, config: Config) -> None:
     promote(PromoteRequest(lab.settings, config, "1", "production", reason="first"))
     done = ask(lab, config, runs=(lab.runs["ridge"],), significance=True)
     champion = f"{lab.names['gbm']} (v1 production)"
-    assert [{pair.better, pair.other} for pair in done.pairs] == [{lab.names["ridge"], champion}]
+    pairs = [{pair.better, pair.other} for pair in done.pairs]
+    assert {lab.names["ridge"], champion} in pairs
+    assert {"persistence", champion} in pairs
     places = {row.run_id: row.places for row in ask(lab, config).runs}
     assert places[lab.runs["gbm"]] == ("v1 production",)
     assert places[lab.runs["ridge"]] == ()

@@ -32,7 +32,7 @@ def test_a_finite_figure_has_its_unit() -> None:
 
 def test_the_gate_gives_reasons_without_nan() -> None:
     bad = GateInput(
-        "ties", math.nan, math.nan, math.inf, math.nan, 0.9, champion=ChampionDuel("3", math.nan, 1.0, math.nan)
+        "ties", math.nan, math.nan, 0.5, math.inf, math.nan, 0.9, champion=ChampionDuel("3", math.nan, 1.0, math.nan)
     )
     for candidate in (bad, replace(bad, verdict="worse"), replace(bad, skill=-math.inf)):
         decision = decide(candidate)

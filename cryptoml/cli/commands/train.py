@@ -27,9 +27,7 @@ from cryptoml.cli.options import (
 from cryptoml.cli.outcome import Outcome
 
 if TYPE_CHECKING:
-    from cryptoml.evaluation.stored_metric import StoredMetric
-    from cryptoml.reports.tables import Column
-    from cryptoml.workflows.training.results import ModelRow, TrainResult
+    from cryptoml.workflows.training.results import TrainResult
 
 
 FITS = "Fits"
@@ -59,6 +57,7 @@ class TrainGate(TypedDict):
     passed: bool
     reasons: Annotated[list[str], "why the best run did not pass"]
     warnings: list[str]
+    alternative: Annotated[str | None, "another run that would pass; null if the best one did or none would"]
 
 
 class TrainedModel(TypedDict):
@@ -83,7 +82,7 @@ class PooledMarket(TypedDict):
     skill: Annotated[float | None, "on the hold-out"]
     directional_accuracy: Annotated[float | None, "on the hold-out"]
     interval_coverage: Annotated[float | None, "on the hold-out"]
-    dm_p_value: Annotated[float | None, "on the folds and the hold-out"]
+    dm_p_value_adjusted: Annotated[float | None, "on the folds and the hold-out, for the number of models"]
     verdict: Annotated[str, "beats, ties or worse than persistence"]
 
 
@@ -248,9 +247,10 @@ def _show(result: TrainResult, *, wide: bool) -> None:
     from cryptoml.cli.console import print_lines
     from cryptoml.cli.markets import market_columns
     from cryptoml.cli.tables import print_columns
+    from cryptoml.cli.training_table import result_columns
 
     title = f"{result.symbol} {result.interval}, {result.n_rows:,} rows of {result.source}"
-    hidden = print_columns(_columns(result), title=title, wide=wide)
+    hidden = print_columns(result_columns(result), title=title, wide=wide)
     if result.markets:
         print_columns(market_columns(result.markets), title="the best model by market", wide=wide)
     lines = []
@@ -259,6 +259,10 @@ def _show(result: TrainResult, *, wide: bool) -> None:
         lines.append(f"registered: {name} v{version} ({result.best.run_name if result.best else ''})")
     elif result.best is not None:
         lines += [f"not registered: {reason}" for reason in result.gate_reasons]
+        if result.alternative is not None:
+            lines.append(
+                f"{result.alternative.model_type} would pass the gate; register it with: {result.register_command}"
+            )
     lines += [f"note: {warning}" for warning in result.gate_warnings]
     lines += [f"failed: {row.model_type}: {row.error}" for row in result.models if row.error]
     if result.undelivered:
@@ -271,27 +275,3 @@ def _show(result: TrainResult, *, wide: bool) -> None:
     if hidden:
         lines.append("some columns are hidden: show them with --wide or --json, or with cryptoml compare")
     print_lines(lines)
-
-
-def _columns(result: TrainResult) -> list[Column]:
-    from cryptoml.reports.tables import Column, metric_columns
-
-    best = result.best.model_type if result.best else ""
-    names = [f"{row.model_type} *" if row.model_type == best else row.model_type for row in result.models]
-    return [
-        Column("model", names, align="left"),
-        *metric_columns(result.models, value=_value, verdict=_verdict),
-    ]
-
-
-def _verdict(row: ModelRow) -> str:
-    if row.error:
-        return "failed"
-    return "" if row.is_baseline else str(row.verdict)
-
-
-def _value(row: ModelRow, metric: StoredMetric) -> float | None:
-    """Return the stored value; None for a failed model, or for persistence if the metric is not defined for it."""
-    if row.is_baseline and not metric.of_persistence:
-        return None
-    return (row.metrics or {}).get(metric.name)

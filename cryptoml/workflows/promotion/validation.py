@@ -116,7 +116,7 @@ class Validator:
 
 def training_metrics(run: RunView) -> dict[str, float | str]:
     """Return the run's main metrics, its verdict and the digest of its model."""
-    names = ("cv_rmse_mean", "test_rmse", "skill", "dm_p_value")
+    names = ("cv_rmse_mean", "test_rmse", "skill", "dm_p_value", "dm_p_value_adjusted", "dm_p_value_holdout")
     found: dict[str, float | str] = {name: run.metrics[name] for name in names if name in run.metrics}
     digest = {MODEL_SHA256: run.tags[MODEL_SHA256]} if MODEL_SHA256 in run.tags else {}
     return {**found, **digest, "run_name": run.name, "verdict": run.tags.get("verdict", "")}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cryptoml.config.schema import Config
 from cryptoml.evaluation.figures import figure
+from cryptoml.evaluation.metrics import stored_value
 from cryptoml.registry.fit_tag import ALL_CANDLES, BEFORE_HOLDOUT, FIT_TAG
 from cryptoml.registry.model_digest import MODEL_SHA256
 from cryptoml.system.plurals import counted
@@ -22,10 +23,15 @@ if TYPE_CHECKING:
     from cryptoml.workflows.training.inputs import TrainingData
 
 
+def ranked(results: Mapping[str, ModelResult]) -> list[str]:
+    """Return the models by ascending cv_rmse_mean, without the baseline. The hold-out is not used for selection."""
+    found = {key: one.metrics["cv_rmse_mean"] for key, one in results.items() if not one.choice.spec.is_baseline}
+    return sorted(found, key=lambda key: (found[key], key))
+
+
 def best_of(results: Mapping[str, ModelResult]) -> str | None:
-    """Return the model with the lowest cv_rmse_mean, without the baseline. The hold-out is not used for selection."""
-    candidates = {key: one.metrics["cv_rmse_mean"] for key, one in results.items() if not one.choice.spec.is_baseline}
-    return min(candidates, key=lambda key: (candidates[key], key)) if candidates else None
+    """Return the first of the ranked models; None without a model."""
+    return next(iter(ranked(results)), None)
 
 
 def judge(
@@ -43,8 +49,9 @@ def judge(
     return decide(
         GateInput(
             verdict=verdict,
-            p_value=metrics["dm_p_value"],
+            p_value=adjusted_p_value(metrics),
             skill=metrics["skill"],
+            shrinkage=metrics["shrinkage"],
             cv_rmse_mean=metrics["cv_rmse_mean"],
             coverage=metrics["interval_coverage"],
             interval_level=config.training.interval_level,
@@ -64,6 +71,13 @@ def judge(
             level=config.training.significance_level,
         ),
     )
+
+
+def adjusted_p_value(metrics: Mapping[str, float]) -> float:
+    """Return the p-value that decides the verdict."""
+    found = stored_value(metrics, "dm_p_value_adjusted")
+    assert found is not None
+    return found
 
 
 def request_registration(
@@ -125,7 +139,7 @@ def version_texts(run: RunFacts) -> tuple[str, dict[str, str]]:
         f"{params['interval']}, {counted(int(params['prediction_horizon']), 'candle')} ahead. Trained on {run.source} "
         f"({params['start_date'][:10]} to {params['end_date'][:10]}, data set {tags['dataset_version']}). "
         f"It {tags['verdict']} persistence: hold-out skill {figure(100 * metrics['skill'], '+.3f', unit=' %')}, "
-        f"p {figure(metrics['dm_p_value'], '.3g')}; cv RMSE {figure(metrics['cv_rmse_mean'], '.6g')}, "
+        f"p {figure(adjusted_p_value(metrics), '.3g')}; cv RMSE {figure(metrics['cv_rmse_mean'], '.6g')}, "
         f"hold-out RMSE {figure(metrics['test_rmse'], '.6g')}. Run {run.run_name}."
     )
     fit = tags.get(FIT_TAG, BEFORE_HOLDOUT)

@@ -42,14 +42,14 @@ class ModelRow:
 
 @dataclass(frozen=True)
 class MarketRow:
-    """The scores of the best pooled model on one market, on the hold-out; p_value: on the folds, too."""
+    """The scores of the best pooled model on one market, on the hold-out; the p-value: on the folds, too."""
 
     symbol: str
     n_test_samples: int
     skill: float
     directional_accuracy: float
     interval_coverage: float
-    dm_p_value: float
+    dm_p_value_adjusted: float
     verdict: str
 
 
@@ -63,7 +63,10 @@ class Registered:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The outcome of one `train` call. models: in training order, persistence first. trouble: the delivery error."""
+    """The outcome of one `train` call. models: in training order, persistence first. trouble: the delivery error.
+
+    alternative: another model that would pass the gate, if the best one did not.
+    """
 
     training_id: str
     experiment: str
@@ -82,6 +85,7 @@ class TrainResult:
     registered: Registered | None
     trouble: CryptomlError | None
     seconds: float
+    alternative: ModelRow | None = None
     markets: tuple[MarketRow, ...] = ()
 
     @property
@@ -97,7 +101,14 @@ class TrainResult:
             return Failure(code, f"failed: {'; '.join(failed)}")
         if self.trouble:
             return Failure(self.trouble.exit_code, f"not delivered: {self.trouble.fact}", "cryptoml sync")
-        return None if self.gate_passed else Failure(6, f"not registered: {' '.join(self.gate_reasons)}")
+        if self.gate_passed:
+            return None
+        return Failure(6, f"not registered: {' '.join(self.gate_reasons)}", self.register_command or "")
+
+    @property
+    def register_command(self) -> str | None:
+        """The command that registers the alternative; None if there is none."""
+        return f"cryptoml register {self.alternative.run_name}" if self.alternative else None
 
     def to_dict(self) -> dict[str, Any]:
         """The `result` of --json."""
@@ -126,6 +137,7 @@ class TrainResult:
                 "passed": self.gate_passed,
                 "reasons": list(self.gate_reasons),
                 "warnings": list(self.gate_warnings),
+                "alternative": self.alternative.run_name if self.alternative else None,
             },
             "undelivered": self.undelivered,
             "markets": [vars(row) for row in self.markets],
@@ -141,6 +153,6 @@ def market_row(score: MarketScore) -> MarketRow:
         score.skill,
         score.directional_accuracy,
         score.interval_coverage,
-        score.verdict.p_value,
+        score.verdict.p_adjusted,
         score.verdict.word,
     )

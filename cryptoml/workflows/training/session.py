@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from cryptoml.evaluation.folds import Plan
-    from cryptoml.registry.gate import ChampionDuel
+    from cryptoml.registry.gate import ChampionDuel, GateDecision
     from cryptoml.tracking.journal.deliver import Delivered
     from cryptoml.tracking.journal.journal import JournalRun
     from cryptoml.tracking.journal.records import Status
@@ -73,6 +73,7 @@ class TrainingSession:
         # The best model so far, which is fitted again before it is recorded.
         self._held: tuple[ModelResult, Path] | None = None
         self._is_decided = False
+        self._alternative: str | None = None
         self._started_at = time.monotonic()
         self._seconds = 0.0
 
@@ -85,7 +86,7 @@ class TrainingSession:
         if config.tracking.profile_report:
             self._profile.start()
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cryptoml-")))
-        options = training_options(self.settings, config)
+        options = training_options(self.settings, config, self.choices)
         cache_folder = self.settings.project_dir / FIT_CACHE if self.use_cache else None
         self._engine = self._stack.enter_context(engine_in(pool, dataset, options, cache_folder=cache_folder))
         self._collector = Collector(dataset, self.plan, self.choices, options)
@@ -134,6 +135,7 @@ class TrainingSession:
             n_rows=n_rows,
             models=tuple(rows),
             best=next((row for row in rows if row.model_type == self.best), None),
+            alternative=next((row for row in rows if row.model_type == self._alternative), None),
             gate_passed=self.gate_passed,
             gate_reasons=self.gate_reasons,
             gate_warnings=self.gate_warnings,
@@ -202,12 +204,12 @@ class TrainingSession:
         assert self._held is not None
         result, _ = self._held
         self.markets = tuple(market_row(market) for market in result.markets)
-        champion, note = self._champion(result)
-        decision = registration.judge(
-            result.verdict.word, result.metrics, self.data.reports, self.config, champion=champion
-        )
+        decision, note = self._judge(result)
         self.gate_passed, self.gate_reasons = decision.passed, decision.reasons
         self.gate_warnings = (*decision.warnings, *([note] if note else []))
+        if not decision.passed:
+            ranked = registration.ranked(self.results)[1:]
+            self._alternative = next((key for key in ranked if self._judge(self.results[key])[0].passed), None)
         if self._registers() and self.config.training.refit == "full":
             from cryptoml.training.cross_validate import refit_task
 
@@ -242,6 +244,14 @@ class TrainingSession:
         if self._registers():
             registration.request_registration(run, result, self.data, self.context, self.config.registry.model_name)
 
+    def _judge(self, result: ModelResult) -> tuple[GateDecision, str]:
+        """Apply the gate, and return a note on the comparison with the production version."""
+        champion, note = self._champion(result)
+        decision = registration.judge(
+            result.verdict.word, result.metrics, self.data.reports, self.config, champion=champion
+        )
+        return decision, note
+
     def _champion(self, result: ModelResult) -> tuple[ChampionDuel | None, str]:
         """Return the duel with the production version on the latest candles, or None and a note on the reason."""
         store = self.tracker.store()
@@ -264,7 +274,7 @@ class TrainingSession:
         self._seconds = time.monotonic() - self._started_at
 
 
-def training_options(settings: Settings, config: Config) -> TrainingOptions:
+def training_options(settings: Settings, config: Config, choices: Sequence[ModelChoice]) -> TrainingOptions:
     """Return the options that all models of a training share."""
     from cryptoml.training.results import TrainingOptions
 
@@ -274,5 +284,6 @@ def training_options(settings: Settings, config: Config) -> TrainingOptions:
         scaling_method=config.features.scaling_method,
         interval_level=config.training.interval_level,
         significance_level=config.training.significance_level,
+        n_models=sum(not choice.spec.is_baseline for choice in choices),
         workers=settings.workers,
     )

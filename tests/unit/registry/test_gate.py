@@ -9,7 +9,9 @@ import pytest
 
 from cryptoml.registry.gate import ChampionDuel, GateInput, GateThresholds, decide
 
-SOUND = GateInput(verdict="beats", p_value=0.01, skill=0.002, cv_rmse_mean=12.5, coverage=0.9, interval_level=0.9)
+SOUND = GateInput(
+    verdict="beats", p_value=0.01, skill=0.002, shrinkage=0.5, cv_rmse_mean=12.5, coverage=0.9, interval_level=0.9
+)
 DUEL = ChampionDuel("3", candidate_rmse=101.0, champion_rmse=100.0, p_value=0.01)
 
 
@@ -70,6 +72,7 @@ def test_every_violated_rule_adds_a_reason() -> None:
         verdict="worse",
         p_value=0.001,
         skill=-0.5,
+        shrinkage=0.0,
         cv_rmse_mean=math.nan,
         coverage=0.7,
         interval_level=0.9,
@@ -77,7 +80,7 @@ def test_every_violated_rule_adds_a_reason() -> None:
         champion=DUEL,
     )
     reasons = decide(worst).reasons
-    assert len(reasons) == 7
+    assert len(reasons) == 8
     assert reasons[-2:] == ("The data failed a check: a.", "The data failed a check: b.")
 
 
@@ -91,3 +94,8 @@ def test_the_coverage_of_the_interval_has_a_minimum() -> None:
     assert decide(replace(SOUND, coverage=math.nan)).reasons == (
         "The coverage of the prediction interval is not a finite number.",
     )
+
+
+def test_a_model_that_forecasts_no_change_everywhere_fails() -> None:
+    (reason,) = decide(replace(SOUND, shrinkage=0.0)).reasons
+    assert reason.startswith('Every forecast is "no change"')
