@@ -75,7 +75,7 @@ def _width(figure: Figure, cell: object, holdout: pd.DataFrame) -> None:
     import numpy as np
 
     axes = style.panel(
-        figure, cell, "Interval and returns", note="of the return over the horizon; the width follows the volatility",
+        figure, cell, "Interval and returns", note="of the return over the horizon",
         x=MADE_AT, y="return, %",
     )  # fmt: skip
     shown = style.thin(len(holdout))

@@ -126,8 +126,8 @@ def _of_refit(run: RunView, source: str) -> str:
     """Return the warning about a model that was fitted on all candles."""
     skill = figure(100 * run.metrics.get("skill", math.nan), "+.3f", unit=" %")
     return (
-        f"fitted on all candles of {source}, so it cannot be scored on them; before, on its hold-out, it "
-        f"{run.tags.get('verdict', 'ties')} persistence with a skill of {skill}"
+        f"fitted on all candles of {source}, so it cannot be scored on them; its hold-out, before that fit: "
+        f"{run.tags.get('verdict', 'ties')} persistence, skill {skill}"
     )
 
 
