@@ -36,6 +36,14 @@ def reading_overrides(**options: str | None) -> list[str]:
     return found
 
 
+def horizon_overrides(text: str | None) -> list[str]:
+    """Return the overrides of config keys for horizons such as 1,6,24; the first is the main one."""
+    names = split_names(text)
+    if not names:
+        return []
+    return [f"target.prediction_horizon={names[0]}", f"target.further_horizons={json.dumps(names[1:])}"]
+
+
 READING = "Reading the file"
 ColumnNames = Annotated[
     str | None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,26 +12,41 @@ if TYPE_CHECKING:
     from cryptoml.workflows.training.results import ModelRow, TrainResult
 
 
+@dataclass(frozen=True)
+class _Row:
+    """A model at one horizon."""
+
+    model: ModelRow
+    name: str
+    horizon: str
+    metrics: Mapping[str, float]
+    verdict: str
+
+
 def result_columns(result: TrainResult) -> list[Column]:
-    """Return a row for each model; the best one has an asterisk."""
+    """Return a row for each model and horizon; the best model has an asterisk."""
     from cryptoml.reports.tables import Column, metric_columns
 
-    best = result.best.model_type if result.best else ""
-    names = [f"{row.model_type} *" if row.model_type == best else row.model_type for row in result.models]
+    rows = [row for model in result.models for row in _rows(model, result)]
+    horizons = [row.horizon for row in rows]
     return [
-        Column("model", names, align="left"),
-        *metric_columns(result.models, value=_value, verdict=_verdict),
+        Column("model", [row.name for row in rows], align="left"),
+        *([Column("horizon", horizons)] if any(horizons) else []),
+        *metric_columns(rows, value=_value, verdict=lambda row: row.verdict),
     ]
 
 
-def _verdict(row: ModelRow) -> str:
-    if row.error:
-        return "failed"
-    return "" if row.is_baseline else str(row.verdict)
+def _rows(model: ModelRow, result: TrainResult) -> Iterator[_Row]:
+    is_best = result.best is not None and model.model_type == result.best.model_type
+    horizon = str(result.horizon) if model.further else ""
+    verdict = "failed" if model.error else "" if model.is_baseline else str(model.verdict)
+    yield _Row(model, f"{model.model_type} *" if is_best else model.model_type, horizon, model.metrics or {}, verdict)
+    for one in model.further:
+        yield _Row(model, "", str(one.horizon), one.metrics, "" if model.is_baseline else one.verdict)
 
 
-def _value(row: ModelRow, metric: StoredMetric) -> float | None:
+def _value(row: _Row, metric: StoredMetric) -> float | None:
     """Return the stored value; None for a failed model, or for persistence if the metric is not defined for it."""
-    if row.is_baseline and not metric.of_persistence:
+    if row.model.is_baseline and not metric.of_persistence:
         return None
-    return (row.metrics or {}).get(metric.name)
+    return row.metrics.get(metric.name)

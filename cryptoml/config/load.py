@@ -217,5 +217,6 @@ def _error_line(error: Any, origins: Mapping[str, str]) -> str:
             section = field.annotation if field else None
         valid_keys = section.model_fields if section is not None else {}
         return f"{origin}: {key}: unknown key{suggestion(names[-1], valid_keys)}"
-    message = error["msg"][0].lower() + error["msg"][1:]
+    text = error["msg"].removeprefix("Value error, ")
+    message = text[0].lower() + text[1:]
     return f"{origin}: {key}: {message}"

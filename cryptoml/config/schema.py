@@ -4,9 +4,9 @@ Tokens, URLs and folders are settings, see `cryptoml.settings`.
 """
 
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from cryptoml.system.names import check_model_name
 
@@ -37,6 +37,9 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 Zone = Annotated[str, AfterValidator(_zone)]
 ModelName = Annotated[str, BeforeValidator(str), AfterValidator(check_model_name)]
 Windows = Annotated[tuple[Annotated[int, Field(ge=1, le=100_000)], ...], BeforeValidator(_as_list)]
+
+
+Horizons = Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], BeforeValidator(_as_list)]
 
 
 class DataSection(_Section):
@@ -99,7 +102,14 @@ class TargetSection(_Section):
     """What is forecast."""
 
     prediction_horizon: int = Field(1, ge=1, le=1000, description="forecast horizon, in candles")
+    further_horizons: Horizons = Field((), description="further horizons of the same model, in candles")
     clip_sigma: float = Field(4.0, gt=0, description="training targets are clipped at this many standard deviations")
+
+    @model_validator(mode="after")
+    def _check_horizons(self) -> Self:
+        if len({self.prediction_horizon, *self.further_horizons}) <= len(self.further_horizons):
+            raise ValueError("further_horizons and prediction_horizon contain a horizon twice")
+        return self
 
 
 class SplitSection(_Section):

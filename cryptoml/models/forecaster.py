@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +69,7 @@ class Forecaster:
 
     shrinkage: factor of the raw forecast. interval: computes the prediction intervals. markets: the symbols of a pooled
     model, whose `symbol` is POOL, else empty. clip: bound of the training targets in log return. unseen_from: open time
-    (ISO, UTC) of the first candle that was not used for fitting.
+    (ISO, UTC) of the first candle that was not used for fitting. further: the same model at further horizons.
     """
 
     model_type: str
@@ -86,11 +86,17 @@ class Forecaster:
     interval: Interval
     unseen_from: str = ""
     markets: tuple[str, ...] = ()
+    further: tuple[Forecaster, ...] = ()
 
     @property
     def is_pooled(self) -> bool:
         """Whether the model was trained on several markets; it forecasts any market."""
         return bool(self.markets)
+
+    @property
+    def by_horizon(self) -> dict[int, Forecaster]:
+        """The forecasters of all horizons, in candles, the main one first."""
+        return {one.horizon: one for one in (self, *self.further)}
 
     @property
     def interval_level(self) -> float:
@@ -100,7 +106,7 @@ class Forecaster:
     @property
     def useful_candles(self) -> int:
         """Number of candles that a forecast depends on: the warm-up, and outcomes that improve the interval."""
-        return self.pipeline.warmup_candles + self.interval.history(self.horizon)
+        return self.pipeline.warmup_candles + max(one.interval.history(one.horizon) for one in (self, *self.further))
 
     def raw_return(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return forecasts of the log return before shrinkage, one per row."""
@@ -151,6 +157,12 @@ class Forecaster:
         probability = () if isinstance(self.interval, ConstantInterval) else (UP,)
         return ("forecast_return", "forecast_price", *bounds, *probability)
 
+    @property
+    def served_columns(self) -> tuple[str, ...]:
+        """The columns of the served model: those of a further horizon have its number as a suffix."""
+        further = [f"{name}_h{one.horizon}" for one in self.further for name in one.output_columns]
+        return (*self.output_columns, *further)
+
     def _bound_names(self, level: float) -> tuple[str, str]:
         suffix = "" if level == self.interval_level else f"_{100 * level:g}"
         return f"lower_price{suffix}", f"upper_price{suffix}"
@@ -185,12 +197,15 @@ class Forecaster:
             "shrinkage": self.shrinkage,
             "unseen_from": self.unseen_from,
             "markets": list(self.markets),
+            "further_horizons": [one.horizon for one in self.further],
             "scaler": describe_scaler(self.scaler),
             "interval": describe_interval(self.interval),
             "feature_names": list(self.pipeline.feature_names),
         }
         (folder / "forecaster.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
         get_model(self.model_type).storage.save(self.estimator, folder)
+        for one in self.further:
+            one.save(folder / further_folder(one.horizon))
 
 
 def load_forecaster(folder: Path) -> Forecaster:
@@ -200,7 +215,7 @@ def load_forecaster(folder: Path) -> Forecaster:
     """
     from cryptoml.models.storage.description import SCALER_IN_FILE, read_description
 
-    description, stored_scaler = read_description(folder)
+    description, stored_scaler, horizons = read_description(folder)
     n_features = len(description.pipeline.feature_names)
     estimator = get_model(description.model_type).storage.load(folder, description.implementation, n_features)
     in_file = stored_scaler == SCALER_IN_FILE
@@ -210,7 +225,21 @@ def load_forecaster(folder: Path) -> Forecaster:
         estimator=estimator,
     )
     _check_one_forecast(folder, forecaster, n_features)
-    return forecaster
+    return replace(forecaster, further=tuple(_load_further(folder, horizon) for horizon in horizons))
+
+
+def _load_further(folder: Path, horizon: int) -> Forecaster:
+    found = load_forecaster(folder / further_folder(horizon))
+    if found.horizon != horizon or found.further:
+        from cryptoml.models.storage.archive import FETCH_AGAIN
+
+        raise DataError(f"{folder / further_folder(horizon)}: has another horizon.", hint=FETCH_AGAIN)
+    return found
+
+
+def further_folder(horizon: int) -> str:
+    """Return the name of the folder of a further horizon."""
+    return f"horizon_{horizon}"
 
 
 def _check_one_forecast(folder: Path, forecaster: Forecaster, n_features: int) -> None:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Prediction:
     """Forecasts, oldest first.
 
-    table: index `timestamp` (open time of the candle at whose close the forecast is made, UTC), columns made_at,
-    target_time (UTC), price_now, and those of `Forecaster.forecast`; no NaN.
+    table: index `timestamp` (open time of the candle at whose close the forecast is made, UTC), columns horizon,
+    made_at, target_time (UTC), price_now, and those of `Forecaster.forecast`; no NaN.
     skipped: requested candles without a forecast because of a gap. is_new_market: whether a pooled model was
     trained without this market. logged: forecasts added to the log; None without
     logging.

@@ -24,6 +24,8 @@ class ServedForecaster:
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """Return one row per candle, in time order: timestamp (ISO, UTC) and what `Forecaster.forecast` returns.
 
+        The columns of a further horizon have its number as a suffix, such as forecast_price_h6.
+
         `model_input` has the columns timestamp, open, high, low, close and volume. The forecast is NaN for a candle
         that is not preceded by as many candles, without a gap, as the features need. Raises DataError for invalid
         input or if no candle has a forecast.
@@ -38,6 +40,8 @@ class ServedForecaster:
         interval = parse_interval(self.forecaster.pipeline.interval)
         grid = to_grid(frame, interval, max_no_trade_candles=self.forecaster.max_no_trade_candles)
         forecasts = self.forecaster.forecast(grid)
+        for horizon, one in list(self.forecaster.by_horizon.items())[1:]:
+            forecasts = forecasts.join(one.forecast(grid).add_suffix(f"_h{horizon}"))
         if len(forecasts) != len(frame):
             forecasts = forecasts.loc[frame.index]
         if forecasts["forecast_return"].isna().all():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class ForecastReport:
     """The forecasts of a model and the texts of its plots; see `ModelResult` for predictions and importance.
 
-    market: the market of a pool that the plots show, else empty.
+    market: the market of a pool that the plots show, else empty. further: predictions by further horizon.
     """
 
     predictions: pd.DataFrame
@@ -27,13 +28,17 @@ class ForecastReport:
     subtitle: str
     timestamp: str
     interval_level: float
+    further: Mapping[int, pd.DataFrame] = field(default_factory=dict)
 
 
 def write_forecasts(folder: Path, report: ForecastReport) -> None:
     """Write the forecasts and the plots of a model to `data` and `plots` in a folder."""
     from cryptoml.reports.plots import draw_all
 
-    _write_predictions(folder / "data", report.predictions)
+    (folder / "data").mkdir()
+    _write_predictions(folder / "data" / "predictions.csv.gz", report.predictions)
+    for horizon, predictions in report.further.items():
+        _write_predictions(folder / "data" / f"predictions_h{horizon}.csv.gz", predictions)
     (folder / "plots").mkdir()
     draw_all(
         folder / "plots",
@@ -47,17 +52,16 @@ def write_forecasts(folder: Path, report: ForecastReport) -> None:
     )
 
 
-def _write_predictions(folder: Path, predictions: pd.DataFrame) -> None:
+def _write_predictions(path: Path, predictions: pd.DataFrame) -> None:
     import gzip
 
     import pyarrow as pa
     import pyarrow.csv
 
-    folder.mkdir()
     table = pa.Table.from_pandas(predictions.reset_index(), preserve_index=False)
     # mtime=0: the same forecasts give the same bytes.
     with (
-        (folder / "predictions.csv.gz").open("wb") as file,
+        path.open("wb") as file,
         gzip.GzipFile("", "wb", 3, file, mtime=0) as packed,
     ):
         pyarrow.csv.write_csv(table, packed)

@@ -73,9 +73,10 @@ class ForecastLog:
         return table.set_index("candle")
 
 
-def log_name(model_name: str, *, market: str | None) -> str:
-    """Return the name of a log; a pooled model has one per market."""
-    return model_name if market is None else f"{model_name}.{market}"
+def log_name(model_name: str, *, market: str | None, horizon: int | None = None) -> str:
+    """Return the name of a log; a pooled model has one per market, and each further horizon one of its own."""
+    name = model_name if market is None else f"{model_name}.{market}"
+    return name if horizon is None else f"{name}.h{horizon}"
 
 
 @contextmanager

@@ -65,7 +65,8 @@ class ModelResult:
     first column is symbol, and the times repeat. markets: the scores by market of a pool, else empty.
     metrics: by MLflow name; training_time_seconds is the total CPU time of all fits.
     fold_metrics: metric name -> one value per fold. refit_rows: number of rows of the forecaster's fit, if it was
-    fitted again on all of them; all metrics and forecasts are of the fit before the hold-out.
+    fitted again on all of them; all metrics and forecasts are of the fit before the hold-out. further: the results at
+    the further horizons; the forecaster has those that may be registered.
     """
 
     choice: ModelChoice
@@ -79,6 +80,7 @@ class ModelResult:
     importance: pd.Series[float] | None
     markets: tuple[MarketScore, ...] = ()
     refit_rows: int = 0
+    further: tuple[ModelResult, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from cryptoml.system.plurals import counted
 from cryptoml.tracking.forecast_log import log_name, open_forecast_log
 from cryptoml.tracking.runs import get_run
 from cryptoml.tracking.store.project_store import READ, open_project_store
+from cryptoml.workflows.training.horizons import prefix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,13 +31,17 @@ COVERAGE_LEVEL = 0.01
 
 @dataclass(frozen=True)
 class MonitorRequest:
-    """The model to monitor and the candles with the outcomes. last: score only the `last` latest forecasts."""
+    """The model to monitor and the candles with the outcomes. last: score only the `last` latest forecasts.
+
+    horizon: of the forecasts to score, in candles; None: the model's first.
+    """
 
     settings: Settings
     config: Config
     model: str = "production"
     data: Path | None = None
     last: int | None = None
+    horizon: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,13 +99,19 @@ def monitor(request: MonitorRequest) -> MonitorResult:
     settings, config = request.settings, request.config
     with open_project_store(settings, READ) as store:
         chosen = resolve_model(store, config.registry.model_name, settings.experiment_name, request.model)
-        forecaster = load(store, settings, chosen)
-        promised = get_run(store, chosen.run_id).metrics.get("skill", math.nan)
+        main = load(store, settings, chosen)
+        metrics = get_run(store, chosen.run_id).metrics
+    forecaster = _at_horizon(main, request.horizon, chosen.label)
+    is_further = forecaster.horizon != main.horizon
+    promised = metrics.get(f"{prefix(forecaster.horizon) if is_further else ''}skill", math.nan)
     source = request.data or find_data(settings.project_dir)
     candles = read_any(source, config)
     check_candles(candles, forecaster, chosen.label)
     market = candles.symbol if forecaster.is_pooled else None
-    with open_forecast_log(settings, log_name(config.registry.model_name, market=market)) as log:
+    with open_forecast_log(
+        settings,
+        log_name(config.registry.model_name, market=market, horizon=forecaster.horizon if is_further else None),
+    ) as log:
         logged = log.read(chosen.run_id)
     if logged.empty:
         raise UsageError(
@@ -118,6 +129,17 @@ def monitor(request: MonitorRequest) -> MonitorResult:
         scored = scored.tail(request.last)
     return _score(request, forecaster, scored, grid, waiting=waiting, promised=promised, source=source,
                   label=chosen.label, version=chosen.version, run_id=chosen.run_id)  # fmt: skip
+
+
+def _at_horizon(main: Forecaster, horizon: int | None, label: str) -> Forecaster:
+    """Return the forecaster of a horizon; raise UsageError if the model has none."""
+    found = main.by_horizon.get(main.horizon if horizon is None else horizon)
+    if found is None:
+        known = ", ".join(str(one) for one in main.by_horizon)
+        raise UsageError(
+            f"{label} does not forecast {horizon} candles ahead, but {known}.", hint=f"--horizon {main.horizon}"
+        )
+    return found
 
 
 def _with_outcome(logged: pd.DataFrame, close: pd.Series[float], step: pd.Timedelta) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from cryptoml.registry.champion import check_candles, grid_for
 from cryptoml.registry.version_models import load, resolve_model
 from cryptoml.settings import Settings
 from cryptoml.system.plurals import counted
-from cryptoml.tracking.forecast_log import ForecastLog, log_name, open_forecast_log
+from cryptoml.tracking.forecast_log import log_name, open_forecast_log
 from cryptoml.tracking.store.project_store import READ, open_project_store
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def predict(request: PredictRequest) -> Prediction:
     if not request.stale_ok:
         check_age(candles, config.prediction.max_age_intervals, request.now or datetime.now(UTC))
     table = forecasts(forecaster, candles, last=request.last, move=request.move)
+    made = table.index.nunique()
     asked = min(request.last, len(candles.frame))
     if table.empty:
         raise DataError(
@@ -82,20 +83,25 @@ def predict(request: PredictRequest) -> Prediction:
         interval_level=forecaster.interval_level,
         source=str(source),
         table=table,
-        skipped=asked - len(table),
+        skipped=asked - made,
         logged=None,
     )
     if not request.log:
         return done
-    with open_forecast_log(
-        settings, log_name(config.registry.model_name, market=candles.symbol if forecaster.is_pooled else None)
-    ) as log:
-        return _logged(done, log)
+    market = candles.symbol if forecaster.is_pooled else None
+    logged = 0
+    for horizon in forecaster.by_horizon:
+        name = log_name(
+            config.registry.model_name, market=market, horizon=None if horizon == forecaster.horizon else horizon
+        )
+        part = replace(done, table=table[table["horizon"] == horizon], horizon=horizon)
+        with open_forecast_log(settings, name) as log:
+            logged += log.append(part)
+    return replace(done, logged=logged)
 
 
 def forecasts(forecaster: Forecaster, candles: Candles, *, last: int, move: float | None = None) -> pd.DataFrame:
     """Forecast from each of the `last` latest candles with complete features; columns as in `Prediction.table`."""
-    import numpy as np
     import pandas as pd
 
     # A forecast depends on no earlier candles; filling gaps adds rows and never removes any.
@@ -103,20 +109,30 @@ def forecasts(forecaster: Forecaster, candles: Candles, *, last: int, move: floa
     asked = candles.frame.index[-last:]
     grid = grid_for(candles, forecaster, kept)
     newest = len(grid) - int(grid.index.searchsorted(asked[0]))
+    found = [_of_horizon(one, grid, candles, newest, move) for one in forecaster.by_horizon.values()]
+    table = found[0] if len(found) == 1 else pd.concat(found).sort_values(["made_at", "horizon"], kind="stable")
+    known = table["forecast_return"].notna().to_numpy()
+    if newest > len(asked):
+        known &= table.index.isin(asked)
+    return table if known.all() else table[known]
+
+
+def _of_horizon(
+    forecaster: Forecaster, grid: pd.DataFrame, candles: Candles, newest: int, move: float | None
+) -> pd.DataFrame:
+    import pandas as pd
+
     found = forecaster.forecast(grid, newest=newest, symbol=candles.symbol, move=move)
     index, step = pd.DatetimeIndex(found.index), candles.interval.timedelta
     columns: dict[str, object] = {
+        "horizon": forecaster.horizon,
         "made_at": index + step,
         "target_time": index + step * (1 + forecaster.horizon),
         "price_now": grid["close"].to_numpy()[-newest:],
     }
     columns.update((str(name), found[name].to_numpy()) for name in found.columns)
     # Adding columns one by one would take longer than the forecast.
-    table = pd.DataFrame(columns, index=index)
-    known = np.isfinite(table["forecast_return"].to_numpy())
-    if len(index) > len(asked):
-        known &= index.isin(asked)
-    return table if known.all() else table[known]
+    return pd.DataFrame(columns, index=index)
 
 
 def check_age(candles: Candles, most: int, now: datetime) -> None:
@@ -134,9 +150,3 @@ def check_age(candles: Candles, most: int, now: datetime) -> None:
             f"at most {counted(most, 'candle')} of {candles.interval.label} are allowed.",
             hint="fetch newer candles with cryptoml extract-data, or allow stale ones with --stale-ok",
         )
-
-
-def _logged(done: Prediction, log: ForecastLog) -> Prediction:
-    from dataclasses import replace
-
-    return replace(done, logged=log.append(done))

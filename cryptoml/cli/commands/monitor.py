@@ -66,6 +66,16 @@ def monitor(
             min=1, metavar="N", rich_help_panel=DATA, show_default="all", help="Score the N latest forecasts."
         ),
     ] = None,
+    horizon: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            rich_help_panel="Model",
+            show_default="the first",
+            help="Score forecasts N candles ahead.",
+        ),
+    ] = None,
     config: ConfigFile = None,
     set_: Overrides = None,
 ) -> Outcome[MonitorDocument]:
@@ -81,7 +91,9 @@ def monitor(
     from cryptoml.workflows.monitor import monitor as score_forecasts
 
     settings, loaded = load_project_config(config, set_)
-    result = score_forecasts(MonitorRequest(settings, loaded.config, model=model, data=data, last=last))
+    result = score_forecasts(
+        MonitorRequest(settings, loaded.config, model=model, data=data, last=last, horizon=horizon)
+    )
     failure = None
     if result.exit_code:
         failure = Failure(result.exit_code, f"{result.model} is significantly worse than persistence.")

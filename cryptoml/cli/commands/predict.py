@@ -28,6 +28,7 @@ class Forecast(TypedDict):
     """A forecast made at the close of one candle. Prices are in the quote currency; times are ISO, UTC."""
 
     timestamp: Annotated[str, "open time of the candle"]
+    horizon: Annotated[int, "candles ahead"]
     made_at: Annotated[str, "close time of the candle"]
     target_time: Annotated[str, "time of the forecast close"]
     price_now: float
@@ -49,7 +50,7 @@ class PredictDocument(TypedDict):
     run_id: str
     symbol: str
     interval: Annotated[str, "candle interval"]
-    horizon: Annotated[int, "candles ahead"]
+    horizon: Annotated[int, "candles ahead; the first, if the model has several"]
     interval_level: Annotated[float, "nominal coverage of the prediction interval"]
     data: Annotated[str, "candle file"]
     new_market: Annotated[bool, "whether a pooled model was trained without this market"]

@@ -21,6 +21,7 @@ from cryptoml.cli.options import (
     TimeZone,
     Wide,
     config_key,
+    horizon_overrides,
     reading_overrides,
     split_names,
 )
@@ -60,6 +61,14 @@ class TrainGate(TypedDict):
     alternative: Annotated[str | None, "another run that would pass; null if the best one did or none would"]
 
 
+class TrainedHorizon(TypedDict):
+    """A model at a further horizon."""
+
+    horizon: Annotated[int, "in candles"]
+    metrics: dict[str, float | None]
+    verdict: str
+
+
 class TrainedModel(TypedDict):
     """One model."""
 
@@ -70,6 +79,7 @@ class TrainedModel(TypedDict):
     run_id: Annotated[str | None, "null until the run is delivered"]
     metrics: Annotated[dict[str, float | None], "empty if the model failed"]
     verdict: Annotated[str | None, "beats, ties or worse than persistence"]
+    further: Annotated[list[TrainedHorizon], "at the further horizons"]
     error: Annotated[str | None, "why the model failed"]
     exit_code: int
 
@@ -153,6 +163,14 @@ def train(
             help=f"Models to train, such as rf,ridge. {config_key('training.models')}",
         ),
     ] = None,
+    horizons: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,...",
+            rich_help_panel="Models",
+            help=f"Horizons of the model in candles, such as 1,6,24. {config_key('target.prediction_horizon')}",
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -223,6 +241,7 @@ def train(
     chosen = [f"training.models={json.dumps(names)}"] if models is not None else []
     if device is not None:
         chosen.append(f"models.xgb.device={json.dumps(device)}")
+    chosen += horizon_overrides(horizons)
     chosen += reading_overrides(columns=columns, symbol=symbol, interval=interval, timezone=timezone, sheet=sheet)
     settings, loaded = load_project_config(config, [*(set_ or []), *chosen])
     cluster = {"engine": engine and engine.value, "dask_address": dask_address}

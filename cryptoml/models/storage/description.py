@@ -49,10 +49,10 @@ class Description:
     markets: tuple[str, ...]
 
 
-def read_description(folder: Path) -> tuple[Description, Any]:
+def read_description(folder: Path) -> tuple[Description, Any, tuple[int, ...]]:
     """Read the description that `Forecaster.save` wrote; raises DataError if it is invalid.
 
-    Also returns the scaler as stored, or SCALER_IN_FILE.
+    Also returns the scaler as stored, or SCALER_IN_FILE, and the further horizons.
     """
     path = folder / FILE
     about = _document(folder, path)
@@ -63,7 +63,11 @@ def read_description(folder: Path) -> tuple[Description, Any]:
             hint="install the version of cryptoml that saved the model",
         )
     try:
-        return _parse_description(about), about["scaler"] if about["format"] > 1 else SCALER_IN_FILE
+        horizons = about.get("further_horizons", [])
+        if not isinstance(horizons, list) or len(horizons) > MAX_HORIZON:
+            raise ValueError("further_horizons is not a list of horizons")
+        further = tuple(checked_integer({"horizon": one}, "horizon", 1, MAX_HORIZON) for one in horizons)
+        return _parse_description(about), about["scaler"] if about["format"] > 1 else SCALER_IN_FILE, further
     except KeyError as error:
         raise DataError(f"{path}: lacks {error}.", hint=FETCH_AGAIN) from error
     except CryptomlError as error:

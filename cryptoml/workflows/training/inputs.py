@@ -22,6 +22,7 @@ class TrainingData:
     """Candles, the data set built from them, and the version of their file.
 
     In a pool of markets: of the first market, with the data set and the version of all of them; others: the others.
+    further: the data sets of the further horizons.
     """
 
     path: Path
@@ -29,6 +30,12 @@ class TrainingData:
     dataset: Dataset
     version: DatasetVersion
     others: tuple[TrainingData, ...] = ()
+    further: tuple[Dataset, ...] = ()
+
+    @property
+    def datasets(self) -> tuple[Dataset, ...]:
+        """The data sets of all horizons, the main one first."""
+        return (self.dataset, *self.further)
 
     @property
     def reports(self) -> tuple[QualityReport, ...]:
@@ -59,26 +66,26 @@ def read_training_data(path: Path, config: Config, *, on_event: events.OnEvent) 
         on_event(events.Info(sentence))
     pipeline = configured_pipeline(config.features, candles.interval.label)
     check_length(
-        candles.report.source, len(candles.frame), pipeline, horizon=config.target.prediction_horizon,
+        candles.report.source, len(candles.frame), pipeline,
+        horizon=max(config.target.prediction_horizon, *config.target.further_horizons, 0),
         ratio=config.split.train_test_split_ratio, n_folds=config.split.cross_validation_folds,
         gap_candles=config.split.gap_candles,
     )  # fmt: skip
-    dataset = build_dataset(
-        candles,
-        pipeline,
-        horizon=config.target.prediction_horizon,
-        max_no_trade_candles=config.data.max_no_trade_candles,
+    dataset, *further = (
+        build_dataset(candles, pipeline, horizon=horizon, max_no_trade_candles=config.data.max_no_trade_candles)
+        for horizon in (config.target.prediction_horizon, *config.target.further_horizons)
     )
+    horizons = ", ".join(str(one.horizon) for one in (dataset, *further))
     on_event(
         events.Info(
             f"{len(dataset.index):,} rows with {len(pipeline.feature_names)} features, "
-            f"{dataset.symbol} {dataset.interval.label}, horizon {dataset.horizon}"
+            f"{dataset.symbol} {dataset.interval.label}, {'horizons' if further else 'horizon'} {horizons}"
         )
     )
     costs = row_costs(candles, pipeline, horizon=dataset.horizon, max_no_trade=dataset.max_no_trade_candles)
     for sentence in costs.lines():
         on_event(events.Info(sentence))
-    return TrainingData(path, candles, dataset, dataset_version(path))
+    return TrainingData(path, candles, dataset, dataset_version(path), further=tuple(further))
 
 
 def shortened_list(paths: list[str]) -> str:

@@ -83,12 +83,15 @@ class MarketTraining:
         config = self.request.config.config
         try:
             data = self._read_data(config)
-            self._plan = plan_for(
-                data.dataset,
-                ratio=config.split.train_test_split_ratio,
-                n_folds=config.split.cross_validation_folds,
-                gap_candles=config.split.gap_candles,
-            )
+            self._plans = [
+                plan_for(
+                    dataset,
+                    ratio=config.split.train_test_split_ratio,
+                    n_folds=config.split.cross_validation_folds,
+                    gap_candles=config.split.gap_candles,
+                )
+                for dataset in data.datasets
+            ]
             self.data = data
         except Exception as error:  # noqa: BLE001 - the other trainings continue
             self.fail(error)
@@ -114,7 +117,7 @@ class MarketTraining:
         request = self.request
         self._tracker = tracker
         self.session = TrainingSession(
-            request.settings, self.data, self._plan, self._choices,
+            request.settings, self.data, self._plans, self._choices,
             training_context(
                 self.data.sources, request.settings, request.config, dataset_version=self.data.version.text
             ),

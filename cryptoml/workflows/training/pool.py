@@ -60,9 +60,9 @@ class PoolTraining(MarketTraining):
             events.Info(f"{len(dataset.index):,} rows of {len(parts)} markets: {', '.join(dataset.symbols)}")
         )
         first = ordered[0]
-        return TrainingData(
-            first.path, first.candles, dataset, DatasetVersion(f"pool:{digest}", digest), tuple(ordered[1:])
-        )
+        further = tuple(pool_datasets([part.further[place] for part in parts]) for place in range(len(first.further)))
+        version = DatasetVersion(f"pool:{digest}", digest)
+        return TrainingData(first.path, first.candles, dataset, version, tuple(ordered[1:]), further)
 
     def _parts(self, request: TrainRequest) -> list[TrainingData]:
         """Read a file, or each market of a file that contains several."""

@@ -14,6 +14,7 @@ from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
 from cryptoml.registry.model_names import MODEL_NAME_TAG
 from cryptoml.reports.forecast_files import ForecastReport
 from cryptoml.workflows.training.context import TrainingContext
+from cryptoml.workflows.training.horizons import prefix
 from cryptoml.workflows.training.pool_records import (
     MAX_MARKETS,
     market_metrics,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from cryptoml.training.results import ModelChoice, ModelResult
 
 MODEL_PATH = "models/model"
+# The horizons that the stored model forecasts, if there are several.
+HORIZONS_TAG = "horizons"
 TARGET_COLUMN = "log_return"
 
 
@@ -73,6 +76,8 @@ def params(context: TrainingContext, choice: ModelChoice, dataset: Dataset, plan
     }
     if dataset.symbols:
         shared |= {"markets": shortened(dataset.symbols), "n_markets": len(dataset.symbols)}
+    if context.config.config.target.further_horizons:
+        shared["further_horizons"] = list(context.config.config.target.further_horizons)
     return {**choice.params, **shared}
 
 
@@ -88,9 +93,13 @@ def record_result(
 ) -> None:
     """Record a trained model in its journal. folder: where `write_forecasts` wrote; the other artifacts are added."""
     run.set_tags({"implementation": result.implementation, "verdict": result.verdict.word, FIT_TAG: fit_of(result)})
+    if result.further:
+        run.set_tags({HORIZONS_TAG: ",".join(str(horizon) for horizon in result.forecaster.by_horizon)})
     run.log_metrics(result.metrics)
     for market in result.markets[:MAX_MARKETS]:
         run.log_metrics(market_metrics(market))
+    for one in result.further:
+        run.log_metrics({f"{prefix(one.forecaster.horizon)}{name}": value for name, value in one.metrics.items()})
     for name, values in result.fold_metrics.items():
         for fold, value in zip(result.folds, values, strict=True):
             run.log_metrics({name: value}, step=fold.number)
@@ -114,6 +123,7 @@ def forecast_report(result: ModelResult, context: TrainingContext, dataset: Data
         subtitle=f"data set {context.dataset_version[:22]}, {result.verdict.word} persistence",
         timestamp=context.timestamp,
         interval_level=result.forecaster.interval_level,
+        further={one.forecaster.horizon: one.predictions for one in result.further},
     )
 
 
@@ -173,6 +183,10 @@ def _write_metadata(
             "config_hash": context.config.hash(),
             "feature_importance": _ranked(result.importance),
             "quality_report": reports[0].to_dict(),
+            "further_horizons": [
+                {"horizon_candles": one.forecaster.horizon, "verdict": one.verdict.word, "metrics": dict(one.metrics)}
+                for one in result.further
+            ],
             **pool_metadata(result, reports),
             "config": context.config.resolved(),
             "environment": _environment(),
@@ -235,7 +249,7 @@ def _write_model(folder: Path, result: ModelResult) -> None:
             parts,
             folder / "model",
             requirements=result.choice.spec.requirements,
-            output_columns=result.forecaster.output_columns,
+            output_columns=result.forecaster.served_columns,
         )
 
 

@@ -12,7 +12,7 @@ from cryptoml.evaluation.metrics import stored_value
 from cryptoml.registry.fit_tag import ALL_CANDLES, BEFORE_HOLDOUT, FIT_TAG
 from cryptoml.registry.model_digest import MODEL_SHA256
 from cryptoml.system.plurals import counted
-from cryptoml.workflows.training.recording import fit_of
+from cryptoml.workflows.training.recording import HORIZONS_TAG, fit_of
 
 if TYPE_CHECKING:
     from cryptoml.data.cleaning.quality import QualityReport
@@ -107,6 +107,7 @@ def request_registration(
                 "git_commit": context.git_commit,
                 "author": context.author,
                 FIT_TAG: fit_of(result),
+                **({HORIZONS_TAG: record.tags[HORIZONS_TAG]} if record and HORIZONS_TAG in record.tags else {}),
                 # From the journal, as the local files may already be delivered and removed.
                 MODEL_SHA256: record.tags[MODEL_SHA256] if record is not None else "",
             },
@@ -134,9 +135,12 @@ def version_texts(run: RunFacts) -> tuple[str, dict[str, str]]:
     from cryptoml.models.zoo import get_model
 
     params, metrics, tags = run.params, run.metrics, run.tags
+    ahead = counted(int(params["prediction_horizon"]), "candle")
+    if HORIZONS_TAG in tags:
+        ahead = f"{tags[HORIZONS_TAG].replace(',', ', ')} candles"
     description = (
         f"{get_model(tags['model_type']).long_name} ({tags['implementation']}) for {params['symbol']} "
-        f"{params['interval']}, {counted(int(params['prediction_horizon']), 'candle')} ahead. Trained on {run.source} "
+        f"{params['interval']}, {ahead} ahead. Trained on {run.source} "
         f"({params['start_date'][:10]} to {params['end_date'][:10]}, data set {tags['dataset_version']}). "
         f"It {tags['verdict']} persistence: hold-out skill {figure(100 * metrics['skill'], '+.3f', unit=' %')}, "
         f"p {figure(adjusted_p_value(metrics), '.3g')}; cv RMSE {figure(metrics['cv_rmse_mean'], '.6g')}, "
@@ -151,6 +155,7 @@ def version_texts(run: RunFacts) -> tuple[str, dict[str, str]]:
         "run_name": run.run_name,
         "verdict": tags["verdict"],
         FIT_TAG: fit,
+        **({HORIZONS_TAG: tags[HORIZONS_TAG]} if HORIZONS_TAG in tags else {}),
         MODEL_SHA256: tags[MODEL_SHA256],
         "skill": figure(metrics["skill"], ".6f"),
         "cv_rmse_mean": figure(metrics["cv_rmse_mean"], ".10g"),

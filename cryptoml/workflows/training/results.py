@@ -11,7 +11,16 @@ from cryptoml.errors import CryptomlError
 from cryptoml.result import Failure
 
 if TYPE_CHECKING:
-    from cryptoml.training.results import MarketScore
+    from cryptoml.training.results import MarketScore, ModelResult
+
+
+@dataclass(frozen=True)
+class HorizonRow:
+    """A model at a further horizon, in candles."""
+
+    horizon: int
+    metrics: Mapping[str, float]
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,7 @@ class ModelRow:
     verdict: str | None = None
     error: str | None = None
     exit_code: int = 0
+    further: tuple[HorizonRow, ...] = ()
 
     @property
     def is_baseline(self) -> bool:
@@ -85,6 +95,7 @@ class TrainResult:
     registered: Registered | None
     trouble: CryptomlError | None
     seconds: float
+    horizon: int = 1
     alternative: ModelRow | None = None
     markets: tuple[MarketRow, ...] = ()
 
@@ -141,8 +152,20 @@ class TrainResult:
             },
             "undelivered": self.undelivered,
             "markets": [vars(row) for row in self.markets],
-            "models": [{**vars(row), "metrics": dict(row.metrics or {})} for row in self.models],
+            "models": [
+                {
+                    **vars(row),
+                    "metrics": dict(row.metrics or {}),
+                    "further": [{**vars(one), "metrics": dict(one.metrics)} for one in row.further],
+                }
+                for row in self.models
+            ],
         }
+
+
+def horizon_row(result: ModelResult) -> HorizonRow:
+    """Return the scores of a model at a further horizon."""
+    return HorizonRow(result.forecaster.horizon, dict(result.metrics), result.verdict.word)
 
 
 def market_row(score: MarketScore) -> MarketRow:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from cryptoml import events
 from cryptoml.config.schema import Config
-from cryptoml.registry.champion import duel_for_gate
 from cryptoml.reports.forecast_files import write_forecasts
 from cryptoml.settings import Settings
 from cryptoml.tracking.store.errors import masked
 from cryptoml.workflows.training import recording, registration
 from cryptoml.workflows.training.context import TrainingContext
+from cryptoml.workflows.training.horizons import HorizonFits, as_one_model, refitted_at_all
 from cryptoml.workflows.training.inputs import TrainingData
+from cryptoml.workflows.training.judge import Judge
 from cryptoml.workflows.training.profile import ProfileReport
 from cryptoml.workflows.training.results import MarketRow, Registered, TrainResult, market_row
 from cryptoml.workflows.training.schedule import Schedule
@@ -29,14 +30,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from cryptoml.evaluation.folds import Plan
-    from cryptoml.registry.gate import ChampionDuel, GateDecision
     from cryptoml.tracking.journal.deliver import Delivered
     from cryptoml.tracking.journal.journal import JournalRun
     from cryptoml.tracking.journal.records import Status
     from cryptoml.tracking.tracker import Tracker
     from cryptoml.training.fit_task import FitTask
     from cryptoml.training.pools import Pool
-    from cryptoml.training.results import ModelChoice, ModelResult, TrainingOptions
+    from cryptoml.training.results import Fit, ModelChoice, ModelResult, TrainingOptions
 
 # Where fits are kept, in the project folder.
 FIT_CACHE = Path(".cryptoml", "cache", "fits")
@@ -48,7 +48,7 @@ class TrainingSession:
 
     settings: Settings
     data: TrainingData
-    plan: Plan
+    plans: Sequence[Plan]
     choices: Sequence[ModelChoice]
     context: TrainingContext
     config: Config
@@ -59,7 +59,8 @@ class TrainingSession:
     use_cache: bool = True
 
     def __post_init__(self) -> None:
-        self.runs = TrainingRuns(self.data, self.plan, self.choices, self.context, self.config, self.tracker)
+        self.runs = TrainingRuns(self.data, self.plans, self.choices, self.context, self.config, self.tracker)
+        self._judge = Judge(self.settings, self.config, self.data, self.tracker)
         self.results: dict[str, ModelResult] = {}
         self.best: str | None = None
         self.gate_passed = False
@@ -74,6 +75,8 @@ class TrainingSession:
         self._held: tuple[ModelResult, Path] | None = None
         self._is_decided = False
         self._alternative: str | None = None
+        self._horizons: list[HorizonFits] = []
+        self._refits: dict[int, Fit | Exception] = {}
         self._started_at = time.monotonic()
         self._seconds = 0.0
 
@@ -82,21 +85,23 @@ class TrainingSession:
         from cryptoml.training.cross_validate import Collector, engine_in, fit_tasks
 
         self.runs.open()
-        config, dataset = self.config, self.data.dataset
-        if config.tracking.profile_report:
+        if self.config.tracking.profile_report:
             self._profile.start()
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="cryptoml-")))
-        options = training_options(self.settings, config, self.choices)
+        options = training_options(self.settings, self.config, self.choices)
         cache_folder = self.settings.project_dir / FIT_CACHE if self.use_cache else None
-        self._engine = self._stack.enter_context(engine_in(pool, dataset, options, cache_folder=cache_folder))
-        self._collector = Collector(dataset, self.plan, self.choices, options)
+        for dataset, plan in zip(self.data.datasets, self.plans, strict=True):
+            engine = self._stack.enter_context(engine_in(pool, dataset, options, cache_folder=cache_folder))
+            self._horizons.append(HorizonFits(dataset, plan, engine, Collector(dataset, plan, self.choices, options)))
+        tasks = [(horizon, fit_tasks(horizon.dataset, horizon.plan, self.choices)) for horizon in self._horizons]
+        n_fits = sum(len(of_horizon) for _, of_horizon in tasks)
         for choice in self.choices:
-            self.on_event(events.StepStarted(choice.spec.key, len(self.plan.folds) + 1))
-        for task in fit_tasks(dataset, self.plan, self.choices):
-            self._add(self._engine.start_fit(task), partial(self._on_fit, task))
-        if self._engine.n_cached_fits:
-            n_fits = len(self.choices) * (len(self.plan.folds) + 1)
-            text = f"{self._engine.n_cached_fits} of {n_fits} fits were reused from the cache (--no-cache repeats them)"
+            self.on_event(events.StepStarted(choice.spec.key, n_fits // len(self.choices)))
+        for horizon, of_horizon in tasks:
+            for task in of_horizon:
+                self._add(horizon.engine.start_fit(task), partial(self._on_fit, horizon, task))
+        if n_cached := sum(horizon.engine.n_cached_fits for horizon in self._horizons):
+            text = f"{n_cached} of {n_fits} fits were reused from the cache (--no-cache repeats them)"
             self.on_event(events.Info(text))
 
     def hand_over_profile(self) -> None:
@@ -143,6 +148,7 @@ class TrainingSession:
             registered=registered,
             trouble=None if is_delivered else self.tracker.delivery_error,
             seconds=self._seconds,
+            horizon=self.config.target.prediction_horizon,
             markets=self.markets,
         )
 
@@ -159,25 +165,33 @@ class TrainingSession:
         self._futures.add(future)
         self.schedule.add(future, follow)
 
-    def _on_fit(self, task: FitTask, future: Future[object]) -> None:
+    def _on_fit(self, horizon: HorizonFits, task: FitTask, future: Future[object]) -> None:
         from cryptoml.training.results import ModelFailure
 
         key = task.choice.spec.key
-        fit = self._engine.fit_of(future)
+        fit = horizon.engine.fit_of(future)
         if not isinstance(fit, Exception):
             self.on_event(events.StepAdvanced(key, f"fold {task.number}" if task.number else "final fit"))
-        outcome = self._collector.add(task, fit)
-        if outcome is None:
+        outcome = horizon.collector.add(task, fit)
+        if outcome is None or key in self.runs.rows:
             return
-        self.on_event(events.StepFinished(key, time.monotonic() - self._started_at))
         if isinstance(outcome, ModelFailure):
+            self.on_event(events.StepFinished(key, time.monotonic() - self._started_at))
             self.runs.record_failure(outcome)
             self.on_event(events.Warned(f"{key} failed: {self.runs.rows[key].error}"))
             return
-        folder = self._folder / key
+        horizon.results[key] = outcome
+        if all(key in one.results for one in self._horizons):
+            self.on_event(events.StepFinished(key, time.monotonic() - self._started_at))
+            results = [one.results.pop(key) for one in self._horizons]
+            self._write(as_one_model(results, kept=[not self._judge.faults(one) for one in results[1:]]))
+
+    def _write(self, result: ModelResult) -> None:
+        folder = self._folder / result.choice.spec.key
         folder.mkdir()
-        report = recording.forecast_report(outcome, self.context, self.data.dataset)
-        self._add(self._engine.submit(write_forecasts, folder, report), partial(self._on_written, outcome, folder))
+        report = recording.forecast_report(result, self.context, self.data.dataset)
+        written = self._horizons[0].engine.submit(write_forecasts, folder, report)
+        self._add(written, partial(self._on_written, result, folder))
 
     def _on_written(self, result: ModelResult, folder: Path, written: Future[object]) -> None:
         """Record a model, or hold it back if it is the best so far; `written` is done, its files are in the folder."""
@@ -204,30 +218,40 @@ class TrainingSession:
         assert self._held is not None
         result, _ = self._held
         self.markets = tuple(market_row(market) for market in result.markets)
-        decision, note = self._judge(result)
+        decision, note = self._judge.decide(result)
         self.gate_passed, self.gate_reasons = decision.passed, decision.reasons
-        self.gate_warnings = (*decision.warnings, *([note] if note else []))
+        self.gate_warnings = (*decision.warnings, *([note] if note else []), *self._judge.left_out(result))
         if not decision.passed:
             ranked = registration.ranked(self.results)[1:]
-            self._alternative = next((key for key in ranked if self._judge(self.results[key])[0].passed), None)
+            self._alternative = next((key for key in ranked if self._judge.decide(self.results[key])[0].passed), None)
         if self._registers() and self.config.training.refit == "full":
-            from cryptoml.training.cross_validate import refit_task
-
-            task = refit_task(self.data.dataset, result.choice)
-            self._add(self._engine.start_fit(task), self._on_refit)
-            return
-        self._register()
-
-    def _on_refit(self, future: Future[object]) -> None:
-        from cryptoml.training.assemble import refitted
-
-        assert self._held is not None
-        result, folder = self._held
-        fit = self._engine.fit_of(future)
-        if isinstance(fit, Exception):
-            self.gate_warnings += (f"the fit on all candles failed, so the one before the hold-out is used: {fit}",)
+            self._start_refits(result)
         else:
-            self._held = refitted(self.data.dataset, result, fit), folder
+            self._register()
+
+    def _start_refits(self, result: ModelResult) -> None:
+        from cryptoml.training.cross_validate import refit_task
+
+        forecast = result.forecaster.by_horizon
+        chosen = [place for place, one in enumerate(self._horizons) if one.dataset.horizon in forecast]
+        for place in chosen:
+            horizon = self._horizons[place]
+            task = refit_task(horizon.dataset, result.choice)
+            self._add(horizon.engine.start_fit(task), partial(self._on_refit, place, len(chosen)))
+
+    def _on_refit(self, place: int, n_refits: int, future: Future[object]) -> None:
+        assert self._held is not None
+        self._refits[place] = self._horizons[place].engine.fit_of(future)
+        if len(self._refits) < n_refits:
+            return
+        result, folder = self._held
+        failed = [fit for fit in self._refits.values() if isinstance(fit, Exception)]
+        if failed:
+            text = f"the fit on all candles failed, so the one before the hold-out is used: {failed[0]}"
+            self.gate_warnings = (*self.gate_warnings, text)
+        else:
+            fits = [self._refits.get(place) for place in range(len(self._horizons))]
+            self._held = refitted_at_all(self._horizons, result, fits), folder  # type: ignore[arg-type]
         self._register()
 
     def _registers(self) -> bool:
@@ -243,21 +267,6 @@ class TrainingSession:
         run.set_tags({"best_of_training": "true", "gate": gate[:5000]})
         if self._registers():
             registration.request_registration(run, result, self.data, self.context, self.config.registry.model_name)
-
-    def _judge(self, result: ModelResult) -> tuple[GateDecision, str]:
-        """Apply the gate, and return a note on the comparison with the production version."""
-        champion, note = self._champion(result)
-        decision = registration.judge(
-            result.verdict.word, result.metrics, self.data.reports, self.config, champion=champion
-        )
-        return decision, note
-
-    def _champion(self, result: ModelResult) -> tuple[ChampionDuel | None, str]:
-        """Return the duel with the production version on the latest candles, or None and a note on the reason."""
-        store = self.tracker.store()
-        if store is None:
-            return None, ""
-        return duel_for_gate(store, self.settings, self.config, result.forecaster, self.data.candles)
 
     def _finish(self) -> None:
         """Register the best model, and hand all runs to the tracker."""

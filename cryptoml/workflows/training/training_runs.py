@@ -12,7 +12,7 @@ from cryptoml.errors import CryptomlError
 from cryptoml.workflows.training import recording
 from cryptoml.workflows.training.context import TrainingContext
 from cryptoml.workflows.training.inputs import TrainingData
-from cryptoml.workflows.training.results import ModelRow
+from cryptoml.workflows.training.results import ModelRow, horizon_row
 
 if TYPE_CHECKING:
     from cryptoml.evaluation.folds import Plan
@@ -27,7 +27,7 @@ class TrainingRuns:
     """The runs and their rows in the table of results, by model."""
 
     data: TrainingData
-    plan: Plan
+    plans: Sequence[Plan]
     choices: Sequence[ModelChoice]
     context: TrainingContext
     config: Config
@@ -50,7 +50,7 @@ class TrainingRuns:
                 run_name=journal.reserve_run_name(choice.spec.long_name),
                 tags=recording.start_tags(self.context, choice, self.config.registry.model_name),
             )
-            run.log_params(recording.params(self.context, choice, self.data.dataset, self.plan))
+            run.log_params(recording.params(self.context, choice, self.data.dataset, self.plans[0]))
             self.by_model[choice.spec.key] = run
 
     def record(self, result: ModelResult, folder: Path) -> None:
@@ -63,7 +63,7 @@ class TrainingRuns:
             context=self.context,
             reports=self.data.reports,
             dataset=self.data.dataset,
-            plan=self.plan,
+            plan=self.plans[0],
             folder=folder,
         )
         run.set_tags({"status": "finished"})
@@ -75,6 +75,7 @@ class TrainingRuns:
             implementation=result.implementation,
             metrics=dict(result.metrics),
             verdict=result.verdict.word,
+            further=tuple(horizon_row(one) for one in result.further),
         )
         self.tracker.deliver(run)
 
