@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -66,6 +67,8 @@ class StandIn:
     log: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     asked: threading.Event = field(default_factory=threading.Event)
     hold: threading.Event | None = None
+    # (state, path, query) -> status and answer, for an exchange other than Binance.
+    dialect: Callable[[StandIn, str, dict[str, str]], tuple[int, Any]] | None = None
     _server: ThreadingHTTPServer | None = None
 
     @property
@@ -93,6 +96,12 @@ class StandIn:
         assert self._server is not None
         self._server.shutdown()
         self._server.server_close()
+
+    def as_of_now(self, row: list[Any]) -> list[Any]:
+        """Return a candle; one that is still open has other prices and less volume than it will have."""
+        if row[6] < self.now_ms:
+            return row
+        return [*row[:4], row[1], f"{float(row[5]) / 2:.8f}", *row[6:]]
 
     def remove(self, symbol: str, interval: str, first: int, count: int) -> None:
         """Take `count` candles out of the history."""
@@ -137,6 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
         state.log.append((parts.path, query))
         if state.captive:
             self._fail(Fault("page"))
+        elif state.dialect is not None:
+            self._answer(*state.dialect(state, parts.path, query))
         elif parts.path == "/api/v3/time":
             self._answer(200, {"serverTime": state.now_ms})
         elif parts.path == "/api/v3/exchangeInfo":
@@ -166,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _chosen(self, market: Market, query: dict[str, str]) -> list[list[Any]]:
         state = self.standin
         limit = min(int(query.get("limit", 500)), MOST_CANDLES)
-        known = [self._as_of_now(row) for row in market.rows if row[0] <= state.now_ms]
+        known = [state.as_of_now(row) for row in market.rows if row[0] <= state.now_ms]
         if "startTime" not in query:
             return known[-limit:]
         start = int(query["startTime"])
@@ -174,12 +185,6 @@ class _Handler(BaseHTTPRequestHandler):
         if state.bounded:
             end = min(end, start + limit * market.length_ms - 1)
         return [row for row in known if start <= row[0] <= end][:limit]
-
-    def _as_of_now(self, row: list[Any]) -> list[Any]:
-        if row[6] < self.standin.now_ms:
-            return row
-        # A candle that is still open: other prices and less volume than it will have.
-        return [*row[:4], row[1], f"{float(row[5]) / 2:.8f}", *row[6:]]
 
     def _symbols(self) -> list[dict[str, Any]]:
         return [

@@ -28,6 +28,7 @@ class Exchange:
 
     key: str
     page_candles: int
+    newest_candles: int | None
     client: Client
     on_event: events.OnEvent
 
@@ -89,10 +90,17 @@ class Exchange:
         return [(time_ms, *candles[time_ms]) for time_ms in sorted(candles)]  # type: ignore[misc]
 
 
-def ccxt_source(key: str, doc: str, *, page_candles: int, options: Mapping[str, Any] | None = None) -> SourceSpec:
+def ccxt_source(
+    key: str,
+    doc: str,
+    *,
+    page_candles: int,
+    newest_candles: int | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> SourceSpec:
     """Describe an exchange by its name in ccxt.
 
-    page_candles: the maximum number of candles per page. options: for ccxt's client.
+    page_candles, newest_candles: as in `Source`. options: for ccxt's client.
     """
 
     def open_exchange(*, url: str | None, on_event: events.OnEvent) -> Exchange:
@@ -110,7 +118,7 @@ def ccxt_source(key: str, doc: str, *, page_candles: int, options: Mapping[str, 
         )
         if url:
             client.urls["api"] = _with_host(client.urls["api"], url)
-        return Exchange(key, page_candles, client, on_event)
+        return Exchange(key, page_candles, newest_candles, client, on_event)
 
     return SourceSpec(key, doc, open_exchange)
 

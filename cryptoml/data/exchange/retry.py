@@ -42,7 +42,7 @@ def with_retries(client: Exchange, request: Callable[[], Answer], *, on_event: e
         return answer
 
     def is_temporary(error: BaseException) -> bool:
-        if not isinstance(error, errors.NetworkError) or _status(error) in NOT_SERVED:
+        if not _may_pass(error):
             return False
         required_s = _required_pause_s(client, error)
         return required_s is None or required_s <= LONGEST_PAUSE_S
@@ -65,9 +65,9 @@ def with_retries(client: Exchange, request: Callable[[], Answer], *, on_event: e
     )
     try:
         return retrying(send)
-    except errors.NetworkError as error:
-        raise _given_up(client, error) from error
     except errors.BaseError as error:
+        if isinstance(error, errors.NetworkError) or _may_pass(error) or _status(error) in NOT_SERVED:
+            raise _given_up(client, error) from error
         raise UnavailableError(
             f"{client.id}: rejected a request: {_first_line(error)}.", hint="try again later"
         ) from error
@@ -77,6 +77,20 @@ def with_retries(client: Exchange, request: Callable[[], Answer], *, on_event: e
             f"{client.id}: its response cannot be parsed ({type(error).__name__}).",
             hint="check whether a proxy responds in its place",
         ) from error
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Return whether the same request may succeed later.
+
+    ccxt turns some answers with a status of the kind "later" into other errors than those of the network.
+    """
+    from ccxt.base import errors
+
+    status = _status(error)
+    if status in NOT_SERVED:
+        return False
+    is_later = status is not None and (status in DEFAULT_PAUSE_S or status >= 500)
+    return isinstance(error, errors.NetworkError) or (is_later and isinstance(error, errors.BaseError))
 
 
 def _raised(state: RetryCallState) -> BaseException:
@@ -131,6 +145,11 @@ def _fault(client: Exchange, error: BaseException) -> str:
         return {429: "too many requests (429)", 418: "banned for too many requests (418)"}.get(
             status, f"status {status}"
         )
+    # Some exchanges answer with status 200 and an error in the body.
+    if isinstance(error, errors.DDoSProtection | errors.RateLimitExceeded):
+        return "too many requests"
+    if isinstance(error, errors.ExchangeNotAvailable) and error.__cause__ is None and error.__context__ is None:
+        return f"not available ({_first_line(error)})"
     if isinstance(error, errors.RequestTimeout):
         return f"no response within {client.timeout / 1000:g} s"
     proxy = proxy_of(str(client.last_request_url or ""))

@@ -32,6 +32,10 @@ class Source(Protocol):
     def page_candles(self) -> int:
         """Maximum number of candles per page."""
 
+    @property
+    def newest_candles(self) -> int | None:
+        """How many candles there are, the newest ones; None if the whole history is available."""
+
     def now_ms(self) -> int:
         """Return the clock of the source (ms since 1970, UTC)."""
 

@@ -17,7 +17,11 @@ SOURCES: dict[str, SourceSpec] = {
         ccxt_source("binance", "Binance, spot markets", page_candles=1000, options=_SPOT_ONLY),
         ccxt_source("binanceus", "Binance US, spot markets", page_candles=1000, options=_SPOT_ONLY),
         ccxt_source("bitstamp", "Bitstamp", page_candles=1000),
-        ccxt_source("coinbase", "Coinbase", page_candles=300),
+        ccxt_source("bybit", "Bybit, spot markets", page_candles=1000, options=_SPOT_ONLY),
+        # ccxt's request includes both ends, so that it is for one candle more; 300 is the most of an answer.
+        ccxt_source("coinbase", "Coinbase", page_candles=299),
+        ccxt_source("kraken", "Kraken; the newest 720 candles only", page_candles=720, newest_candles=720),
+        ccxt_source("okx", "OKX, spot markets", page_candles=300, options=_SPOT_ONLY),
     )
 }
 
