@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml import events
+from cryptoml.data.exchange.available import check_available
 from cryptoml.data.exchange.candle_file import ExtractionFile, ExtractionResult, extraction_lock, format_utc
 from cryptoml.errors import CryptomlError, DataError, UnavailableError, UsageError
 from cryptoml.system.plurals import counted
@@ -198,7 +199,7 @@ def _fill(
     if filling.extent is not None:
         last_ms = filling.extent.last_ms
         since_ms = last_ms + timeframe.milliseconds
-    _check_available(filling, exchange, timeframe, span, since_ms)
+    check_available(filling, exchange, timeframe, since_ms=since_ms, now_ms=span.now_ms)
     if filling.extent is not None:
         _report_continuation(filling, exchange, timeframe, span, request, on_event)
     step, started, reported_at, unreported = f"{filling.symbol} {timeframe.name}", time.monotonic(), 0.0, 0
@@ -223,32 +224,6 @@ def _fill(
         if unreported:
             on_event(events.StepAdvanced(step, "", unreported))
         on_event(events.StepFinished(step, time.monotonic() - started))
-
-
-def _check_available(
-    filling: ExtractionFile, exchange: Source, timeframe: Timeframe, span: _Span, since_ms: int
-) -> None:
-    """Raise an error before any page is fetched if the exchange has no candles that far back."""
-    if exchange.newest_candles is None:
-        return
-    # The newest candle is still open.
-    first_ms = (span.now_ms // timeframe.milliseconds - exchange.newest_candles + 1) * timeframe.milliseconds
-    if since_ms >= first_ms:
-        return
-    first = str(format_utc(first_ms))
-    fact = (
-        f"this exchange returns only the newest {exchange.newest_candles:,} candles, of {timeframe.name} those since "
-        f"{first} UTC"
-    )
-    if filling.extent is not None:
-        raise DataError(
-            f"{filling.path}: ends at {format_utc(filling.extent.last_ms)}, but {fact}.",
-            hint=f"begin another file with -o and --since {first.replace(' ', 'T')}, or use another --exchange",
-        )
-    raise UsageError(
-        f"{filling.symbol}: --since {format_utc(since_ms)} is too early: {fact}.",
-        hint=f"--since {first.replace(' ', 'T')}, or another --exchange",
-    )
 
 
 def _report_continuation(

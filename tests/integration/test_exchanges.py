@@ -134,7 +134,7 @@ def test_a_lasting_refusal_keeps_what_was_fetched(exchange: tuple[str, StandIn],
 
 
 @pytest.mark.parametrize("status", [403, 451])
-def test_a_region_that_is_not_served_is_said_at_once(
+def test_a_region_that_is_not_served_is_reported_at_once(
     exchange: tuple[str, StandIn], status: int, tmp_path: Path
 ) -> None:
     name, standin = exchange
@@ -145,7 +145,7 @@ def test_a_region_that_is_not_served_is_said_at_once(
     assert len(standin.log) == 1
 
 
-def test_what_kraken_cannot_deliver_is_said_before_any_candle_is_fetched(tmp_path: Path) -> None:
+def test_what_kraken_cannot_deliver_is_reported_before_any_candle_is_fetched(tmp_path: Path) -> None:
     standin = make_standin(candles=2000)
     standin.dialect = DIALECTS["kraken"]
     standin.start()
