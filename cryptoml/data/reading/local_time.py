@@ -100,16 +100,16 @@ def _evidence(zone: str, times: Times, counts: Times) -> ZoneEvidence | None:
 
     doubled, skipped = [], []
     for start, forward in _changes(zone, int(times[0]), int(times[-1])):
-        inside = (times >= start) & (times < start + _HOUR)
-        # Both neighbouring hours must exist; otherwise an outage would look like a clock change.
-        if not (np.isin(start - _HOUR, times) and np.isin(start + _HOUR, times)):
+        # The times are sorted. Both neighbouring hours must exist; otherwise an outage would look like a clock change.
+        before, first, last = np.searchsorted(times, (start - _HOUR, start, start + _HOUR))
+        if last >= len(times) or times[before] != start - _HOUR or times[last] != start + _HOUR:
             continue
         when = datetime.fromtimestamp(start / _SECOND, UTC)
         if forward:
-            if inside.any():
+            if last > first:
                 return None
             skipped.append(when)
-        elif inside.any() and (counts[inside] > 1).all():
+        elif last > first and (counts[first:last] > 1).all():
             doubled.append(when)
     if not doubled and not skipped:
         return None

@@ -43,6 +43,7 @@ def open_times(source: str, table: Table, *, timezone: str | None = None) -> Ope
     spreadsheet rounded it.
     """
     import numpy as np
+    import pandas as pd
 
     frame = table.frame
     epoch = _epoch(frame["epoch"]) if "epoch" in frame else None
@@ -54,7 +55,7 @@ def open_times(source: str, table: Table, *, timezone: str | None = None) -> Ope
     known = epoch != NOT_A_TIME
     if date is None:
         # Rounded to six digits, epochs of hours and minutes coincide in steps of 10,000 s.
-        if known.any() and _round_to(epoch[known], 7).all() and len(np.unique(epoch[known])) < 0.6 * known.sum():
+        if known.any() and _round_to(epoch[known], 7).all() and pd.Series(epoch[known]).nunique() < 0.6 * known.sum():
             raise DataError(
                 f"{source}: a spreadsheet rounded the epochs, and no other column contains the time.",
                 hint="get the file again and do not save it from a spreadsheet",
