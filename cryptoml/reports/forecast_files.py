@@ -27,7 +27,7 @@ class ForecastReport:
     title: str
     subtitle: str
     timestamp: str
-    interval_level: float
+    interval_level: float | None
     further: Mapping[int, pd.DataFrame] = field(default_factory=dict)
 
 

@@ -53,14 +53,14 @@ def draw_all(
     title: str,
     subtitle: str,
     timestamp: str,
-    interval_level: float,
+    interval_level: float | None,
     price_unit: str = "quote currency",
 ) -> list[Path]:
     """Write `{plot}_{timestamp}.png` into `folder` for each plot that has data.
 
     predictions: index timestamp (UTC, candle from which the forecast is made), no NaN; columns part ("fold_1" ... or
     "holdout"), price_now, actual_price, forecast_price, lower_price, upper_price, actual_return, forecast_return,
-    expected_size. interval_level: nominal coverage between lower_price and upper_price.
+    expected_size. interval_level: nominal coverage between lower_price and upper_price; None for no plot of it.
     importance: index feature name, sum 1; no plot if it is None or has only zeros and NaN.
     title: model and data set; subtitle: follows the name of each plot.
     """
@@ -71,7 +71,8 @@ def draw_all(
     if len(holdout):
         figures["actual_vs_predicted"] = actual_vs_predicted(holdout, price_unit=price_unit)
         figures["residuals"] = residuals(holdout)
-        figures["intervals"] = intervals(holdout, level=interval_level)
+        if interval_level is not None:
+            figures["intervals"] = intervals(holdout, level=interval_level)
     if fold_rows:
         figures["folds"] = folds(fold_rows, predictions, price_unit=price_unit)
     if importance is not None and (importance > 0).any():

@@ -49,7 +49,7 @@ MODEL_ARTIFACTS = {
     )
 }  # fmt: skip
 MOST_ARTIFACTS = 14
-PLOTS = {"actual_vs_predicted", "residuals", "intervals", "folds"}
+PLOTS = {"actual_vs_predicted", "residuals", "folds"}
 
 
 def artifacts_of(run) -> Path:
@@ -126,14 +126,14 @@ def test_every_run_has_the_documented_contents(trained, runs):
         files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
         expected = ARTIFACTS | (MODEL_ARTIFACTS if key != "persistence" else {"data/profile_report.html"})
         assert expected <= files
-        assert len(files) <= (MOST_ARTIFACTS if key != "persistence" else 7)
+        assert len(files) <= (MOST_ARTIFACTS if key != "persistence" else 6)
         metadata = json.loads((root / "metadata/training_metadata.json").read_text())
         assert QualityReport.from_dict(metadata["quality_report"]).interval == "1h"
         assert metadata["config"]["split"]["cross_validation_folds"] == 3
         assert metadata["environment"]["packages"]["scikit-learn"] == version("scikit-learn")
         assert set(metadata["feature_importance"]) == (set() if key == "persistence" else set(metadata["features"]))
         plots = {name.rpartition("_")[0].removeprefix("plots/") for name in files if name.startswith("plots/")}
-        assert plots == PLOTS | ({"feature_importance"} if key != "persistence" else set())
+        assert plots == PLOTS | ({"feature_importance", "intervals"} if key != "persistence" else set())
         assert not [name for name in files if name.endswith((".pkl", ".tmp", ".partial"))]
 
 

@@ -122,7 +122,8 @@ def forecast_report(result: ModelResult, context: TrainingContext, dataset: Data
         title=f"{result.choice.spec.long_name}, {market_title(dataset)}",
         subtitle=f"data set {context.dataset_version[:22]}, {result.verdict.word} persistence",
         timestamp=context.timestamp,
-        interval_level=result.forecaster.interval_level,
+        # The intervals of persistence are about those of the models, and each file costs a request.
+        interval_level=None if result.choice.spec.is_baseline else result.forecaster.interval_level,
         further={one.forecaster.horizon: one.predictions for one in result.further},
     )
 
