@@ -55,11 +55,15 @@ class ExtractResult:
 
 @dataclass(frozen=True)
 class _Span:
-    """The period to fetch and the exchange's current time, in ms since the epoch (UTC)."""
+    """The period to fetch and the exchange's current time, in ms since the epoch (UTC).
+
+    newest_candles: as in `SourceSpec`.
+    """
 
     since_ms: int
     until_ms: int | None
     now_ms: int
+    newest_candles: int | None
 
 
 def extract(request: ExtractRequest, *, on_event: events.OnEvent = events.ignore) -> ExtractResult:
@@ -88,7 +92,7 @@ def extract(request: ExtractRequest, *, on_event: events.OnEvent = events.ignore
     now_ms = exchange.now_ms()
     if since_ms > now_ms:
         raise UsageError(f"--since {request.since} is in the future.", hint="choose an earlier --since")
-    span = _Span(since_ms, until_ms, now_ms)
+    span = _Span(since_ms, until_ms, now_ms, spec.newest_candles)
     done, outage = _fetch_each(
         list(zip(symbols, files, strict=False)), failed, exchange, timeframe, span, request, on_event
     )
@@ -199,7 +203,7 @@ def _fill(
     if filling.extent is not None:
         last_ms = filling.extent.last_ms
         since_ms = last_ms + timeframe.milliseconds
-    check_available(filling, exchange, timeframe, since_ms=since_ms, now_ms=span.now_ms)
+    check_available(filling, span.newest_candles, timeframe, since_ms=since_ms, now_ms=span.now_ms)
     if filling.extent is not None:
         _report_continuation(filling, exchange, timeframe, span, request, on_event)
     step, started, reported_at, unreported = f"{filling.symbol} {timeframe.name}", time.monotonic(), 0.0, 0

@@ -20,7 +20,7 @@ QUICK = (
 
 
 def make_candles(project: Project) -> Project:
-    assert project.run("sample-data", "--years", 0.3, "--signal", 0.05, "-o", "data/raw/sim.csv").code == 0
+    assert project.run("sample-data", "--years", 0.3, "--signal", 0.2, "-o", "data/raw/sim.csv").code == 0
     return project
 
 

@@ -23,7 +23,7 @@ EXPERIMENT = "crypto-price-prediction"
 @pytest.fixture(scope="module")
 def candles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = make_project(tmp_path_factory.mktemp("candles"))
-    assert project.run("sample-data", "--years", "0.3", "--signal", "0.03", "-o", "data/raw/sim.csv").code == 0
+    assert project.run("sample-data", "--years", "0.3", "--signal", "0.2", "-o", "data/raw/sim.csv").code == 0
     return project.folder / "data" / "raw" / "sim.csv"
 
 

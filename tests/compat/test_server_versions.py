@@ -28,7 +28,7 @@ TRAIN = (
 def trained_offline(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose runs wait in the journal, because no server answered."""
     project = make_project(tmp_path_factory.mktemp("offline"))
-    made = project.run("sample-data", "--years", 0.3, "--signal", 0.05, "--seed", 7, "-o", "data/raw/sim.csv")
+    made = project.run("sample-data", "--years", 0.3, "--signal", 0.2, "--seed", 7, "-o", "data/raw/sim.csv")
     assert made.code == 0, made.err
     nobody = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}"}
     done = project.run(*TRAIN, environ=nobody)

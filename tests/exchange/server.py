@@ -116,7 +116,7 @@ def make_market(base: str, quote: str, *, interval: str = "1h", candles: int = 5
 
 @lru_cache
 def _klines(symbol: str, interval: str, candles: int, seed: int) -> tuple[list[Any], ...]:
-    made = simulate(symbol=symbol, interval=interval, candles=candles, signal=0.02, seed=seed, start="2019-01-01")
+    made = simulate(symbol=symbol, interval=interval, candles=candles, signal=0.2, seed=seed, start="2019-01-01")
     length = parse_interval(interval).seconds * 1000
     opens = made.frame.index.as_unit("ms").astype("int64")
     values = made.frame[["open", "high", "low", "close", "volume"]].to_numpy()

@@ -16,7 +16,7 @@ SHORT_TRAINING = (
 
 
 def sample(copy: Copy) -> Path:
-    done = copy.run("sample-data", "--years", 0.2, "--signal", 0.05, "--seed", 3, "-o", "data/raw/sim.csv")
+    done = copy.run("sample-data", "--years", 0.2, "--signal", 0.2, "--seed", 3, "-o", "data/raw/sim.csv")
     assert done.code == 0, done.err
     return copy.folder / "data" / "raw" / "sim.csv"
 

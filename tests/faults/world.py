@@ -112,7 +112,7 @@ class World:
     def candles(self) -> Path:
         """A project folder with candles and nothing else."""
         project = self.project("candles", AWAY)
-        succeed(project, "sample-data", "--years", 0.1, "--signal", 0.05, "--seed", 3, "-o", DATA)
+        succeed(project, "sample-data", "--years", 0.1, "--signal", 0.2, "--seed", 3, "-o", DATA)
         return project.folder
 
     @made_once

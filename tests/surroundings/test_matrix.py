@@ -18,7 +18,7 @@ ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 DOCUMENTED = {0, 2, 3, 4, 5, 6, 7}
 # In the order of a first day; each with the exit codes that are right on a healthy local project.
 COMMANDS: Sequence[tuple[Sequence[str], set[int]]] = (
-    (("sample-data", "--years", "0.3", "--signal", "0.05", "-o", "data/raw/sim.csv"), {0}),
+    (("sample-data", "--years", "0.3", "--signal", "0.2", "-o", "data/raw/sim.csv"), {0}),
     (("transform-data", "data/raw/sim.csv", "-o", "data/processed/sim.parquet"), {0}),
     (("setup-remotes", "--local"), {0}),
     (("train", "--data", "data/raw/sim.csv", "--models", "ridge", "--set", "tracking.profile_report=false",

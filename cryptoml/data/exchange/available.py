@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from cryptoml.data.exchange.candle_file import ExtractionFile, format_utc
-from cryptoml.data.exchange.source import Source, Timeframe
+from cryptoml.data.exchange.source import Timeframe
 from cryptoml.errors import DataError, UsageError
 
 
 def check_available(
-    filling: ExtractionFile, exchange: Source, timeframe: Timeframe, *, since_ms: int, now_ms: int
+    filling: ExtractionFile, newest_candles: int | None, timeframe: Timeframe, *, since_ms: int, now_ms: int
 ) -> None:
-    """Raise UsageError, or DataError for a file to be continued, if the exchange has no candles since `since_ms`."""
-    if exchange.newest_candles is None:
+    """Raise UsageError, or DataError for a file to be continued, if the exchange has no candles since `since_ms`.
+
+    newest_candles: as in `SourceSpec`.
+    """
+    if newest_candles is None:
         return
     # The newest candle is still open.
-    first_ms = (now_ms // timeframe.milliseconds - exchange.newest_candles + 1) * timeframe.milliseconds
+    first_ms = (now_ms // timeframe.milliseconds - newest_candles + 1) * timeframe.milliseconds
     if since_ms >= first_ms:
         return
     first = str(format_utc(first_ms))
     fact = (
-        f"this exchange returns only the newest {exchange.newest_candles:,} candles, of {timeframe.name} those since "
-        f"{first} UTC"
+        f"this exchange returns only the newest {newest_candles:,} candles, of {timeframe.name} those since {first} UTC"
     )
     if filling.extent is not None:
         raise DataError(

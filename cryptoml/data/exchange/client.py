@@ -28,7 +28,6 @@ class Exchange:
 
     key: str
     page_candles: int
-    newest_candles: int | None
     client: Client
     on_event: events.OnEvent
 
@@ -100,7 +99,7 @@ def ccxt_source(
 ) -> SourceSpec:
     """Describe an exchange by its name in ccxt.
 
-    page_candles, newest_candles: as in `Source`. options: for ccxt's client.
+    page_candles: the maximum number of candles per page. newest_candles: as in `SourceSpec`. options: of ccxt's client.
     """
 
     def open_exchange(*, url: str | None, on_event: events.OnEvent) -> Exchange:
@@ -118,9 +117,9 @@ def ccxt_source(
         )
         if url:
             client.urls["api"] = _with_host(client.urls["api"], url)
-        return Exchange(key, page_candles, newest_candles, client, on_event)
+        return Exchange(key, page_candles, client, on_event)
 
-    return SourceSpec(key, doc, open_exchange)
+    return SourceSpec(key, doc, open_exchange, newest_candles)
 
 
 def _with_host(addresses: Any, url: str) -> Any:

@@ -32,10 +32,6 @@ class Source(Protocol):
     def page_candles(self) -> int:
         """Maximum number of candles per page."""
 
-    @property
-    def newest_candles(self) -> int | None:
-        """How many candles there are, the newest ones; None if the whole history is available."""
-
     def now_ms(self) -> int:
         """Return the clock of the source (ms since 1970, UTC)."""
 
@@ -61,8 +57,12 @@ class OpenSource(Protocol):
 
 @dataclass(frozen=True)
 class SourceSpec:
-    """An entry of SOURCES: the name on the command line, a short description, and how to connect."""
+    """An entry of SOURCES: the name on the command line, a short description, and how to connect.
+
+    newest_candles: how many candles there are, the newest ones; None if the whole history is available.
+    """
 
     key: str
     doc: str
     open: OpenSource
+    newest_candles: int | None = None
