@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.peers import environment
 from cryptoml.data.candles import Candles, QualityReport, read_candles
 from cryptoml.data.grid import to_grid
 from cryptoml.data.interval import parse_interval
@@ -34,16 +34,6 @@ REQUIREMENTS = ("arch==8.0.0", "mapie==1.6.0", "crepes==0.9.1", "scikit-learn<1.
 LEVEL, DECAY = 0.9, 0.97
 OWN = "cryptoml"
 Bounds = tuple[np.ndarray, np.ndarray]
-
-
-def environment(folder: Path) -> Path:
-    """Return the Python of the environment, which is created with the other libraries if it is missing."""
-    python = folder / "bin" / "python"
-    if not python.is_file():
-        uv = Path(sys.executable).with_name("uv")
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *REQUIREMENTS], check=True)
-    return python
 
 
 def markets(files: list[Path]) -> Iterator[tuple[str, Candles]]:
@@ -104,7 +94,7 @@ def main() -> None:
     parser.add_argument("--horizons", default="1,6,24")
     parser.add_argument("--environment", type=Path, default=Path(".venv-intervals"))
     options = parser.parse_args()
-    python = environment(options.environment)
+    python = environment(options.environment, REQUIREMENTS)
     print("| market | horizon | method | coverage % | calm, middle, wild third % | interval skill % |")
     print("|---|---|---|---|---|---|")
     for name, candles in markets(options.files):

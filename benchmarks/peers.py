@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.run import CRYPTOML, KEYS, Figure, estimator_params, ours, write_figures
@@ -26,13 +27,13 @@ NAMES = ("rf", "gbr", "ridge", "xgboost")
 REQUIREMENTS = ("pycaret==3.3.2", "xgboost<3", "six", "mlforecast==1.1.0")
 
 
-def environment(folder: Path) -> Path:
-    """Return the Python of the environment, which is created with PyCaret if it is missing."""
+def environment(folder: Path, requirements: Sequence[str] = REQUIREMENTS) -> Path:
+    """Return the Python of an environment, which is created with the requirements if it is missing."""
     python = folder / "bin" / "python"
     if not python.is_file():
         uv = Path(sys.executable).with_name("uv")
         subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *REQUIREMENTS], check=True)
+        subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *requirements], check=True)
     return python
 
 
