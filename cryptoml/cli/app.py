@@ -41,6 +41,7 @@ COMMANDS = {
     "pull-data": "Data",
     "train": "Runs",
     "compare": "Runs",
+    "backtest": "Runs",
     "sync": "Runs",
     "ui": "Runs",
     "register": "Registry",

@@ -199,6 +199,19 @@ class MonitorSection(_Section):
     )
 
 
+class BacktestSection(_Section):
+    """How `backtest` trades on forecasts."""
+
+    fee_bps: float = Field(10.0, ge=0, le=1000, description="fee of buying and of selling, in basis points (1 / 100 %)")
+    slippage_bps: float = Field(2.0, ge=0, le=1000, description="difference to the close, in basis points")
+    threshold: Literal["cost", "interval", "none"] = Field(
+        "cost",
+        description="trade if the forecast exceeds the cost of buying and selling (cost), if the prediction interval "
+        "is on one side of zero (interval), or always (none)",
+    )
+    short: bool = Field(True, description="sell short on forecasts of a fall; if false, stay out")
+
+
 class Config(_Section):
     """A complete config file. Every key has a default; unknown keys are errors."""
 
@@ -216,3 +229,4 @@ class Config(_Section):
     promotion: PromotionSection = PromotionSection()
     prediction: PredictionSection = PredictionSection()
     monitor: MonitorSection = MonitorSection()
+    backtest: BacktestSection = BacktestSection()

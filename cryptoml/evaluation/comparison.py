@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.evaluation.metrics import stored_metrics, stored_value
@@ -15,6 +15,7 @@ from cryptoml.evaluation.stored_metric import StoredMetric
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cryptoml.evaluation.backtest import Backtest
     from cryptoml.evaluation.pairwise_tests import Pair
 
 # Scores are comparable if all of these are equal.
@@ -85,6 +86,11 @@ class ComparedRun:
         return self.tags.get("model_type", "")
 
     @property
+    def training_id(self) -> str:
+        """The training of the run; empty for a run of another program."""
+        return self.tags.get("training_id", "")
+
+    @property
     def verdict(self) -> str:
         """The verdict against persistence, or the run's status without a verdict; empty for persistence."""
         return "" if self.is_baseline else self.tags.get("verdict", self.status.lower())
@@ -101,7 +107,7 @@ class RunComparison:
     """Runs: persistence first, then by the sort metric; those without a value last.
 
     best: metric -> IDs of the runs with the best value. differing: parameter -> run ID -> value. level: significance
-    level of `pairs`.
+    level of `pairs`. backtests: run ID -> backtest, in the order of `runs`; may be empty.
     """
 
     experiment: str
@@ -113,6 +119,7 @@ class RunComparison:
     pairs: tuple[Pair, ...]
     level: float
     notes: tuple[str, ...]
+    backtests: Mapping[str, Backtest] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the `result` of --json."""
@@ -125,7 +132,30 @@ class RunComparison:
             "differing_params": {name: dict(values) for name, values in self.differing.items()},
             "significance_level": self.level,
             "significance": [vars(pair) for pair in self.pairs],
+            "backtests": [self.backtest_document(run) for run in self.runs if run.run_id in self.backtests],
             "notes": list(self.notes),
+        }
+
+    def backtest_document(self, run: ComparedRun) -> dict[str, Any]:
+        """Return the backtest of a run for --json."""
+        test = self.backtests[run.run_id]
+        return {
+            "run_id": run.run_id,
+            "run_name": run.name,
+            "n_trades": test.n_trades,
+            "net_return": test.net_return,
+            "gross_return": test.gross_return,
+            "sharpe": test.sharpe.value,
+            "sharpe_standard_error": test.sharpe.standard_error,
+            "deflated_sharpe": test.sharpe.deflated,
+            "max_drawdown": test.max_drawdown,
+            "turnover": test.turnover,
+            "exposure": test.exposure,
+            "break_even_fee_bps": test.break_even_fee_bps,
+            "random_median": test.random_median,
+            "random_high": test.random_high,
+            "p_random": test.p_random,
+            "buy_and_hold": test.hold_return,
         }
 
 

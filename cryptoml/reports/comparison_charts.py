@@ -49,19 +49,7 @@ def charts(runs: Sequence[ComparedRun]) -> list[Section]:
             )
         )
     if models:
-        sections += [
-            Section(
-                "residuals", "Residuals",
-                "Actual minus forecast log return on the hold-out, in percent; closer to zero is better.",
-                _residuals(forecasting, colours),
-            ),
-            Section(
-                "time", "Error over time",
-                "Skill by period of the hold-out: the reduction of the RMSE relative to persistence. "
-                "A good model is above zero in most periods, not only in one.",
-                _over_time(models, colours),
-            ),
-        ]  # fmt: skip
+        sections += _scores(models, forecasting, colours)
     if any(_shares(run) for run in runs):
         sections.append(
             Section(
@@ -90,6 +78,30 @@ def charts(runs: Sequence[ComparedRun]) -> list[Section]:
     return sections
 
 
+def _scores(
+    models: Sequence[ComparedRun], forecasting: Sequence[ComparedRun], colours: Mapping[str, str]
+) -> list[Section]:
+    return [
+        Section(
+            "residuals", "Residuals",
+            "Actual minus forecast log return on the hold-out, in percent; closer to zero is better.",
+            _residuals(forecasting, colours),
+        ),
+        Section(
+            "time", "Error over time",
+            "Skill by period of the hold-out: the reduction of the RMSE relative to persistence. "
+            "A good model is above zero in most periods, not only in one.",
+            _over_time(models, colours),
+        ),
+        Section(
+            "coverage", "Coverage over time",
+            "Share of the prices inside the prediction interval, by period of the hold-out. "
+            "A good interval stays near the dashed line: the nominal coverage.",
+            _coverage(models, colours),
+        ),
+    ]  # fmt: skip
+
+
 def colours_of(runs: Sequence[ComparedRun]) -> dict[str, str]:
     """Return run ID -> colour in all charts."""
     models = [run.run_id for run in runs if not run.is_baseline]
@@ -109,25 +121,28 @@ def _shares(run: ComparedRun) -> Mapping[str, float]:
     return run.details.importance if run.details else {}
 
 
-def _floats(values: Any) -> list[float | None]:
+def numbers(values: Any) -> list[float | None]:
+    """Return values as floats for JSON; None for those that are not finite."""
     return [finite_or_none(float(value)) for value in values]
 
 
-def _times(index: pd.Index) -> list[str]:
+def times(index: pd.Index) -> list[str]:
+    """Return times as texts that Plotly takes as dates."""
     return [f"{time:%Y-%m-%d %H:%M}" for time in index]
 
 
-def _line(name: str, x: Sequence[Any], y: Sequence[float | None], colour: str, **more: Any) -> dict[str, Any]:
-    line = {"color": colour, "width": 1.6, **more.pop("line", {})}
-    return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "line": line, **more}
+def line(name: str, x: Sequence[Any], y: Sequence[float | None], colour: str, **more: Any) -> dict[str, Any]:
+    """Return a line of a chart."""
+    style = {"color": colour, "width": 1.6, **more.pop("line", {})}
+    return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "line": style, **more}
 
 
 def _forecast(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict[str, Any]:
     actual = _rows(runs[0]).tail(NEWEST_SHOWN)
-    data = [_line("actual", _times(actual.index), _floats(actual["actual_price"]), "#000000", line={"width": 2.2})]
+    data = [line("actual", times(actual.index), numbers(actual["actual_price"]), "#000000", line={"width": 2.2})]
     for run in runs:
         rows = _rows(run).tail(NEWEST_SHOWN)
-        data.append(_line(run.name, _times(rows.index), _floats(rows["forecast_price"]), colours[run.run_id]))
+        data.append(line(run.name, times(rows.index), numbers(rows["forecast_price"]), colours[run.run_id]))
     return {"data": data, "layout": {"yaxis": {"title": {"text": "price"}}, "hovermode": "x unified"}}
 
 
@@ -137,12 +152,12 @@ def _residuals(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict[
     errors = [100 * (_rows(run)["actual_return"] - _rows(run)["forecast_return"]).to_numpy() for run in runs]
     bound = max(float(np.quantile(np.abs(run_errors), 0.995)) for run_errors in errors) or 1.0
     edges = np.linspace(-bound, bound, 61)
-    middles = _floats((edges[1:] + edges[:-1]) / 2)
+    middles = numbers((edges[1:] + edges[:-1]) / 2)
     data = []
     for run, run_errors in zip(runs, errors, strict=True):
         counts, _ = np.histogram(run_errors, edges)
-        shares = _floats(100 * counts / len(run_errors))
-        data.append(_line(run.name, middles, shares, colours[run.run_id], line={"shape": "hvh"}))
+        shares = numbers(100 * counts / len(run_errors))
+        data.append(line(run.name, middles, shares, colours[run.run_id], line={"shape": "hvh"}))
     return {
         "data": data,
         "layout": {
@@ -153,18 +168,47 @@ def _residuals(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict[
 
 
 def _over_time(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict[str, Any]:
-    import numpy as np
-
     data = []
     for run in runs:
         rows = _rows(run)
-        parts = np.array_split(np.arange(len(rows)), min(PERIODS, max(1, len(rows) // 20)))
+        parts = _periods(len(rows))
         error = (rows["actual_price"] - rows["forecast_price"]).to_numpy()
         baseline = (rows["actual_price"] - rows["price_now"]).to_numpy()
         skills = [100 * skill_score(root_mean_square(error[part]), root_mean_square(baseline[part])) for part in parts]
-        times = _times(rows.index[[part[0] for part in parts]])
-        data.append(_line(run.name, times, _floats(skills), colours[run.run_id], mode="lines+markers"))
+        starts = times(rows.index[[part[0] for part in parts]])
+        data.append(line(run.name, starts, numbers(skills), colours[run.run_id], mode="lines+markers"))
     return {"data": data, "layout": {"yaxis": {"title": {"text": "skill %"}, "zerolinewidth": 2}}}
+
+
+def _coverage(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict[str, Any]:
+    data = []
+    for run in runs:
+        rows = _rows(run)
+        inside = rows["actual_price"].between(rows["lower_price"], rows["upper_price"]).to_numpy()
+        parts = _periods(len(rows))
+        data.append(
+            line(
+                run.name,
+                times(rows.index[[part[0] for part in parts]]),
+                numbers(100 * inside[part].mean() for part in parts),
+                colours[run.run_id],
+                mode="lines+markers",
+            )
+        )
+    levels = {float(run.params["interval_level"]) for run in runs if "interval_level" in run.params}
+    nominal = [
+        {
+            "type": "line",
+            "xref": "paper",
+            "x0": 0,
+            "x1": 1,
+            "y0": 100 * level,
+            "y1": 100 * level,
+            "line": {"dash": "dash"},
+        }
+        for level in sorted(levels)
+    ]
+    return {"data": data, "layout": {"yaxis": {"title": {"text": "coverage %"}}, "shapes": nominal}}
 
 
 def _importance(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict[str, Any]:
@@ -175,7 +219,7 @@ def _importance(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict
     data = [
         {
             "type": "bar", "orientation": "h", "name": run.name, "y": top, "marker": {"color": colours[run.run_id]},
-            "x": _floats(100 * _shares(run).get(name, 0.0) for name in top),
+            "x": numbers(100 * _shares(run).get(name, 0.0) for name in top),
         }
         for run in shown
     ]  # fmt: skip
@@ -193,9 +237,9 @@ def _folds(runs: Sequence[ComparedRun], colours: Mapping[str, str]) -> dict[str,
     data = []
     for run in runs:
         if run.details and run.details.folds and not run.is_baseline:
-            skills = _floats(100 * skill_score(fold["rmse"], fold["baseline_rmse"]) for fold in run.details.folds)
+            skills = numbers(100 * skill_score(fold["rmse"], fold["baseline_rmse"]) for fold in run.details.folds)
             labels = [f"fold {fold['fold']}" for fold in run.details.folds]
-            data.append(_line(run.name, labels, skills, colours[run.run_id], mode="lines+markers"))
+            data.append(line(run.name, labels, skills, colours[run.run_id], mode="lines+markers"))
     return {"data": data, "layout": {"yaxis": {"title": {"text": "skill %"}, "zerolinewidth": 2}}}
 
 
@@ -215,6 +259,13 @@ def _parallel(runs: Sequence[ComparedRun]) -> dict[str, Any]:
         "data": [{"type": "parcoords", "dimensions": axes, "line": line}],
         "layout": {"margin": {"t": 60, "l": 70, "r": 60, "b": 30}},
     }
+
+
+def _periods(length: int) -> list[Any]:
+    """Return the positions of consecutive periods of about equal length."""
+    import numpy as np
+
+    return np.array_split(np.arange(length), min(PERIODS, max(1, length // 20)))
 
 
 def _rows(run: ComparedRun) -> pd.DataFrame:

@@ -22,8 +22,10 @@ from cryptoml.tracking.runs import RunView, search_runs
 from cryptoml.tracking.store.errors import masked
 from cryptoml.tracking.store.project_store import READ, open_project_store
 from cryptoml.tracking.store.store import Store
+from cryptoml.workflows.backtest import backtests_of, count_models, trading_rules
 
 if TYPE_CHECKING:
+    from cryptoml.evaluation.backtest import Backtest
     from cryptoml.evaluation.pairwise_tests import Pair
 
 # A training has few runs, so this many runs contain all runs of the latest training.
@@ -44,6 +46,7 @@ class CompareRequest:
     sort: str = "cv_rmse_mean"
     significance: bool = False
     details: bool = False
+    backtest: bool = False
     force: bool = False
 
 
@@ -71,10 +74,15 @@ def compare(request: CompareRequest) -> RunComparison:
         places = _places(store, config.registry.model_name)
         rows = comparison.ranked([_row(run, reference, places) for run in runs], request.sort)
         pairs: tuple[Pair, ...] = ()
-        if request.significance or request.details:
+        tests: dict[str, Backtest] = {}
+        if request.significance or request.details or request.backtest:
             rows = _detailed(store, rows, notes)
         if request.significance:
             pairs = _pairs(store, rows, places, notes)
+        if request.backtest:
+            n_models = count_models(store, settings.experiment_name, rows)
+            rules = trading_rules(config.backtest)
+            tests = backtests_of(rows, rules, n_models, seed=config.training.random_seed)
     return RunComparison(
         experiment=settings.experiment_name,
         tracking_uri=masked(settings.mlflow_uri()),
@@ -85,6 +93,7 @@ def compare(request: CompareRequest) -> RunComparison:
         pairs=pairs,
         level=config.training.significance_level,
         notes=tuple(notes),
+        backtests=tests,
     )
 
 

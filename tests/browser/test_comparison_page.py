@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab import Lab
 
-CHARTS = ("forecast", "residuals", "time", "importance", "folds", "parallel", "scatter")
+CHARTS = ("forecast", "residuals", "time", "importance", "folds", "parallel", "coverage", "backtest", "scatter")
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from tests.json_schemas import check_envelope
 
 STORY = (
     "setup-remotes", "doctor", "sample-data", "inspect", "transform-data", "push-data", "pull-data", "train", "compare",
-    "sync", "register", "promote", "predict", "monitor",
+    "backtest", "sync", "register", "promote", "predict", "monitor",
 )  # fmt: skip
 # A command line that fails, and the kind of its error.
 FAILURES = {
@@ -33,6 +33,7 @@ FAILURES = {
     "pull-data": ("--rev nothing", "config"),
     "train": ("--set training.nonsense=1", "config"),
     "compare": ("nothing", "usage"),
+    "backtest": ("--threshold nonsense", "config"),
     "sync": ("--dry-run", "usage"),
     "ui": ("--port 0", "usage"),
     "register": ("", "usage"),

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
+from cryptoml.cli.backtest_table import RunBacktest
 from cryptoml.cli.options import OUTPUT, ConfigFile, Overrides, Wide
 from cryptoml.cli.outcome import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cryptoml.evaluation.backtest import TradingRules
     from cryptoml.evaluation.comparison import RunComparison
     from cryptoml.reports.tables import Column
 
@@ -61,6 +63,7 @@ class CompareDocument(TypedDict):
     differing_params: Annotated[dict[str, dict[str, str]], "parameter -> run ID -> value"]
     significance_level: Annotated[float, "of the pairwise tests"]
     significance: Annotated[list[PairDocument], "empty without `--significance`"]
+    backtests: Annotated[list[RunBacktest], "empty without `--backtest` and `--html`"]
     notes: list[str]
 
 
@@ -94,6 +97,14 @@ def compare(
             help="Test all pairs of models on the hold-out.",
         ),
     ] = False,
+    backtest: Annotated[
+        bool,
+        typer.Option(
+            "--backtest",
+            rich_help_panel=COMPARISON,
+            help="Backtest the forecasts of the hold-out, as cryptoml backtest does.",
+        ),
+    ] = False,
     force: Annotated[
         bool,
         typer.Option("--force", rich_help_panel=COMPARISON, help="Also show runs that are not comparable, marked."),
@@ -119,6 +130,7 @@ def compare(
     from cryptoml.cli.project_config import load_project_config
     from cryptoml.data.table_files import check_table_path, write_table
     from cryptoml.errors import UsageError
+    from cryptoml.workflows.backtest import trading_rules
     from cryptoml.workflows.compare import CompareRequest
     from cryptoml.workflows.compare import compare as compare_runs
 
@@ -138,27 +150,30 @@ def compare(
             sort=sort,
             significance=significance,
             details=html is not None,
+            backtest=backtest or html is not None,
             force=force,
         )
     )
+    rules = trading_rules(loaded.config.backtest)
     if csv is not None:
         write_table(_csv_table(comparison), csv)
     if html is not None:
-        _write_report(comparison, html)
+        _write_report(comparison, rules, html)
     files = [path for path in (csv, html) if path is not None]
-    return Outcome(comparison.to_dict(), lambda: _show(comparison, files, wide=wide))
+    return Outcome(comparison.to_dict(), lambda: _show(comparison, rules if backtest else None, files, wide=wide))
 
 
-def _write_report(comparison: RunComparison, path: Path) -> None:
+def _write_report(comparison: RunComparison, rules: TradingRules, path: Path) -> None:
     from cryptoml.reports.comparison import render
     from cryptoml.system.files import translate_os_errors, write_atomically
 
     with translate_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, render(comparison))
+        write_atomically(path, render(comparison, rules))
 
 
-def _show(comparison: RunComparison, files: Sequence[Path], *, wide: bool) -> None:
+def _show(comparison: RunComparison, rules: TradingRules | None, files: Sequence[Path], *, wide: bool) -> None:
+    from cryptoml.cli.backtest_table import show_backtests
     from cryptoml.cli.console import print_lines, print_result_lines
     from cryptoml.cli.tables import print_columns
     from cryptoml.reports.tables import pair_columns, parameter_columns, run_columns
@@ -172,6 +187,8 @@ def _show(comparison: RunComparison, files: Sequence[Path], *, wide: bool) -> No
         hidden += print_columns(pair_columns(comparison, most=PAIRS_SHOWN), title=title, wide=wide)
         if len(comparison.pairs) > PAIRS_SHOWN:
             print_lines([f"the {PAIRS_SHOWN} pairs with the lowest p-values, of {len(comparison.pairs)}"])
+    if rules is not None:
+        hidden += show_backtests(comparison, rules, wide=wide)
     print_lines([f"note: {note}" for note in comparison.notes])
     if hidden:
         print_lines(["some columns are hidden: show them with --wide, --csv or --json"])
