@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cryptoml.errors import ConfigError, DataError
+from cryptoml.errors import CheckFailedError, ConfigError, DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,6 +107,27 @@ def make_plan(
 def rows(index: pd.DatetimeIndex, window: Window) -> slice:
     """Return the rows of an ascending index in `window`, as a slice of positions."""
     return slice(int(index.searchsorted(window.start)), int(index.searchsorted(window.end)))
+
+
+def overlaps(plan: Plan, index: pd.DatetimeIndex, ahead: pd.Timedelta) -> list[str]:
+    """Return the parts with a training row whose target is later than the first forecast; ahead: horizon as a time."""
+    parts = [(f"fold {fold.number}", fold.train, fold.validation) for fold in plan.folds]
+    parts.append(("the hold-out", plan.train, plan.test))
+    found = []
+    for name, train, forecast in parts:
+        fitted, used = index[rows(index, train)], index[rows(index, forecast)]
+        if len(fitted) and len(used) and fitted[-1] + ahead > used[0]:
+            found.append(name)
+    return found
+
+
+def check_targets_known(plan: Plan, index: pd.DatetimeIndex, ahead: pd.Timedelta) -> None:
+    """Raise CheckFailedError if a target of a training window is known only after its forecasts begin."""
+    found = overlaps(plan, index, ahead)
+    if found:
+        raise CheckFailedError(
+            f"the training targets overlap the forecasts of {', '.join(found)}.", hint="cryptoml audit"
+        )
 
 
 def rows_needed(*, horizon: int, ratio: float, n_folds: int, gap_candles: int | None, least: int) -> int:

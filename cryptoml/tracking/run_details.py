@@ -38,6 +38,25 @@ def fetch_details(store: Store, run_id: str, name: str) -> RunDetails:
         )
 
 
+def fetch_metadata(store: Store, run_id: str, name: str) -> Mapping[str, Any]:
+    """Return the metadata of a run, called `name` in errors; empty if there are none."""
+    with (
+        tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
+        translate_store_errors(store.uri, f"fetch the metadata of {name}"),
+    ):
+        return _document(store, run_id, METADATA, Path(folder)) or {}
+
+
+def fetch_predictions(store: Store, run_id: str, name: str, file: str) -> pd.DataFrame | None:
+    """Return the forecasts of a run, called `name` in errors, from a file below `data`; None if it is missing."""
+    with (
+        tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
+        translate_store_errors(store.uri, f"fetch the forecasts of {name}"),
+    ):
+        predictions = _fetch(store, run_id, f"data/{file}", Path(folder))
+        return _predictions(predictions) if predictions else None
+
+
 def fetch_quality_reports(store: Store, run_id: str, name: str) -> list[Mapping[str, Any]]:
     """Return the quality report of each file of candles of the run, or none. Raises ValueError for a damaged file."""
     with (
@@ -77,6 +96,7 @@ def _fetch(store: Store, run_id: str, path: str, target: Path) -> Path | None:
 def _predictions(path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    table = pd.read_csv(path)
+    # By default, the last digit of a number may differ from the one in the file.
+    table = pd.read_csv(path, float_precision="round_trip")
     table["timestamp"] = pd.to_datetime(table["timestamp"], utc=True)
     return table.set_index("timestamp").sort_index(kind="stable")

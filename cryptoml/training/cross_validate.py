@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptoml.errors import DataError
-from cryptoml.evaluation.folds import Plan, make_plan, rows, rows_needed
+from cryptoml.evaluation.folds import Plan, check_targets_known, make_plan, rows, rows_needed
 from cryptoml.training.assemble import assemble
 from cryptoml.training.cache import fit_cache
 from cryptoml.training.engine import Engine
@@ -62,6 +62,7 @@ def plan_for(dataset: Dataset, *, ratio: float, n_folds: int, gap_candles: int |
         gap_candles=gap_candles,
     )
     check_rows(plan, dataset)
+    check_targets_known(plan, dataset.index, dataset.horizon * dataset.interval.timedelta)
     return plan
 
 

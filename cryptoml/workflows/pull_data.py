@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptoml import events
@@ -23,7 +23,7 @@ from cryptoml.remotes.dvc.requests import (
     version_of,
     with_progress,
 )
-from cryptoml.remotes.dvc.session import require_root
+from cryptoml.remotes.dvc.session import find_root, require_root
 from cryptoml.settings import Settings
 from cryptoml.system.files import translate_os_errors
 from cryptoml.system.plurals import counted
@@ -91,6 +91,36 @@ def pull_data(
     for one, found in files.items():
         rows += _rows(folder, one, found, changed)
     return DataResult(remotes.addresses(), tuple(sorted(rows, key=lambda row: row.path)), n_fetched, revision=revision)
+
+
+def copy_version(
+    settings: Settings, path: Path, version: str, target: Path, *, on_event: events.OnEvent = events.ignore
+) -> Path | None:
+    """Copy a version of a data file, such as `<md5>@<git revision>`, to a folder; the work tree stays unchanged.
+
+    The content comes from the cache, or from the remote. Return the copy, or None outside of the project and of DVC. Raise
+    DataError if the remote does not have it, AccessError or UnavailableError.
+    """
+    folder = settings.project_dir
+    md5, _, revision = version.partition("@")
+    try:
+        place = relative_to_project(folder, path)
+    except UsageError:
+        return None
+    if find_root(folder) is None:
+        return None
+    try:
+        pins = pins_at(folder, revision)
+    except (UsageError, ConfigError):
+        # The pin was not committed, or the commit is not here; an object is found by its content.
+        pins = []
+    owner = owner_of(place, pins) or Pin(place, md5)
+    pin = replace(owner, path=place, md5=md5, size=None)
+    cache = open_cache(folder)
+    _fetch(folder, [pin], cache, Remotes(settings), on_event)
+    copy = replace(pin, path=Path(place.name))
+    check_out(target, copy, cache)
+    return target / copy.path
 
 
 def _chosen(folder: Path, pins: list[Pin], paths: Sequence[Path], revision: str | None) -> list[Choice]:

@@ -18,8 +18,8 @@ from tests.exchange.server import make_standin
 from tests.json_schemas import check_envelope
 
 STORY = (
-    "setup-remotes", "doctor", "sample-data", "inspect", "transform-data", "push-data", "pull-data", "train", "compare",
-    "backtest", "sync", "register", "promote", "predict", "monitor",
+    "setup-remotes", "doctor", "sample-data", "inspect", "transform-data", "audit", "push-data", "pull-data", "train",
+    "compare", "backtest", "reproduce", "sync", "register", "promote", "predict", "monitor",
 )  # fmt: skip
 # A command line that fails, and the kind of its error.
 FAILURES = {
@@ -29,11 +29,13 @@ FAILURES = {
     "extract-data": ("--exchange nowhere", "usage"),
     "inspect": ("nothing.csv", "data"),
     "transform-data": ("nothing.csv", "data"),
+    "audit": ("--data nothing.csv", "data"),
     "push-data": ("nothing.csv", "config"),
     "pull-data": ("--rev nothing", "config"),
     "train": ("--set training.nonsense=1", "config"),
     "compare": ("nothing", "usage"),
     "backtest": ("--threshold nonsense", "config"),
+    "reproduce": ("nothing", "usage"),
     "sync": ("--dry-run", "usage"),
     "ui": ("--port 0", "usage"),
     "register": ("", "usage"),

@@ -59,6 +59,7 @@ def read_training_data(path: Path, config: Config, *, on_event: events.OnEvent) 
     from cryptoml.remotes.dvc.dataset_version import dataset_version
     from cryptoml.training.cross_validate import check_length
     from cryptoml.training.dataset import build_dataset
+    from cryptoml.training.leakage import quick_audit
     from cryptoml.training.row_costs import row_costs
 
     candles = read_any(path, config)
@@ -75,6 +76,7 @@ def read_training_data(path: Path, config: Config, *, on_event: events.OnEvent) 
         build_dataset(candles, pipeline, horizon=horizon, max_no_trade_candles=config.data.max_no_trade_candles)
         for horizon in (config.target.prediction_horizon, *config.target.further_horizons)
     )
+    quick_audit(candles, pipeline, dataset)
     horizons = ", ".join(str(one.horizon) for one in (dataset, *further))
     on_event(
         events.Info(

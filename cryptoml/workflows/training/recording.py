@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
 from cryptoml.registry.model_names import MODEL_NAME_TAG
 from cryptoml.reports.forecast_files import ForecastReport
 from cryptoml.workflows.training.context import TrainingContext
+from cryptoml.workflows.training.environment import environment
 from cryptoml.workflows.training.horizons import prefix
 from cryptoml.workflows.training.pool_records import (
     MAX_MARKETS,
@@ -190,7 +190,7 @@ def _write_metadata(
             ],
             **pool_metadata(result, reports),
             "config": context.config.resolved(),
-            "environment": _environment(),
+            "environment": environment(),
         },
     )
 
@@ -216,25 +216,6 @@ def _ranked(importance: pd.Series[float] | None) -> dict[str, float]:
         return {}
     ranked = importance.sort_values(ascending=False, kind="stable")
     return {str(name): float(share) for name, share in ranked.items()}
-
-
-@cache
-def _environment() -> dict[str, Any]:
-    """Return the Python version, the platform, and the version of every installed distribution."""
-    import platform
-    import sys
-
-    found: dict[str, str] = {}
-    for folder in sys.path:
-        # The folder name contains name and version; reading all metadata files takes a second.
-        for one in sorted(Path(folder or ".").glob("*.dist-info")):
-            name, _, version = one.name.removesuffix(".dist-info").rpartition("-")
-            found.setdefault(name.replace("_", "-"), version)
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": {name: found[name] for name in sorted(found, key=str.lower)},
-    }
 
 
 def _write_model(folder: Path, result: ModelResult) -> None:
