@@ -40,6 +40,7 @@ COMMANDS = {
     "audit": "Data",
     "push-data": "Data",
     "pull-data": "Data",
+    "tune": "Runs",
     "train": "Runs",
     "compare": "Runs",
     "backtest": "Runs",

@@ -7,7 +7,7 @@ models can be read without them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -70,6 +70,15 @@ def _no_importance(estimator: Any) -> None:
     return None
 
 
+@dataclass(frozen=True)
+class Range:
+    """The values of a parameter that `cryptoml tune` tries; log: evenly on a logarithmic scale."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Model(Generic[P]):
     """A model.
@@ -78,7 +87,8 @@ class Model(Generic[P]):
     the documentation. implementations: name -> modules to import before threads start; without `choose`, the first
     implementation is used. check: raises ConfigError if this machine cannot fit with the parameters. predict: returns
     raw forecasts of the log return, one per row. importance: returns a nonnegative weight per feature, or None.
-    requirements: packages for loading other than scikit-learn and skops. is_baseline: always trained and never
+    requirements: packages for loading other than scikit-learn and skops. space: the parameters that `cryptoml tune`
+    varies; each range contains the default. is_baseline: always trained and never
     registered; the other models are compared with it. Exactly one model is the baseline.
     """
 
@@ -94,6 +104,7 @@ class Model(Generic[P]):
     predict: Callable[[Any, NDArray[np.float32]], NDArray[np.float64]] = predict
     importance: Callable[[Any], NDArray[np.float64] | None] = _no_importance
     requirements: tuple[str, ...] = ()
+    space: Mapping[str, Range] = field(default_factory=dict)
     is_baseline: bool = False
 
     def read(self, params: Mapping[str, object]) -> P:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from cryptoml.config.parameters import Parameters
-from cryptoml.models.base import Model
+from cryptoml.models.base import Model, Range
 from cryptoml.models.storage.archive_schema import OBJECT_ARRAY
 from cryptoml.models.storage.skops_file import SkopsFile, feature_count_problem, shadowed_method
 from cryptoml.models.storage.trees import (
@@ -174,5 +174,13 @@ MODEL = Model(
     choose=_choose,
     fit=_fit,
     importance=_importance,
+    space={
+        "n_estimators": Range(20, 600, log=True),
+        "learning_rate": Range(0.005, 0.2, log=True),
+        "max_depth": Range(1, 6),
+        "min_samples_leaf": Range(20, 5000, log=True),
+        "max_features": Range(0.1, 1.0),
+        "l2_regularization": Range(0.1, 1000, log=True),
+    },
     storage=SkopsFile(classes={"exact": _EXACT, "hist": _HISTOGRAM}, trusted=_TRUSTED, check=_problem),
 )

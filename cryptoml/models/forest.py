@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from cryptoml.config.parameters import Parameters
-from cryptoml.models.base import Model
+from cryptoml.models.base import Model, Range
 from cryptoml.models.storage.skops_file import SkopsFile, feature_count_problem
 from cryptoml.models.storage.trees import DECISION_TREE_TYPES, decision_tree_problem, first_problem
 
@@ -136,5 +136,10 @@ MODEL = Model(
     fit=_fit,
     predict=_predict,
     importance=_importance,
+    space={
+        "min_samples_leaf": Range(20, 5000, log=True),
+        "max_features": Range(0.05, 1.0),
+        "max_samples": Range(0.1, 1.0),
+    },
     storage=SkopsFile(classes={"sklearn": _CLASS, "sklearnex": _CLASS}, trusted=DECISION_TREE_TYPES, check=_problem),
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from cryptoml.config.parameters import Parameters
-from cryptoml.models.base import Model
+from cryptoml.models.base import Model, Range
 from cryptoml.models.storage.skops_file import SkopsFile
 
 if TYPE_CHECKING:
@@ -46,5 +46,6 @@ MODEL = Model(
     implementations={"cholesky": ("sklearn.linear_model",)},
     fit=_fit,
     importance=_importance,
+    space={"alpha": Range(1.0, 1e8, log=True)},
     storage=SkopsFile(classes={"cholesky": "sklearn.linear_model._ridge.Ridge"}),
 )

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from cryptoml.config.parameters import Parameters
 from cryptoml.errors import ConfigError
-from cryptoml.models.base import Model
+from cryptoml.models.base import Model, Range
 from cryptoml.models.storage.boosters import OBJECTIVE, read_booster
 from cryptoml.models.storage.load_errors import translate_load_errors
 
@@ -120,6 +120,15 @@ MODEL = Model(
     check=check_device,
     fit=_fit,
     importance=_importance,
+    space={
+        "n_estimators": Range(20, 600, log=True),
+        "learning_rate": Range(0.005, 0.2, log=True),
+        "max_depth": Range(1, 6),
+        "min_child_weight": Range(20, 5000, log=True),
+        "subsample": Range(0.2, 1.0),
+        "colsample_bytree": Range(0.1, 1.0),
+        "reg_lambda": Range(0.1, 1000, log=True),
+    },
     storage=_BoosterFile(),
     requirements=("xgboost",),
 )

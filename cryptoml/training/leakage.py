@@ -188,7 +188,7 @@ def _scores(
 def _planted(
     grid: pd.DataFrame, dataset: Dataset, plan: Plan, choices: Sequence[ModelChoice], options: TrainingOptions
 ) -> Iterator[Finding]:
-    """Make known mistakes; each must be found, or the audit itself is worth nothing."""
+    """Make known mistakes; each must be found, or the audit itself is useless."""
     import pandas as pd
 
     def compute(candles: pd.DataFrame) -> pd.DataFrame:

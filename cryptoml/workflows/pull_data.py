@@ -98,8 +98,8 @@ def copy_version(
 ) -> Path | None:
     """Copy a version of a data file, such as `<md5>@<git revision>`, to a folder; the work tree stays unchanged.
 
-    The content comes from the cache, or from the remote. Return the copy, or None outside of the project and of DVC. Raise
-    DataError if the remote does not have it, AccessError or UnavailableError.
+    The content comes from the cache, or from the remote. Return the copy, or None outside of the project and of DVC.
+    Raise DataError if the remote does not have it, AccessError or UnavailableError.
     """
     folder = settings.project_dir
     md5, _, revision = version.partition("@")

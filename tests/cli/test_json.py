@@ -18,8 +18,8 @@ from tests.exchange.server import make_standin
 from tests.json_schemas import check_envelope
 
 STORY = (
-    "setup-remotes", "doctor", "sample-data", "inspect", "transform-data", "audit", "push-data", "pull-data", "train",
-    "compare", "backtest", "reproduce", "sync", "register", "promote", "predict", "monitor",
+    "setup-remotes", "doctor", "sample-data", "inspect", "transform-data", "audit", "push-data", "pull-data", "tune",
+    "train", "compare", "backtest", "reproduce", "sync", "register", "promote", "predict", "monitor",
 )  # fmt: skip
 # A command line that fails, and the kind of its error.
 FAILURES = {
@@ -32,6 +32,7 @@ FAILURES = {
     "audit": ("--data nothing.csv", "data"),
     "push-data": ("nothing.csv", "config"),
     "pull-data": ("--rev nothing", "config"),
+    "tune": ("--timeout soon", "usage"),
     "train": ("--set training.nonsense=1", "config"),
     "compare": ("nothing", "usage"),
     "backtest": ("--threshold nonsense", "config"),
