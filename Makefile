@@ -6,7 +6,7 @@ export PYTHONDONTWRITEBYTECODE ?= 1
 # MLflow server versions that cryptoml is tested with; each has a lock file in tests/compat.
 SERVERS := 2.9 2.22 3
 
-.PHONY: help setup airflow-setup compat-setup lint docs browser services test test-airflow quick demo bench bench-peers bench-features bench-intervals bench-scale bench-dask fuzz faults truth lock lock-airflow lock-compat clean
+.PHONY: help setup airflow-setup compat-setup lint docs browser services test test-airflow quick demo bench bench-peers bench-features bench-forecasts bench-intervals bench-scale bench-dask fuzz faults truth lock lock-airflow lock-compat clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -86,6 +86,9 @@ fuzz: setup ## read 20,000 mutated files of candles
 
 bench-features: setup ## compare the time of features and of mlforecast's transforms
 	$(BIN)/python -m benchmarks.features --json .cryptoml/bench-features.json
+
+bench-forecasts: setup ## compare the skill of forecasts with those of skforecast and mlforecast, in .venv-forecasts
+	$(BIN)/python -m benchmarks.forecasts
 
 bench-intervals: setup ## compare prediction intervals with GARCH and conformal methods of other libraries, in .venv-intervals
 	$(BIN)/python -m benchmarks.intervals

@@ -206,8 +206,8 @@ def _run_batch(
             if isinstance(fit, Exception):
                 running.remove(trial)
                 study.tell(trial, state=TrialState.FAIL)
-                if _is_configured(trial, choice):
-                    # Without the configured parameters, nothing can be compared.
+                if _is_configured(trial, choice) or not running:
+                    # Nothing can be compared without the configured parameters; or all trials fail.
                     raise fit
                 continue
             parts[trial.number].append((validation, fit.raw_return))

@@ -21,7 +21,7 @@ from cryptoml.tracking.run_details import fetch_metadata, fetch_predictions
 from cryptoml.tracking.runs import RunView, find_run, search_runs
 from cryptoml.tracking.store.project_store import READ, open_project_store
 from cryptoml.workflows.pull_data import copy_version
-from cryptoml.workflows.training.environment import environment
+from cryptoml.workflows.training.environment import NUMERIC_PACKAGES, environment
 from cryptoml.workflows.training.horizons import prefix
 from cryptoml.workflows.training.session import training_options
 from cryptoml.workflows.training.train import choose_models
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 MAX_SEARCHED = 100
 # Times are never the same twice.
 NOT_COMPARED = ("training_time_seconds", "prediction_latency_ms")
-# Packages whose version may change a digit; the others are only listed in the JSON.
-NUMERIC_PACKAGES = ("cryptoml", "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "xgboost")
 
 
 @dataclass(frozen=True)

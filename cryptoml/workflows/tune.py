@@ -18,6 +18,7 @@ from cryptoml.models.zoo import BASELINE, MODELS
 from cryptoml.settings import Settings
 from cryptoml.system.files import locked, translate_os_errors, write_atomically
 from cryptoml.training.tuning import HoldoutScore, Search, TrialScore
+from cryptoml.workflows.training.environment import NUMERIC_PACKAGES, environment
 from cryptoml.workflows.training.inputs import read_training_data
 from cryptoml.workflows.training.session import training_options
 from cryptoml.workflows.training.train import choose_models
@@ -175,6 +176,7 @@ def _tuned(
         "clip": options.clip_sigma,
         "scaling": options.scaling_method,
     }
+    settings["packages"] = {package: environment()["packages"].get(package) for package in NUMERIC_PACKAGES}
     name = tuning.study_name(choice.spec, dataset, plan, settings)
     on_event(events.StepStarted(key, request.n_trials))
 

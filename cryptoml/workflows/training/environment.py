@@ -6,6 +6,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+# Packages whose version may change a digit of a result.
+NUMERIC_PACKAGES = (
+    "cryptoml",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "scikit-learn-intelex",
+    "xgboost",
+)
+
 
 @cache
 def environment() -> dict[str, Any]:

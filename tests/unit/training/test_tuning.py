@@ -172,3 +172,23 @@ def test_the_same_parameters_are_equal_on_the_hold_out(tmp_path: Path):
     assert (same.default_skill, same.p_value) == (same.tuned_skill, 1.0)
     assert worse.tuned_skill < worse.default_skill
     assert worse.p_value < 0.05
+
+
+@pytest.mark.parametrize("works", [0, 1], ids=["the configured parameters fail", "all others fail"])
+def test_parameters_that_all_fail_end_the_search(tmp_path: Path, works: int):
+    dataset, spec = dataset_of(tmp_path), MODELS["ridge"]
+
+    def fit(params: Any, X: np.ndarray, y: np.ndarray, **more: Any) -> Any:
+        if works and params.alpha == spec.parameters().alpha:
+            return spec.fit(params, X, y, **more)
+        raise ValueError("no fit")
+
+    choice = ModelChoice(replace(spec, fit=fit), spec.parameters().model_dump())
+    with (
+        engine_for(dataset, OPTIONS) as engine,
+        tuning.open_study(tmp_path, "study", choice.params, list(spec.space)) as study,
+        pytest.raises(ValueError, match="no fit"),
+    ):
+        tuning.search(study, choice, dataset, plan_of(dataset), engine, n_trials=9, until=float("inf"), seed=1,
+                      on_trial=lambda _: None)  # fmt: skip
+    assert sum(trial.state.is_finished() for trial in study.trials) <= 2 * tuning.BATCH
