@@ -125,10 +125,9 @@ def tune(request: TuneRequest, *, on_event: events.OnEvent = events.ignore) -> T
     settings, config = request.settings, request.config.config
     _check_output(request.output)
     choices = [one for one in choose_models(config.training.models, config.models) if one.spec.key != BASELINE]
-    for choice in choices:
-        if not choice.spec.space:
-            tunable = ", ".join(key for key, spec in MODELS.items() if spec.space)
-            raise UsageError(f"{choice.spec.key}: has no parameters to tune.", hint=f"--models {tunable}")
+    for name in [choice.spec.key for choice in choices if not choice.spec.space] or ([] if choices else [BASELINE]):
+        tunable = ",".join(key for key, spec in MODELS.items() if spec.space)
+        raise UsageError(f"{name}: has no parameters to tune.", hint=f"--models {tunable}")
     began = time.monotonic()
     data = read_training_data(request.data or find_data(settings.project_dir), config, on_event=on_event)
     dataset = data.dataset

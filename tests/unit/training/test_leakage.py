@@ -99,6 +99,16 @@ def test_a_sound_training_passes_every_check(candles: Path, monkeypatch: pytest.
     assert result.to_dict()["passed"]
 
 
+def test_a_trend_is_no_leak(candles: Path):
+    frame = pd.read_csv(candles, index_col=0)
+    prices = ["open", "high", "low", "close"]
+    frame[prices] = frame[prices].mul(np.exp(0.001 * np.arange(len(frame))), axis=0)
+    frame.to_csv(candles)
+    config = config_of(include=["log_return", "return_std"])
+    target = config.target.model_copy(update={"prediction_horizon": 24})
+    assert audited(candles, config.model_copy(update={"target": target})).failed == ()
+
+
 def test_windows_without_a_gap_overlap_at_horizon_24():
     index = pd.date_range("2026-01-01", periods=3000, freq="1h", tz="UTC")
     windows = {"interval_seconds": 3600, "ratio": 0.8, "n_folds": 3}
