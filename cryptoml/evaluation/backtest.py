@@ -211,5 +211,8 @@ def _break_even(returns: Values, positions: Values) -> float:
 
     if earned(0.0) <= 0:
         return math.nan
+    if earned(1.0) >= 0:
+        # So little is traded that no cost is too high.
+        return 1.0
     found: float = brentq(earned, 0.0, 1.0)
     return found

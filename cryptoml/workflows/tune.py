@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptoml import events
 from cryptoml.config.load import LoadedConfig
+from cryptoml.config.schema import Config
 from cryptoml.data.project_files import find_data
 from cryptoml.errors import CheckFailedError, UnavailableError, UsageError
 from cryptoml.models.zoo import BASELINE, MODELS
@@ -124,10 +125,7 @@ def tune(request: TuneRequest, *, on_event: events.OnEvent = events.ignore) -> T
 
     settings, config = request.settings, request.config.config
     _check_output(request.output)
-    choices = [one for one in choose_models(config.training.models, config.models) if one.spec.key != BASELINE]
-    for name in [choice.spec.key for choice in choices if not choice.spec.space] or ([] if choices else [BASELINE]):
-        tunable = ",".join(key for key, spec in MODELS.items() if spec.space)
-        raise UsageError(f"{name}: has no parameters to tune.", hint=f"--models {tunable}")
+    choices = _tunable(config)
     began = time.monotonic()
     data = read_training_data(request.data or find_data(settings.project_dir), config, on_event=on_event)
     dataset = data.dataset
@@ -162,6 +160,16 @@ def tune(request: TuneRequest, *, on_event: events.OnEvent = events.ignore) -> T
     )
 
 
+def _tunable(config: Config) -> list[ModelChoice]:
+    """Return the models of the config; raise UsageError if one has no space, or if there is only persistence."""
+    choices = [one for one in choose_models(config.training.models, config.models) if one.spec.key != BASELINE]
+    fixed = [one.spec.key for one in choices if not one.spec.space] if choices else [BASELINE]
+    if fixed:
+        known = ",".join(key for key, spec in MODELS.items() if spec.space)
+        raise UsageError(f"{', '.join(fixed)}: no parameters to tune.", hint=f"--models {known}")
+    return choices
+
+
 def _tuned(
     request: TuneRequest, choice: ModelChoice, dataset: Dataset, plan: Any, options: TrainingOptions, engine: Engine,
     until: float, on_event: events.OnEvent,
@@ -169,13 +177,14 @@ def _tuned(
     from cryptoml.training import tuning
 
     key, seed = choice.spec.key, options.seed
+    installed = environment()["packages"]
     settings = {
         "params": dict(choice.params),
         "seed": seed,
         "clip": options.clip_sigma,
         "scaling": options.scaling_method,
+        "packages": {package: installed.get(package) for package in NUMERIC_PACKAGES},
     }
-    settings["packages"] = {package: environment()["packages"].get(package) for package in NUMERIC_PACKAGES}
     name = tuning.study_name(choice.spec, dataset, plan, settings)
     on_event(events.StepStarted(key, request.n_trials))
 

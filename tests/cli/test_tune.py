@@ -110,7 +110,7 @@ def test_a_file_that_it_did_not_write_is_kept(project: Project):
         (("--timeout", "0m"), "is not a duration"),
         (("--output", "tuned.json"), "must end with .yaml"),
         (("--models", "nonsense"), "nonsense"),
-        (("--models", "persistence"), "persistence: has no parameters to tune"),
+        (("--models", "persistence"), "persistence: no parameters to tune"),
         (("--trials", "0"), "--trials"),
     ],
 )
