@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.points import skill
 from cryptoml.data.candles import read_candles
 from cryptoml.evaluation.folds import rows
 from cryptoml.evaluation.shrinkage import shrinkage
@@ -88,11 +89,6 @@ def skills(dataset: Dataset) -> dict[str, tuple[float, float]]:
         scored = [slope * forecast for slope, forecast in zip(slopes, raw[1:], strict=True)]
         found[name] = skill(np.concatenate(targets[1:-1]), np.concatenate(scored[:-1])), skill(targets[-1], scored[-1])
     return found
-
-
-def skill(actual: np.ndarray, forecast: np.ndarray) -> float:
-    """Return the skill on the log return, in percent."""
-    return float(100 * (1 - np.sqrt(np.mean((actual - forecast) ** 2) / np.mean(actual**2))))
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from cryptoml import events
 from cryptoml.config.schema import Config
 from cryptoml.data.project_files import read_any
 from cryptoml.settings import Settings
+from cryptoml.workflows.training.inputs import configured_plan
 from cryptoml.workflows.training.session import training_options
 from cryptoml.workflows.training.train import choose_models
 
@@ -47,7 +48,6 @@ def audit(settings: Settings, config: Config, path: Path, *, on_event: events.On
     from cryptoml.features.pipeline import configured_pipeline
     from cryptoml.models.zoo import BASELINE
     from cryptoml.training import leakage
-    from cryptoml.training.cross_validate import plan_for
     from cryptoml.training.dataset import build_dataset
 
     choices = [one for one in choose_models(config.training.models, config.models) if one.spec.key != BASELINE]
@@ -55,12 +55,7 @@ def audit(settings: Settings, config: Config, path: Path, *, on_event: events.On
     pipeline = configured_pipeline(config.features, candles.interval.label)
     horizon = config.target.prediction_horizon
     dataset = build_dataset(candles, pipeline, horizon=horizon, max_no_trade_candles=config.data.max_no_trade_candles)
-    plan = plan_for(
-        dataset,
-        ratio=config.split.train_test_split_ratio,
-        n_folds=config.split.cross_validation_folds,
-        gap_candles=config.split.gap_candles,
-    )
+    plan = configured_plan(config, dataset)
     findings = []
     for finding in leakage.audit(candles, dataset, plan, choices, training_options(settings, config, choices)):
         on_event(events.Info(f"{finding.check}: {'passed' if finding.passed else 'FAILED'}"))

@@ -23,6 +23,7 @@ from cryptoml.tracking.store.project_store import READ, open_project_store
 from cryptoml.workflows.pull_data import copy_version
 from cryptoml.workflows.training.environment import NUMERIC_PACKAGES, environment
 from cryptoml.workflows.training.horizons import prefix
+from cryptoml.workflows.training.inputs import configured_plan
 from cryptoml.workflows.training.session import training_options
 from cryptoml.workflows.training.train import choose_models
 
@@ -210,16 +211,11 @@ def _content(version: str) -> str:
 def _trained(
     settings: Settings, config: Config, candles: Candles, model: str, horizon: int, on_event: events.OnEvent
 ) -> ModelResult:
-    from cryptoml.training.cross_validate import engine_for, plan_for, train_models
+    from cryptoml.training.cross_validate import engine_for, train_models
     from cryptoml.training.results import ModelFailure
 
     dataset = _dataset(config, candles, horizon)
-    plan = plan_for(
-        dataset,
-        ratio=config.split.train_test_split_ratio,
-        n_folds=config.split.cross_validation_folds,
-        gap_candles=config.split.gap_candles,
-    )
+    plan = configured_plan(config, dataset)
     choices = choose_models(config.training.models, config.models)
     options = training_options(settings, config, choices)
     chosen = [one for one in choices if one.spec.key == model]

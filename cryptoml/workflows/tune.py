@@ -20,7 +20,7 @@ from cryptoml.settings import Settings
 from cryptoml.system.files import locked, translate_os_errors, write_atomically
 from cryptoml.training.tuning import HoldoutScore, Search, TrialScore
 from cryptoml.workflows.training.environment import NUMERIC_PACKAGES, environment
-from cryptoml.workflows.training.inputs import read_training_data
+from cryptoml.workflows.training.inputs import configured_plan, read_training_data
 from cryptoml.workflows.training.session import training_options
 from cryptoml.workflows.training.train import choose_models
 from cryptoml.workflows.tuning_runs import record_searches
@@ -120,7 +120,7 @@ def tune(request: TuneRequest, *, on_event: events.OnEvent = events.ignore) -> T
     The hold-out is used once, at the end, to compare the best parameters with the configured ones. Raise UsageError
     for a model without a space or an output file that `tune` did not write, DataError for unusable candles.
     """
-    from cryptoml.training.cross_validate import engine_in, plan_for
+    from cryptoml.training.cross_validate import engine_in
     from cryptoml.training.pools import local_pool
 
     settings, config = request.settings, request.config.config
@@ -129,12 +129,7 @@ def tune(request: TuneRequest, *, on_event: events.OnEvent = events.ignore) -> T
     began = time.monotonic()
     data = read_training_data(request.data or find_data(settings.project_dir), config, on_event=on_event)
     dataset = data.dataset
-    plan = plan_for(
-        dataset,
-        ratio=config.split.train_test_split_ratio,
-        n_folds=config.split.cross_validation_folds,
-        gap_candles=config.split.gap_candles,
-    )
+    plan = configured_plan(config, dataset)
     options = training_options(settings, config, choices)
     tuned = []
     with local_pool(len(dataset.index), workers=settings.workers) as pool, engine_in(pool, dataset, options) as engine:

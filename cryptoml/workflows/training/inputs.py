@@ -13,6 +13,7 @@ from cryptoml.data.project_files import read_any
 if TYPE_CHECKING:
     from cryptoml.data.candles import Candles
     from cryptoml.data.cleaning.quality import QualityReport
+    from cryptoml.evaluation.folds import Plan
     from cryptoml.remotes.dvc.dataset_version import DatasetVersion
     from cryptoml.training.dataset import Dataset
 
@@ -88,6 +89,18 @@ def read_training_data(path: Path, config: Config, *, on_event: events.OnEvent) 
     for sentence in costs.lines():
         on_event(events.Info(sentence))
     return TrainingData(path, candles, dataset, dataset_version(path), further=tuple(further))
+
+
+def configured_plan(config: Config, dataset: Dataset) -> Plan:
+    """Return the hold-out and the folds of a config. Raise DataError if there are too few candles."""
+    from cryptoml.training.cross_validate import plan_for
+
+    return plan_for(
+        dataset,
+        ratio=config.split.train_test_split_ratio,
+        n_folds=config.split.cross_validation_folds,
+        gap_candles=config.split.gap_candles,
+    )
 
 
 def shortened_list(paths: list[str]) -> str:

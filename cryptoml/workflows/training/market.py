@@ -15,7 +15,7 @@ from cryptoml.errors import CryptomlError, UsageError
 from cryptoml.registry.model_names import market_model_name, with_model_name
 from cryptoml.system import stopping
 from cryptoml.workflows.training.context import training_context
-from cryptoml.workflows.training.inputs import TrainingData, read_training_data
+from cryptoml.workflows.training.inputs import TrainingData, configured_plan, read_training_data
 from cryptoml.workflows.training.lock import only_training
 from cryptoml.workflows.training.request import TrainRequest
 from cryptoml.workflows.training.results import TrainResult
@@ -78,20 +78,10 @@ class MarketTraining:
 
     def read(self) -> None:
         """Read the candles and divide them into folds and hold-out."""
-        from cryptoml.training.cross_validate import plan_for
-
         config = self.request.config.config
         try:
             data = self._read_data(config)
-            self._plans = [
-                plan_for(
-                    dataset,
-                    ratio=config.split.train_test_split_ratio,
-                    n_folds=config.split.cross_validation_folds,
-                    gap_candles=config.split.gap_candles,
-                )
-                for dataset in data.datasets
-            ]
+            self._plans = [configured_plan(config, dataset) for dataset in data.datasets]
             self.data = data
         except Exception as error:  # noqa: BLE001 - the other trainings continue
             self.fail(error)
