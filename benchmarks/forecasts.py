@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.intervals import markets
 from benchmarks.peers import environment
+from benchmarks.points import OPTIONS
 from cryptoml.data.candles import Candles
 from cryptoml.data.grid import to_grid
 from cryptoml.evaluation.folds import rows
@@ -25,15 +26,12 @@ from cryptoml.features.pipeline import FeaturePipeline
 from cryptoml.models.zoo import MODELS
 from cryptoml.training.cross_validate import engine_for, plan_for, train_models
 from cryptoml.training.dataset import build_dataset
-from cryptoml.training.results import ModelChoice, ModelResult, TrainingOptions
+from cryptoml.training.results import ModelChoice, ModelResult
 
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = ("skforecast==0.19.1", "mlforecast==1.1.0", "xgboost<3.2", "scikit-learn<1.8", "pandas<3")
 LEARNERS = ("ridge", "xgb")
 LAGS, NEWEST = 24, 1000
-OPTIONS = TrainingOptions(
-    seed=42, clip_sigma=4.0, scaling_method="standard", interval_level=0.9, significance_level=0.05
-)
 
 
 def compared(candles: Candles, horizon: int, python: Path) -> dict[str, float]:

@@ -36,6 +36,11 @@ def reading_overrides(**options: str | None) -> list[str]:
     return found
 
 
+def model_overrides(text: str | None) -> list[str]:
+    """Return the override of the config key for models such as rf,ridge; none if the option is not given."""
+    return [] if text is None else [f"training.models={json.dumps(split_names(text))}"]
+
+
 def horizon_overrides(text: str | None) -> list[str]:
     """Return the overrides of config keys for horizons such as 1,6,24; the first is the main one."""
     names = split_names(text)

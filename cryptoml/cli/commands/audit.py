@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from cryptoml.cli.options import DATA, NEWEST_DATA, ConfigFile, Overrides, split_names
+from cryptoml.cli.options import DATA, NEWEST_DATA, ConfigFile, Overrides, model_overrides
 from cryptoml.cli.outcome import Outcome
 from cryptoml.result import Failure
 
@@ -56,15 +56,12 @@ def audit(
 
     Example: cryptoml audit --models ridge
     """
-    import json
-
     from cryptoml.cli.console import listening
     from cryptoml.cli.project_config import load_project_config
     from cryptoml.data.project_files import find_data
     from cryptoml.workflows.audit import audit as run_audit
 
-    overrides = [f"training.models={json.dumps(split_names(models))}"] if models else []
-    settings, loaded = load_project_config(config, [*overrides, *(set_ or [])])
+    settings, loaded = load_project_config(config, [*(set_ or []), *model_overrides(models)])
     path = data or find_data(settings.project_dir)
     with listening() as on_event:
         result = run_audit(settings, loaded.config, path, on_event=on_event)

@@ -92,7 +92,7 @@ def backtest(
         raise UsageError(f"--plot {plot}: the file name must end with .png.", hint="--plot backtest.png")
     given = {"fee_bps": fee, "slippage_bps": slippage, "threshold": threshold, "short": "false" if long_only else None}
     overrides = [f"backtest.{name}={value}" for name, value in given.items() if value is not None]
-    settings, loaded = load_project_config(config, [*overrides, *(set_ or [])])
+    settings, loaded = load_project_config(config, [*(set_ or []), *overrides])
     comparison = compare(CompareRequest(settings, loaded.config, runs=tuple(runs or ()), backtest=True))
     if not comparison.backtests:
         raise CheckFailedError("none of the runs has stored forecasts of a model.", hint="cryptoml train")

@@ -22,6 +22,7 @@ from cryptoml.cli.options import (
     Wide,
     config_key,
     horizon_overrides,
+    model_overrides,
     reading_overrides,
     split_names,
 )
@@ -237,8 +238,7 @@ def train(
     from cryptoml.workflows.training.request import TrainRequest
     from cryptoml.workflows.training.train import train_markets, train_pool
 
-    names = split_names(models)
-    chosen = [f"training.models={json.dumps(names)}"] if models is not None else []
+    chosen = model_overrides(models)
     if device is not None:
         chosen.append(f"models.xgb.device={json.dumps(device)}")
     chosen += horizon_overrides(horizons)

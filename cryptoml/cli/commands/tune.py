@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from cryptoml.cli.options import DATA, NEWEST_DATA, OUTPUT, ConfigFile, Overrides, split_names
+from cryptoml.cli.options import DATA, NEWEST_DATA, OUTPUT, ConfigFile, Overrides, model_overrides
 from cryptoml.cli.outcome import Outcome
 from cryptoml.result import Failure
 
@@ -97,8 +97,6 @@ def tune(
 
     Example: cryptoml tune --models ridge --trials 8 --output configs/tuned.yaml
     """
-    import json
-
     from cryptoml.cli.console import listening
     from cryptoml.cli.durations import parse_duration
     from cryptoml.cli.project_config import load_project_config
@@ -106,8 +104,7 @@ def tune(
     from cryptoml.workflows.tune import tune as search_parameters
 
     timeout_s = parse_duration("--timeout", timeout) if timeout is not None else None
-    overrides = [f"training.models={json.dumps(split_names(models))}"] if models else []
-    settings, loaded = load_project_config(config, [*overrides, *(set_ or [])])
+    settings, loaded = load_project_config(config, [*(set_ or []), *model_overrides(models)])
     request = TuneRequest(settings, loaded, data, output, trials, timeout_s)
     with listening() as on_event:
         result = search_parameters(request, on_event=on_event)
