@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.points import skill
 from cryptoml.data.candles import read_candles
@@ -50,9 +51,10 @@ def boosting(objective: str) -> Learner:
     return learner
 
 
-def variants(dataset: Dataset) -> Mapping[str, tuple[Learner, np.ndarray, np.ndarray | None]]:
+def variants(dataset: Dataset, frame: pd.DataFrame) -> Mapping[str, tuple[Learner, np.ndarray, np.ndarray | None]]:
     """Return learner, features and weights of each variant; the first one of each learner is the model as it is."""
     X = dataset.features.to_numpy()
+    busy = np.column_stack([X, volume_regimes(dataset, frame)])
     calm = np.column_stack([X, dataset.volatility])
     age = np.arange(len(X))[::-1]
     weights = {name: 0.5 ** (age / candles) for name, candles in HALF_LIVES.items()}
@@ -61,21 +63,39 @@ def variants(dataset: Dataset) -> Mapping[str, tuple[Learner, np.ndarray, np.nda
         "ridge": (ridge, X, None),
         **{f"ridge, {name}": (ridge, X, values) for name, values in weights.items()},
         "ridge, volatility measures as features": (ridge, calm, None),
+        "ridge, volume regimes as features": (ridge, busy, None),
         "xgb": (squared, X, None),
         **{f"xgb, {name}": (squared, X, values) for name, values in weights.items()},
         "xgb, volatility measures as features": (squared, calm, None),
+        "xgb, volume regimes as features": (squared, busy, None),
         "xgb, pseudo-Huber loss": (boosting("reg:pseudohubererror"), X, None),
         "xgb, absolute error": (boosting("reg:absoluteerror"), X, None),
     }
 
 
-def skills(dataset: Dataset) -> dict[str, tuple[float, float]]:
-    """Return the skill out of fold and on the hold-out by variant, in percent."""
+def volume_regimes(dataset: Dataset, frame: pd.DataFrame) -> np.ndarray:
+    """Return features of the volume regime, one row per row of the data set.
+
+    The log of the mean volume over 6, 24 and 168 candles against that over 720 (how busy the market is), and the
+    newest returns over 1 and 6 candles times each (whether moves on high volume continue or turn).
+    """
+    volume, close = frame["volume"], np.log(frame["close"])
+    usual = volume.rolling(720, min_periods=168).mean()
+    busy = [np.log((volume.rolling(window).mean() / usual).clip(1e-3, 1e3)) for window in (6, 24, 168)]
+    moves = [close.diff(window) for window in (1, 6)]
+    columns = [*busy, *(one * move for one in busy for move in moves)]
+    return pd.concat(columns, axis=1).reindex(dataset.index).fillna(0.0).to_numpy()
+
+
+def skills(dataset: Dataset, frame: pd.DataFrame, only: str) -> dict[str, tuple[float, float]]:
+    """Return the skill out of fold and on the hold-out by variant, in percent; only: a part of the names."""
     plan = plan_for(dataset, ratio=0.8, n_folds=5, gap_candles=None)
     windows = [(fold.train, fold.validation) for fold in plan.folds] + [(plan.train, plan.test)]
     parts = [(rows(dataset.index, train), rows(dataset.index, used)) for train, used in windows]
     found = {}
-    for name, (learner, X, weights) in variants(dataset).items():
+    for name, (learner, X, weights) in variants(dataset, frame).items():
+        if "," in name and only not in name:
+            continue
         raw = []
         for train, used in parts:
             y = dataset.target[train]
@@ -95,13 +115,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, help="candle files")
     parser.add_argument("--horizons", default="1,6,24")
+    parser.add_argument("--only", default="", help="a part of the names of the variants to try")
     options = parser.parse_args()
     found: dict[str, list[tuple[float, float]]] = {}
     for file in options.files:
         candles = read_candles(file)
         for horizon in map(int, options.horizons.split(",")):
             dataset = build_dataset(candles, FeaturePipeline(interval=candles.interval.label), horizon=horizon)
-            for name, both in skills(dataset).items():
+            for name, both in skills(dataset, candles.frame, options.only).items():
                 found.setdefault(name, []).append(both)
     print("| model | out of fold: median, mean % | better in | hold-out: median, mean, worst % | better in |")
     print("|---|---|---|---|---|")

@@ -135,7 +135,7 @@ class TrainingSection(_Section):
     )
     interval_level: float = Field(0.9, gt=0, lt=1, description="nominal coverage of the prediction interval")
     refit: Literal["full", "none"] = Field(
-        "full", description="full: fit the best model again on all candles before it is registered; none: do not"
+        "none", description="full: fit the best model again on all candles before it is registered; none: do not"
     )
     significance_level: float = Field(
         0.05, gt=0, lt=0.5, description="significance level of the test against persistence"

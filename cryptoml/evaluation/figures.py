@@ -21,6 +21,15 @@ def cell(value: float, fmt: str) -> str:
     return f"{value:{fmt}}" if math.isfinite(value) else NO_VALUE
 
 
+# The format of p-values, with three digits after the point.
+P_VALUE = "p"
+
+
+def p_value(value: float) -> str:
+    """Format a p-value for a table cell; "<0.001" below that, a dash if it is not finite."""
+    return "<0.001" if 0 <= value < 0.001 else cell(value, ".3f")
+
+
 def price(value: float) -> str:
     """Format a price with five significant digits and no exponent; a dash if it is not finite."""
     if not math.isfinite(value):

@@ -8,6 +8,7 @@ from functools import partial
 
 from cryptoml.evaluation import interval_metrics as of_interval
 from cryptoml.evaluation import point_metrics as of_point
+from cryptoml.evaluation.figures import P_VALUE
 from cryptoml.evaluation.forecasts import Forecasts
 from cryptoml.evaluation.stored_metric import CV_MEAN, CV_STD, LAST_FOLD, PLAIN, TEST, TRAIN, Metric, StoredMetric
 
@@ -90,13 +91,13 @@ _METRICS = (
     ),
     Metric(
         name="coverage_p_value", title="coverage p", unit="1", better="none", compute=of_interval.coverage_p_value,
-        fmt=".3f",
+        fmt=P_VALUE,
         formula="test that the coverage is nominal (Kupiec 1995), on every horizon-th forecast", columns={},
     ),
     Metric(
         name="independence_p_value", title="independence p", unit="1", better="none",
         compute=of_interval.independence_p_value,
-        formula="test that misses do not cluster (Christoffersen 1998), on every horizon-th forecast", fmt=".3f",
+        formula="test that misses do not cluster (Christoffersen 1998), on every horizon-th forecast", fmt=P_VALUE,
         columns={},
     ),
 )  # fmt: skip
@@ -106,18 +107,18 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
 _FIGURES = (
     StoredMetric(
         "dm_p_value_adjusted", "p", "1", "none",
-        "dm_p_value times the number of models of the training, at most 1 (Bonferroni)", ".3f",
+        "dm_p_value times the number of models of the training, at most 1 (Bonferroni)", P_VALUE,
         of_persistence=False, column=3,
     ),
     StoredMetric(
         "dm_p_value_holdout", "hold-out p", "1", "none",
-        "Diebold and Mariano (1995) against persistence, two-sided, on the hold-out", ".3f",
+        "Diebold and Mariano (1995) against persistence, two-sided, on the hold-out", P_VALUE,
         of_persistence=False, column=7,
     ),
     StoredMetric(
         "dm_p_value", "unadjusted p", "1", "none",
         "Diebold and Mariano (1995) against persistence, two-sided, on the folds after the first and the hold-out",
-        ".3f", of_persistence=False,
+        P_VALUE, of_persistence=False,
     ),
     StoredMetric("training_time_seconds", "time s", "s", "lower", "CPU time of all fits", ".1f", column=8),
     StoredMetric("prediction_latency_ms", "latency ms", "ms", "lower", "median time of one forecast", ".1f"),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from cryptoml.evaluation.figures import cell, price
+from cryptoml.evaluation.figures import P_VALUE, cell, p_value, price
 from cryptoml.evaluation.forecasts import Forecasts
 
 Better = Literal["lower", "higher", "nominal", "none"]
@@ -28,7 +28,8 @@ class StoredMetric:
     """A number stored with a run, by its MLflow name.
 
     title: column heading with unit. better: the best value; "nominal" means nearest to `nominal`, a number or the name
-    of a run parameter, "none" that no value is better. fmt: format of `scale * value`, empty for a price.
+    of a run parameter, "none" that no value is better. fmt: format of `scale * value`, P_VALUE for a p-value,
+    empty for a price.
     of_persistence: whether it is defined for persistence. column: rank of the table column, where 1 is hidden last on a
     narrow terminal; None for no column.
     """
@@ -59,6 +60,8 @@ class StoredMetric:
         """Format a value for a table; empty for None, a dash if it is not finite."""
         if value is None:
             return ""
+        if self.fmt == P_VALUE:
+            return p_value(value)
         return cell(self.scaled(value), self.fmt) if self.fmt else price(self.scaled(value))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cryptoml.evaluation.backtest import Backtest, TradingRules
 from cryptoml.evaluation.comparison import RunComparison
-from cryptoml.evaluation.figures import NO_VALUE, cell
+from cryptoml.evaluation.figures import NO_VALUE, cell, p_value
 from cryptoml.evaluation.sharpe import SharpeRatio
 from cryptoml.reports.tables import Column
 
@@ -41,7 +41,7 @@ def backtest_columns(comparison: RunComparison) -> list[Column]:
         Column("invested %", [*(f"{100 * one.exposure:.0f}" for one in tests), "100"], rank=9),
         Column("break-even fee bp", [*(cell(one.break_even_fee_bps, ".1f") for one in tests), ""], rank=1),
         Column("random 95 %", [*_percent([_or_nan(one, one.random_high) for one in tests]), ""], rank=7),
-        Column("random p", [*(cell(one.p_random, ".3f") for one in tests), ""]),
+        Column("random p", [*(p_value(one.p_random) for one in tests), ""]),
     ]
 
 

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from cryptoml.training.results import FoldScore
 
 
+PREDICTIONS = "predictions.csv.gz"
+
+
+def further_predictions(horizon: int) -> str:
+    """Return the name of the file with the forecasts of a further horizon."""
+    return f"predictions_h{horizon}.csv.gz"
+
+
 @dataclass(frozen=True)
 class ForecastReport:
     """The forecasts of a model and the texts of its plots; see `ModelResult` for predictions and importance.
@@ -36,9 +44,9 @@ def write_forecasts(folder: Path, report: ForecastReport) -> None:
     from cryptoml.reports.plots import draw_all
 
     (folder / "data").mkdir()
-    _write_predictions(folder / "data" / "predictions.csv.gz", report.predictions)
+    _write_predictions(folder / "data" / PREDICTIONS, report.predictions)
     for horizon, predictions in report.further.items():
-        _write_predictions(folder / "data" / f"predictions_h{horizon}.csv.gz", predictions)
+        _write_predictions(folder / "data" / further_predictions(horizon), predictions)
     (folder / "plots").mkdir()
     draw_all(
         folder / "plots",

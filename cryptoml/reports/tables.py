@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from cryptoml.evaluation.figures import cell
+from cryptoml.evaluation.figures import cell, p_value
 from cryptoml.evaluation.metrics import table_metrics
 from cryptoml.evaluation.stored_metric import StoredMetric
 
@@ -98,7 +98,7 @@ def pair_columns(comparison: RunComparison, *, most: int | None = None) -> list[
         Column("than", [pair.other for pair in pairs], align="left", shrinks=True),
         Column("RMSE lower by %", [cell(100 * gain, ".3f") for gain in gains], gains, rank=2),
         Column("forecasts", [f"{pair.n:,}" for pair in pairs], [pair.n for pair in pairs], rank=4),
-        Column("p", [cell(p, ".3g") for p in p_values], p_values, rank=3),
-        Column("p (Holm)", [cell(p, ".3g") for p in adjusted], adjusted),
+        Column("p", [p_value(p) for p in p_values], p_values, rank=3),
+        Column("p (Holm)", [p_value(p) for p in adjusted], adjusted),
         Column("significant", ["yes" if p < comparison.level else "no" for p in adjusted]),
     ]

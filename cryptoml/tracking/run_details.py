@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptoml.evaluation.comparison import RunDetails
+from cryptoml.reports.forecast_files import PREDICTIONS
 from cryptoml.tracking.store.errors import is_missing, translate_store_errors
 from cryptoml.tracking.store.store import Store
 
@@ -21,14 +22,19 @@ if TYPE_CHECKING:
 METADATA = "metadata/training_metadata.json"
 
 
-def fetch_details(store: Store, run_id: str, name: str) -> RunDetails:
-    """Download the artifacts of a run, called `name` in errors; missing ones are None or empty."""
+def fetch_details(store: Store, run_id: str, name: str, *, file: str = PREDICTIONS) -> RunDetails:
+    """Download the artifacts of a run, called `name` in errors; missing ones are None or empty.
+
+    file: the forecasts, below `data`; folds and importance belong to those of the main horizon and are empty otherwise.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
         translate_store_errors(store.uri, f"fetch the artifacts of {name}"),
     ):
         target = Path(folder)
-        predictions = _fetch(store, run_id, "data/predictions.csv.gz", target)
+        predictions = _fetch(store, run_id, f"data/{file}", target)
+        if file != PREDICTIONS:
+            return RunDetails(_predictions(predictions) if predictions else None, (), {})
         metadata = _document(store, run_id, METADATA, target) or {}
         importance = metadata.get("feature_importance")
         if importance is None:

@@ -23,6 +23,7 @@ from cryptoml.tracking.store.errors import masked
 from cryptoml.tracking.store.project_store import READ, open_project_store
 from cryptoml.tracking.store.store import Store
 from cryptoml.workflows.backtest import backtests_of, count_models, trading_rules
+from cryptoml.workflows.horizon_views import at_horizon, predictions_file, runs_at_horizon
 
 if TYPE_CHECKING:
     from cryptoml.evaluation.backtest import Backtest
@@ -47,6 +48,7 @@ class CompareRequest:
     significance: bool = False
     details: bool = False
     backtest: bool = False
+    horizon: int | None = None
     force: bool = False
 
 
@@ -59,6 +61,7 @@ def compare(request: CompareRequest) -> RunComparison:
         if not found:
             store.check_not_deleted(settings.experiment_name)
             raise UsageError(f"{settings.experiment_name}: no runs match.", hint="cryptoml train")
+        found = runs_at_horizon(found, request.horizon)
         notes: list[str] = []
         newest_first = sorted(found, key=lambda run: -run.start_time_ms)
         reference = comparison.most_common_key([_comparability_key(run) for run in newest_first])
@@ -70,7 +73,7 @@ def compare(request: CompareRequest) -> RunComparison:
                     hint="select runs with --training-id or --dataset, or show all with --force",
                 )
             notes.append(f"runs marked ≠ are not comparable with the others and not ranked: {apart}")
-        runs = _with_baseline(store, settings.experiment_name, found, reference, notes)
+        runs = _with_baseline(store, settings.experiment_name, found, reference, request.horizon, notes)
         places = _places(store, config.registry.model_name)
         rows = comparison.ranked([_row(run, reference, places) for run in runs], request.sort)
         pairs: tuple[Pair, ...] = ()
@@ -164,7 +167,12 @@ def _plain(text: str) -> str:
 
 
 def _with_baseline(
-    store: Store, experiment: str, runs: list[RunView], reference: tuple[str, ...], notes: list[str]
+    store: Store,
+    experiment: str,
+    runs: list[RunView],
+    reference: tuple[str, ...],
+    horizon: int | None,
+    notes: list[str],
 ) -> list[RunView]:
     """Return the runs with exactly one persistence run: its metrics are equal in every training on the same data."""
     baselines = [run for run in runs if run.tags.get("model_type") == BASELINE and _comparability_key(run) == reference]
@@ -175,7 +183,7 @@ def _with_baseline(
         training = next((run.tags.get("training_id", "") for run in others if _comparability_key(run) == reference), "")
         if re.fullmatch(r"[\w-]+", training):
             query = f"tags.training_id = '{training}' and tags.model_type = '{BASELINE}'"
-            baselines = list(search_runs(store, experiment, query=query, limit=1))
+            baselines = runs_at_horizon(search_runs(store, experiment, query=query, limit=1), horizon)
     finished = [run for run in baselines if run.status == "FINISHED"] or baselines
     return [*finished[:1], *others]
 
@@ -194,12 +202,16 @@ def _detailed(store: Store, rows: list[ComparedRun], notes: list[str]) -> list[C
     detailed, count = [], 0
     for row in rows:
         wanted = row.comparable and row.status == "FINISHED" and count < MAX_DETAILED
-        detailed.append(replace(row, details=fetch_details(store, row.run_id, row.name)) if wanted else row)
+        detailed.append(_with_details(store, row) if wanted else row)
         count += wanted
     left = sum(row.comparable and row.status == "FINISHED" for row in rows) - count
     if left > 0:
         notes.append(f"forecasts are compared for the first {MAX_DETAILED} runs; {left} more are only in the table")
     return detailed
+
+
+def _with_details(store: Store, row: ComparedRun) -> ComparedRun:
+    return replace(row, details=fetch_details(store, row.run_id, row.name, file=predictions_file(row.params)))
 
 
 def _pairs(
@@ -222,15 +234,17 @@ def _pairs(
     shown = next(row for row in rows if row.details is not None and row.name in losses)
     assert shown.details is not None
     losses[BASELINE] = shown.details.holdout_losses(of_persistence=True)
+    horizon = int(shown.params.get("prediction_horizon", "1"))
     production = next((run_id for run_id, labels in places.items() if any("production" in one for one in labels)), None)
     if production is not None and production not in {row.run_id for row in rows}:
-        run = get_run(store, production)
-        details = fetch_details(store, run.run_id, run.name)
-        same = all(run.params.get(name) == shown.params.get(name) for name in
-                   ("symbol", "interval", "target_column", "prediction_horizon"))  # fmt: skip
-        if same and details.predictions is not None:
+        run = at_horizon(get_run(store, production), horizon)
+        details = fetch_details(store, run.run_id, run.name, file=predictions_file(run.params)) if run else None
+        if run and details and details.predictions is not None and _has_target_of(run, shown):
             losses[f"{run.name} ({places[production][0]})"] = details.holdout_losses()
         else:
             notes.append(f"{places[production][0]} has another target and is not compared")
-    horizon = int(shown.params.get("prediction_horizon", "1"))
     return tuple(compare_pairs(losses, horizon))
+
+
+def _has_target_of(run: RunView, shown: ComparedRun) -> bool:
+    return all(run.params.get(name) == shown.params.get(name) for name in ("symbol", "interval", "target_column"))

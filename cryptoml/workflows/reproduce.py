@@ -16,6 +16,7 @@ from cryptoml.config.schema import Config
 from cryptoml.data.project_files import read_any
 from cryptoml.errors import CheckFailedError, ConfigError, DataError, UsageError
 from cryptoml.models.zoo import BASELINE
+from cryptoml.reports.forecast_files import PREDICTIONS, further_predictions
 from cryptoml.settings import Settings
 from cryptoml.tracking.run_details import fetch_metadata, fetch_predictions
 from cryptoml.tracking.runs import RunView, find_run, search_runs
@@ -109,7 +110,7 @@ def reproduce(
         metadata = fetch_metadata(store, found.run_id, found.name)
         stored = {
             name: fetch_predictions(store, found.run_id, found.name, name)
-            for name in ("predictions.csv.gz", *(_file_of(horizon) for horizon in _further(metadata)))
+            for name in (PREDICTIONS, *(further_predictions(horizon) for horizon in _further(metadata)))
         }
     config = _config_of(found, metadata)
     with tempfile.TemporaryDirectory(prefix="cryptoml-") as folder:
@@ -120,12 +121,12 @@ def reproduce(
             for horizon in (config.target.prediction_horizon, *config.target.further_horizons)
         ]
     comparisons = [
-        _forecasts(results[0], stored["predictions.csv.gz"], ""),
+        _forecasts(results[0], stored[PREDICTIONS], ""),
         *_metrics(results[0], found.metrics, ""),
     ]
     for result in results[1:]:
         ahead = result.forecaster.horizon
-        comparisons.append(_forecasts(result, stored[_file_of(ahead)], f"{ahead} candles ahead: "))
+        comparisons.append(_forecasts(result, stored[further_predictions(ahead)], f"{ahead} candles ahead: "))
         comparisons += _metrics(result, found.metrics, prefix(ahead))
     return ReproduceResult(
         run_id=found.run_id,
@@ -279,7 +280,3 @@ def _changes(settings: Settings, metadata: Mapping[str, Any]) -> list[Change]:
 
 def _further(metadata: Mapping[str, Any]) -> list[int]:
     return [int(one["horizon_candles"]) for one in metadata.get("further_horizons", ())]
-
-
-def _file_of(horizon: int) -> str:
-    return f"predictions_h{horizon}.csv.gz"

@@ -133,3 +133,31 @@ def test_wrong_horizons_are_refused(trained: Project, text: str, code: int):
     done = trained.run("train", *QUICK, "--horizons", text)
     assert done.code == code, done.err
     assert "horizon" in done.err
+
+
+def test_compare_and_backtest_at_a_further_horizon(trained: Project, result: dict):
+    (further,) = model_of(result)["further"]
+    run = model_of(result)["run_name"]
+    done = trained.run("compare", run, "--horizon", "4", "--backtest", "--significance", "--json")
+    assert done.code == 0, done.err
+    persistence, row = done.json()["runs"]
+    assert persistence["model_type"] == "persistence"
+    assert row["params"]["prediction_horizon"] == persistence["params"]["prediction_horizon"] == "4"
+    assert row["metrics"] == further["metrics"]
+    assert row["verdict"] == further["verdict"]
+    (pair,) = [one for one in done.json()["significance"] if {one["better"], one["other"]} == {"persistence", run}]
+    assert pair["p_value"] == pytest.approx(further["metrics"]["dm_p_value_holdout"])
+    (alone,) = trained.run("backtest", run, "--horizon", "4", "--json").json()["backtests"]
+    assert [alone] == done.json()["backtests"]
+    (main,) = trained.run("backtest", run, "--json").json()["backtests"]
+    assert main["gross_return"] != alone["gross_return"]
+    report = trained.folder / "further.html"
+    assert trained.run("compare", run, "--horizon", "4", "--html", str(report)).code == 0
+    assert report.stat().st_size > 10_000
+
+
+def test_a_horizon_without_scores_is_refused(trained: Project, result: dict):
+    done = trained.run("backtest", model_of(result)["run_name"], "--horizon", "6")
+    assert done.code == 2
+    assert "no run was scored 6 candles ahead" in done.err
+    assert "use one of 1, 4" in done.err

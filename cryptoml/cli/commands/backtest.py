@@ -61,6 +61,16 @@ def backtest(
             f"or always (none). {config_key('backtest.threshold')}",
         ),
     ] = None,
+    horizon: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="CANDLES",
+            rich_help_panel=TRADING,
+            help="Use the scores and forecasts of a further horizon.",
+            show_default="prediction_horizon of the runs",
+        ),
+    ] = None,
     long_only: Annotated[
         bool,
         typer.Option(
@@ -93,7 +103,8 @@ def backtest(
     given = {"fee_bps": fee, "slippage_bps": slippage, "threshold": threshold, "short": "false" if long_only else None}
     overrides = [f"backtest.{name}={value}" for name, value in given.items() if value is not None]
     settings, loaded = load_project_config(config, [*(set_ or []), *overrides])
-    comparison = compare(CompareRequest(settings, loaded.config, runs=tuple(runs or ()), backtest=True))
+    request = CompareRequest(settings, loaded.config, runs=tuple(runs or ()), backtest=True, horizon=horizon)
+    comparison = compare(request)
     if not comparison.backtests:
         raise CheckFailedError("none of the runs has stored forecasts of a model.", hint="cryptoml train")
     rules = trading_rules(loaded.config.backtest)

@@ -86,6 +86,16 @@ def compare(
             help="Compare the runs on a data set version (a prefix is enough).",
         ),
     ] = None,
+    horizon: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="CANDLES",
+            rich_help_panel=COMPARISON,
+            help="Use the scores and forecasts of a further horizon.",
+            show_default="prediction_horizon of the runs",
+        ),
+    ] = None,
     sort: Annotated[
         str, typer.Option(metavar="METRIC", rich_help_panel=COMPARISON, help="Metric to sort by, best run first.")
     ] = "cv_rmse_mean",
@@ -151,6 +161,7 @@ def compare(
             significance=significance,
             details=html is not None,
             backtest=backtest or html is not None,
+            horizon=horizon,
             force=force,
         )
     )

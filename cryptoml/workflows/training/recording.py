@@ -99,7 +99,9 @@ def record_result(
     for market in result.markets[:MAX_MARKETS]:
         run.log_metrics(market_metrics(market))
     for one in result.further:
-        run.log_metrics({f"{prefix(one.forecaster.horizon)}{name}": value for name, value in one.metrics.items()})
+        start = prefix(one.forecaster.horizon)
+        run.log_metrics({f"{start}{name}": value for name, value in one.metrics.items()})
+        run.set_tags({f"{start}verdict": one.verdict.word})
     for name, values in result.fold_metrics.items():
         for fold, value in zip(result.folds, values, strict=True):
             run.log_metrics({name: value}, step=fold.number)
