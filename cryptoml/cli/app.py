@@ -49,6 +49,8 @@ COMMANDS = {
     "ui": "Runs",
     "register": "Registry",
     "promote": "Registry",
+    "versions": "Registry",
+    "show": "Registry",
     "predict": "Forecasts",
     "monitor": "Forecasts",
 }

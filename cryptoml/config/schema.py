@@ -175,6 +175,11 @@ class PromotionSection(_Section):
     """The requirements for a promotion."""
 
     require_reason: bool = Field(False, description="refuse promotions without --reason")
+    on_tie: Literal["keep", "replace"] = Field(
+        "keep",
+        description="a candidate that is not significantly better than the version in production: keep that version, "
+        "or replace it",
+    )
     min_candles: int = Field(
         200,
         ge=30,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cryptoml.config.schema import Config
 from cryptoml.data.symbols import UNKNOWN
 from cryptoml.errors import CheckFailedError, CryptomlError, DataError, UnavailableError
+from cryptoml.registry.markets import market_of, name_for
 from cryptoml.registry.version_models import load, ref_of_version
 from cryptoml.registry.versions import production_version
 from cryptoml.settings import Settings
@@ -24,11 +26,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The duel with version `champion`; `note` is a sentence about why there is no duel or no decision."""
+    """The duel with version `champion`; `note` is a sentence about why there is no duel or no decision.
+
+    further: the duels at further horizons that both forecast, by horizon. is_other_market: whether the champion
+    forecasts another market.
+    """
 
     champion: str | None
     duel: Duel | None
     note: str = ""
+    further: Mapping[int, Duel] = field(default_factory=dict)
+    is_other_market: bool = False
 
 
 def compare_with_champion(
@@ -48,24 +56,29 @@ def compare_with_champion(
         champion = load(store, settings, ref_of_version(version))
     except CryptomlError as error:
         return Comparison(version.version, None, f"v{version.version} in production cannot be loaded: {error.fact}")
-    if (champion.symbol, champion.pipeline.interval, champion.horizon) != (
-        candidate.symbol, candidate.pipeline.interval, candidate.horizon,
-    ):  # fmt: skip
+    if not market_of(candidate).is_same(market_of(champion)):
         return Comparison(
             version.version,
             None,
-            f"v{version.version} in production forecasts {champion.symbol} {champion.pipeline.interval}, "
-            f"{champion.horizon} ahead; the candidate forecasts {candidate.symbol} {candidate.pipeline.interval}, "
-            f"{candidate.horizon} ahead: not comparable",
+            f"v{version.version} in production forecasts {market_of(champion).title}; "
+            f"the candidate forecasts {market_of(candidate).title}: not comparable",
+            is_other_market=True,
         )
-    result = duel(candidate, champion, grid_for(candles, candidate), least=least, level=level)
+    grid = grid_for(candles, candidate)
+    result = duel(candidate, champion, grid, least=least, level=level)
+    theirs = champion.by_horizon
+    further = {
+        horizon: duel(ours, theirs[horizon], grid, least=least, level=level)
+        for horizon, ours in candidate.by_horizon.items()
+        if horizon != candidate.horizon and horizon in theirs
+    }
     note = ""
     if not result.decided:
         note = (
             f"only {result.candidate.candles} candles are new to both the candidate and v{version.version}; "
             f"{least} are needed to compare them"
         )
-    return Comparison(version.version, result, note)
+    return Comparison(version.version, result, note, further)
 
 
 def duel_for_gate(
@@ -75,8 +88,9 @@ def duel_for_gate(
     from cryptoml.registry.gate import ChampionDuel
 
     try:
+        name = name_for(store, config.registry.model_name, market_of(candidate))
         comparison = compare_with_champion(
-            store, settings, config.registry.model_name, candidate, candles,
+            store, settings, name, candidate, candles,
             least=config.promotion.min_candles, level=config.training.significance_level,
         )  # fmt: skip
     except UnavailableError as error:

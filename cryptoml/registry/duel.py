@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from cryptoml.evaluation.significance import standard_error_of_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,14 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Score:
-    """A model on `candles` candles: RMSE of the price and of persistence there, in price units, and the skill,
-    NaN where the price does not move.
+    """A model on `candles` candles: RMSE of the price and of persistence there, in price units, and the skill with its
+    standard error, NaN where the price does not move.
     """
 
     candles: int
     rmse: float
     baseline_rmse: float
     skill: float
+    skill_error: float
     p_value: float
     word: str
 
@@ -31,11 +35,14 @@ class Score:
 class Duel:
     """Both models on the same candles; p_value is Diebold-Mariano's on squared errors of the return, two-sided.
 
-    candidate_better: whose mean loss is less; decided: whether there are candles enough to say.
+    gain: skill of the candidate less that of the champion, with its standard error. candidate_better: whose mean loss
+    is less. decided: whether there are enough candles.
     """
 
     candidate: Score
     champion: Score
+    gain: float
+    gain_error: float
     p_value: float
     candidate_better: bool
     decided: bool
@@ -68,17 +75,18 @@ def score_all(forecaster: Forecaster, grid: pd.DataFrame, *, since: pd.Timestamp
 
 def score(forecaster: Forecaster, rows: Scored, *, level: float) -> Score:
     """The figures of one model; `level` is the significance level of its verdict against persistence."""
-    import numpy as np
 
     from cryptoml.evaluation.point_metrics import root_mean_square, skill_score
-    from cryptoml.evaluation.significance import verdict
+    from cryptoml.evaluation.significance import skill_standard_error, verdict
 
     if not len(rows.index):
-        return Score(0, float("nan"), float("nan"), float("nan"), 1.0, "ties")
-    rmse = root_mean_square(rows.actual_price - rows.price_now * np.exp(rows.forecast_return))
-    baseline = root_mean_square(rows.actual_price - rows.price_now)
+        return Score(0, math.nan, math.nan, math.nan, math.nan, 1.0, "ties")
+    errors, no_change = _price_errors(rows), rows.actual_price - rows.price_now
+    rmse, baseline = root_mean_square(errors), root_mean_square(no_change)
     found = verdict(rows.actual_return - rows.forecast_return, rows.actual_return, forecaster.horizon, level=level)
-    return Score(len(rows.index), rmse, baseline, skill_score(rmse, baseline), found.p_value, found.word)
+    skill_error = skill_standard_error(errors, no_change, forecaster.horizon)
+    skill = skill_score(rmse, baseline)
+    return Score(len(rows.index), rmse, baseline, skill, skill_error, found.p_value, found.word)
 
 
 def duel(candidate: Forecaster, champion: Forecaster, grid: pd.DataFrame, *, least: int, level: float) -> Duel:
@@ -97,16 +105,34 @@ def duel(candidate: Forecaster, champion: Forecaster, grid: pd.DataFrame, *, lea
     ours, theirs = (_only(one, common) for one in (ours, theirs))
     scores = score(candidate, ours, level=level), score(champion, theirs, level=level)
     if not len(common):
-        return Duel(*scores, 1.0, candidate_better=False, decided=False)
+        return Duel(*scores, math.nan, math.nan, 1.0, candidate_better=False, decided=False)
     mine = (ours.actual_return - ours.forecast_return) ** 2
     other = (theirs.actual_return - theirs.forecast_return) ** 2
     test = diebold_mariano(mine, other, candidate.horizon)
     return Duel(
         *scores,
+        *_gain(ours, theirs, *scores, candidate.horizon),
         test.p_value,
         candidate_better=bool(np.mean(mine) < np.mean(other)),
         decided=len(common) >= least,
     )
+
+
+def _gain(ours: Scored, theirs: Scored, candidate: Score, champion: Score, horizon: int) -> tuple[float, float]:
+    """Return the difference of the skills and its standard error (delta method, errors of persistence fixed)."""
+    if not (candidate.rmse > 0 and champion.rmse > 0 and candidate.baseline_rmse > 0):
+        return math.nan, math.nan
+    mine = _price_errors(ours) ** 2 / candidate.rmse
+    other = _price_errors(theirs) ** 2 / champion.rmse
+    spread = standard_error_of_mean((other - mine) / (2 * candidate.baseline_rmse), horizon)
+    return candidate.skill - champion.skill, spread
+
+
+def _price_errors(rows: Scored) -> NDArray[np.float64]:
+    import numpy as np
+
+    errors: NDArray[np.float64] = rows.actual_price - rows.price_now * np.exp(rows.forecast_return)
+    return errors
 
 
 def unseen_from(forecaster: Forecaster) -> pd.Timestamp:

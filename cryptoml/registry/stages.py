@@ -30,16 +30,6 @@ def parse_stage(text: str) -> Stage:
     )
 
 
-def parse_version(text: str) -> str:
-    """Parse `v3` or `3` and return `3`; raise UsageError for anything else."""
-    number = text.strip().lower().removeprefix("v")
-    if not number.isdecimal() or int(number) < 1:
-        raise UsageError(
-            f"{text}: is not a version number.", hint="use v3 or 3; list the versions: cryptoml promote --history"
-        )
-    return str(int(number))
-
-
 def transition_path(now: Stage, target: Stage) -> tuple[Stage, ...]:
     """Return the steps from `now` to `target`; empty if they are the same.
 

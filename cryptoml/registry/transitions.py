@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,6 +47,14 @@ class Move:
     dataset_version: str = ""
 
 
+def stage_of_version(aliases: Collection[str], tags: Mapping[str, str]) -> Stage:
+    """Return the stage of a version from its aliases, which are authoritative, and its tags."""
+    for stage in ALIASED:
+        if stage in aliases:
+            return stage
+    return "archived" if tags.get(STAGE_TAG) == "archived" else "none"
+
+
 class Registry:
     """A registered model with its versions, stages and ledger; use `open_registry` to change it under the lock."""
 
@@ -61,11 +69,8 @@ class Registry:
 
     def stage_of(self, version: str) -> Stage:
         """Return the stage: that of the alias, which is authoritative, else archived or none by the version's tag."""
-        for stage in ALIASED:
-            if self.aliases.get(stage) == version:
-                return stage
-        tags = self.version(version).tags
-        return "archived" if tags.get(STAGE_TAG) == "archived" else "none"
+        aliases = [alias for alias, number in self.aliases.items() if number == version]
+        return stage_of_version(aliases, self.version(version).tags)
 
     def version(self, number: str) -> Version:
         """Return the version; raise UsageError if it does not exist."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptoml.errors import AccessError, CheckFailedError, UsageError
+from cryptoml.errors import AccessError, CheckFailedError
 from cryptoml.registry.model_digest import MODEL_SHA256, model_digest
-from cryptoml.registry.versions import MODEL_PATH, Version, get_version, list_versions, version_at
+from cryptoml.registry.version_refs import find_version, parse_version_ref
+from cryptoml.registry.versions import MODEL_PATH, Version
 from cryptoml.settings import Settings
 from cryptoml.tracking.runs import RunView, find_run, get_run
 from cryptoml.tracking.store.errors import translate_store_errors
@@ -36,23 +37,11 @@ class ModelRef:
 
 
 def resolve_model(store: Store, model_name: str, experiment: str, name: str) -> ModelRef:
-    """Resolve `production`, `staging`, `v3`, `3`, a run id or a run name; raise UsageError if none matches."""
-    plain = name.strip()
-    if plain.lower() in ("production", "staging"):
-        version = version_at(store, model_name, plain.lower())
-        if version is None:
-            latest = ", ".join(f"v{item.version}" for item in list_versions(store, model_name)[:5])
-            raise UsageError(
-                f"{model_name} has no version in {plain.lower()}.",
-                hint=f"cryptoml promote v1 {plain.lower()}, or --model with one of {latest}"
-                if latest
-                else "train and register a model first: cryptoml train",
-            )
-        return ref_of_version(version)
-    number = plain.lower().removeprefix("v")
-    if number.isdecimal() and len(number) < 10:
-        return ref_of_version(get_version(store, model_name, number))
-    return ref_of_run(find_run(store, experiment, plain))
+    """Resolve a version, as in `version_refs`, a run ID or a run name; raise UsageError if none matches."""
+    ref = parse_version_ref(name)
+    if ref is None:
+        return ref_of_run(find_run(store, experiment, name.strip()))
+    return ref_of_version(find_version(store, ref.model_name or model_name, ref))
 
 
 def ref_of_version(version: Version) -> ModelRef:

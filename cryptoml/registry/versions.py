@@ -15,7 +15,6 @@ from cryptoml.registry.version_search import (
     search_versions,
     versions_of_run,
 )
-from cryptoml.tracking.journal.records import Registration
 from cryptoml.tracking.runs import LIST_RUNS
 from cryptoml.tracking.store.errors import exists_already, is_missing, masked, translate_store_errors
 from cryptoml.tracking.store.lost_responses import send_once
@@ -23,7 +22,6 @@ from cryptoml.tracking.store.lost_responses import send_once
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-    from cryptoml.tracking.journal.deliver import Register
     from cryptoml.tracking.store.store import Store
 
 MODEL_PATH = "models/model"
@@ -51,22 +49,6 @@ class Version:
     is_new: bool = False
 
 
-def registrar(store: Store) -> Register:
-    """Return the function that `deliver` calls for each registration in a journal."""
-
-    def register(run_id: str, registration: Registration) -> str:
-        return register_version(
-            store,
-            run_id=run_id,
-            model_name=registration.model_name,
-            artifact_path=registration.model_path,
-            description=registration.description,
-            tags=registration.tags,
-        ).version
-
-    return register
-
-
 def register_version(
     store: Store,
     *,
@@ -78,7 +60,6 @@ def register_version(
     ready_within_s: float = READY_WITHIN_S,
 ) -> Version:
     """Register the run's model as a version of `model_name`; no-op if it is already registered.
-
     Raises CheckFailedError if the run did not finish or has no model, UsageError if the run does not exist.
     """
     source = f"runs:/{run_id}/{artifact_path}"
@@ -165,22 +146,35 @@ def production_version(store: Store, model_name: str) -> Version | None:
     return version_at(store, model_name, PRODUCTION)
 
 
-def ensure_model(store: Store, model_name: str, *, description: str = "") -> None:
-    """Create the registered model unless it exists. Must be called inside `translate_store_errors`."""
+def ensure_model(
+    store: Store, model_name: str, *, description: str = "", tags: Mapping[str, str] | None = None
+) -> Mapping[str, str]:
+    """Create the registered model unless it exists, add the tags that it lacks, and return all its tags.
+
+    Must be called inside `translate_store_errors`.
+    """
     from mlflow.exceptions import MlflowException
 
-    if model_or_none(store, model_name) is not None:
-        return
-    try:
-        send_once(
-            store,
-            lambda: store.client.create_registered_model(model_name, description=description or None),
-            lambda: model_or_none(store, model_name),
-            valid=lambda model: bool(model.name),
-        )
-    except MlflowException as error:
-        if not exists_already(error):
-            raise
+    model = model_or_none(store, model_name)
+    if model is None:
+        try:
+            model = send_once(
+                store,
+                lambda: store.client.create_registered_model(
+                    model_name, tags=dict(tags or {}), description=description or None
+                ),
+                lambda: model_or_none(store, model_name),
+                valid=lambda model: bool(model.name),
+            )
+        except MlflowException as error:
+            if not exists_already(error):
+                raise
+            model = model_or_none(store, model_name)
+    found = dict(model.tags or {}) if model is not None else {}
+    for name, value in (tags or {}).items():
+        if name not in found:
+            store.client.set_registered_model_tag(model_name, name, value)
+    return {**(tags or {}), **found}
 
 
 def _check_run(store: Store, run_id: str, artifact_path: str) -> None:

@@ -6,6 +6,7 @@ Runs of earlier releases have the importance and the quality report in separate 
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,6 +62,20 @@ def fetch_predictions(store: Store, run_id: str, name: str, file: str) -> pd.Dat
     ):
         predictions = _fetch(store, run_id, f"data/{file}", Path(folder))
         return _predictions(predictions) if predictions else None
+
+
+def fetch_plots(store: Store, run_id: str, name: str) -> dict[str, bytes]:
+    """Return the plots of a run, called `name` in errors, by name without the time, as PNG."""
+    found = {}
+    with (
+        tempfile.TemporaryDirectory(prefix="cryptoml-") as folder,
+        translate_store_errors(store.uri, f"fetch the plots of {name}"),
+    ):
+        for path in store.list_files(run_id, "plots"):
+            file = _fetch(store, run_id, path, Path(folder)) if path.endswith(".png") else None
+            if file is not None:
+                found[re.sub(r"_\d{8}-\d{6}$", "", file.stem)] = file.read_bytes()
+    return found
 
 
 def fetch_quality_reports(store: Store, run_id: str, name: str) -> list[Mapping[str, Any]]:

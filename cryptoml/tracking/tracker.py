@@ -49,11 +49,13 @@ class Tracker:
 
     Runs of interrupted processes are delivered first, while the first models are fitted. If the store is unavailable,
     one warning is reported; the store is probed every PROBE_INTERVAL_S and once more at the end. Undelivered runs
-    stay in the journal, and `delivery_error` has the cause. registrar(store) returns the function that registers a
-    run's model.
+    stay in the journal, and `delivery_error` has the cause. registrar(store, on_event) returns the function that
+    registers a run's model.
     """
 
-    def __init__(self, settings: Settings, *, registrar: Callable[[Store], Register], on_event: events.OnEvent) -> None:
+    def __init__(
+        self, settings: Settings, *, registrar: Callable[[Store, events.OnEvent], Register], on_event: events.OnEvent
+    ) -> None:
         # Raise configuration errors before any model is fitted.
         settings.check_connected()
         settings.mlflow_credentials()
@@ -233,7 +235,9 @@ class Tracker:
 
         if self._store is None:
             raise UnavailableError(f"{masked(self._uri)}: the store is not open.")
-        return deliver(run.entry, self._store, register=self._registrar(self._store), on_event=self._on_event)
+        return deliver(
+            run.entry, self._store, register=self._registrar(self._store, self._on_event), on_event=self._on_event
+        )
 
     def _deliver_orphans(self) -> None:
         from cryptoml.tracking.journal.deliver import deliver_pending
@@ -241,7 +245,11 @@ class Tracker:
         if self._store is None or self._unavailable is not None:
             return
         report = deliver_pending(
-            self.journal, self._store, orphans_only=True, register=self._registrar(self._store), on_event=self._on_event
+            self.journal,
+            self._store,
+            orphans_only=True,
+            register=self._registrar(self._store, self._on_event),
+            on_event=self._on_event,
         )
         for run in report.delivered:
             self._on_event(events.Info(f"{run.run_name} of an interrupted training was delivered: {run.status}"))

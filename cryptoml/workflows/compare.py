@@ -14,6 +14,7 @@ from cryptoml.evaluation import comparison
 from cryptoml.evaluation.comparison import ComparabilityKey, ComparedRun, RunComparison
 from cryptoml.evaluation.metrics import stored_metrics
 from cryptoml.models.zoo import BASELINE
+from cryptoml.registry.markets import names_of
 from cryptoml.registry.versions import list_versions
 from cryptoml.settings import Settings
 from cryptoml.system.plurals import counted
@@ -191,9 +192,10 @@ def _with_baseline(
 def _places(store: Store, model_name: str) -> dict[str, tuple[str, ...]]:
     """Map each run id to the labels of its registered versions, such as `v3 production`."""
     found: dict[str, tuple[str, ...]] = {}
-    for version in list_versions(store, model_name):
-        label = " ".join([f"v{version.version}", *version.aliases])
-        found[version.run_id] = (*found.get(version.run_id, ()), label)
+    for model in names_of(store, model_name):
+        for version in list_versions(store, model.name):
+            label = " ".join([f"v{version.version}", *version.aliases])
+            found[version.run_id] = (*found.get(version.run_id, ()), label)
     return found
 
 

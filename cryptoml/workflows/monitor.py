@@ -18,6 +18,7 @@ from cryptoml.system.plurals import counted
 from cryptoml.tracking.forecast_log import log_name, open_forecast_log
 from cryptoml.tracking.runs import get_run
 from cryptoml.tracking.store.project_store import READ, open_project_store
+from cryptoml.workflows.market_models import model_name_for_candles
 from cryptoml.workflows.training.horizons import prefix
 
 if TYPE_CHECKING:
@@ -97,20 +98,21 @@ class MonitorResult:
 def monitor(request: MonitorRequest) -> MonitorResult:
     """Score the forecasts of `predict --log`. Raise UsageError if none is logged, DataError if no outcome is known."""
     settings, config = request.settings, request.config
+    source = request.data or find_data(settings.project_dir)
+    candles = read_any(source, config)
     with open_project_store(settings, READ) as store:
-        chosen = resolve_model(store, config.registry.model_name, settings.experiment_name, request.model)
+        name = model_name_for_candles(store, config, candles, reference=request.model)
+        chosen = resolve_model(store, name, settings.experiment_name, request.model)
         main = load(store, settings, chosen)
         metrics = get_run(store, chosen.run_id).metrics
     forecaster = _at_horizon(main, request.horizon, chosen.label)
     is_further = forecaster.horizon != main.horizon
     promised = metrics.get(f"{prefix(forecaster.horizon) if is_further else ''}skill", math.nan)
-    source = request.data or find_data(settings.project_dir)
-    candles = read_any(source, config)
     check_candles(candles, forecaster, chosen.label)
     market = candles.symbol if forecaster.is_pooled else None
     with open_forecast_log(
         settings,
-        log_name(config.registry.model_name, market=market, horizon=forecaster.horizon if is_further else None),
+        log_name(name, market=market, horizon=forecaster.horizon if is_further else None),
     ) as log:
         logged = log.read(chosen.run_id)
     if logged.empty:

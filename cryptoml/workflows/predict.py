@@ -17,6 +17,7 @@ from cryptoml.settings import Settings
 from cryptoml.system.plurals import counted
 from cryptoml.tracking.forecast_log import log_name, open_forecast_log
 from cryptoml.tracking.store.project_store import READ, open_project_store
+from cryptoml.workflows.market_models import model_name_for_candles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,11 +56,12 @@ def predict(request: PredictRequest) -> Prediction:
         raise UsageError(
             f"--move {100 * request.move:g}: must be above 0 and below 100 percent.", hint="use --move 2, for 2 %"
         )
-    with open_project_store(settings, READ) as store:
-        chosen = resolve_model(store, config.registry.model_name, settings.experiment_name, request.model)
-        forecaster = load(store, settings, chosen)
     source = request.data or find_data(settings.project_dir)
     candles = read_any(source, config)
+    with open_project_store(settings, READ) as store:
+        name = model_name_for_candles(store, config, candles, reference=request.model)
+        chosen = resolve_model(store, name, settings.experiment_name, request.model)
+        forecaster = load(store, settings, chosen)
     check_candles(candles, forecaster, chosen.label)
     if not request.stale_ok:
         check_age(candles, config.prediction.max_age_intervals, request.now or datetime.now(UTC))
@@ -91,11 +93,9 @@ def predict(request: PredictRequest) -> Prediction:
     market = candles.symbol if forecaster.is_pooled else None
     logged = 0
     for horizon in forecaster.by_horizon:
-        name = log_name(
-            config.registry.model_name, market=market, horizon=None if horizon == forecaster.horizon else horizon
-        )
+        log_file = log_name(name, market=market, horizon=None if horizon == forecaster.horizon else horizon)
         part = replace(done, table=table[table["horizon"] == horizon], horizon=horizon)
-        with open_forecast_log(settings, name) as log:
+        with open_forecast_log(settings, log_file) as log:
             logged += log.append(part)
     return replace(done, logged=logged)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,14 +11,18 @@ from cryptoml import events
 from cryptoml.config.schema import Config
 from cryptoml.errors import CheckFailedError, UsageError
 from cryptoml.registry.ledger import Entry, mirror_of
-from cryptoml.registry.stages import Stage, parse_stage, parse_version, transition_path
+from cryptoml.registry.markets import market_of_tags, names_of
+from cryptoml.registry.model_names import with_model_name
+from cryptoml.registry.stages import Stage, parse_stage, transition_path
 from cryptoml.registry.transitions import Move, Registry, check_history, open_registry
 from cryptoml.registry.version_models import load, ref_of_version
-from cryptoml.registry.versions import get_version
+from cryptoml.registry.version_refs import find_version, needed_version_ref
 from cryptoml.remotes import git
 from cryptoml.settings import Settings
 from cryptoml.tracking.runs import RunView, get_run
 from cryptoml.tracking.store.project_store import CHANGE, READ, open_project_store
+from cryptoml.tracking.store.store import Store
+from cryptoml.workflows.market_models import model_name_for_version
 from cryptoml.workflows.promotion.validation import Validation, Validator, training_metrics
 
 NO_REASON = "none given"
@@ -69,15 +75,17 @@ class Promoted:
 def promote(request: PromoteRequest, *, on_event: events.OnEvent = events.ignore) -> Promoted:
     """Promote a version through the stages. Record a refusal in the ledger and raise CheckFailedError."""
     config, settings = request.config, request.settings
-    number, target = parse_version(request.version), parse_stage(request.stage)
+    ref, target = needed_version_ref(request.version), parse_stage(request.stage)
     _check_reason(request.reason)
     if not request.reason and config.promotion.require_reason:
         raise UsageError("a reason is required (promotion.require_reason).", hint='add --reason "..."')
-    name = config.registry.model_name
     with open_project_store(settings, CHANGE, on_event=on_event) as store:
+        name = model_name_for_version(store, settings, config, reference=request.version, data=request.data)
+        config = with_model_name(config, name)
         validator = Validator(store, settings, config, request.data, request.force, on_event)
-        version = get_version(store, name, number)
-        run = get_run(store, version.run_id)
+        version = find_version(store, name, ref)
+        number, run = version.version, get_run(store, version.run_id)
+        crossing = _crossing(store, name, run)
         move = Move(
             version=number,
             to_stage=target,
@@ -88,10 +96,12 @@ def promote(request: PromoteRequest, *, on_event: events.OnEvent = events.ignore
             dataset_version=run.tags.get("dataset_version", ""),
         )
         for _ in range(TRIES):
-            validation = validator.validate(number, run) if target == "production" else NOT_NEEDED
+            validation = validator.validate(number, run) if target == "production" and not crossing else NOT_NEEDED
+            validation = replace(validation, reasons=(*crossing, *validation.reasons))
             with open_registry(store, name, mirror_of(settings, name)) as registry:
                 champion = registry.aliases.get("production")
-                if target == "production" and champion not in (validation.champion, number) and not request.force:
+                is_stale = champion not in (validation.champion, number) and not crossing
+                if target == "production" and is_stale and not request.force:
                     continue
                 return _move(registry, move, run, validation, request)
     raise CheckFailedError(
@@ -110,7 +120,7 @@ def _move(registry: Registry, move: Move, run: RunView, validation: Validation, 
         registry.refuse(replace(move, kind="refusal", metrics=validation.metrics))
         raise CheckFailedError(
             f"v{move.version} is not promoted to {move.to_stage}: {'; '.join(reasons)}.",
-            hint="choose another version, or add --force and a --reason",
+            hint=_hint(reasons, move),
         )
     entries = []
     for step in steps:
@@ -122,16 +132,43 @@ def _move(registry: Registry, move: Move, run: RunView, validation: Validation, 
     return Promoted(registry.model_name, move.version, now, move.to_stage, tuple(entries), tuple(warnings))
 
 
+def _crossing(store: Store, name: str, run: RunView) -> list[str]:
+    """Return the reason against a version whose registered model is that of another market."""
+    own = market_of_tags(run.params)
+    of_model = next((one.market for one in names_of(store, name) if one.name == name), None)
+    if own is None or of_model is None or own.is_same(of_model):
+        return []
+    return [f"it forecasts {own.title}, but {name} is the model of {of_model.title}"]
+
+
+def _hint(reasons: Sequence[str], move: Move) -> str:
+    if any("is the model of" in reason for reason in reasons):
+        return "register its run as a model of its own market: cryptoml register RUN"
+    if all("promotion.on_tie" in reason for reason in reasons):
+        return (
+            f"keep the one in production, or cryptoml promote v{move.version} {move.to_stage} "
+            "--set promotion.on_tie=replace"
+        )
+    return "choose another version, or add --force and a --reason"
+
+
 def rollback(
-    settings: Settings, config: Config, *, reason: str | None = None, on_event: events.OnEvent = events.ignore
+    settings: Settings,
+    config: Config,
+    *,
+    reason: str | None = None,
+    data: Path | None = None,
+    on_event: events.OnEvent = events.ignore,
 ) -> Promoted:
-    """Restore the previous production version if its model can be loaded. Raise CheckFailedError if there is none."""
-    name = config.registry.model_name
+    """Restore the previous production version if its model can be loaded. Raise CheckFailedError if there is none.
+
+    data: candles of the market; default: the newest file, if there are several registered models.
+    """
     _check_reason(reason)
-    with (
-        open_project_store(settings, CHANGE, on_event=on_event) as store,
-        open_registry(store, name, mirror_of(settings, name)) as registry,
-    ):
+    with ExitStack() as stack:
+        store = stack.enter_context(open_project_store(settings, CHANGE, on_event=on_event))
+        name = model_name_for_version(store, settings, config, data=data)
+        registry = stack.enter_context(open_registry(store, name, mirror_of(settings, name)))
         current = registry.aliases.get("production")
         last = registry.ledger.before_production(current)
         if last is None or last not in registry.versions:
@@ -156,10 +193,12 @@ def rollback(
     return Promoted(name, last, before, "production", (entry,), ())
 
 
-def read_history(settings: Settings, config: Config) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
-    """Return all ledger entries, oldest first, and the mismatches with the registry."""
-    name = config.registry.model_name
+def read_history(
+    settings: Settings, config: Config, *, data: Path | None = None
+) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+    """Return all ledger entries, oldest first, and the mismatches with the registry; data: as in `rollback`."""
     with open_project_store(settings, READ) as store:
+        name = model_name_for_version(store, settings, config, data=data)
         ledger, faults = check_history(store, name, mirror_of(settings, name))
     return ledger.entries, faults
 

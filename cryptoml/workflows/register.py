@@ -12,14 +12,15 @@ from cryptoml.data.project_files import find_data, read_any
 from cryptoml.errors import CheckFailedError, CryptomlError, UsageError
 from cryptoml.models.zoo import BASELINE
 from cryptoml.registry.champion import duel_for_gate
+from cryptoml.registry.markets import is_among_several, market_of_tags, name_for
 from cryptoml.registry.model_digest import MODEL_SHA256
-from cryptoml.registry.model_names import registered_name, with_model_name
+from cryptoml.registry.model_names import MODEL_NAME_TAG, with_model_name
+from cryptoml.registry.registrar import register_for_market, same_model_text
 from cryptoml.registry.version_models import ModelRef, fetched_digest, load, ref_of_run
 from cryptoml.registry.versions import (
     MODEL_PATH,
     Version,
     production_version,
-    register_version,
     version_of_run,
 )
 from cryptoml.settings import Settings
@@ -96,8 +97,10 @@ def register(request: RegisterRequest, *, on_event: events.OnEvent = events.igno
     settings = request.settings
     with open_project_store(settings, CHANGE, on_event=on_event) as store:
         run = _find(store, settings, request.run)
-        config = with_model_name(request.config, registered_name(request.config.registry.model_name, run.tags))
-        name = config.registry.model_name
+        pattern, market = request.config.registry.model_name, market_of_tags(run.params)
+        among_several = is_among_several(pattern, run.tags.get(MODEL_NAME_TAG, pattern), run.params)
+        name = pattern if market is None else name_for(store, pattern, market, among_several=among_several)
+        config = with_model_name(request.config, name)
         already = version_of_run(store, name, run.run_id)
         if already is not None:
             return _result(already, run, is_new=False)
@@ -115,10 +118,17 @@ def register(request: RegisterRequest, *, on_event: events.OnEvent = events.igno
         gate = {"gate": "passed" if decision.passed else " ".join(("forced:", *decision.reasons))[:5000]}
         if request.reason:
             gate["reason"] = request.reason[:5000]
-        version = register_version(
-            store, run_id=run.run_id, model_name=name, description=description, tags={**tags, **gate}
+        version = register_for_market(
+            store,
+            run_id=run.run_id,
+            pattern=pattern,
+            description=description,
+            tags={**tags, **gate},
+            among_several=among_several,
         )
         warnings = (*decision.warnings, *([note] if note else []))
+        if version.run_id != run.run_id:
+            warnings = (*warnings, same_model_text(version))
         return _result(version, run, is_new=version.is_new, decision=decision, warnings=warnings)
 
 

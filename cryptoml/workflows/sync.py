@@ -43,7 +43,7 @@ def sync(settings: Settings, *, into: str | None = None, on_event: events.OnEven
     An unavailable store is retried for RETRY_S. If the journal is empty, the store is opened only to migrate an
     outdated local database.
     """
-    from cryptoml.registry.versions import registrar
+    from cryptoml.registry.registrar import registrar
     from cryptoml.tracking.journal.deliver import deliver_pending
     from cryptoml.tracking.store.errors import masked
     from cryptoml.tracking.store.project_store import DELIVER, has_outdated_database, open_project_store
@@ -57,7 +57,9 @@ def sync(settings: Settings, *, into: str | None = None, on_event: events.OnEven
     with open_project_store(settings, DELIVER, retry_s=RETRY_S, on_event=on_event) as store:
         until = time.monotonic() + RETRY_S
         while True:
-            report = deliver_pending(journal, store, register=registrar(store), experiment=into, on_event=on_event)
+            report = deliver_pending(
+                journal, store, register=registrar(store, on_event), experiment=into, on_event=on_event
+            )
             for run in report.delivered:
                 delivered.setdefault(
                     run.run_id, Synced(run.run_name, run.run_id, run.status, run.created, run.versions)

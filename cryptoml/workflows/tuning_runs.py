@@ -33,10 +33,13 @@ def record_searches(
     on_event: events.OnEvent,
 ) -> str | None:
     """Record the searches by model in an experiment of their own; return why runs are in the journal, or None."""
-    from cryptoml.registry.versions import registrar
+    from cryptoml.registry.registrar import registrar
     from cryptoml.tracking.tracker import Tracker
 
-    context = training_context(data.sources, settings, config, dataset_version=data.version.text)
+    context = training_context(
+        data.sources, settings, config,
+        dataset_version=data.version.text, model_name=config.config.registry.model_name,
+    )  # fmt: skip
     parents: dict[str, JournalRun] = {}
     with Tracker(settings, registrar=registrar, on_event=on_event) as tracker:
         for key, (search, holdout) in searches.items():

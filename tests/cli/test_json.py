@@ -19,7 +19,8 @@ from tests.json_schemas import check_envelope
 
 STORY = (
     "setup-remotes", "doctor", "sample-data", "inspect", "transform-data", "audit", "push-data", "pull-data", "tune",
-    "train", "compare", "backtest", "reproduce", "sync", "register", "promote", "predict", "monitor",
+    "train", "compare", "backtest", "reproduce", "sync", "register", "promote", "versions", "show",
+    "predict", "monitor",
 )  # fmt: skip
 # A command line that fails, and the kind of its error.
 FAILURES = {
@@ -41,6 +42,8 @@ FAILURES = {
     "ui": ("--port 0", "usage"),
     "register": ("", "usage"),
     "promote": ("v1", "usage"),
+    "versions": ("--config nothing.yaml", "config"),
+    "show": ("nothing", "usage"),
     "predict": ("--last 0", "usage"),
     "monitor": ("--config nothing.yaml", "config"),
 }

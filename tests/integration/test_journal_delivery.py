@@ -233,9 +233,9 @@ def test_a_registration_is_asked_for_once_the_run_is_there(
     assert journal.pending() == (run.entry,)
     asked: list[tuple[str, Registration]] = []
 
-    def register(run_id: str, wish: Registration) -> str:
+    def register(run_id: str, wish: Registration) -> tuple[str, str]:
         asked.append((run_id, wish))
-        return "4"
+        return wish.model_name, "4"
 
     done = deliver(run.entry, store, register=register)
     assert asked == [(first.run_id, Registration("model", "models/model", "d", {"a": "1"}))]

@@ -14,9 +14,10 @@ from mlflow.exceptions import MlflowException
 from cryptoml.errors import ConfigError, CryptomlError, UnavailableError
 from cryptoml.registry import mutex
 from cryptoml.registry.moving.versions import ModelCopy, copy_versions
+from cryptoml.registry.registrar import registrar
 from cryptoml.registry.transitions import Move, check_history, open_registry
 from cryptoml.registry.version_search import STAGE_TAG
-from cryptoml.registry.versions import Version, list_versions, production_version, register_version, registrar
+from cryptoml.registry.versions import Version, list_versions, production_version, register_version
 from cryptoml.tracking.journal.deliver import deliver, deliver_pending
 from cryptoml.tracking.journal.duplicate_runs import DUPLICATE_TAG
 from cryptoml.tracking.journal.journal import Journal, JournalRun

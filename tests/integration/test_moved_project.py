@@ -11,7 +11,8 @@ import pytest
 
 from cryptoml.doctor.checks_stores import moved_project
 from cryptoml.errors import ConfigError
-from cryptoml.registry.versions import list_versions, registrar
+from cryptoml.registry.registrar import registrar
+from cryptoml.registry.versions import list_versions
 from cryptoml.settings import load_settings
 from cryptoml.tracking.journal.deliver import deliver
 from cryptoml.tracking.journal.journal import Journal

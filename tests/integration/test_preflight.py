@@ -13,7 +13,7 @@ import pytest
 
 from cryptoml import events
 from cryptoml.errors import AccessError, ConfigError, UnavailableError
-from cryptoml.registry.versions import registrar
+from cryptoml.registry.registrar import registrar
 from cryptoml.settings import load_settings
 from cryptoml.tracking import tracker
 from cryptoml.tracking.journal.journal import JournalRun

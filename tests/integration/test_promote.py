@@ -32,7 +32,8 @@ from tests.lab import Lab, config_of, turned_around
 @pytest.fixture
 def config(request: pytest.FixtureRequest, lab: Lab) -> Config:
     """A registered model of the test's own, with three versions: v1 ridge, v2 xgb, v3 gbm."""
-    found = config_of(request.node.name.replace("[", "-").replace("]", ""), gate={"min_skill": -1})
+    name = request.node.name.replace("[", "-").replace("]", "")
+    found = config_of(name, gate={"min_skill": -1}, promotion={"on_tie": "replace"})
     for place, model in enumerate(("ridge", "xgb", "gbm"), 1):
         done = register(RegisterRequest(lab.settings, found, lab.runs[model]))
         assert (done.version, done.is_new) == (str(place), True)
@@ -291,7 +292,7 @@ def _promote_again_and_again(folder: str, name: str, version: str, rounds: int, 
     os.chdir(folder)
     from cryptoml.settings import load_settings
 
-    settings, config = load_settings(), config_of(name)
+    settings, config = load_settings(), config_of(name, promotion={"on_tie": "replace"})
     for _ in range(rounds):
         barrier.wait()
         try:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from cryptoml.errors import CheckFailedError, UnavailableError, UsageError
+from cryptoml.registry.registrar import registrar
 from cryptoml.registry.versions import (
     get_version,
     list_versions,
     production_version,
     register_version,
-    registrar,
     version_at,
 )
 from cryptoml.tracking.journal.deliver import deliver

@@ -12,7 +12,8 @@ import pytest
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
 from cryptoml.errors import AccessError, CryptomlError, UnavailableError
-from cryptoml.registry.versions import list_versions, registrar
+from cryptoml.registry.registrar import registrar
+from cryptoml.registry.versions import list_versions
 from cryptoml.tracking.journal.deliver import deliver, deliver_pending
 from cryptoml.tracking.journal.journal import Journal, JournalRun
 from cryptoml.tracking.journal.records import Registration

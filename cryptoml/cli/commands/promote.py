@@ -73,14 +73,19 @@ class HistoryDocument(TypedDict):
 
 
 def promote(
-    version: Annotated[str | None, typer.Argument(metavar="VERSION", help="Model version, such as v3 or 3.")] = None,
+    version: Annotated[
+        str | None, typer.Argument(metavar="VERSION", help="Model version: v3, latest, NAME@v3.")
+    ] = None,
     stage: Annotated[
         str | None, typer.Argument(metavar="STAGE", help="New stage: none, staging, production or archived.")
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", rich_help_panel=VALIDATION, show_default=NEWEST_DATA, help="Candles for the validation."
+            metavar="FILE",
+            rich_help_panel=VALIDATION,
+            show_default=NEWEST_DATA,
+            help="Candles of the market, for the validation.",
         ),
     ] = None,
     force: Annotated[
@@ -115,7 +120,7 @@ def promote(
 
     settings, loaded = load_project_config(config, set_)
     if history:
-        return _history(*read_history(settings, loaded.config), wide=wide)
+        return _history(*read_history(settings, loaded.config, data=data), wide=wide)
     if not rollback and (version is None or stage is None):
         raise UsageError(
             "VERSION and STAGE are required.", hint="cryptoml promote v3 production, or --rollback, or --history"
@@ -123,7 +128,7 @@ def promote(
     with listening() as listener:
         reason = reason or _ask_reason()
         if rollback:
-            result = roll_back(settings, loaded.config, reason=reason, on_event=listener)
+            result = roll_back(settings, loaded.config, reason=reason, data=data, on_event=listener)
         else:
             assert version is not None
             assert stage is not None

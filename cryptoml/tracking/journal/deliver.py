@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from cryptoml.tracking.store.store import Store
 
-Register = Callable[[str, Registration], str]
-"""Puts a delivered run (its id) into the registry and returns the version; running it twice makes one version."""
+Register = Callable[[str, Registration], tuple[str, str]]
+"""Puts a delivered run (its id) into the registry and returns name and version; running it twice makes one version."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _register_all(
 ) -> Delivery:
     """Register the run's model as often as the journal asks for it; the delivery mark with all versions."""
     for wish in wishes:
-        version = (wish.model_name, register(run_id, wish))
+        version = register(run_id, wish)
         if version not in mark.versions:
             mark = replace(mark, versions=(*mark.versions, version))
             entry.mark(mark)

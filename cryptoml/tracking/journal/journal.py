@@ -157,15 +157,20 @@ class JournalRun:
         self,
         model_name: str,
         *,
+        pattern: str = "",
         description: str = "",
         tags: Mapping[str, object] | None = None,
         model_path: str = "models/model",
     ) -> None:
-        """Record that the run's model shall be registered as a version of `model_name` after delivery."""
+        """Record that the run's model shall be registered as a version of `model_name` after delivery.
+
+        pattern: the name in the config, if the model may get another name because of its market.
+        """
         self._append(
             {
                 "kind": "registration",
                 "model_name": model_name,
+                "pattern": pattern,
                 "model_path": model_path,
                 "description": description,
                 "tags": {key: str(value) for key, value in (tags or {}).items()},

@@ -38,12 +38,16 @@ class StagedArtifact:
 
 @dataclass(frozen=True)
 class Registration:
-    """A request to register the run's model once the run is delivered."""
+    """A request to register the run's model once the run is delivered.
+
+    pattern: the name in the config, if the market decides the name; empty in journals of earlier releases.
+    """
 
     model_name: str
     model_path: str
     description: str
     tags: Mapping[str, str]
+    pattern: str = ""
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,9 @@ def _add(total: _Sum, record: Mapping[str, Any]) -> None:
     elif kind == "artifact":
         total.artifacts[record["path"]] = StagedArtifact(record["path"], record["sha256"], record["size"])
     elif kind == "registration":
-        registration = Registration(record["model_name"], record["model_path"], record["description"], record["tags"])
+        registration = Registration(
+            record["model_name"], record["model_path"], record["description"], record["tags"], record.get("pattern", "")
+        )
         if registration not in total.registrations:
             total.registrations.append(registration)
     elif kind == "stop" and total.stop_signal is None:

@@ -13,7 +13,7 @@ from cryptoml.config.schema import Config
 from cryptoml.data.project_files import find_data, read_any
 from cryptoml.errors import CheckFailedError, DataError, UsageError
 from cryptoml.evaluation.figures import figure
-from cryptoml.registry.champion import Comparison, check_candles, compare_with_champion, grid_for
+from cryptoml.registry.champion import check_candles, compare_with_champion, grid_for
 from cryptoml.registry.duel import Score
 from cryptoml.registry.fit_tag import ALL_CANDLES, FIT_TAG
 from cryptoml.registry.model_digest import MODEL_SHA256
@@ -23,6 +23,7 @@ from cryptoml.settings import Settings
 from cryptoml.system.plurals import counted
 from cryptoml.tracking.runs import RunView
 from cryptoml.tracking.store.store import Store
+from cryptoml.workflows.promotion.duels import duel_metrics, duel_text, judge_duel
 
 if TYPE_CHECKING:
     from cryptoml.data.candles import Candles
@@ -81,6 +82,8 @@ class Validator:
             self.store, self.settings, self.config.registry.model_name, candidate, candles,
             least=self.config.promotion.min_candles, level=level, candidate_version=version,
         )  # fmt: skip
+        if found.duel is not None and found.duel.candidate.candles:
+            self.on_event(events.Info(duel_text(found.duel, f"v{version}", f"v{found.champion}")))
         is_refit = run.tags.get(FIT_TAG) == ALL_CANDLES and not own.candles
         reasons, warnings = ([], [_of_refit(run, source.name)]) if is_refit else _judge_alone(own, source.name)
         if own.candles:
@@ -98,10 +101,10 @@ class Validator:
                 "validation_candles": own.candles,
                 "validation_rmse": own.rmse,
                 "validation_skill": own.skill,
-                **_duel_metrics(found),
+                **duel_metrics(found),
             },
-            reasons=(*reasons, *_judge_duel(found, level)),
-            warnings=(*([found.note] if found.note else []), *warnings),
+            reasons=(*reasons, *judge_duel(found, level, on_tie=self.config.promotion.on_tie)),
+            warnings=(*([found.note] if found.note and not found.is_other_market else []), *warnings),
         )
 
     def _candles(self) -> tuple[Path, Candles]:
@@ -145,28 +148,3 @@ def _judge_alone(own: Score, source: str) -> tuple[list[str], list[str]]:
             f"on the latest {counted(own.candles, 'candle')} it ties with persistence; p = {figure(own.p_value, '.3g')}"
         ]
     return [], []
-
-
-def _judge_duel(found: Comparison, level: float) -> list[str]:
-    """Return the reasons against the model from its comparison with the production version."""
-    duel = found.duel
-    if duel is None or not duel.decided or duel.candidate_better or duel.p_value >= level:
-        return []
-    return [
-        f"on the same latest {counted(duel.candidate.candles, 'candle')} it is significantly worse than "
-        f"v{found.champion} in production (RMSE {figure(duel.candidate.rmse, '.6g')} against "
-        f"{figure(duel.champion.rmse, '.6g')}, p = {duel.p_value:.3g})"
-    ]
-
-
-def _duel_metrics(found: Comparison) -> dict[str, float | str]:
-    duel = found.duel
-    if duel is None:
-        return {}
-    return {
-        "champion": f"v{found.champion}",
-        "champion_rmse": duel.champion.rmse,
-        "candidate_rmse": duel.candidate.rmse,
-        "duel_p_value": duel.p_value,
-        "duel_candles": duel.candidate.candles,
-    }

@@ -12,7 +12,10 @@ from cryptoml.settings import Settings
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """Properties of one `train` call that are recorded in each of its runs."""
+    """Properties of one `train` call that are recorded in each of its runs.
+
+    model_name: the registered model of the market, if no other market has that name when the run is delivered.
+    """
 
     training_id: str
     experiment: str
@@ -22,9 +25,12 @@ class TrainingContext:
     git_commit: str
     config: LoadedConfig
     timestamp: str
+    model_name: str
 
 
-def training_context(source: str, settings: Settings, config: LoadedConfig, *, dataset_version: str) -> TrainingContext:
+def training_context(
+    source: str, settings: Settings, config: LoadedConfig, *, dataset_version: str, model_name: str
+) -> TrainingContext:
     """Return the context of a new training, with a new training id and the current time."""
     from cryptoml.remotes import git
 
@@ -38,4 +44,5 @@ def training_context(source: str, settings: Settings, config: LoadedConfig, *, d
         git_commit=git.commit_tag(settings.project_dir),
         config=config,
         timestamp=f"{now:%Y%m%d-%H%M%S}",
+        model_name=model_name,
     )

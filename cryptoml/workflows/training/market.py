@@ -12,7 +12,7 @@ from cryptoml import events
 from cryptoml.config.schema import Config
 from cryptoml.data.candles import SeveralSymbolsError
 from cryptoml.errors import CryptomlError, UsageError
-from cryptoml.registry.model_names import market_model_name, with_model_name
+from cryptoml.registry.markets import Market, planned_name
 from cryptoml.system import stopping
 from cryptoml.workflows.training.context import training_context
 from cryptoml.workflows.training.inputs import TrainingData, configured_plan, read_training_data
@@ -24,6 +24,7 @@ from cryptoml.workflows.training.session import TrainingSession
 if TYPE_CHECKING:
     from cryptoml.tracking.journal.deliver import Delivered
     from cryptoml.tracking.tracker import Tracker
+    from cryptoml.training.dataset import Dataset
     from cryptoml.training.pools import Pool
     from cryptoml.training.results import ModelChoice
     from cryptoml.workflows.training.schedule import Schedule
@@ -109,7 +110,8 @@ class MarketTraining:
         self.session = TrainingSession(
             request.settings, self.data, self._plans, self._choices,
             training_context(
-                self.data.sources, request.settings, request.config, dataset_version=self.data.version.text
+                self.data.sources, request.settings, request.config,
+                dataset_version=self.data.version.text, model_name=self._model_name(self.data.dataset),
             ),
             self._config(), tracker, schedule, self._on_event, self.fail, use_cache=request.use_cache,
         )  # fmt: skip
@@ -148,14 +150,16 @@ class MarketTraining:
         self.session.hand_over_profile()
         return MarketOutcome(self.request, self.session.result(delivered))
 
+    def _model_name(self, dataset: Dataset) -> str:
+        """Return the registered model of this market, unless the registry has another one for it."""
+        market = Market(dataset.symbol, dataset.interval.label, dataset.horizon)
+        pattern = self.request.config.config.registry.model_name
+        return planned_name(pattern, market, among_several=self._several or bool(dataset.symbols))
+
     def _config(self) -> Config:
-        """Return the config with the registered model of this market; without profile report if there are several."""
-        assert self.data is not None
-        config, dataset = self.request.config.config, self.data.dataset
-        if not self._several:
-            return config
-        name = market_model_name(config.registry.model_name, symbol=dataset.symbol, interval=dataset.interval.label)
-        return without_profile(with_model_name(config, name))
+        """Return the config; without profile report if there are several markets."""
+        config = self.request.config.config
+        return without_profile(config) if self._several else config
 
 
 def named(on_event: events.OnEvent, name: str) -> events.OnEvent:

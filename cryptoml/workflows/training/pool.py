@@ -12,7 +12,6 @@ from cryptoml import events
 from cryptoml.config.schema import Config
 from cryptoml.data.candles import SeveralSymbolsError
 from cryptoml.errors import UsageError
-from cryptoml.registry.model_names import market_model_name, with_model_name
 from cryptoml.workflows.training.inputs import TrainingData, read_training_data
 from cryptoml.workflows.training.lock import only_training
 from cryptoml.workflows.training.market import MarketTraining, named, with_symbol, without_profile
@@ -73,8 +72,4 @@ class PoolTraining(MarketTraining):
             return [part for symbol in error.symbols for part in self._parts(with_symbol(request, symbol))]
 
     def _config(self) -> Config:
-        """Return the config with the registered model of the pool."""
-        assert self.data is not None
-        config, dataset = self.request.config.config, self.data.dataset
-        name = market_model_name(config.registry.model_name, symbol=dataset.symbol, interval=dataset.interval.label)
-        return without_profile(with_model_name(config, name))
+        return without_profile(self.request.config.config)

@@ -78,7 +78,7 @@ class ProfileReport:
 
 def attach_when_ready(settings: Settings, journal: Path, report: Path) -> bool:
     """Wait up to TIMEOUT_S for the report, add it to the journal's run and deliver the run; False after a timeout."""
-    from cryptoml.registry.versions import registrar
+    from cryptoml.registry.registrar import registrar
     from cryptoml.tracking.journal.deliver import deliver
     from cryptoml.tracking.journal.entries import JournalEntry
     from cryptoml.tracking.journal.journal import JournalRun

@@ -39,7 +39,7 @@ HORIZONS_TAG = "horizons"
 TARGET_COLUMN = "log_return"
 
 
-def start_tags(context: TrainingContext, choice: ModelChoice, model_name: str) -> dict[str, str]:
+def start_tags(context: TrainingContext, choice: ModelChoice) -> dict[str, str]:
     """Return the tags that a run has from its start."""
     return {
         "model_type": choice.spec.key,
@@ -50,7 +50,7 @@ def start_tags(context: TrainingContext, choice: ModelChoice, model_name: str) -
         "training_id": context.training_id,
         "git_commit": context.git_commit,
         "config_hash": context.config.hash(),
-        MODEL_NAME_TAG: model_name,
+        MODEL_NAME_TAG: context.model_name,
     }
 
 

@@ -11,6 +11,7 @@ from cryptoml.evaluation.figures import figure
 from cryptoml.evaluation.metrics import stored_value
 from cryptoml.registry.fit_tag import ALL_CANDLES, BEFORE_HOLDOUT, FIT_TAG
 from cryptoml.registry.model_digest import MODEL_SHA256
+from cryptoml.registry.registrar import CONFIG_HASH
 from cryptoml.system.plurals import counted
 from cryptoml.workflows.training.recording import HORIZONS_TAG, fit_of
 
@@ -80,9 +81,7 @@ def adjusted_p_value(metrics: Mapping[str, float]) -> float:
     return found
 
 
-def request_registration(
-    run: JournalRun, result: ModelResult, data: TrainingData, context: TrainingContext, model_name: str
-) -> None:
+def request_registration(run: JournalRun, result: ModelResult, data: TrainingData, context: TrainingContext) -> None:
     """Request the registration in the journal; the delivery of the run registers it, now or in a later sync."""
     dataset = data.dataset
     record, _ = run.entry.read()
@@ -106,6 +105,7 @@ def request_registration(
                 "dataset_version": context.dataset_version,
                 "git_commit": context.git_commit,
                 "author": context.author,
+                CONFIG_HASH: context.config.hash(),
                 FIT_TAG: fit_of(result),
                 **({HORIZONS_TAG: record.tags[HORIZONS_TAG]} if record and HORIZONS_TAG in record.tags else {}),
                 # From the journal, as the local files may already be delivered and removed.
@@ -113,7 +113,8 @@ def request_registration(
             },
         )
     )
-    run.request_registration(model_name, description=description, tags=tags)
+    pattern = context.config.config.registry.model_name
+    run.request_registration(context.model_name, pattern=pattern, description=description, tags=tags)
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ def version_texts(run: RunFacts) -> tuple[str, dict[str, str]]:
         **{name: params[name] for name in ("symbol", "interval", "prediction_horizon")},
         "run_name": run.run_name,
         "verdict": tags["verdict"],
+        **({CONFIG_HASH: tags[CONFIG_HASH]} if CONFIG_HASH in tags else {}),
         FIT_TAG: fit,
         **({HORIZONS_TAG: tags[HORIZONS_TAG]} if HORIZONS_TAG in tags else {}),
         MODEL_SHA256: tags[MODEL_SHA256],

@@ -144,7 +144,7 @@ class TrainingSession:
             gate_passed=self.gate_passed,
             gate_reasons=self.gate_reasons,
             gate_warnings=self.gate_warnings,
-            model_name=self.config.registry.model_name,
+            model_name=self.context.model_name,
             registered=registered,
             trouble=None if is_delivered else self.tracker.delivery_error,
             seconds=self._seconds,
@@ -266,7 +266,7 @@ class TrainingSession:
         gate = "passed" if self.gate_passed else " ".join(self.gate_reasons)
         run.set_tags({"best_of_training": "true", "gate": gate[:5000]})
         if self._registers():
-            registration.request_registration(run, result, self.data, self.context, self.config.registry.model_name)
+            registration.request_registration(run, result, self.data, self.context)
 
     def _finish(self) -> None:
         """Register the best model, and hand all runs to the tracker."""

@@ -73,7 +73,7 @@ def _train(
     trainings: list[MarketTraining], choices: Sequence[ModelChoice], on_event: events.OnEvent
 ) -> list[MarketOutcome]:
     from cryptoml.data.reading.tables import require_file
-    from cryptoml.registry.versions import registrar
+    from cryptoml.registry.registrar import registrar
     from cryptoml.tracking.tracker import Tracker
 
     files = [file for training in trainings for file in training.files]

@@ -48,7 +48,7 @@ class TrainingRuns:
                 training_id=self.context.training_id,
                 experiment=self.context.experiment,
                 run_name=journal.reserve_run_name(choice.spec.long_name),
-                tags=recording.start_tags(self.context, choice, self.config.registry.model_name),
+                tags=recording.start_tags(self.context, choice),
             )
             run.log_params(recording.params(self.context, choice, self.data.dataset, self.plans[0]))
             self.by_model[choice.spec.key] = run

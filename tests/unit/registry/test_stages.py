@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cryptoml.errors import CheckFailedError, UsageError
-from cryptoml.registry.stages import STAGES, Stage, parse_stage, parse_version, transition_path
+from cryptoml.registry.stages import STAGES, Stage, parse_stage, transition_path
 
 WAYS: dict[tuple[Stage, Stage], tuple[Stage, ...]] = {
     ("none", "staging"): ("staging",),
@@ -45,10 +45,3 @@ def test_an_unknown_stage_suggests_the_most_similar() -> None:
     with pytest.raises(UsageError) as caught:
         parse_stage("xyz")
     assert "none, staging, production, archived" in caught.value.hint
-
-
-def test_a_version_with_and_without_v() -> None:
-    assert [parse_version(text) for text in ("v3", "3", "V03")] == ["3", "3", "3"]
-    for text in ("", "v", "v0", "-1", "1.5", "latest"):
-        with pytest.raises(UsageError):
-            parse_version(text)

@@ -1,0 +1,99 @@
+"""Register the model of a run under the name of its market, once for the same data, config and model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from cryptoml import events
+from cryptoml.registry.fit_tag import FIT_TAG
+from cryptoml.registry.markets import MARKET_TAG, Market, is_among_several, market_names, market_of_tags, name_for
+from cryptoml.registry.versions import MODEL_PATH, Version, ensure_model, list_versions, register_version
+from cryptoml.tracking.journal.records import Registration
+from cryptoml.tracking.store.errors import translate_store_errors
+
+if TYPE_CHECKING:
+    from cryptoml.tracking.journal.deliver import Register
+    from cryptoml.tracking.store.store import Store
+
+CONFIG_HASH = "config_hash"
+# Versions with the same values were trained on the same data, with the same config and result.
+SAME = (CONFIG_HASH, "model_type", FIT_TAG, "skill", "cv_rmse_mean")
+
+
+def registrar(store: Store, on_event: events.OnEvent = events.ignore) -> Register:
+    """Return the function that `deliver` calls for each registration in a journal."""
+
+    def register(run_id: str, registration: Registration) -> tuple[str, str]:
+        pattern = registration.pattern or registration.model_name
+        version = register_for_market(
+            store,
+            run_id=run_id,
+            pattern=pattern,
+            among_several=is_among_several(pattern, registration.model_name, registration.tags),
+            artifact_path=registration.model_path,
+            description=registration.description,
+            tags=registration.tags,
+        )
+        if version.run_id != run_id:
+            on_event(events.Info(same_model_text(version)))
+        return version.model_name, version.version
+
+    return register
+
+
+def register_for_market(
+    store: Store,
+    *,
+    run_id: str,
+    pattern: str,
+    description: str,
+    tags: Mapping[str, str],
+    artifact_path: str = MODEL_PATH,
+    among_several: bool = False,
+) -> Version:
+    """Return the version of a run, or the earlier one of the same data, config and model.
+
+    pattern, among_several: as in `name_for`; tags: of the version, with its market. Raises as `register_version` does.
+    """
+    market = market_of_tags(tags)
+    name = pattern if market is None else _claim(store, pattern, market, among_several=among_several)
+    if CONFIG_HASH in tags:
+        versions = list_versions(store, name)
+        same = [one for one in versions if is_same_model(one.tags, tags)]
+        if same and all(one.run_id != run_id for one in versions):
+            return same[-1]
+    return register_version(
+        store,
+        run_id=run_id,
+        model_name=name,
+        artifact_path=artifact_path,
+        description=description,
+        tags=tags,
+    )
+
+
+def _claim(store: Store, pattern: str, market: Market, *, among_several: bool) -> str:
+    """Return the registered model of a market, created if there is none, and marked as that market's."""
+    while True:
+        name = name_for(store, pattern, market, among_several=among_several)
+        with translate_store_errors(store.uri, f"create the model {name}"):
+            tags = ensure_model(store, name, tags={MARKET_TAG: market.tag})
+        # Another process may have created it for its market since the names were read.
+        if tags[MARKET_TAG] == market.tag or name in market_names(pattern, market)[-1:]:
+            return name
+
+
+def is_same_model(tags: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Whether two versions have the same data, config and model, by their tags."""
+    return all(tags.get(name) == other.get(name) for name in SAME) and _content(tags) == _content(other)
+
+
+def same_model_text(version: Version) -> str:
+    """Return the sentence about a registration that was answered with an earlier version."""
+    return f"{version.model_name} v{version.version} has the same data, config and model, so there is no new version"
+
+
+def _content(tags: Mapping[str, str]) -> str:
+    """Return the content of the data set, without the git revision that pins it."""
+    return tags.get("dataset_version", "").removeprefix("untracked:").partition("@")[0]
