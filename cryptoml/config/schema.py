@@ -202,6 +202,12 @@ class MonitorSection(_Section):
         gt=0,
         description="shift of a feature's mean that is reported as drift, in standard deviations of the training data",
     )
+    max_volatility_ratio: float = Field(
+        2.0,
+        gt=1,
+        description="size of the returns, as a multiple of that of the hold-out, which is reported as drift if it is "
+        "above this or below one over it",
+    )
 
 
 class BacktestSection(_Section):

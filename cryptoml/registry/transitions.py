@@ -18,7 +18,7 @@ from cryptoml.registry import ledger as ledgers
 from cryptoml.registry.ledger import Entry, Ledger
 from cryptoml.registry.mutex import registry_lock
 from cryptoml.registry.stages import Stage
-from cryptoml.registry.version_search import STAGE_TAG
+from cryptoml.registry.version_search import STAGE_TAG, model_or_none
 from cryptoml.registry.versions import Version, list_versions
 from cryptoml.tracking.store.errors import is_missing, masked, translate_store_errors
 from cryptoml.tracking.store.lost_responses import send_once, send_until_clear
@@ -232,6 +232,13 @@ def open_registry(store: Store, model_name: str, mirror: Path) -> Iterator[Regis
         registry = Registry(store, model_name, mirror)
         registry.finish_pending()
         yield registry
+
+
+def ledger_entries(store: Store, model_name: str) -> tuple[Entry, ...]:
+    """Return the readable entries of the ledger, oldest first; empty if there is no such model."""
+    with translate_store_errors(store.uri, f"read the model {model_name}"):
+        model = model_or_none(store, model_name)
+    return ledgers.read_ledger(dict(model.tags)).entries if model is not None else ()
 
 
 def check_history(store: Store, model_name: str, mirror: Path) -> tuple[Ledger, tuple[str, ...]]:

@@ -57,16 +57,18 @@ class ForecastLog:
             self._connection.executemany(f"insert or ignore into forecasts values ({placeholders})", rows)
             return self._connection.total_changes - before
 
-    def read(self, run_id: str) -> pd.DataFrame:
-        """Return the forecasts of a run in ascending order.
+    def read(self, run_id: str | None = None) -> pd.DataFrame:
+        """Return the forecasts of a run, or of all runs, in ascending order.
 
-        Index `candle` (open time); columns target and logged_at, all times UTC; version, interval_level and COLUMNS.
+        Index `candle` (open time); columns target and logged_at, all times UTC; run_id, version, interval_level and
+        COLUMNS.
         """
         import pandas as pd
 
-        names = ("candle", "target", "logged_at", "version", "interval_level", *COLUMNS)
-        query = f"select {', '.join(names)} from forecasts where run_id = ? order by candle"
-        rows = self._connection.execute(query, (run_id,)).fetchall()
+        names = ("candle", "target", "logged_at", "run_id", "version", "interval_level", *COLUMNS)
+        chosen = "" if run_id is None else "where run_id = ? "
+        query = f"select {', '.join(names)} from forecasts {chosen}order by candle, run_id"
+        rows = self._connection.execute(query, () if run_id is None else (run_id,)).fetchall()
         table = pd.DataFrame(rows, columns=list(names))
         for name in ("candle", "target", "logged_at"):
             table[name] = pd.to_datetime(table[name], utc=True, format="ISO8601")

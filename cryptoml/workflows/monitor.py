@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptoml.config.schema import Config
+from cryptoml.config.schema import Config, MonitorSection
 from cryptoml.data.project_files import find_data, read_any
 from cryptoml.errors import DataError, UsageError
+from cryptoml.evaluation.logged_forecasts import LoggedScores, score_logged
 from cryptoml.registry.champion import check_candles, grid_for
+from cryptoml.registry.ledger import Entry, Ledger
+from cryptoml.registry.transitions import ledger_entries
 from cryptoml.registry.version_models import load, resolve_model
 from cryptoml.settings import Settings
 from cryptoml.system.plurals import counted
@@ -24,6 +28,7 @@ from cryptoml.workflows.training.horizons import prefix
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cryptoml.data.candles import Candles
     from cryptoml.models.forecaster import Forecaster
 
 # Intervals are called too narrow or too wide if coverage as far from nominal has a probability below this by chance.
@@ -34,7 +39,8 @@ COVERAGE_LEVEL = 0.01
 class MonitorRequest:
     """The model to monitor and the candles with the outcomes. last: score only the `last` latest forecasts.
 
-    horizon: of the forecasts to score, in candles; None: the model's first.
+    horizon: of the forecasts to score, in candles; None: the model's first. with_history: also score the other
+    versions of the registered model.
     """
 
     settings: Settings
@@ -43,6 +49,7 @@ class MonitorRequest:
     data: Path | None = None
     last: int | None = None
     horizon: int | None = None
+    with_history: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,35 +61,42 @@ class Drift:
 
 
 @dataclass(frozen=True)
-class MonitorResult:
-    """Accuracy of the scored forecasts. RMSE in price units; covered is a share of the scored forecasts.
+class History:
+    """The scored forecasts of all versions. rows: as in the forecast log, with actual_price and label, by time.
 
-    word: beats, ties or worse (compared with persistence), or unknown below the minimum number of forecasts.
-    promised_skill: skill on the hold-out. coverage_p_value: Kupiec's test that the coverage is nominal, on every
-    horizon-th forecast. waiting: logged forecasts without an outcome in the candles. late: forecasts
-    logged after their outcome was known. drift: None for a model without a scaler.
+    by_version: label of a version -> its scores, in the order of their first forecasts. ledger: oldest first.
+    """
+
+    rows: pd.DataFrame
+    by_version: Mapping[str, LoggedScores]
+    ledger: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class MonitorResult:
+    """Accuracy of the scored forecasts. `word` of the scores is unknown below the minimum number of forecasts.
+
+    promised_skill: skill on the hold-out. volatility_ratio: size of the returns now as a multiple of that on the
+    hold-out, with its standard error; NaN if unknown. waiting: logged forecasts without an outcome in the candles.
+    late: forecasts logged after their outcome was known. drift: None for a model without a scaler. next_steps: what to
+    do, with commands.
     """
 
     model: str
     version: str | None
     run_id: str
     source: str
-    scored: int
+    scores: LoggedScores
+    word: str
+    promised_skill: float
+    volatility_ratio: float
+    volatility_ratio_error: float
     waiting: int
     late: int
-    start: str
-    end: str
-    rmse: float
-    baseline_rmse: float
-    skill: float
-    promised_skill: float
-    word: str
-    p_value: float
-    covered: float
-    coverage_p_value: float
-    interval_level: float
     drift: tuple[Drift, ...] | None
     warnings: tuple[str, ...]
+    next_steps: tuple[str, ...]
+    history: History | None = field(default=None, repr=False)
 
     @property
     def exit_code(self) -> int:
@@ -91,8 +105,16 @@ class MonitorResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The `result` of --json."""
-        drift = None if self.drift is None else [vars(one) for one in self.drift]
-        return {**vars(self), "drift": drift, "warnings": list(self.warnings)}
+        scores = {name: value for name, value in vars(self.scores).items() if name not in ("n", "word")}
+        names = [one.name for one in fields(self) if one.name not in ("scores", "history", "drift")]
+        return {
+            **scores,
+            **{name: getattr(self, name) for name in names},
+            "scored": self.scores.n,
+            "drift": None if self.drift is None else [vars(one) for one in self.drift],
+            "warnings": list(self.warnings),
+            "next_steps": list(self.next_steps),
+        }
 
 
 def monitor(request: MonitorRequest) -> MonitorResult:
@@ -105,16 +127,15 @@ def monitor(request: MonitorRequest) -> MonitorResult:
         chosen = resolve_model(store, name, settings.experiment_name, request.model)
         main = load(store, settings, chosen)
         metrics = get_run(store, chosen.run_id).metrics
+        ledger = ledger_entries(store, name)
     forecaster = _at_horizon(main, request.horizon, chosen.label)
     is_further = forecaster.horizon != main.horizon
-    promised = metrics.get(f"{prefix(forecaster.horizon) if is_further else ''}skill", math.nan)
     check_candles(candles, forecaster, chosen.label)
     market = candles.symbol if forecaster.is_pooled else None
-    with open_forecast_log(
-        settings,
-        log_name(name, market=market, horizon=forecaster.horizon if is_further else None),
-    ) as log:
-        logged = log.read(chosen.run_id)
+    log_file = log_name(name, market=market, horizon=forecaster.horizon if is_further else None)
+    with open_forecast_log(settings, log_file) as log:
+        of_all = log.read()
+    logged = of_all[of_all["run_id"] == chosen.run_id]
     if logged.empty:
         raise UsageError(
             f"no logged forecasts of {chosen.label}.", hint=f"cryptoml predict --model {chosen.label} --log"
@@ -129,8 +150,34 @@ def monitor(request: MonitorRequest) -> MonitorResult:
     waiting = len(logged) - len(scored)
     if request.last is not None:
         scored = scored.tail(request.last)
-    return _score(request, forecaster, scored, grid, waiting=waiting, promised=promised, source=source,
-                  label=chosen.label, version=chosen.version, run_id=chosen.run_id)  # fmt: skip
+    level = config.training.significance_level
+    scores = score_logged(scored, forecaster.horizon, level=level)
+    enough = scores.n >= config.monitor.min_forecasts
+    start = prefix(forecaster.horizon) if is_further else ""
+    # The error of a forecast is nearly the return itself.
+    usual = metrics.get(f"{start}return_rmse", math.nan)
+    # Over few candles, the mean of a calendar feature differs from its training mean without any drift.
+    drift = _drift(forecaster, grid, scored.index, config.monitor.max_drift) if enough else ()
+    late = int((scored["logged_at"] > scored["target"]).sum())
+    word = str(scores.word) if enough else "unknown"
+    ratio = scores.return_rms / usual if usual > 0 else math.nan
+    return MonitorResult(
+        model=chosen.label,
+        version=chosen.version,
+        run_id=chosen.run_id,
+        source=str(source),
+        scores=scores,
+        word=word,
+        promised_skill=metrics.get(f"{start}skill", math.nan),
+        volatility_ratio=ratio,
+        volatility_ratio_error=scores.return_rms_error / usual if usual > 0 else math.nan,
+        waiting=waiting,
+        late=late,
+        drift=drift,
+        warnings=_warnings(scores, config.monitor, late=late, ratio=ratio, drift=drift),
+        next_steps=_next_steps(chosen.version, ledger, source, settings.project_dir) if word == "worse" else (),
+        history=_history(of_all, ledger, grid, candles, forecaster.horizon, level) if request.with_history else None,
+    )
 
 
 def _at_horizon(main: Forecaster, horizon: int | None, label: str) -> Forecaster:
@@ -152,87 +199,47 @@ def _with_outcome(logged: pd.DataFrame, close: pd.Series[float], step: pd.Timede
     return found[found["actual_price"].notna()]
 
 
-def _score(
-    request: MonitorRequest,
-    forecaster: Forecaster,
-    scored: pd.DataFrame,
-    grid: pd.DataFrame,
-    *,
-    waiting: int,
-    promised: float,
-    source: Path,
-    label: str,
-    version: str | None,
-    run_id: str,
-) -> MonitorResult:
-    import numpy as np
+def _history(
+    logged: pd.DataFrame, ledger: tuple[Entry, ...], grid: pd.DataFrame, candles: Candles, horizon: int, level: float
+) -> History:
+    rows = _with_outcome(logged, grid["close"], candles.interval.timedelta)
+    names = [
+        f"v{version}" if version else run[:8] for version, run in zip(rows["version"], rows["run_id"], strict=True)
+    ]
+    rows = rows.assign(label=names)
+    by_version = {
+        str(label): score_logged(part, horizon, level=level) for label, part in rows.groupby("label", sort=False)
+    }
+    return History(rows, by_version, ledger)
 
-    from cryptoml.evaluation.coverage import kupiec_p_value
-    from cryptoml.evaluation.point_metrics import root_mean_square, skill_score
-    from cryptoml.evaluation.significance import verdict
 
-    actual, now = scored["actual_price"].to_numpy(), scored["price_now"].to_numpy()
-    actual_return = np.log(actual / now)
-    rmse = root_mean_square(actual - scored["forecast_price"].to_numpy())
-    baseline = root_mean_square(actual - now)
-    found = verdict(actual_return - scored["forecast_return"].to_numpy(), actual_return, forecaster.horizon,
-                    level=request.config.training.significance_level)  # fmt: skip
-    least = request.config.monitor.min_forecasts
-    enough = len(scored) >= least
-    level = float(scored["interval_level"].iloc[-1])
-    late = int((scored["logged_at"] > scored["target"]).sum())
-    # Over few candles, the mean of a calendar feature differs from its training mean without any drift.
-    drift = _drift(forecaster, grid, scored.index, request.config.monitor.max_drift) if enough else ()
-    inside = (actual >= scored["lower_price"].to_numpy()) & (actual <= scored["upper_price"].to_numpy())
-    coverage_p = kupiec_p_value(inside[:: forecaster.horizon], level)
-    covered = float(np.mean(inside))
-    warnings = _warnings(
-        len(scored), least, late=late, covered=covered, coverage_p=coverage_p, level=level, drift=drift
-    )
-    return MonitorResult(
-        model=label,
-        version=version,
-        run_id=run_id,
-        source=str(source),
-        scored=len(scored),
-        waiting=waiting,
-        late=late,
-        start=f"{scored.index[0]:%Y-%m-%d %H:%M}",
-        end=f"{scored.index[-1]:%Y-%m-%d %H:%M}",
-        rmse=rmse,
-        baseline_rmse=baseline,
-        skill=skill_score(rmse, baseline),
-        promised_skill=promised,
-        word=found.word if enough else "unknown",
-        p_value=found.p_value,
-        covered=covered,
-        coverage_p_value=coverage_p,
-        interval_level=level,
-        drift=drift,
-        warnings=warnings,
-    )
+def _next_steps(version: str | None, ledger: tuple[Entry, ...], source: Path, project: Path) -> tuple[str, ...]:
+    """Return what to do about a model that is worse than persistence."""
+    data = source.relative_to(project) if source.is_relative_to(project) else source
+    steps = [f"train on newer candles: cryptoml train --data {shlex.quote(str(data))}"]
+    earlier = Ledger(ledger, done=0, faults=()).before_production(version)
+    if version is not None and earlier is not None:
+        steps.append(f"or go back to v{earlier}: cryptoml promote --rollback --reason 'v{version} is worse'")
+    return tuple(steps)
 
 
 def _warnings(
-    scored: int,
-    least: int,
-    *,
-    late: int,
-    covered: float,
-    coverage_p: float,
-    level: float,
-    drift: Sequence[Drift] | None,
+    scores: LoggedScores, limits: MonitorSection, *, late: int, ratio: float, drift: Sequence[Drift] | None
 ) -> tuple[str, ...]:
+    enough, level = scores.n >= limits.min_forecasts, scores.interval_level
     warnings = []
-    if scored < least:
-        warnings.append(f"{counted(scored, 'forecast')} scored; a verdict needs at least {least:,}")
+    if not enough:
+        warnings.append(f"{counted(scores.n, 'forecast')} scored; a verdict needs at least {limits.min_forecasts:,}")
     if late:
-        warnings.append(f"{late:,} of {scored:,} forecasts were logged after their outcome was known")
-    if scored >= least and coverage_p < COVERAGE_LEVEL:
-        word = "narrow" if covered < level else "wide"
+        warnings.append(f"{late:,} of {scores.n:,} forecasts were logged after their outcome was known")
+    if enough and scores.coverage_p_value < COVERAGE_LEVEL:
+        word = "narrow" if scores.covered < level else "wide"
         warnings.append(
-            f"prediction intervals are too {word}: coverage {covered:.1%}, nominal {level:.0%} (p = {coverage_p:.2g})"
+            f"prediction intervals are too {word}: coverage {scores.covered:.1%}, nominal {level:.0%} "
+            f"(p = {scores.coverage_p_value:.2g})"
         )
+    if enough and (ratio > limits.max_volatility_ratio or ratio < 1 / limits.max_volatility_ratio):
+        warnings.append(f"the volatility has changed: returns are {ratio:.2g} times as large as on the hold-out")
     if drift:
         worst = ", ".join(f"{one.feature} {one.shift:+.1f}" for one in drift[:3])
         warnings.append(f"drifted features: {len(drift)} (shift in training standard deviations: {worst})")

@@ -98,10 +98,10 @@ def test_candles_of_another_symbol_or_interval_are_refused(lab: Lab, config: Con
     with pytest.raises(DataError, match=r"100 candles; the features of v1 need \d+"):
         ask(lab, config, data=few)
     frame.assign(symbol="OTHER").to_csv(other, index=False)
-    with pytest.raises(CheckFailedError, match="contains OTHER candles; v1 forecasts SIM"):
+    with pytest.raises(CheckFailedError, match="contains OTHER 1h candles; the registered models forecast SIM 1h"):
         ask(lab, config, data=other)
     frame.iloc[::4].to_csv(four, index=False)
-    with pytest.raises(CheckFailedError, match="contains 4h candles; v1 needs 1h"):
+    with pytest.raises(CheckFailedError, match="contains SIM 4h candles; the registered models forecast SIM 1h"):
         ask(lab, config, data=four)
     frame.drop(index=range(len(frame) - 60, len(frame) - 40)).to_csv(gap, index=False)
     with pytest.raises(DataError, match="there is a gap"):
@@ -182,15 +182,15 @@ def test_a_good_model_keeps_its_promise(lab: Lab, config: Config) -> None:
     ask(lab, config, last=n, log=True)
     found = score(lab, config)
     # The hold-out's last forecast has its outcome in the last candle; the newest one of all has none yet.
-    assert (found.scored, found.waiting, found.late) == (n - 1, 1, n - 1)
+    assert (found.scores.n, found.waiting, found.late) == (n - 1, 1, n - 1)
     assert found.word in ("beats", "ties")
     assert found.exit_code == 0
     assert found.promised_skill == metrics["skill"]
-    assert found.skill == pytest.approx(metrics["skill"], abs=0.003)
-    assert 0.8 < found.covered <= 1
+    assert found.scores.skill == pytest.approx(metrics["skill"], abs=0.003)
+    assert 0.8 < found.scores.covered <= 1
     assert found.drift is not None
     newest = score(lab, config, last=10)
-    assert (newest.scored, newest.word, newest.exit_code) == (10, "unknown", 0)
+    assert (newest.scores.n, newest.word, newest.exit_code) == (10, "unknown", 0)
     assert any("a verdict needs at least 30" in warning for warning in newest.warnings)
 
 
@@ -204,8 +204,64 @@ def test_a_model_that_has_become_worse_than_persistence(lab: Lab, config: Config
         log.append(replace(made, table=turned))
     found = score(lab, config)
     assert (found.word, found.exit_code) == ("worse", 6)
-    assert found.skill < 0
+    assert found.scores.skill < 0
     assert any("intervals are too narrow" in warning for warning in found.warnings)
+    assert found.next_steps == ("train on newer candles: cryptoml train --data data/raw/sim.csv",)
+    # With an earlier version in production, going back is the other way.
+    register(RegisterRequest(lab.settings, config, lab.runs["xgb"]))
+    promote(PromoteRequest(lab.settings, config, "2", "production", reason="second", force=True))
+    promote(PromoteRequest(lab.settings, config, "1", "production", reason="third", force=True))
+    assert score(lab, config).next_steps[1] == "or go back to v2: cryptoml promote --rollback --reason 'v1 is worse'"
+
+
+def test_a_change_of_volatility_and_intervals_that_are_too_wide_are_noted(
+    lab: Lab, config: Config, tmp_path: Path
+) -> None:
+    frame = pd.read_csv(lab.data)
+    close = frame["close"].to_numpy()
+    for size, word in ((4.0, "too narrow"), (0.2, "too wide")):
+        returns = np.diff(np.log(close), prepend=np.log(close[0]))
+        returns[-400:] *= size
+        prices = close[0] * np.exp(np.cumsum(returns))
+        changed = frame.assign(close=prices, open=np.roll(prices, 1))
+        changed.loc[0, "open"] = prices[0]
+        changed["high"], changed["low"] = changed[["open", "close"]].max(axis=1), changed[["open", "close"]].min(axis=1)
+        path = tmp_path / f"changed-{size}.csv"
+        changed.to_csv(path, index=False)
+        # The forecasts are those for the candles as they were.
+        made = ask(lab, config, last=350)
+        with open_forecast_log(lab.settings, f"{config.registry.model_name}") as log:
+            moved = made.table.assign(price_now=prices[-350:], forecast_price=prices[-350:] * np.exp(
+                made.table["forecast_return"]))  # fmt: skip
+            for name in ("lower_price", "upper_price"):
+                moved[name] = prices[-350:] * made.table[name] / made.table["price_now"]
+            log.append(replace(made, table=moved))
+        found = score(lab, config, data=path)
+        assert found.volatility_ratio == pytest.approx(size, rel=0.5)
+        assert 0 < found.volatility_ratio_error < found.volatility_ratio
+        assert any("the volatility has changed" in one for one in found.warnings), found.warnings
+        assert any(f"intervals are {word}" in one for one in found.warnings), found.warnings
+        log.path.unlink()
+
+
+def test_the_report_has_all_versions_and_their_transitions(lab: Lab, config: Config) -> None:
+    from cryptoml.cli.monitor_page import monitor_page
+
+    ask(lab, config, last=200, log=True)
+    register(RegisterRequest(lab.settings, config, lab.runs["xgb"]))
+    promote(PromoteRequest(lab.settings, config, "2", "production", reason="second & last", force=True))
+    ask(lab, config, last=100, log=True)
+    found = score(lab, config, with_history=True)
+    history = found.history
+    assert history is not None
+    assert {label: scores.n for label, scores in history.by_version.items()} == {"v1": 199, "v2": 99}
+    alone = score(lab, config, model="v1")
+    assert history.by_version["v1"] == alone.scores
+    assert [entry.to_stage for entry in history.ledger] == ["staging", "production"] * 2
+    page = monitor_page(found)
+    for part in ("Monitoring of v2", '<td class="left">v1</td>', "second &amp; last", "data:image/png;base64,"):
+        assert part in page
+    assert len(page) < 1_000_000
 
 
 def test_features_that_have_drifted_are_named(lab: Lab, config: Config, tmp_path: Path) -> None:
@@ -240,7 +296,7 @@ def test_a_forecast_made_in_time_is_not_late(lab: Lab, config: Config) -> None:
         connection.execute("update forecasts set logged_at = candle where candle < ?", (_iso(made.table.index[-2]),))
         connection.commit()
     found = score(lab, config)
-    assert (found.scored, found.late) == (39, 1)
+    assert (found.scores.n, found.late) == (39, 1)
     assert any(warning.startswith("1 of 39 forecasts were logged after their outcome") for warning in found.warnings)
 
 
