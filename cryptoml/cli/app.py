@@ -137,9 +137,9 @@ def _run(invocation: Invocation) -> int:
             # --help and --version.
             return returned if isinstance(returned, int) else 0
         outcome = returned.outcome
-        if not returned.as_json:
+        if returned.as_text:
             outcome.show()
-        is_shown = outcome.failure_shown and not returned.as_json
+        is_shown = outcome.failure_shown and returned.as_text
         return _report(invocation, outcome=outcome, failure=outcome.failure, is_shown=is_shown)
     except (BrokenPipeError, SystemExit) as error:
         # The reader closed the pipe (`| head`). typer turns the BrokenPipeError into a SystemExit.

@@ -30,12 +30,26 @@ AS_JSON = inspect.Parameter(
 )
 
 
+WITH_TEXT = inspect.Parameter(
+    "with_text",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=False,
+    annotation=Annotated[
+        bool,
+        typer.Option(
+            "--text", rich_help_panel="Output", help="With --json: also print the result as text, on standard error."
+        ),
+    ],
+)
+
+
 @dataclass(frozen=True)
 class CommandResult:
-    """The outcome of a command, and whether to print it as JSON."""
+    """The outcome of a command, and whether to print it as JSON, as text, or both."""
 
     outcome: Outcome[Any]
     as_json: bool
+    as_text: bool
 
 
 def command_function(name: str) -> Callable[..., Outcome[Any]]:
@@ -58,14 +72,14 @@ def _with_json(function: Callable[..., Outcome[Any]]) -> Callable[..., CommandRe
     signature = inspect.signature(function, eval_str=True)
 
     @wraps(function)
-    def call(*, context: typer.Context, as_json: bool, **options: Any) -> CommandResult:
+    def call(*, context: typer.Context, as_json: bool, with_text: bool, **options: Any) -> CommandResult:
         if isinstance(context.obj, Invocation):
             context.obj.as_json = as_json
         if as_json:
             reserve_stdout()
-        return CommandResult(function(**options), as_json)
+        return CommandResult(function(**options), as_json, with_text or not as_json)
 
-    parameters = [*signature.parameters.values(), CONTEXT, AS_JSON]
+    parameters = [*signature.parameters.values(), CONTEXT, AS_JSON, WITH_TEXT]
     call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return call

@@ -1,5 +1,6 @@
 """The settings: tokens, URLs and folders. See `cryptoml.config` for the config of a training."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -80,6 +81,11 @@ class Settings(BaseSettings):
     author: str | None = Field(
         None, alias="CRYPTOML_AUTHOR", description="author of runs; default: git's user.name, else the login name"
     )
+    run_tags: dict[str, str] = Field(
+        default_factory=dict,
+        alias="CRYPTOML_RUN_TAGS",
+        description='more tags of runs, as JSON, such as {"team": "quant"}',
+    )
     workers: int | None = Field(
         None,
         ge=1,
@@ -120,6 +126,19 @@ class Settings(BaseSettings):
         if not parts.hostname or parts.username or parts.path.strip("/") or not (parts.scheme == "https" or local):
             raise ValueError("must be https://HOST[:PORT], or http:// on loopback")
         return url
+
+    @field_validator("run_tags", mode="before")
+    @classmethod
+    def _tags_of_json(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        try:
+            found = json.loads(given)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or any(not isinstance(value, str) for value in found.values()):
+            raise ValueError('must be a JSON object of texts, such as {"team": "quant"}')
+        return found
 
     def mlflow_uri(self) -> str:
         """Return the URI of the MLflow store: as configured, DagsHub's, or SQLite in the project folder."""

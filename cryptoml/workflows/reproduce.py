@@ -180,15 +180,15 @@ def _data_of(
     on_event: events.OnEvent,
 ) -> Path:
     """Return a file with the data version of the run: the given one, the one in its place, or one from DVC."""
-    from cryptoml.remotes.dvc.dataset_version import dataset_version
+    from cryptoml.remotes.dvc.dataset_version import dataset_version, is_version
 
     wanted: str = metadata["dataset_version"]
     place = given or settings.project_dir / metadata["source"]
     if place.is_file():
-        here = dataset_version(place)
-        if _content(wanted) in (_content(here.text), here.sha256):
+        if is_version(place, wanted):
             return place
         if given is not None:
+            here = dataset_version(place)
             raise DataError(
                 f"{given}: is not the data set of {run.name}: it is {here.text}, not {wanted}.",
                 hint="choose the file with --data",
@@ -203,10 +203,6 @@ def _data_of(
         f"{metadata['source']}: {state}, and the data set {wanted} of {run.name} is not pinned with DVC.",
         hint=f"cryptoml reproduce {run.name} --data FILE",
     )
-
-
-def _content(version: str) -> str:
-    return version.removeprefix("untracked:").partition("@")[0]
 
 
 def _trained(

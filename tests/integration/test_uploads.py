@@ -277,11 +277,11 @@ def test_a_registration_that_is_asked_for_during_a_delivery_keeps_the_model(tmp_
     run.request_registration(name)
     asked: list[str] = []
 
-    def register(run_id: str, wish: Registration) -> str:
+    def register(run_id: str, wish: Registration) -> tuple[str, str]:
         asked.append(wish.model_name)
         if len(asked) == 1:
             run.request_registration(f"{name}-2")
-        return "1"
+        return wish.model_name, "1"
 
     with open_store(f"sqlite:///{tmp_path}/mlflow.db") as store:
         deliver(run.entry, store, register=register)

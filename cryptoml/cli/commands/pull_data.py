@@ -26,6 +26,14 @@ def pull_data(
             help="Git revision of the .dvc files.",
         ),
     ] = None,
+    version: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERSION",
+            rich_help_panel=DATA,
+            help="Restore one file to a data set version, such as MD5@COMMIT; .dvc files stay.",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", rich_help_panel=DATA, help="Overwrite files with local changes.")
     ] = False,
@@ -37,9 +45,18 @@ def pull_data(
     Example: cryptoml pull-data data/raw/sim.csv --rev HEAD
     """
     from cryptoml.cli.console import listening
+    from cryptoml.errors import UsageError
     from cryptoml.settings import load_settings
     from cryptoml.workflows.pull_data import pull_data as pull
+    from cryptoml.workflows.restore_version import restore_version
 
+    if version is not None and (len(paths or ()) != 1 or rev is not None):
+        raise UsageError(
+            "--version needs exactly one file, and no --rev.", hint=f"cryptoml pull-data FILE --version {version}"
+        )
     with listening() as listener:
+        if version is not None and paths:
+            result = restore_version(load_settings(), paths[0], version, on_event=listener)
+            return Outcome(result.to_dict(), lambda: show_versions(result, sent="restored from"))
         result = pull(load_settings(), paths or (), revision=rev, force=force, on_event=listener)
     return Outcome(result.to_dict(), lambda: show_versions(result, sent="downloaded from"))

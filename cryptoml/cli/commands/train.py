@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,6 +28,7 @@ from cryptoml.cli.options import (
     split_names,
 )
 from cryptoml.cli.outcome import Outcome
+from cryptoml.cli.train_documents import MarketsDocument, TrainDocument
 
 if TYPE_CHECKING:
     from cryptoml.workflows.training.results import TrainResult
@@ -40,94 +42,6 @@ class Engine(StrEnum):
 
     local = "local"
     dask = "dask"
-
-
-class BestRun(TypedDict):
-    """The best run by cross-validation."""
-
-    run_id: str | None
-    model_type: str
-    cv_rmse_mean: float | None
-    test_rmse: float | None
-    skill: Annotated[float | None, "skill on the hold-out"]
-    verdict: Annotated[str | None, "beats, ties or worse than persistence"]
-
-
-class TrainGate(TypedDict):
-    """The decision of the gate."""
-
-    passed: bool
-    reasons: Annotated[list[str], "why the best run did not pass"]
-    warnings: list[str]
-    alternative: Annotated[str | None, "another run that would pass; null if the best one did or none would"]
-
-
-class TrainedHorizon(TypedDict):
-    """A model at a further horizon."""
-
-    horizon: Annotated[int, "in candles"]
-    metrics: dict[str, float | None]
-    verdict: str
-
-
-class TrainedModel(TypedDict):
-    """One model."""
-
-    model_type: str
-    run_name: str
-    status: Annotated[str, "status of the run: FINISHED or FAILED"]
-    implementation: Annotated[str, "implementation that fitted the model"]
-    run_id: Annotated[str | None, "null until the run is delivered"]
-    metrics: Annotated[dict[str, float | None], "empty if the model failed"]
-    verdict: Annotated[str | None, "beats, ties or worse than persistence"]
-    further: Annotated[list[TrainedHorizon], "at the further horizons"]
-    error: Annotated[str | None, "why the model failed"]
-    exit_code: int
-
-
-class PooledMarket(TypedDict):
-    """The scores of the best pooled model on one market."""
-
-    symbol: str
-    n_test_samples: Annotated[int, "rows of the hold-out"]
-    skill: Annotated[float | None, "on the hold-out"]
-    directional_accuracy: Annotated[float | None, "on the hold-out"]
-    interval_coverage: Annotated[float | None, "on the hold-out"]
-    dm_p_value_adjusted: Annotated[float | None, "on the folds and the hold-out, for the number of models"]
-    verdict: Annotated[str, "beats, ties or worse than persistence"]
-
-
-class TrainDocument(TypedDict):
-    """One training."""
-
-    training_id: str
-    experiment: str
-    tracking_uri: str
-    dataset_version: str
-    best: BestRun | None
-    registered: bool
-    model_name: Annotated[str, "name in the registry"]
-    version: Annotated[str | None, "null if nothing was registered"]
-    stage: Annotated[str | None, "`none` for a new version"]
-    gate: TrainGate
-    undelivered: Annotated[str | None, "why runs wait in the journal"]
-    markets: Annotated[list[PooledMarket], "with `--pool`, else empty"]
-    models: Annotated[list[TrainedModel], "in the order of training, persistence first"]
-
-
-class MarketDocument(TypedDict):
-    """One of several markets."""
-
-    data: str
-    training: TrainDocument | None
-    error: Annotated[str | None, "why there is no training"]
-    exit_code: int
-
-
-class MarketsDocument(TypedDict):
-    """Several markets, one training each."""
-
-    markets: list[MarketDocument]
 
 
 def train(
@@ -221,6 +135,14 @@ def train(
             help="Maximum wait for a training on the same data; then exit code 5.",
         ),
     ] = 0.0,
+    job: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel="Parallel trainings",
+            help="Name of the job, for retries: deliver the runs of an earlier try instead of repeating them.",
+        ),
+    ] = None,
 ) -> Outcome[TrainDocument | MarketsDocument]:
     """Train models and register the best one.
 
@@ -235,7 +157,9 @@ def train(
     from cryptoml.cli.project_config import load_project_config
     from cryptoml.data.market_files import find_files, find_symbols
     from cryptoml.data.project_files import find_data
+    from cryptoml.errors import UsageError
     from cryptoml.workflows.training.request import TrainRequest
+    from cryptoml.workflows.training.resume import keep_undelivered, resume
     from cryptoml.workflows.training.train import train_markets, train_pool
 
     chosen = model_overrides(models)
@@ -250,8 +174,13 @@ def train(
         *find_files([*(data or []), *(files or [])]),
         *find_symbols(settings.project_dir, split_names(symbols)),
     ] or [find_data(settings.project_dir)]
+    if job is not None and (pool or len(found) > 1):
+        raise UsageError("--job is for one market.", hint="start one command per market")
     requests = [TrainRequest(path, settings, loaded, wait_s=wait, use_cache=not no_cache) for path in found]
     with listening() as listener:
+        done = resume(settings, loaded, found[0], job, on_event=listener) if job is not None else None
+        if done is not None:
+            return Outcome(done.document, lambda: _show_resumed(done.document), done.failure)
         if pool:
             result = train_pool(requests, on_event=listener)
         else:
@@ -259,7 +188,18 @@ def train(
             if len(markets) > 1:
                 return markets_outcome(markets, wide=wide)
             result = markets[0].result()
+    if job is not None:
+        keep_undelivered(settings, loaded, job, result)
     return Outcome(result.to_dict(), lambda: _show(result, wide=wide), result.failure(), failure_shown=True)
+
+
+def _show_resumed(document: Mapping[str, Any]) -> None:
+    from cryptoml.cli.console import print_lines
+
+    lines = [f"training {document['training_id']} was finished by an earlier try; its runs are delivered now"]
+    if document["registered"]:
+        lines.append(f"registered: {document['model_name']} v{document['version']}")
+    print_lines(lines)
 
 
 def _show(result: TrainResult, *, wide: bool) -> None:
@@ -289,6 +229,8 @@ def _show(result: TrainResult, *, wide: bool) -> None:
             f"not delivered: {result.undelivered} The runs are kept in the journal; deliver them with: cryptoml sync"
         )
     lines.append(f"runs: experiment {result.experiment} in {result.tracking_uri}")
+    if result.tracking_uri.startswith("http") and result.best is not None and result.best.run_id:
+        lines.append(f"best run: {result.tracking_uri.rstrip('/')}/#/runs/{result.best.run_id}")
     if result.tracking_uri.startswith("sqlite:"):
         lines.append("show them with: cryptoml compare, cryptoml ui")
     if hidden:

@@ -32,7 +32,7 @@ class DatasetVersion:
 def dataset_version(path: Path) -> DatasetVersion:
     """Return the version of the file on disk.
 
-    A file that differs from its pin counts as untracked.
+    A file that differs from its pin counts as untracked, unless an earlier commit pinned that content.
     """
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     with path.open("rb") as file:
@@ -41,9 +41,22 @@ def dataset_version(path: Path) -> DatasetVersion:
             sha256.update(block)
     pinned = _beside(path, md5.hexdigest()) or _elsewhere(path, md5.hexdigest())
     if pinned is None:
-        return DatasetVersion(f"untracked:{sha256.hexdigest()}", sha256.hexdigest())
+        earlier = _pinned_earlier(path, md5.hexdigest())
+        return DatasetVersion(earlier or f"untracked:{sha256.hexdigest()}", sha256.hexdigest())
     source, file_md5, recorded = pinned
     return DatasetVersion(version_text(file_md5, source, recorded), sha256.hexdigest())
+
+
+def is_version(path: Path, version: str) -> bool:
+    """Whether a file has the content of a data set version, whichever git revision pins it."""
+    if not path.is_file():
+        return False
+    here = dataset_version(path)
+    return _content(version) in (_content(here.text), here.sha256)
+
+
+def _content(version: str) -> str:
+    return version.removeprefix("untracked:").partition("@")[0]
 
 
 def version_text(md5: str, source: Path, recorded: str) -> str:
@@ -52,6 +65,13 @@ def version_text(md5: str, source: Path, recorded: str) -> str:
     if commit is None and git.ownership_error(source.parent):
         return f"{md5}@unknown"
     return f"{md5}@{commit[:12] if commit else 'uncommitted'}"
+
+
+def _pinned_earlier(path: Path, md5: str) -> str | None:
+    """Return the version of a file with the content of an earlier commit of its `.dvc` file; None if there is none."""
+    dvc_file = Path(f"{path}.dvc")
+    commit = git.commit_that_wrote(dvc_file.parent, dvc_file.resolve(), md5) if dvc_file.is_file() else None
+    return f"{md5}@{commit[:12]}" if commit else None
 
 
 def _beside(path: Path, md5: str) -> tuple[Path, str, str] | None:

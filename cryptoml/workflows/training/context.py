@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from cryptoml.config.load import LoadedConfig
@@ -26,6 +27,7 @@ class TrainingContext:
     config: LoadedConfig
     timestamp: str
     model_name: str
+    more_tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def training_context(
@@ -45,4 +47,5 @@ def training_context(
         config=config,
         timestamp=f"{now:%Y%m%d-%H%M%S}",
         model_name=model_name,
+        more_tags=settings.run_tags,
     )

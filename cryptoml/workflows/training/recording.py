@@ -42,6 +42,7 @@ TARGET_COLUMN = "log_return"
 def start_tags(context: TrainingContext, choice: ModelChoice) -> dict[str, str]:
     """Return the tags that a run has from its start."""
     return {
+        **context.more_tags,
         "model_type": choice.spec.key,
         "status": "running",
         "dataset_version": context.dataset_version,

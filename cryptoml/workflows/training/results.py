@@ -106,12 +106,16 @@ class TrainResult:
 
     def failure(self) -> Failure | None:
         """Return the first of these: a failed model, an unavailable store, a refusal by the gate; or None."""
+        if self.trouble and not any(row.error for row in self.models):
+            return Failure(self.trouble.exit_code, f"not delivered: {self.trouble.fact}", "cryptoml sync")
+        return self.failure_once_delivered()
+
+    def failure_once_delivered(self) -> Failure | None:
+        """Return the failure apart from the delivery."""
         failed = [f"{row.model_type}: {row.error}" for row in self.models if row.error]
         if failed:
             code = next(row.exit_code for row in self.models if row.error)
             return Failure(code, f"failed: {'; '.join(failed)}")
-        if self.trouble:
-            return Failure(self.trouble.exit_code, f"not delivered: {self.trouble.fact}", "cryptoml sync")
         if self.gate_passed:
             return None
         return Failure(6, f"not registered: {' '.join(self.gate_reasons)}", self.register_command or "")
