@@ -6,6 +6,8 @@ import re
 from itertools import pairwise
 
 UNKNOWN = "UNKNOWN"
+# The symbol of a model for several markets.
+POOL = "POOL"
 _QUOTES = "USDT|USDC|BUSD|TUSD|FDUSD|USD|EUR|GBP|JPY|BTC|ETH|BNB"
 _PAIR = re.compile(rf"[A-Z0-9]{{2,12}}(?:{_QUOTES})")
 _SMALL_PAIR = re.compile(r"[a-z0-9]{2,12}(?:usdt|usdc|busd|usd)")

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cryptoml.evaluation.significance import Word, skill_standard_error, standard_error_of_mean, verdict
+from cryptoml.evaluation.significance import Word, verdict
+from cryptoml.evaluation.skill_uncertainty import skill_error, standard_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,13 +64,13 @@ def score_logged(rows: pd.DataFrame, horizon: int, *, level: float) -> LoggedSco
         rmse=rmse,
         baseline_rmse=baseline,
         skill=skill_score(rmse, baseline),
-        skill_error=skill_standard_error(errors, no_change, horizon),
+        skill_error=skill_error(errors**2, no_change**2, horizon),
         word=found.word,
         p_value=found.p_value,
         covered=float(np.mean(inside)),
-        coverage_error=standard_error_of_mean(inside.astype(np.float64), horizon),
+        coverage_error=standard_error(inside.astype(np.float64), horizon),
         coverage_p_value=kupiec_p_value(inside[::horizon], nominal),
         interval_level=nominal,
         return_rms=rms,
-        return_rms_error=standard_error_of_mean(returns**2, horizon) / (2 * rms) if rms > 0 else math.nan,
+        return_rms_error=standard_error(returns**2, horizon) / (2 * rms) if rms > 0 else math.nan,
     )

@@ -56,50 +56,14 @@ def diebold_mariano(loss: NDArray[np.float64], other_loss: NDArray[np.float64], 
         return (
             DieboldMariano(0.0, 1.0, n) if mean == 0 or n < 2 else DieboldMariano(math.copysign(math.inf, mean), 0.0, n)
         )
-    variance = _long_run_variance(centred, at_zero, horizon)
+    lags = min(horizon, n) - 1
+    variance = at_zero + 2 * sum(float(np.sum(centred[lag:] * centred[:-lag])) / n for lag in range(1, lags + 1))
+    if variance <= 0:
+        variance = at_zero
     h = min(horizon, n)
     correction = (n + 1 - 2 * h + h * (h - 1) / n) / n
     statistic = mean / math.sqrt(variance / n) * math.sqrt(max(correction, 0.0))
     return DieboldMariano(statistic, float(2 * student_t.sf(abs(statistic), df=n - 1)), n)
-
-
-def standard_error_of_mean(values: NDArray[np.float64], horizon: int) -> float:
-    """Return the standard error of the mean of overlapping values in time order, with the variance of the test above.
-
-    NaN for fewer than two values.
-    """
-    import numpy as np
-
-    n = len(values)
-    if n < 2:
-        return math.nan
-    centred = values - np.mean(values)
-    at_zero = float(np.sum(centred * centred)) / n
-    return math.sqrt(_long_run_variance(centred, at_zero, horizon) / n)
-
-
-def skill_standard_error(errors: NDArray[np.float64], persistence_errors: NDArray[np.float64], horizon: int) -> float:
-    """Return the standard error of the skill, 1 - sqrt(ratio of mean squared errors), by the delta method.
-
-    errors: of a model and of persistence, in time order. NaN for fewer than two errors or where one mean is zero.
-    """
-    import numpy as np
-
-    squared, base = errors**2, persistence_errors**2
-    mean, base_mean = (float(np.mean(values)) if len(values) else 0.0 for values in (squared, base))
-    if len(errors) < 2 or mean <= 0 or base_mean <= 0:
-        return math.nan
-    ratio = mean / base_mean
-    return standard_error_of_mean((squared - ratio * base) / base_mean, horizon) / (2 * math.sqrt(ratio))
-
-
-def _long_run_variance(centred: NDArray[np.float64], at_zero: float, horizon: int) -> float:
-    import numpy as np
-
-    n = len(centred)
-    lags = range(1, min(horizon, n))
-    variance = at_zero + 2 * sum(float(np.sum(centred[lag:] * centred[:-lag])) / n for lag in lags)
-    return variance if variance > 0 else at_zero
 
 
 def verdict(

@@ -1,4 +1,4 @@
-"""The statistical uncertainty of skill: the bands and error bars of the plots."""
+"""The statistical uncertainty of skill and of means: standard errors, and the bands of the plots."""
 
 from __future__ import annotations
 
@@ -64,10 +64,24 @@ def skill(rows: pd.DataFrame, *, horizon: int) -> tuple[float, float, float, flo
     ours: np.ndarray = (actual - rows["forecast_price"].to_numpy(dtype=np.float64)) ** 2
     theirs: np.ndarray = (actual - rows["price_now"].to_numpy(dtype=np.float64)) ** 2
     a, b = float(np.mean(ours)), float(np.mean(theirs))
-    value = skill_score(a**0.5, b**0.5)
+    return skill_score(a**0.5, b**0.5), skill_error(ours, theirs, horizon), a**0.5, b**0.5
+
+
+def skill_error(losses: np.ndarray, persistence_losses: np.ndarray, horizon: int) -> float:
+    """Return the standard error of skill (delta method) from squared errors in time order; NaN if the price stands."""
+    import numpy as np
+
+    a, b = (float(np.mean(values)) if len(values) else math.nan for values in (losses, persistence_losses))
     if not a or not b:
-        return value, 0.0 if b else math.nan, a**0.5, b**0.5
-    # skill = 1 - sqrt(a / b), linearized at the means: its variance is that of ours - (a / b) theirs.
-    parts = ours - a / b * theirs
-    error = float(np.std(parts)) * variance_inflation(parts, horizon) ** 0.5 / b / (2 * (a / b * len(ours)) ** 0.5)
-    return value, error, a**0.5, b**0.5
+        return 0.0 if b else math.nan
+    # skill = 1 - sqrt(a / b), linearized at the means: its variance is that of losses - (a / b) persistence_losses.
+    return standard_error(losses - a / b * persistence_losses, horizon) / b / (2 * math.sqrt(a / b))
+
+
+def standard_error(values: np.ndarray, horizon: int) -> float:
+    """Return the standard error of the mean of values in time order that overlap; NaN without values."""
+    import numpy as np
+
+    if not len(values):
+        return math.nan
+    return float(np.std(values)) * math.sqrt(variance_inflation(values, horizon) / len(values))

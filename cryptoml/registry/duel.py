@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cryptoml.evaluation.significance import standard_error_of_mean
+from cryptoml.evaluation.skill_uncertainty import skill_error, standard_error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,16 +77,15 @@ def score(forecaster: Forecaster, rows: Scored, *, level: float) -> Score:
     """The figures of one model; `level` is the significance level of its verdict against persistence."""
 
     from cryptoml.evaluation.point_metrics import root_mean_square, skill_score
-    from cryptoml.evaluation.significance import skill_standard_error, verdict
+    from cryptoml.evaluation.significance import verdict
 
     if not len(rows.index):
         return Score(0, math.nan, math.nan, math.nan, math.nan, 1.0, "ties")
     errors, no_change = _price_errors(rows), rows.actual_price - rows.price_now
     rmse, baseline = root_mean_square(errors), root_mean_square(no_change)
     found = verdict(rows.actual_return - rows.forecast_return, rows.actual_return, forecaster.horizon, level=level)
-    skill_error = skill_standard_error(errors, no_change, forecaster.horizon)
-    skill = skill_score(rmse, baseline)
-    return Score(len(rows.index), rmse, baseline, skill, skill_error, found.p_value, found.word)
+    skill, doubt = skill_score(rmse, baseline), skill_error(errors**2, no_change**2, forecaster.horizon)
+    return Score(len(rows.index), rmse, baseline, skill, doubt, found.p_value, found.word)
 
 
 def duel(candidate: Forecaster, champion: Forecaster, grid: pd.DataFrame, *, least: int, level: float) -> Duel:
@@ -124,7 +123,7 @@ def _gain(ours: Scored, theirs: Scored, candidate: Score, champion: Score, horiz
         return math.nan, math.nan
     mine = _price_errors(ours) ** 2 / candidate.rmse
     other = _price_errors(theirs) ** 2 / champion.rmse
-    spread = standard_error_of_mean((other - mine) / (2 * candidate.baseline_rmse), horizon)
+    spread = standard_error((other - mine) / (2 * candidate.baseline_rmse), horizon)
     return candidate.skill - champion.skill, spread
 
 

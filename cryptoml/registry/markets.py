@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cryptoml.data.symbols import UNKNOWN
+from cryptoml.data.symbols import POOL, UNKNOWN
 from cryptoml.errors import CheckFailedError
 from cryptoml.registry.version_search import quoted, search_versions
 from cryptoml.registry.versions import PRODUCTION, version_at
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 # The tag of a registered model with its market, as in Market.tag.
 MARKET_TAG = "cryptoml.market"
-POOL = "POOL"
 PLACEHOLDERS = ("symbol", "interval", "horizon")
 
 
@@ -63,6 +62,13 @@ class ModelName:
 
     name: str
     market: Market | None
+
+
+def parse_market(tag: str) -> Market | None:
+    """Return the market of a tag of a registered model; None if it is damaged or empty."""
+    symbol, _, rest = tag.partition(" ")
+    interval, _, horizon = rest.partition(" ")
+    return Market(symbol, interval, int(horizon)) if horizon.isdecimal() else None
 
 
 def market_of(forecaster: Forecaster) -> Market:
@@ -181,10 +187,9 @@ def _preferred(store: Store, names: Sequence[ModelName]) -> str:
 
 def _market(store: Store, model: RegisteredModel) -> Market | None:
     """Return the market in the tag of a model; for models of earlier releases, that of production or the newest."""
-    symbol, _, rest = str((model.tags or {}).get(MARKET_TAG, "")).partition(" ")
-    interval, _, horizon = rest.partition(" ")
-    if horizon.isdecimal():
-        return Market(symbol, interval, int(horizon))
+    named = parse_market(str((model.tags or {}).get(MARKET_TAG, "")))
+    if named is not None:
+        return named
     versions = sorted(search_versions(store, f"name = '{quoted(model.name)}'"), key=lambda one: -int(one.version))
     production = str((model.aliases or {}).get(PRODUCTION, ""))
     ordered = sorted(versions, key=lambda one: str(one.version) != production)

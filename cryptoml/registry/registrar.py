@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cryptoml import events
+from cryptoml.errors import CheckFailedError
 from cryptoml.registry.fit_tag import FIT_TAG
-from cryptoml.registry.markets import MARKET_TAG, Market, is_among_several, market_names, market_of_tags, name_for
+from cryptoml.registry.markets import MARKET_TAG, Market, is_among_several, market_of_tags, name_for, parse_market
 from cryptoml.registry.versions import MODEL_PATH, Version, ensure_model, list_versions, register_version
+from cryptoml.system.data_versions import version_content
 from cryptoml.tracking.journal.records import Registration
 from cryptoml.tracking.store.errors import translate_store_errors
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from cryptoml.tracking.store.store import Store
 
 CONFIG_HASH = "config_hash"
+DATASET_VERSION = "dataset_version"
+CLAIMS = 3
 # Versions with the same values were trained on the same data, with the same config and result.
 SAME = (CONFIG_HASH, "model_type", FIT_TAG, "skill", "cv_rmse_mean")
 
@@ -75,25 +79,27 @@ def register_for_market(
 
 def _claim(store: Store, pattern: str, market: Market, *, among_several: bool) -> str:
     """Return the registered model of a market, created if there is none, and marked as that market's."""
-    while True:
+    # Another process may create the model for its market after the names are read; then the next name is free.
+    for _ in range(CLAIMS):
         name = name_for(store, pattern, market, among_several=among_several)
         with translate_store_errors(store.uri, f"create the model {name}"):
             tags = ensure_model(store, name, tags={MARKET_TAG: market.tag})
-        # Another process may have created it for its market since the names were read.
-        if tags[MARKET_TAG] == market.tag or name in market_names(pattern, market)[-1:]:
+        owner = parse_market(tags[MARKET_TAG])
+        if owner is None or owner.is_same(market):
             return name
+    raise CheckFailedError(
+        f"{name}: is the model of {tags[MARKET_TAG]}, not of {market.tag}.",
+        hint='choose another name, such as --set "registry.model_name={symbol}-{interval}-{horizon}"',
+    )
 
 
 def is_same_model(tags: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """Whether two versions have the same data, config and model, by their tags."""
-    return all(tags.get(name) == other.get(name) for name in SAME) and _content(tags) == _content(other)
+    return all(tags.get(name) == other.get(name) for name in SAME) and (
+        version_content(tags.get(DATASET_VERSION, "")) == version_content(other.get(DATASET_VERSION, ""))
+    )
 
 
 def same_model_text(version: Version) -> str:
     """Return the sentence about a registration that was answered with an earlier version."""
     return f"{version.model_name} v{version.version} has the same data, config and model, so there is no new version"
-
-
-def _content(tags: Mapping[str, str]) -> str:
-    """Return the content of the data set, without the git revision that pins it."""
-    return tags.get("dataset_version", "").removeprefix("untracked:").partition("@")[0]

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from cryptoml.data.symbols import POOL
 from cryptoml.errors import UsageError
 from cryptoml.training.dataset import Dataset
-
-POOL = "POOL"
 
 
 def pool_datasets(datasets: Sequence[Dataset]) -> Dataset:

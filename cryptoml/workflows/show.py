@@ -121,16 +121,16 @@ def _figures(run: RunView, details: RunDetails) -> list[CardFigure]:
 
 def _standard_errors(run: RunView, details: RunDetails) -> dict[str, float]:
     """Return metric -> standard error on the hold-out; empty without stored forecasts, or for a pool."""
-    from cryptoml.evaluation.significance import skill_standard_error, standard_error_of_mean
+    from cryptoml.evaluation.skill_uncertainty import skill, standard_error
 
     if details.predictions is None or "symbol" in details.predictions or not run.params["prediction_horizon"].isdigit():
         return {}
     rows, horizon = details.holdout(), int(run.params["prediction_horizon"])
-    actual, now = rows["actual_price"].to_numpy(), rows["price_now"].to_numpy()
-    found = {"skill": skill_standard_error(actual - rows["forecast_price"].to_numpy(), actual - now, horizon)}
+    actual = rows["actual_price"].to_numpy()
+    found = {"skill": skill(rows, horizon=horizon)[1]}
     if "lower_price" in rows:
         inside = (actual >= rows["lower_price"].to_numpy()) & (actual <= rows["upper_price"].to_numpy())
-        found["interval_coverage"] = standard_error_of_mean(inside.astype(float), horizon)
+        found["interval_coverage"] = standard_error(inside.astype(float), horizon)
     moved = (rows["actual_return"] != 0) & (rows["forecast_return"] != 0)
     right = (rows["actual_return"] * rows["forecast_return"] > 0)[moved].to_numpy()
-    return {**found, "directional_accuracy": standard_error_of_mean(right.astype(float), horizon)}
+    return {**found, "directional_accuracy": standard_error(right.astype(float), horizon)}

@@ -56,7 +56,12 @@ def test_xcom_and_mlflow_agree(world: World, first: DagRun):
     assert best["tags"]["training_id"] == result["training_id"]
     assert best["tags"]["dataset_version"] == result["dataset_version"]
     assert best["metrics"]["cv_rmse_mean"] == pytest.approx(result["best"]["cv_rmse_mean"], rel=1e-12)
-    assert world.versions()[result["version"]] == result["best"]["run_id"]
+    # The version is of the first run with this data, config and model.
+    registered = runs[world.versions()[result["version"]]]
+    assert registered["metrics"]["cv_rmse_mean"] == best["metrics"]["cv_rmse_mean"]
+    assert registered["tags"]["config_hash"] == best["tags"]["config_hash"]
+    content = [run["tags"]["dataset_version"].partition("@")[0] for run in (registered, best)]
+    assert content[0] == content[1]
 
 
 def test_a_cleared_run_and_a_second_run_give_the_same_metrics(world: World, first: DagRun):

@@ -10,7 +10,16 @@ import pytest
 
 from cryptoml.config.schema import Config
 from cryptoml.errors import CheckFailedError, UsageError
-from cryptoml.registry.markets import MARKET_TAG, Market, existing_name, market_names, name_for, names_of
+from cryptoml.registry.markets import (
+    MARKET_TAG,
+    Market,
+    existing_name,
+    market_names,
+    market_of_tags,
+    name_for,
+    names_of,
+)
+from cryptoml.registry.registrar import _claim
 from cryptoml.registry.versions import ensure_model, list_versions
 from cryptoml.tracking.store.project_store import open_project_store
 from cryptoml.tracking.store.store import Store, open_store
@@ -75,6 +84,23 @@ def test_candles_lead_to_the_model_of_their_market(store: Store) -> None:
     for symbol, interval in (("SOLUSDT", "1h"), ("BTCUSDT", "4h")):
         with pytest.raises(CheckFailedError, match="the registered models forecast BTCUSDT 1h, ETHUSDT 1h"):
             existing_name(store, "led", symbol=symbol, interval=interval, horizon=1)
+
+
+def test_a_file_without_a_symbol_belongs_to_the_model_that_is_there(store: Store) -> None:
+    tags = {"symbol": "UNKNOWN", "interval": "1h", "prediction_horizon": "1"}
+    for first, second in ((BTC, Market("UNKNOWN", "1h", 1)), (Market("UNKNOWN", "1h", 1), BTC)):
+        pattern = f"whose-{first.symbol.lower()}"
+        assert [_claim(store, pattern, one, among_several=False) for one in (first, second)] == [pattern, pattern]
+    assert market_of_tags(tags) == Market("UNKNOWN", "1h", 1)
+
+
+def test_a_name_that_another_market_has_taken_is_refused_in_the_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(store, "taken", ETH)
+    monkeypatch.setattr("cryptoml.registry.registrar.name_for", lambda *_, **__: "taken")
+    with pytest.raises(CheckFailedError, match="is the model of ETHUSDT 1h 1, not of BTCUSDT 1h 1"):
+        _claim(store, "taken", BTC, among_several=False)
 
 
 def test_a_pool_forecasts_markets_without_a_model(store: Store) -> None:
@@ -190,6 +216,9 @@ def test_the_same_data_config_and_model_is_the_same_version(lab: Lab, config: Co
         store.client.log_artifacts(copy.info.run_id, f"{folder}/metadata", "metadata")
         store.client.set_terminated(copy.info.run_id)
     again = register(RegisterRequest(lab.settings, config, copy.info.run_id))
+    with open_project_store(lab.settings) as store:
+        # Other tests look for the best run of this training.
+        store.client.delete_run(copy.info.run_id)
     assert (again.version, again.is_new) == (first["version"], False)
     assert any("the same data, config and model" in one for one in again.warnings)
     with open_project_store(lab.settings) as store:

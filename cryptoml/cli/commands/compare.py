@@ -139,15 +139,15 @@ def compare(
     """
     from cryptoml.cli.project_config import load_project_config
     from cryptoml.data.table_files import check_table_path, write_table
-    from cryptoml.errors import UsageError
+    from cryptoml.reports.page import check_html_path
     from cryptoml.workflows.backtest import trading_rules
     from cryptoml.workflows.compare import CompareRequest
     from cryptoml.workflows.compare import compare as compare_runs
 
     if csv is not None:
         check_table_path(csv)
-    if html is not None and (html.suffix.lower() not in (".html", ".htm") or html.is_dir()):
-        raise UsageError(f"--html {html}: the file name must end with .html.", hint="--html runs.html")
+    if html is not None:
+        check_html_path(html)
     settings, loaded = load_project_config(config, set_)
     comparison = compare_runs(
         CompareRequest(
@@ -176,11 +176,9 @@ def compare(
 
 def _write_report(comparison: RunComparison, rules: TradingRules, path: Path) -> None:
     from cryptoml.reports.comparison import render
-    from cryptoml.system.files import translate_os_errors, write_atomically
+    from cryptoml.reports.page import write_page
 
-    with translate_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, render(comparison, rules))
+    write_page(path, render(comparison, rules))
 
 
 def _show(comparison: RunComparison, rules: TradingRules | None, files: Sequence[Path], *, wide: bool) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cryptoml.errors import CryptomlError
 from cryptoml.remotes import git
+from cryptoml.system.data_versions import version_content
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,7 @@ def is_version(path: Path, version: str) -> bool:
     if not path.is_file():
         return False
     here = dataset_version(path)
-    return _content(version) in (_content(here.text), here.sha256)
-
-
-def _content(version: str) -> str:
-    return version.removeprefix("untracked:").partition("@")[0]
+    return version_content(version) in (version_content(here.text), here.sha256)
 
 
 def version_text(md5: str, source: Path, recorded: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 from cryptoml.data.candles import Candles, QualityReport
 from cryptoml.data.interval import parse_interval
 from cryptoml.data.simulation.simulate import simulate
+from cryptoml.data.symbols import POOL
 from cryptoml.errors import UsageError
 from cryptoml.evaluation.folds import rows
 from cryptoml.evaluation.significance import sums_by_time, verdict, verdict_of_losses
@@ -21,7 +22,7 @@ from cryptoml.models.interval import ScaledInterval
 from cryptoml.models.zoo import MODELS
 from cryptoml.training.cross_validate import engine_for, fit_tasks, plan_for, train_models
 from cryptoml.training.dataset import Dataset, build_dataset
-from cryptoml.training.pooling import POOL, pool_datasets
+from cryptoml.training.pooling import pool_datasets
 from cryptoml.training.results import ModelChoice, ModelResult, TrainingOptions
 
 OPTIONS = TrainingOptions(
