@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cryptoml.config.schema import Config
 from cryptoml.data.symbols import UNKNOWN
 from cryptoml.errors import CheckFailedError, CryptomlError, DataError, UnavailableError
-from cryptoml.registry.markets import market_of, name_for
+from cryptoml.registry.markets import market_of, name_among, names_of
 from cryptoml.registry.version_models import load, ref_of_version
 from cryptoml.registry.versions import production_version
 from cryptoml.settings import Settings
@@ -88,7 +88,11 @@ def duel_for_gate(
     from cryptoml.registry.gate import ChampionDuel
 
     try:
-        name = name_for(store, config.registry.model_name, market_of(candidate))
+        pattern, market = config.registry.model_name, market_of(candidate)
+        names = names_of(store, pattern)
+        name = name_among(store, names, pattern, market)
+        if name not in {one.name for one in names}:
+            return None, ""
         comparison = compare_with_champion(
             store, settings, name, candidate, candles,
             least=config.promotion.min_candles, level=config.training.significance_level,

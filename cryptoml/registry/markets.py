@@ -119,7 +119,13 @@ def name_for(store: Store, pattern: str, market: Market, *, among_several: bool 
     A pattern without placeholders is itself the name for the first market. among_several: whether the training has
     several markets, none of which is the first.
     """
-    names = names_of(store, pattern)
+    return name_among(store, names_of(store, pattern), pattern, market, among_several=among_several)
+
+
+def name_among(
+    store: Store, names: Sequence[ModelName], pattern: str, market: Market, *, among_several: bool = False
+) -> str:
+    """Return the same as `name_for` for the models of the pattern, which were read before."""
     of_market = [one for one in names if one.market is not None and one.market.is_same(market)]
     if of_market:
         return _preferred(store, of_market)

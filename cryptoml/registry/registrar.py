@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 from cryptoml import events
 from cryptoml.errors import CheckFailedError
 from cryptoml.registry.fit_tag import FIT_TAG
-from cryptoml.registry.markets import MARKET_TAG, Market, is_among_several, market_of_tags, name_for, parse_market
-from cryptoml.registry.versions import MODEL_PATH, Version, ensure_model, list_versions, register_version
+from cryptoml.registry.markets import (
+    MARKET_TAG,
+    Market,
+    is_among_several,
+    market_of_tags,
+    name_among,
+    names_of,
+    parse_market,
+)
+from cryptoml.registry.versions import MODEL_PATH, Version, ensure_model, register_version, versions_without_aliases
 from cryptoml.system.data_versions import version_content
 from cryptoml.tracking.journal.records import Registration
 from cryptoml.tracking.store.errors import translate_store_errors
@@ -61,9 +69,11 @@ def register_for_market(
     pattern, among_several: as in `name_for`; tags: of the version, with its market. Raises as `register_version` does.
     """
     market = market_of_tags(tags)
-    name = pattern if market is None else _claim(store, pattern, market, among_several=among_several)
-    if CONFIG_HASH in tags:
-        versions = list_versions(store, name)
+    name, is_new = pattern, False
+    if market is not None:
+        name, is_new = _claim(store, pattern, market, among_several=among_several)
+    if CONFIG_HASH in tags and not is_new:
+        versions = versions_without_aliases(store, name)
         same = [one for one in versions if is_same_model(one.tags, tags)]
         if same and all(one.run_id != run_id for one in versions):
             return same[-1]
@@ -74,19 +84,22 @@ def register_for_market(
         artifact_path=artifact_path,
         description=description,
         tags=tags,
+        is_model_there=market is not None,
     )
 
 
-def _claim(store: Store, pattern: str, market: Market, *, among_several: bool) -> str:
-    """Return the registered model of a market, created if there is none, and marked as that market's."""
+def _claim(store: Store, pattern: str, market: Market, *, among_several: bool) -> tuple[str, bool]:
+    """Return the registered model of a market, and whether it was created now; it is marked as that market's."""
     # Another process may create the model for its market after the names are read; then the next name is free.
     for _ in range(CLAIMS):
-        name = name_for(store, pattern, market, among_several=among_several)
+        names = names_of(store, pattern)
+        name = name_among(store, names, pattern, market, among_several=among_several)
+        is_new = name not in {one.name for one in names}
         with translate_store_errors(store.uri, f"create the model {name}"):
-            tags = ensure_model(store, name, tags={MARKET_TAG: market.tag})
+            tags = ensure_model(store, name, tags={MARKET_TAG: market.tag}, is_new=is_new)
         owner = parse_market(tags[MARKET_TAG])
         if owner is None or owner.is_same(market):
-            return name
+            return name, is_new
     raise CheckFailedError(
         f"{name}: is the model of {tags[MARKET_TAG]}, not of {market.tag}.",
         hint='choose another name, such as --set "registry.model_name={symbol}-{interval}-{horizon}"',

@@ -57,14 +57,16 @@ def register_version(
     artifact_path: str = MODEL_PATH,
     description: str = "",
     tags: Mapping[str, str] | None = None,
+    is_model_there: bool = False,
     ready_within_s: float = READY_WITHIN_S,
 ) -> Version:
-    """Register the run's model as a version of `model_name`; no-op if it is already registered.
+    """Register the run's model as a version of `model_name`, created if needed; no-op if it is already registered.
     Raises CheckFailedError if the run did not finish or has no model, UsageError if the run does not exist.
     """
     source = f"runs:/{run_id}/{artifact_path}"
     with translate_store_errors(store.uri, f"register run {run_id}"):
-        ensure_model(store, model_name)
+        if not is_model_there:
+            ensure_model(store, model_name)
         earlier = remove_duplicate_versions(
             store, model_name, versions_of_run(store, model_name, run_id, artifact_path)
         )
@@ -121,6 +123,13 @@ def version_of_run(store: Store, model_name: str, run_id: str) -> Version | None
         return _view(versions[0]) if versions else None
 
 
+def versions_without_aliases(store: Store, model_name: str) -> tuple[Version, ...]:
+    """Return all versions of a model, newest first, without their aliases, which are a request of their own."""
+    with translate_store_errors(store.uri, f"list the versions of {model_name}"):
+        versions = [_view(entity) for entity in search_versions(store, f"name = '{quoted(model_name)}'")]
+    return tuple(sorted(versions, key=lambda version: int(version.version), reverse=True))
+
+
 def list_versions(store: Store, model_name: str) -> tuple[Version, ...]:
     """Return all versions of a model with their aliases, newest first; empty if the model does not exist."""
     versions: list[Version] = []
@@ -147,15 +156,22 @@ def production_version(store: Store, model_name: str) -> Version | None:
 
 
 def ensure_model(
-    store: Store, model_name: str, *, description: str = "", tags: Mapping[str, str] | None = None
+    store: Store,
+    model_name: str,
+    *,
+    description: str = "",
+    tags: Mapping[str, str] | None = None,
+    is_new: bool = False,
 ) -> Mapping[str, str]:
     """Create the registered model unless it exists, add the tags that it lacks, and return all its tags.
+
+    is_new: whether it did not exist just now, so that it is created without looking.
 
     Must be called inside `translate_store_errors`.
     """
     from mlflow.exceptions import MlflowException
 
-    model = model_or_none(store, model_name)
+    model = None if is_new else model_or_none(store, model_name)
     if model is None:
         try:
             model = send_once(

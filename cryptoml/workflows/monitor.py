@@ -120,9 +120,9 @@ class MonitorResult:
 def monitor(request: MonitorRequest) -> MonitorResult:
     """Score the forecasts of `predict --log`. Raise UsageError if none is logged, DataError if no outcome is known."""
     settings, config = request.settings, request.config
-    source = request.data or find_data(settings.project_dir)
-    candles = read_any(source, config)
     with open_project_store(settings, READ) as store:
+        source = request.data or find_data(settings.project_dir)
+        candles = read_any(source, config)
         name = model_name_for_candles(store, config, candles, reference=request.model)
         chosen = resolve_model(store, name, settings.experiment_name, request.model)
         main = load(store, settings, chosen)

@@ -56,9 +56,9 @@ def predict(request: PredictRequest) -> Prediction:
         raise UsageError(
             f"--move {100 * request.move:g}: must be above 0 and below 100 percent.", hint="use --move 2, for 2 %"
         )
-    source = request.data or find_data(settings.project_dir)
-    candles = read_any(source, config)
     with open_project_store(settings, READ) as store:
+        source = request.data or find_data(settings.project_dir)
+        candles = read_any(source, config)
         name = model_name_for_candles(store, config, candles, reference=request.model)
         chosen = resolve_model(store, name, settings.experiment_name, request.model)
         forecaster = load(store, settings, chosen)

@@ -136,7 +136,9 @@ def test_a_version_is_complete_or_does_not_exist(settled, how, made):
     """The signal arrives just before or just after the request for a version."""
     before = len(versions(settled))
     at = "mlflow.tracking.client:MlflowClient.create_model_version"
-    with paused(settled, at, "train", *QUICK, how=how) as training:
+    # A config of its own, as the same model would not become a version again.
+    config = ("--set", f"training.random_seed={100 + made}")
+    with paused(settled, at, "train", *QUICK, *config, how=how) as training:
         training.wait_for(PAUSED)
         check(training, training.end(signal.SIGTERM))
     assert len(versions(settled)) == before + made

@@ -44,7 +44,7 @@ def test_four_trainings_and_four_promotions_at_once(bench: Bench) -> None:
         world.client.create_model_version(promoted, f"runs:/{run}/models/model", run, await_creation_for=0)
     processes = [
         start(project, "train", "--data", f"data/raw/{number}.csv", "--models", "ridge", *QUICK,
-              "--set", "registry.model_name=at-once")
+              "--set", "registry.model_name=at-once", "--set", f"training.random_seed={number}")
         for number in range(AT_ONCE)
     ] + [
         start(project, "promote", f"v{number + 1}", "production", "--force", "--reason", "at once",

@@ -174,7 +174,7 @@ class World:
                 if record["kind"] == "start":
                     record |= {"run_key": key, "experiment": experiment}
                 elif record["kind"] == "registration":
-                    record |= {"model_name": model}
+                    record |= {"model_name": model, "pattern": model}
             kept = _without_most_code(records)
             (folder / f"{key}.jsonl").write_bytes(b"".join(encode(record) for record in kept))
             for path in [record["path"] for record in kept if record["kind"] == "artifact"]:

@@ -12,7 +12,7 @@ import pytest
 
 from cryptoml import events
 from cryptoml.errors import AccessError, ConfigError, CryptomlError
-from cryptoml.registry.versions import registrar
+from cryptoml.registry.registrar import registrar
 from cryptoml.settings import load_settings
 from cryptoml.tracking.journal.deliver import deliver
 from cryptoml.tracking.journal.journal import Journal

@@ -90,7 +90,8 @@ def test_a_file_without_a_symbol_belongs_to_the_model_that_is_there(store: Store
     tags = {"symbol": "UNKNOWN", "interval": "1h", "prediction_horizon": "1"}
     for first, second in ((BTC, Market("UNKNOWN", "1h", 1)), (Market("UNKNOWN", "1h", 1), BTC)):
         pattern = f"whose-{first.symbol.lower()}"
-        assert [_claim(store, pattern, one, among_several=False) for one in (first, second)] == [pattern, pattern]
+        claimed = [_claim(store, pattern, one, among_several=False) for one in (first, second)]
+        assert claimed == [(pattern, True), (pattern, False)]
     assert market_of_tags(tags) == Market("UNKNOWN", "1h", 1)
 
 
@@ -98,7 +99,7 @@ def test_a_name_that_another_market_has_taken_is_refused_in_the_end(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create(store, "taken", ETH)
-    monkeypatch.setattr("cryptoml.registry.registrar.name_for", lambda *_, **__: "taken")
+    monkeypatch.setattr("cryptoml.registry.registrar.name_among", lambda *_, **__: "taken")
     with pytest.raises(CheckFailedError, match="is the model of ETHUSDT 1h 1, not of BTCUSDT 1h 1"):
         _claim(store, "taken", BTC, among_several=False)
 

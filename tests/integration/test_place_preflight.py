@@ -13,7 +13,7 @@ import pytest
 
 from cryptoml import events
 from cryptoml.errors import AccessError, ConfigError, CryptomlError
-from cryptoml.registry.versions import registrar
+from cryptoml.registry.registrar import registrar
 from cryptoml.settings import load_settings
 from cryptoml.tracking.store.project_store import check_project_location, check_project_store
 from cryptoml.tracking.store.store import open_store

@@ -8,7 +8,8 @@ from typing import get_args
 import pytest
 
 from cryptoml.errors import AccessError, CryptomlError, UnavailableError
-from cryptoml.registry.versions import list_versions, registrar
+from cryptoml.registry.registrar import registrar
+from cryptoml.registry.versions import list_versions
 from cryptoml.tracking.journal.deliver import deliver_pending
 from cryptoml.tracking.journal.journal import Journal
 from cryptoml.tracking.store.store import Store, open_store
