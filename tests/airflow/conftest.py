@@ -77,10 +77,11 @@ class World:
         """The states of the runs of one `train` call."""
         return {run["status"] for run in self.runs() if run["tags"].get("training_id") == training_id}
 
-    def versions(self) -> dict[str, str]:
-        """The registry: version -> run."""
+    def versions(self) -> dict[tuple[str, str], str]:
+        """The registry: model and version -> run."""
         with closing(sqlite3.connect(self.project / "mlflow.db")) as store:
-            return {str(version): run for version, run in store.execute("SELECT version, run_id FROM model_versions")}
+            rows = store.execute("SELECT name, version, run_id FROM model_versions").fetchall()
+        return {(name, str(version)): run for name, version, run in rows}
 
 
 @pytest.hookimpl(tryfirst=True)

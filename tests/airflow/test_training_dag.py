@@ -57,7 +57,7 @@ def test_xcom_and_mlflow_agree(world: World, first: DagRun):
     assert best["tags"]["dataset_version"] == result["dataset_version"]
     assert best["metrics"]["cv_rmse_mean"] == pytest.approx(result["best"]["cv_rmse_mean"], rel=1e-12)
     # The version is of the first run with this data, config and model.
-    registered = runs[world.versions()[result["version"]]]
+    registered = runs[world.versions()[result["model_name"], result["version"]]]
     assert registered["metrics"]["cv_rmse_mean"] == best["metrics"]["cv_rmse_mean"]
     assert registered["tags"]["config_hash"] == best["tags"]["config_hash"]
     content = [run["tags"]["dataset_version"].partition("@")[0] for run in (registered, best)]
